@@ -1,0 +1,28 @@
+# `make run` does the main job on the built-in data set, `make test` runs the tests; both set up .venv once.
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: run test lint bench clean
+
+run: .venv/ready
+	.venv/bin/python search/run.py --space quickstart $(ARGS)
+
+test: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: .venv/ready
+	.venv/bin/ruff check .
+
+bench: .venv/ready
+	.venv/bin/python -m tests.benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv
+
+# Set up again only when what is to be installed has changed.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet uv
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --constraint constraints.txt --editable '.[dev]'
+	touch $@
