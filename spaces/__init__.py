@@ -1,0 +1,11 @@
+"""Search spaces by name. A space is a file with `suggest(trial)`; adding one is that file and a line here."""
+
+from types import ModuleType
+
+from spaces import cnn_heads, quickstart, swin_heads
+
+SPACES: dict[str, ModuleType] = {
+    "quickstart": quickstart,
+    "swin_heads": swin_heads,
+    "cnn_heads": cnn_heads,
+}

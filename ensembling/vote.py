@@ -1,0 +1,80 @@
+"""The pixel-wise hard vote, with the tie rule that makes an ensemble's answer depend on its members' ranks."""
+
+import operator
+
+import numpy as np
+
+from ensembling.compiled import compiled
+
+ABSTAIN = 255
+BLOCK_PIXELS = 1 << 14
+
+
+def hard_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
+    """The class with most votes at each pixel: uint8 (...) from `votes` uint8 (members, ...).
+
+    Rows are in rank order, best first: among tied classes wins the one that the best-ranked member voting for any of
+    them predicts. A vote of 255 abstains; a pixel without any vote becomes class 0. Raises ValueError where `votes`
+    is not uint8, has no member, or holds an id that is neither below `num_classes` nor 255.
+    """
+    num_classes = check_num_classes(num_classes)
+    votes = np.asarray(votes)
+    if votes.dtype != np.uint8:
+        raise ValueError(f"votes are {votes.dtype}, but must be uint8 class ids: convert them with .astype(np.uint8)")
+    if votes.ndim < 1 or len(votes) == 0:
+        raise ValueError(f"votes have shape {votes.shape}, but must be (members, ...) with at least one member")
+    shape = votes.shape[1:]
+    votes = np.ascontiguousarray(votes).reshape(len(votes), -1) if votes.size else np.empty((len(votes), 0), np.uint8)
+    winners = np.empty(votes.shape[1], np.uint8)
+    ballots = np.empty((BLOCK_PIXELS, num_classes), np.int32)
+    for start in range(0, winners.size, BLOCK_PIXELS):
+        block = slice(start, start + BLOCK_PIXELS)
+        for member, row in enumerate(votes):
+            check_class_ids(row[block], num_classes, f"votes of member {member}", start)
+        _count_ballots(votes, start, ballots, winners[block])
+    return winners.reshape(shape)
+
+
+def check_num_classes(num_classes: int) -> int:
+    """`num_classes` as an int; ValueError unless it is 1 to 255, what uint8 ids with 255 set apart can tell apart."""
+    try:
+        number = operator.index(num_classes)
+    except TypeError:
+        raise ValueError(f"num_classes is {num_classes!r}, but must be a whole number from 1 to 255") from None
+    if not 1 <= number <= 255:
+        raise ValueError(f"num_classes is {number}, but must be from 1 to 255 (background counts)")
+    return number
+
+
+def check_class_ids(ids: np.ndarray, num_classes: int, name: str, offset: int = 0) -> None:
+    """ValueError naming the first of `ids` (uint8, 1-D) that is neither a class nor 255; `offset` is its array's."""
+    # 255 wraps to 0, so that one comparison finds what is neither a class nor an abstention.
+    if ids.size and (ids + np.uint8(1)).max() > num_classes:
+        wrong = int(np.argmax((ids >= num_classes) & (ids != ABSTAIN)))
+        raise ValueError(
+            f"{name}: class id {ids[wrong]} at pixel {offset + wrong}, but num_classes is {num_classes}: "
+            f"ids must be 0 to {num_classes - 1}, or 255 for none"
+        )
+
+
+@compiled
+def _count_ballots(votes, start, ballots, winners):  # pragma: no cover - compiled
+    size, num_classes = winners.size, ballots.shape[1]
+    ballots[:size] = 0
+    for member in range(votes.shape[0]):
+        for pixel in range(size):
+            vote = votes[member, start + pixel]
+            if vote != ABSTAIN:
+                ballots[pixel, vote] += 1
+    for pixel in range(size):
+        most = 0
+        for class_id in range(num_classes):
+            most = max(most, ballots[pixel, class_id])
+        winners[pixel] = 0
+        if most == 0:
+            continue
+        for member in range(votes.shape[0]):
+            vote = votes[member, start + pixel]
+            if vote != ABSTAIN and ballots[pixel, vote] == most:
+                winners[pixel] = vote
+                break

@@ -1,0 +1,189 @@
+"""The command line: flags to Settings, errors to one message and exit code 2."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from search.settings import Settings
+from trainables.errors import UserError
+
+INTERRUPTED = 130  # what shells report for Ctrl-C
+GPU_HELP = "GPUs per trial; fractions share one. [default: one, where there is any]"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 0, 1 (a study without result), 2 (a user's mistake), 130 (Ctrl-C)."""
+    _quiet_libraries()
+    try:
+        return commands(args=arguments, prog_name="segvote", standalone_mode=False) or 0
+    except UserError as error:
+        click.echo(f"segvote: {error}", err=True)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("segvote: stopped before anything was trained", err=True)
+        return INTERRUPTED
+    return 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+def commands() -> None:
+    """Searches hyperparameters of semantic-segmentation models on Ray, and votes."""
+
+
+@commands.command("search")
+@click.option(
+    "--space", default="quickstart", show_default=True, help="A space's name, or the path of your own .py file."
+)
+@click.option("--list-spaces", is_flag=True, help="Show the spaces and their choices, and do nothing else.")
+@click.option(
+    "--data", metavar="DIR", help="COCO data set with train.json, or 'sample'. [default: ./data, else sample]"
+)
+@click.option(
+    "--unlabelled",
+    type=click.Choice(["background", "ignore"]),
+    default="background",
+    show_default=True,
+    help="What pixels without annotation are: class 0, or no class and not scored.",
+)
+@click.option("--image-size", metavar="N|WxH", help="Photos are resized to this many pixels. [default: the space's]")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs per trial. [default: the space's]")
+@click.option("--trials", type=click.IntRange(1), help="Number of trials. [default: the space's]")
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that a trial can leave out.")
+@click.option(
+    "--holdout-fraction",
+    type=click.FloatRange(0.01, 0.9),
+    default=0.2,
+    show_default=True,
+    help="Of train.json, where there is no val.json.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of splits, sampler and trials.")
+@click.option("--fix", multiple=True, metavar="KEY=VALUE", help="Pin a choice; may be repeated.")
+@click.option(
+    "--grid",
+    multiple=True,
+    metavar="KEY[=A,B]",
+    help="Vary just this factor over all its values, with everything else fixed; may be repeated.",
+)
+@click.option(
+    "--pretrained/--no-pretrained", default=None, help="Start backbones from ImageNet weights. [default: the space's]"
+)
+@click.option("--weights-dir", metavar="DIR", help="One <timm name>.safetensors per backbone, instead of a download.")
+@click.option(
+    "--grace-period", type=click.IntRange(1), help="Epochs before a trial may be stopped. [default: epochs / 9]"
+)
+@click.option(
+    "--reduction-factor",
+    type=click.FloatRange(1.1),
+    default=3.0,
+    show_default=True,
+    help="One in so many goes on at each rung.",
+)
+@click.option("--brackets", type=click.IntRange(1), default=1, show_default=True, help="ASHA brackets.")
+@click.option("--time-budget", metavar="TIME", help="End the search after 90s, 30m, 8h or 2d.")
+@click.option("--concurrency", type=click.IntRange(1), help="Trials side by side. [default: as many as fit]")
+@click.option("--gpus-per-trial", type=click.FloatRange(0), help=GPU_HELP)
+@click.option("--cpus-per-trial", type=click.IntRange(1), help="CPU cores per trial. [default: an even share]")
+@click.option(
+    "--max-failures",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Times that a trial whose process died is started again.",
+)
+@click.option("--address", help="Of a running Ray cluster; 'auto' on its head node. [default: this machine]")
+@click.option("--name", help="Of the study. [default: space and time]")
+@click.option("--resume", is_flag=True, help="Go on with the study --name, or the newest of this space.")
+@click.option(
+    "--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are; seen by all nodes."
+)
+@click.option(
+    "--cache-dir", default="~/.cache/segvote", show_default=True, metavar="DIR", help="Decoded photos, per node."
+)
+@click.option("--tracking-uri", metavar="URI", help="Of MLflow. [default: a SQLite file in the runs directory]")
+@click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung.")
+@click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
+@click.option("--dry-run", is_flag=True, help="Show data, splits, resources and first configurations; train nothing.")
+@click.pass_context
+def search_command(context: click.Context, list_spaces: bool, time_budget: str | None, **flags: Any) -> int:
+    """Search a space on a data set, log every trial to MLflow, and select the best vote."""
+    console = Console()
+    if list_spaces:
+        _list_spaces(console)
+        return 0
+    given = {name for name in flags if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE}
+    settings = Settings(time_budget=_seconds(time_budget), **flags)
+    from search.run import run_search
+
+    return run_search(settings, given, _typed(context), console)
+
+
+@commands.command("ui")
+@click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are.")
+@click.option(
+    "--tracking-uri", metavar="URI", help="Of MLflow's store. [default: the SQLite file in the runs directory]"
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="On loopback.")
+def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
+    """Serve MLflow's pages on the studies' store, on this machine alone."""
+    from search.ui import serve
+
+    return serve(Path(runs_dir), tracking_uri, port, Console())
+
+
+def _list_spaces(console: Console) -> None:
+    from search.space import describe_spaces
+
+    for name, summary, choices in describe_spaces():
+        console.print(f"[bold]{name}[/bold]  {escape(summary)}", soft_wrap=True)
+        for choice in choices.values():
+            console.print(f"    {choice.name:<22} {escape(str(choice))}", highlight=False, soft_wrap=True)
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UserError(f"--time-budget is {text!r}, but must be a time like 90s, 30m, 8h or 2d")
+    return seconds
+
+
+def _typed(context: click.Context) -> str:
+    """The command as it was typed, for saying how to go on."""
+    script = Path(sys.argv[0]).name
+    start = "python search/run.py" if script == "run.py" else "segvote search"
+    rest = sys.argv[1:] if script == "run.py" else sys.argv[2:]
+    return shlex.join([*shlex.split(start), *rest])
+
+
+def _quiet_libraries() -> None:
+    # Set before the libraries are imported, and inherited by Ray's workers.
+    quiet = {
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
+
+
+def console_script() -> None:
+    """The entry point `segvote`."""
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""How a trial ended, and what of it is kept: its verdict, its holdout predictions, a picture of some of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ensembling import Predictions, write_predictions
+from search.pictures import holdout_picture
+from search.study import Study
+from search.tracking import CANDIDATE, PREDICTIONS, VERDICT
+from trainables.config import parse_size
+from trainables.data import PackedData
+from trainables.trial_files import TrialFiles, read_json, replacing, write_json
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`status` is completed, stopped (by ASHA, at a rung), failed, or killed; `epochs` is how many were trained.
+
+    A killed trial has not ended: time ran out or Ctrl-C came, and a resumed study goes on with it.
+    """
+
+    status: str
+    epochs: int
+    best_epoch: int
+    reached_last_rung: bool
+    failure: str | None = None
+
+    @classmethod
+    def of(
+        cls, study: Study, number: int, *, epochs: int, last_rung: int, failure: str | None, killed: bool = False
+    ) -> "Outcome":
+        records = study.trial_files(number).records()
+        done = len(records)
+        best = max(records, key=lambda record: record["holdout/miou"])["epoch"] if records else 0
+        ended = "completed" if done >= epochs else "stopped"
+        status = "failed" if failure else "killed" if killed else ended
+        return cls(status, done, best, reached_last_rung=not failure and done >= last_rung, failure=failure)
+
+    @property
+    def mlflow_status(self) -> str:
+        return {"failed": "FAILED", "killed": "KILLED"}.get(self.status, "FINISHED")
+
+    @property
+    def verdict(self) -> str:
+        """One line for people, as the run's tag."""
+        if self.failure:
+            return f"failed: {self.failure}"
+        if self.status == "stopped":
+            return f"stopped at the rung of epoch {self.epochs}"
+        return "completed" if self.status == "completed" else f"cut off after epoch {self.epochs}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {
+            VERDICT: self.verdict[:5000],
+            CANDIDATE: str(self.reached_last_rung).lower(),
+            "segvote.status": self.status,
+            "segvote.epochs": str(self.epochs),
+            "segvote.best_epoch": str(self.best_epoch),
+        }
+
+
+def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path, str | None]:
+    """Writes verdict.json last, since a trial that has one is never trained again; returns the artifacts for MLflow."""
+    artifacts: dict[Path, str | None] = {}
+    if files.best_maps.exists() and not outcome.failure:
+        _write_predictions(study, files)
+        artifacts = {files.predictions: PREDICTIONS, files.picture: None}
+    artifacts |= {path: None for path in (files.config, files.log) if path.exists()}
+    if outcome.status != "killed":
+        write_json(files.verdict, {"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
+    return artifacts
+
+
+def _write_predictions(study: Study, files: TrialFiles) -> None:
+    pixels = np.load(files.best_maps, mmap_mode="r", allow_pickle=False)
+    packed = _packed(study, files)
+    predictions = holdout_predictions(study, packed, pixels)
+    write_predictions(files.predictions, predictions)
+    picture = holdout_picture(packed, study.data.splits.holdout, predictions, study.data.class_names)
+    with replacing(files.picture) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def _packed(study: Study, files: TrialFiles) -> PackedData:
+    return study.data.open(parse_size(read_json(files.config)["image_size"]))
+
+
+def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) -> Predictions:
+    """`pixels` uint8, the holdout's class maps (or masks) one after another, as the predictions file holds them."""
+    rows = study.data.splits.holdout
+    return Predictions(
+        image_ids=tuple(packed.file_names[row] for row in rows),
+        sizes=tuple(tuple(packed.sizes[row]) for row in rows),
+        class_names=study.data.class_names,
+        fingerprint=study.holdout_fingerprint,
+        pixels=pixels,
+    )
+
+
+def write_target(study: Study, packed: PackedData) -> Path:
+    """The holdout's masks in the predictions' format; ignored pixels are 255."""
+    pixels = np.concatenate([np.asarray(packed.full_mask(row)).reshape(-1) for row in study.data.splits.holdout])
+    write_predictions(study.target_file, holdout_predictions(study, packed, pixels))
+    return study.target_file

@@ -1,0 +1,26 @@
+"""Plan: everything that is decided before the first trial."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from search.resources import Resources
+from search.space import Space
+from search.study import Study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched, how far, and on what."""
+
+    study: Study
+    space: Space
+    points: list[dict[str, Any]]  # of the grid; empty without --grid
+    trials: int
+    epochs: int
+    grace_period: int
+    last_rung: int
+    resources: Resources
+
+    @property
+    def first(self) -> dict[str, Any]:
+        return self.points[0] if self.points else self.space.first()

@@ -1,0 +1,162 @@
+"""What is going on, on screen: a live table on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+SHOWN_PARAMS = ("head", "backbone", "loss", "lr", "fold")
+SHOWN_TRIALS = 20  # running ones in the live table; a larger cluster's rest is counted
+
+
+@dataclass
+class TrialProgress:
+    """One trial that has started: `status` is running, completed, stopped or failed."""
+
+    number: int
+    params: dict[str, Any]
+    epoch: int = 0
+    loss: float | None = None
+    miou: float | None = None
+    best: float = -1.0
+    status: str = "running"
+
+    @property
+    def label(self) -> str:
+        values = (self.params.get(name) for name in SHOWN_PARAMS)
+        return " ".join(
+            f"{value:.2g}" if isinstance(value, float) else str(value) for value in values if value is not None
+        )
+
+
+@dataclass
+class Progress:
+    """The state of the study: what the screen shows and the tracker logs. `clock` returns seconds."""
+
+    total: int
+    epochs: int
+    clock: Callable[[], float] = time.monotonic
+    trials: dict[int, TrialProgress] = field(default_factory=dict)
+    epochs_trained: int = 0  # by this command
+    started: float | None = None  # of the first epoch that this command saw
+
+    def start(self, number: int, params: dict[str, Any], epochs_done: int = 0, best: float = -1.0) -> None:
+        self.started = self.started or self.clock()
+        self.trials[number] = TrialProgress(number, params, epoch=epochs_done, best=best)
+
+    def epoch(self, number: int, record: dict[str, Any]) -> None:
+        trial = self.trials[number]
+        self.epochs_trained += record["epoch"] - trial.epoch
+        trial.epoch, trial.miou, trial.loss = record["epoch"], record["holdout/miou"], record.get("train/loss")
+        trial.best = max(trial.best, trial.miou)
+
+    def end(self, number: int, status: str) -> None:
+        self.trials[number].status = status
+
+    def count(self, *statuses: str) -> int:
+        return sum(trial.status in statuses for trial in self.trials.values())
+
+    @property
+    def ended(self) -> int:
+        return self.count("completed", "stopped", "failed")
+
+    @property
+    def best(self) -> TrialProgress | None:
+        scored = [trial for trial in self.trials.values() if trial.best >= 0 and trial.status != "failed"]
+        return max(scored, key=lambda trial: (trial.best, -trial.number), default=None)
+
+    def seconds_left(self) -> float | None:
+        """From this command's rate of epochs; trials to come are expected to train as long as those that ended."""
+        if not self.epochs_trained or self.started is None:
+            return None
+        ended = [trial.epoch for trial in self.trials.values() if trial.status in ("completed", "stopped")]
+        expected = sum(ended) / len(ended) if ended else self.epochs
+        running = [trial for trial in self.trials.values() if trial.status == "running"]
+        left = (self.total - len(self.trials)) * expected + sum(max(1, expected - trial.epoch) for trial in running)
+        return left * (self.clock() - self.started) / self.epochs_trained if running or left else 0.0
+
+
+class Screen:
+    """Shows a Progress. Use as a context manager: the live table is taken down at the end."""
+
+    def __init__(self, progress: Progress, console: Console, name: str) -> None:
+        self.progress, self.console, self.name = progress, console, name
+        self._live: Live | None = None
+
+    def __enter__(self) -> "Screen":
+        if self.console.is_terminal:
+            self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=2, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def epoch(self, number: int) -> None:
+        trial = self.progress.trials[number]
+        if not self._live and trial.miou is not None:
+            loss = f"  loss {trial.loss:.3f}" if trial.loss is not None else ""
+            self.console.print(
+                f"trial {number:>3}  epoch {trial.epoch}/{self.progress.epochs}  "
+                f"mIoU {trial.miou:.4f}{loss}  ({trial.label})",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def ended(self, number: int, note: str = "") -> None:
+        """A line that stays above the live table."""
+        trial = self.progress.trials[number]
+        score = f"best mIoU {trial.best:.4f}" if trial.best >= 0 else "no score"
+        text = f"trial {number:>3}  {trial.status} after {trial.epoch} epochs, {score}{f': {note}' if note else ''}"
+        style = "red" if trial.status == "failed" else None
+        self.console.print(Text(text, style=style or ""), soft_wrap=True)
+        if not self._live:
+            self.console.print(self._summary(), highlight=False, soft_wrap=True)
+
+    def _summary(self) -> str:
+        progress = self.progress
+        best = f"best {progress.best.best:.4f} (trial {progress.best.number})" if progress.best else "no score yet"
+        left = progress.seconds_left()
+        return (
+            f"{progress.ended}/{progress.total} trials ended ({progress.count('completed')} completed, "
+            f"{progress.count('stopped')} stopped, {progress.count('failed')} failed); {best}; "
+            + ("time left not known yet" if left is None else f"about {duration(left)} left")
+        )
+
+    def _render(self) -> Group:
+        table = Table(title=self.name, title_justify="left", expand=False)
+        for column in ("trial", "epoch", "mIoU", "best", "loss", "configuration"):
+            table.add_column(column, justify="left" if column == "configuration" else "right", no_wrap=True)
+        running = [trial for trial in self.progress.trials.values() if trial.status == "running"]
+        for trial in running[:SHOWN_TRIALS]:
+            table.add_row(*_cells(trial, self.progress.epochs))
+        hidden = len(running) - SHOWN_TRIALS
+        more = [Text(f"… and {hidden} more running")] if hidden > 0 else []
+        return Group(table, *more, Text(self._summary()))
+
+
+def _cells(trial: TrialProgress, epochs: int) -> tuple[str, ...]:
+    miou = f"{trial.miou:.4f}" if trial.miou is not None else "–"
+    best = f"{trial.best:.4f}" if trial.best >= 0 else "–"
+    loss = f"{trial.loss:.3f}" if trial.loss is not None else "–"
+    return str(trial.number), f"{trial.epoch}/{epochs}", miou, best, loss, trial.label
+
+
+def duration(seconds: float | None) -> str:
+    """ "3 min", "2 h 10 min", "4 days": as exact as an estimate deserves."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{round(hours / 24)} days"

@@ -1,0 +1,163 @@
+"""Where configurations come from: Optuna's TPE told the truth about stopped trials, or the points of a grid.
+
+Both write each configuration to the study's ledger before Ray sees it, and on resume hand out again, under the same
+number, what the ledger says has not ended.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from trainables.segmentation import OBJECTIVE
+from trainables.trial_files import TrialFiles, read_json, write_json
+
+log = logging.getLogger(__name__)
+
+MAX_BAD_SUGGESTIONS = 20  # in a row; then the space is taken to be broken for good
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """`number` names the trial in this study; `sampled` is what Optuna drew, `params` what the space made of it."""
+
+    number: int
+    params: dict[str, Any]
+    sampled: dict[str, Any]
+
+    def save(self, files: TrialFiles) -> None:
+        write_json(files.suggestion, {"params": self.params, "sampled": self.sampled})
+
+    @classmethod
+    def load(cls, files: TrialFiles) -> "Suggestion":
+        saved = read_json(files.suggestion)
+        return cls(files.number, saved["params"], saved["sampled"])
+
+
+class FairOptunaSearch(OptunaSearch):
+    """OptunaSearch that tells the sampler how a trial ended: COMPLETE, PRUNED at its rung, or FAIL.
+
+    Ray's own tells COMPLETE with the last value for a trial that ASHA stopped at epoch 2, which then competes with
+    30-epoch scores, and leaves trials that reported NaN RUNNING for ever.
+    `space` maps an Optuna trial to a plain configuration; `check` raises ValueError for an impossible one.
+    """
+
+    def __init__(
+        self,
+        space: Callable[[Any], dict[str, Any]],
+        *,
+        seed: int,
+        epochs: int,
+        trial_files: Callable[[int], TrialFiles],
+        check: Callable[[dict[str, Any]], Any],
+        constant_liar: bool,
+    ) -> None:
+        # The liar counts running trials as bad ones, so that trials side by side are not all drawn alike.
+        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=constant_liar)
+        super().__init__(space=space, metric=OBJECTIVE, mode="max", sampler=sampler)
+        self._epochs, self._trial_files, self._check = epochs, trial_files, check
+        self._unfinished: list[Suggestion] = []
+        self._next_number = 1
+        self.bad_suggestions: list[str] = []
+
+    def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: dict[str, Any] | None) -> None:
+        """Tells the sampler of a trial of the ledger; one without a verdict is handed out again by `suggest`."""
+        self._next_number = max(self._next_number, suggestion.number + 1)
+        if verdict is None:
+            self._unfinished.append(suggestion)
+            return
+        ot_trial = self._ask_again(suggestion)
+        for record in records:
+            ot_trial.report(record[OBJECTIVE], record["epoch"])
+        self._tell(ot_trial, records, failed=verdict["status"] == "failed")
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        if self._unfinished:
+            suggestion = self._unfinished.pop(0)
+            self._ot_trials[trial_id] = self._ask_again(suggestion)
+            return {"number": suggestion.number, "params": suggestion.params}
+        for _ in range(MAX_BAD_SUGGESTIONS):
+            ot_trial = self._ot_study.ask()
+            try:
+                params = self._space(ot_trial)
+                self._check(params)
+            except Exception as error:  # a user's code: whatever it raises ends this suggestion, not the study
+                self._ot_study.tell(ot_trial, state=TrialState.FAIL)
+                self.bad_suggestions.append(f"{type(error).__name__}: {error}")
+                continue
+            return self._hand_out(trial_id, ot_trial, params)
+        return Searcher.FINISHED
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a resumed study replays the ledger, which is never behind."""
+
+    def _hand_out(self, trial_id: str, ot_trial: optuna.Trial, params: dict[str, Any]) -> dict[str, Any]:
+        suggestion = Suggestion(self._next_number, params, ot_trial.params)
+        suggestion.save(self._trial_files(suggestion.number))
+        self._ot_trials[trial_id] = ot_trial
+        self._next_number += 1
+        return {"number": suggestion.number, "params": params}
+
+    def _ask_again(self, suggestion: Suggestion) -> optuna.Trial:
+        self._ot_study.enqueue_trial(suggestion.sampled)
+        ot_trial = self._ot_study.ask()
+        self._space(ot_trial)  # registers the distributions with the sampler
+        return ot_trial
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self._report(self._ot_trials[trial_id], result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        ot_trial = self._ot_trials.pop(trial_id)
+        if result and not result.get("failure"):
+            self._report(ot_trial, result)  # Tune tells the last result only here
+        failed = error or not result or bool(result.get("failure"))
+        values = self._ot_study.trials[ot_trial.number].intermediate_values
+        self._tell(ot_trial, [{"epoch": epoch, OBJECTIVE: value} for epoch, value in values.items()], failed=failed)
+
+    def _report(self, ot_trial: optuna.Trial, result: dict[str, Any]) -> None:
+        if result["epoch"] not in self._ot_study.trials[ot_trial.number].intermediate_values:
+            ot_trial.report(result[OBJECTIVE], result["epoch"])
+
+    def _tell(self, ot_trial: optuna.Trial, records: list[dict[str, Any]], *, failed: bool) -> None:
+        if failed or not records:
+            self._ot_study.tell(ot_trial, state=TrialState.FAIL)
+        elif max(record["epoch"] for record in records) < self._epochs:
+            self._ot_study.tell(ot_trial, state=TrialState.PRUNED)
+        else:
+            self._ot_study.tell(ot_trial, max(record[OBJECTIVE] for record in records))
+
+
+class GridSearch(Searcher):
+    """Hands out the points of a grid in order; on resume, those that have not ended."""
+
+    def __init__(self, points: list[dict[str, Any]], *, trial_files: Callable[[int], TrialFiles]) -> None:
+        super().__init__(metric=OBJECTIVE, mode="max")
+        self._waiting = [Suggestion(number, params, {}) for number, params in enumerate(points, start=1)]
+        self._trial_files = trial_files
+        self.bad_suggestions: list[str] = []
+
+    def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: dict[str, Any] | None) -> None:
+        if verdict is not None:
+            self._waiting = [waiting for waiting in self._waiting if waiting.number != suggestion.number]
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        if not self._waiting:
+            return Searcher.FINISHED
+        suggestion = self._waiting.pop(0)
+        suggestion.save(self._trial_files(suggestion.number))
+        return {"number": suggestion.number, "params": suggestion.params}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        pass
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger says what has ended."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger says what has ended."""

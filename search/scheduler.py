@@ -1,0 +1,72 @@
+"""ASHA (Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020), as Ray runs it."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from trainables.segmentation import OBJECTIVE
+
+
+class Asha(AsyncHyperBandScheduler):
+    """Ray's ASHA over epochs, with brackets drawn from the study's seed and rungs that a resumed study refills.
+
+    A rung is an epoch at which a trial goes on only if it is among the best 1/`reduction_factor` there:
+    grace_period × reduction_factor^k for k = 0, 1, …, shifted by one for each further bracket.
+    """
+
+    def __init__(self, *, epochs: int, grace_period: int, reduction_factor: float, brackets: int, seed: int) -> None:
+        super().__init__(
+            time_attr="epoch",
+            metric=OBJECTIVE,
+            mode="max",
+            max_t=epochs,
+            grace_period=grace_period,
+            reduction_factor=reduction_factor,
+            brackets=brackets,
+        )
+        self._seed = seed
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._trial_info[trial.trial_id] = self._bracket(trial.config["number"])
+
+    def _bracket(self, number: int) -> Any:
+        """The bracket of trial `number`; brackets with more rungs are likelier, as in Ray's own."""
+        rungs = np.array([len(bracket._rungs) for bracket in self._brackets])
+        weights = np.exp(rungs - rungs.max())
+        chosen = np.random.default_rng((self._seed, number)).choice(len(rungs), p=weights / weights.sum())
+        return self._brackets[chosen]
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        if result.get("failure"):  # its worst value is no score that others should be compared with
+            self._trial_info.pop(trial.trial_id)
+        else:
+            super().on_trial_complete(tune_controller, trial, result)
+
+    def replay(self, number: int, records: list[dict[str, Any]]) -> None:
+        """Enters the scores of a trial of the ledger into its rungs."""
+        known = SimpleNamespace(trial_id=f"replayed-{number}")
+        for record in records:
+            self._bracket(number).on_result(known, record["epoch"], record[OBJECTIVE])
+
+
+class NoStopping(Asha):
+    """Every trial runs to its end: for grids, where a factor is compared with all else the same."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return TrialScheduler.STOP if result["epoch"] >= self._max_t else TrialScheduler.CONTINUE
+
+
+def default_grace_period(epochs: int, reduction_factor: float) -> int:
+    """Room for two rungs below the last epoch: the first a ninth of the way with factor 3."""
+    return max(1, int(epochs / reduction_factor**2))
+
+
+def rungs(epochs: int, grace_period: int, reduction_factor: float) -> list[int]:
+    """Epochs of the first bracket's rungs below `epochs`, ascending."""
+    found = [grace_period]
+    while found[-1] * reduction_factor < epochs:
+        found.append(math.ceil(found[-1] * reduction_factor))
+    return [rung for rung in found if rung < epochs] or [epochs]

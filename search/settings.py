@@ -1,0 +1,94 @@
+"""Settings: what the command line asked for, checked; the part of it that a study is made of is stored with it."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One `segvote search` command. What is None takes the space's or the machine's own value."""
+
+    # What the study is made of: the same when it is resumed.
+    space: str = "quickstart"
+    data: str | None = None
+    unlabelled: str = "background"
+    epochs: int | None = None
+    image_size: str | None = None
+    folds: int = 5
+    holdout_fraction: float = 0.2
+    seed: int = 0
+    fix: tuple[str, ...] = ()
+    grid: tuple[str, ...] = ()
+    pretrained: bool | None = None
+    grace_period: int | None = None
+    reduction_factor: float = 3.0
+    brackets: int = 1
+    # How it is run: may differ from one command to the next.
+    trials: int | None = None
+    weights_dir: str | None = None
+    time_budget: float | None = None  # seconds
+    concurrency: int | None = None
+    gpus_per_trial: float | None = None
+    cpus_per_trial: int | None = None
+    max_failures: int = 2
+    address: str | None = None
+    name: str | None = None
+    resume: bool = False
+    runs_dir: Path = Path("runs")
+    cache_dir: Path = Path("~/.cache/segvote")
+    tracking_uri: str | None = None
+    all_candidates: bool = False
+    max_members: int = 15
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        for path in ("runs_dir", "cache_dir"):
+            object.__setattr__(self, path, Path(getattr(self, path)).expanduser().resolve())
+        for path in ("data", "weights_dir"):
+            if getattr(self, path) not in (None, "sample"):
+                object.__setattr__(self, path, str(Path(getattr(self, path)).expanduser().resolve()))
+        if self.weights_dir and not Path(self.weights_dir).is_dir():
+            raise UserError(
+                f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"
+            )
+
+    def lasting(self) -> dict[str, Any]:
+        """The part that makes the study, as plain values; it is compared when the study is resumed."""
+        return {name: _plain(getattr(self, name)) for name in LASTING}
+
+    def remembered(self) -> dict[str, Any]:
+        """The part that a resumed study takes over unless the flag is given again, as plain values."""
+        return {name: getattr(self, name) for name in REMEMBERED}
+
+
+REMEMBERED = (
+    *("trials", "weights_dir", "concurrency", "gpus_per_trial", "cpus_per_trial", "max_failures"),
+    *("tracking_uri", "all_candidates", "max_members"),
+)
+LASTING = (
+    *("space", "data", "unlabelled", "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "grid"),
+    *("pretrained", "grace_period", "reduction_factor", "brackets"),
+)
+FLAGS = {field.name: "--" + field.name.replace("_", "-") for field in dataclasses.fields(Settings)}
+
+
+def resumed(settings: Settings, given: set[str], stored: dict[str, Any]) -> Settings:
+    """`settings` with what the study was made of and ran with; UserError where a flag `given` says otherwise."""
+    for name in LASTING:
+        asked, made = _plain(getattr(settings, name)), stored[name]
+        if name in given and asked != made:
+            raise UserError(
+                f"{FLAGS[name]} {asked} does not fit the study, which was started with {made}: "
+                "leave the flag out to resume it, or start another study with another --name"
+            )
+    kept = {name: stored[name] for name in REMEMBERED if name not in given}
+    lists = {"fix": tuple(stored["fix"]), "grid": tuple(stored["grid"])}
+    return dataclasses.replace(settings, **{name: stored[name] for name in LASTING} | kept | lists)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

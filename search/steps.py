@@ -1,0 +1,286 @@
+"""The steps of a search, in the order in which run.py takes them."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress as Bar
+
+from search.conclusion import conclude, show_ensemble
+from search.estimate import study_seconds
+from search.outcome import write_target
+from search.plan import Plan
+from search.progress import Progress, Screen, duration
+from search.resources import cluster_share, start_ray
+from search.scheduler import default_grace_period, rungs
+from search.settings import Settings, resumed
+from search.space import Space, check_fixed, grid_points, parse_fix
+from search.study import Study, check_name, check_same_data, new_study, open_study, stored_settings, study_name
+from search.tracking import Tracker, connect, default_tracking_uri
+from search.tuning import StudyTuner
+from trainables.config import TrialConfig
+from trainables.data import Dataset, PackedData, load_dataset, make_splits, pack
+from trainables.data.sample import write_sample
+from trainables.errors import UserError
+from trainables.models.weights import check_weights
+
+SHOWN_CONFIGURATIONS = 3
+INTERRUPTED = 130
+
+
+def resolve(settings: Settings, given: set[str], console: Console) -> Settings:
+    """`settings` with its name, the flags that a resumed study was started with, and the directory of its data."""
+    name = study_name(settings)
+    check_name(settings, name)
+    if settings.resume:
+        settings = resumed(settings, given, stored_settings(settings, name))
+    return _with_data(dataclasses.replace(settings, name=name), console)
+
+
+def _with_data(settings: Settings, console: Console) -> Settings:
+    data = settings.data or Space.load(settings.space).data
+    if data is None:
+        data = str(Path("data").resolve()) if Path("data/train.json").exists() else "sample"
+        where = "./data" if data != "sample" else "the built-in data set (there is no ./data/train.json)"
+        console.print(f"No --data was given: training on {where}.", soft_wrap=True)
+    return dataclasses.replace(settings, data=data)
+
+
+def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
+    """The study, new or resumed, and its data set: checked, split, and decoded into this node's cache."""
+    space = make_space(settings)
+    first = TrialConfig.from_dict(space.first())
+    root = _sample(settings, console) if settings.data == "sample" else Path(settings.data)
+    with console.status("Checking the data set …"):
+        dataset = load_dataset(root, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
+    _show_problems(dataset, console)
+    if settings.resume:
+        study = open_study(settings)
+        check_same_data(study, dataset)
+    else:
+        how = {"folds": settings.folds, "holdout_fraction": settings.holdout_fraction, "seed": settings.seed}
+        study = new_study(settings, dataset, make_splits(dataset, **how))
+    packed = _pack(dataset, first.size, settings, console)
+    if not settings.dry_run and not settings.resume:
+        study.save()
+        write_target(study, packed)
+    return study, dataset
+
+
+def make_space(settings: Settings) -> Space:
+    """The space with everything that flags pin; UserError for a pinned key that nobody knows."""
+    pinned = {
+        "epochs": settings.epochs,
+        "image_size": settings.image_size,
+        "pretrained": settings.pretrained,
+        "weights_dir": settings.weights_dir,
+        "seed": settings.seed,
+    }
+    fixed = parse_fix(settings.fix) | {key: value for key, value in pinned.items() if value is not None}
+    space = Space.load(settings.space, fixed, settings.folds)
+    check_fixed(space, {field.name for field in dataclasses.fields(TrialConfig)})
+    return space
+
+
+def _sample(settings: Settings, console: Console) -> Path:
+    # In the runs directory, which all nodes see; it is drawn once.
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task("Drawing the built-in data set", total=None)
+        return write_sample(
+            settings.runs_dir / "sample",
+            seed=0,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _pack(dataset: Dataset, size: tuple[int, int], settings: Settings, console: Console) -> PackedData:
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task("Decoding photos", total=None)
+        report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        return pack(dataset, size, settings.cache_dir, progress=report)
+
+
+def _show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:
+    if not dataset.problems:
+        return
+    console.print(f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
+    for problem in dataset.problems[:shown]:
+        console.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
+    if len(dataset.problems) > shown:
+        console.print(f"  … and {len(dataset.problems) - shown} more")
+
+
+def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
+    """Starts or joins Ray and decides what runs where."""
+    space = make_space(settings)
+    points = grid_points(space, settings.grid)
+    first = points[0] if points else space.first()
+    configs = [TrialConfig.from_dict(point) for point in points or [first]]
+    for config in configs:
+        study.data.splits.fold_rows(config.fold)
+    epochs = configs[0].epochs
+    _check_one_length(space, points, epochs)
+    grace_period = min(epochs, settings.grace_period or default_grace_period(epochs, settings.reduction_factor))
+    with console.status("Starting Ray …"):
+        start_ray(settings.address)
+        resources = cluster_share(
+            concurrency=settings.concurrency,
+            gpus_per_trial=settings.gpus_per_trial,
+            cpus_per_trial=settings.cpus_per_trial,
+            elastic=settings.address is not None,
+        )
+    return Plan(
+        study=study,
+        space=space,
+        points=points,
+        trials=len(points) or settings.trials or space.trials,
+        epochs=epochs,
+        grace_period=grace_period,
+        last_rung=rungs(epochs, grace_period, settings.reduction_factor)[-1] if not points else epochs,
+        resources=resources,
+    )
+
+
+def _check_one_length(space: Space, points: list[dict[str, Any]], epochs: int) -> None:
+    if "epochs" in space.choices and "epochs" not in space.fixed:
+        raise UserError(
+            f"space {space.name} varies epochs, but ASHA compares trials of one length: pin it with --epochs"
+        )
+    if any(point["epochs"] != epochs for point in points if "epochs" in point):
+        raise UserError("--grid epochs: ASHA compares trials of one length; run one study per number of epochs")
+
+
+def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console) -> None:
+    """The data set, its splits, the resources and the first configurations; what a CPU will take; missing weights."""
+    study, splits = plan.study, plan.study.data.splits
+    say = lambda label, text: console.print(f"[bold]{label:<10}[/bold] {escape(text)}", highlight=False, soft_wrap=True)  # noqa: E731
+    say("study", f"{study.name} in {study.directory}")
+    say("data", dataset.summary)
+    say(
+        "splits",
+        f"{len(splits.holdout)} holdout, {sum(map(len, splits.folds))} training in {len(splits.folds)} folds, "
+        f"{len(splits.test)} test",
+    )
+    say(
+        "space",
+        f"{plan.space.name}: {plan.trials} trials of up to {plan.epochs} epochs, "
+        + (
+            f"the points of a grid over {', '.join(key.partition('=')[0] for key in settings.grid)}"
+            if plan.points
+            else f"stopped early from epoch {plan.grace_period} on"
+        ),
+    )
+    say("resources", str(plan.resources))
+    if settings.dry_run:
+        _show_configurations(plan, settings, console)
+    if not plan.resources.gpus:
+        _show_cpu_time(plan, console)
+    _check_all_weights(plan, console)
+
+
+def _show_configurations(plan: Plan, settings: Settings, console: Console) -> None:
+    first = plan.points or StudyTuner.first_suggestions(plan.space, settings.seed, plan.epochs, SHOWN_CONFIGURATIONS)
+    for number, params in enumerate(first[:SHOWN_CONFIGURATIONS], start=1):
+        values = ", ".join(f"{key}={value}" for key, value in params.items())
+        console.print(f"trial {number}: {escape(values)}", highlight=False, soft_wrap=True)
+
+
+def _show_cpu_time(plan: Plan, console: Console) -> None:
+    images = sum(map(len, plan.study.data.splits.folds))
+    with console.status("Timing a training step …"):
+        seconds = study_seconds(
+            plan.first,
+            num_classes=plan.study.data.num_classes,
+            images=images,
+            trials=plan.trials,
+            concurrency=plan.resources.concurrency,
+        )
+    console.print(
+        f"No GPU was found. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
+        "early, going by one step of its first configuration."
+        + (" Ctrl-C stops it; --space quickstart is made for a CPU." if seconds > 3600 else ""),
+        soft_wrap=True,
+    )
+
+
+def _check_all_weights(plan: Plan, console: Console) -> None:
+    """Once, here, rather than in every trial: what no node can load stops the study before it begins."""
+    configs = plan.points or [plan.first]
+    if not any(config.get("pretrained", True) for config in configs):
+        return
+    choice = plan.space.choices.get("backbone")
+    varied = choice.values if choice and not plan.points and "backbone" not in plan.space.fixed else ()
+    backbones = dict.fromkeys([*(config["backbone"] for config in configs), *varied])
+    for backbone in backbones:
+        with console.status(f"Looking for the weights of {backbone} …"):
+            check_weights(backbone, configs[0].get("weights_dir"))
+
+
+@contextmanager
+def tracked(plan: Plan, settings: Settings) -> Iterator[Tracker]:
+    """The study's runs in MLflow; whatever happens, they end with their true status."""
+    uri = settings.tracking_uri or default_tracking_uri(settings.runs_dir)
+    tracker = Tracker(*connect(uri, settings.runs_dir), plan.study.name)
+    try:
+        tracker.describe_study(
+            _study_params(plan, settings), [plan.study.directory / "study.json", plan.study.target_file]
+        )
+        yield tracker
+    except BaseException as error:
+        tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        raise
+    finally:
+        tracker.end_study()
+
+
+def _study_params(plan: Plan, settings: Settings) -> dict[str, Any]:
+    splits = plan.study.data.splits
+    return {
+        **{key: value for key, value in settings.lasting().items() if value not in (None, [])},
+        "data_fingerprint": plan.study.data.fingerprint,
+        "num_classes": plan.study.data.num_classes,
+        "holdout_images": len(splits.holdout),
+        "training_images": sum(map(len, splits.folds)),
+        "code_version": plan.study.manifest["code_version"],
+    }
+
+
+@contextmanager
+def running_screen(plan: Plan, console: Console) -> Iterator[Screen]:
+    with Screen(Progress(plan.trials, plan.epochs), console, plan.study.name) as screen:
+        yield screen
+
+
+def make_tuner(plan: Plan, settings: Settings, tracker: Tracker, screen: Screen) -> StudyTuner:
+    return StudyTuner(plan, settings, tracker, screen)
+
+
+def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Console) -> int:
+    tracker.final_status = "KILLED"
+    resume = command if "--resume" in command else f"{command} --resume"
+    name = "" if "--name" in command else f" --name {plan.study.name}"
+    console.print(f"Stopped. Every finished epoch is kept; go on with:\n    {escape(resume)}{name}", soft_wrap=True)
+    return INTERRUPTED
+
+
+def vote(plan: Plan, settings: Settings, tracker: Tracker) -> dict[str, Any] | None:
+    return conclude(plan.study, tracker, include_stopped=settings.all_candidates, max_members=settings.max_members)
+
+
+def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, settings: Settings, console: Console) -> int:
+    """The result, and where everything is; 1 if no trial got as far as a prediction."""
+    for reason in tuner.bad_suggestions:
+        console.print(f"a suggestion of space {plan.space.name} could not be used: {escape(reason)}", soft_wrap=True)
+    if ensemble is None:
+        console.print(
+            f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}"
+        )
+        return 1
+    show_ensemble(console, ensemble)
+    ui = "segvote ui" + ("" if settings.runs_dir == Path("runs").resolve() else f" --runs-dir {settings.runs_dir}")
+    console.print(f"ensemble  {plan.study.ensemble_file}\ncompare   {ui}", soft_wrap=True)
+    return 0

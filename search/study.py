@@ -1,0 +1,156 @@
+"""Study: one search on disk. Its directory says what it is made of and how far every trial came."""
+
+import hashlib
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from search.settings import Settings
+from trainables.data import Dataset, Splits
+from trainables.errors import UserError
+from trainables.study_data import StudyData
+from trainables.trial_files import TrialFiles, read_json, write_json
+
+MANIFEST = "study.json"
+
+
+@dataclass(frozen=True)
+class Study:
+    """`<runs_dir>/<name>/`: study.json, trials/<number>/, and what the end of the search writes beside them."""
+
+    directory: Path
+    manifest: dict[str, Any]
+    data: StudyData
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    def save(self) -> None:
+        """Writes study.json, here and now: from then on the name is taken."""
+        self.trials_dir.mkdir(parents=True, exist_ok=True)
+        write_json(self.directory / MANIFEST, self.manifest)
+
+    @property
+    def trials_dir(self) -> Path:
+        return self.directory / "trials"
+
+    @property
+    def ensemble_file(self) -> Path:
+        return self.directory / "ensemble.json"
+
+    @property
+    def target_file(self) -> Path:
+        """The holdout's masks, in the format of a trial's predictions: selection needs nothing else of the data."""
+        return self.directory / "holdout.target"
+
+    @property
+    def holdout_fingerprint(self) -> str:
+        """Names the data set and which of its images are the holdout: predictions are compared within one alone."""
+        return hashlib.sha256(f"{self.data.fingerprint} {self.data.splits.holdout}".encode()).hexdigest()
+
+    def trial_files(self, number: int) -> TrialFiles:
+        return TrialFiles(self.trials_dir / f"{number:04d}")
+
+    def trials(self) -> list[TrialFiles]:
+        """Those whose configuration was written down, in order of their numbers."""
+        found = (TrialFiles(path) for path in sorted(self.trials_dir.glob("[0-9]*")))
+        return [files for files in found if files.suggestion.exists()]
+
+
+def study_name(settings: Settings) -> str:
+    """The given name, or that of the newest study of this space when resuming, or space and time."""
+    if settings.name:
+        return settings.name
+    space = Path(settings.space).stem
+    if not settings.resume:
+        return f"{space}-{time.strftime('%Y%m%d-%H%M%S')}"
+    studies = sorted(settings.runs_dir.glob(f"{space}-*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    if not studies:
+        raise UserError(f"there is no study of space {space} in {settings.runs_dir} to resume: name it with --name")
+    return studies[-1].parent.name
+
+
+def check_name(settings: Settings, name: str) -> None:
+    """UserError when a new study's name is taken, or there is none to resume under it."""
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise UserError(f"--name {name!r}: use letters, digits, '-', '_' and '.' only, since it names a directory")
+    directory = settings.runs_dir / name
+    exists = (directory / MANIFEST).exists()
+    if exists and not settings.resume:
+        raise UserError(
+            f"a study named {name} exists in {directory}: go on with it by --resume, or take another --name"
+        )
+    if settings.resume and not exists:
+        known = ", ".join(sorted(path.parent.name for path in settings.runs_dir.glob(f"*/{MANIFEST}"))) or "none"
+        raise UserError(f"there is no study {name} in {settings.runs_dir} to resume; studies there: {known}")
+
+
+def stored_settings(settings: Settings, name: str) -> dict[str, Any]:
+    return _read_manifest(settings.runs_dir / name)["settings"]
+
+
+def new_study(settings: Settings, dataset: Dataset, splits: Splits) -> Study:
+    """A study that is not on disk yet: `save` takes its name."""
+    manifest = {
+        "format_version": 1,
+        "settings": settings.lasting() | settings.remembered(),
+        "data": {
+            "root": str(dataset.root),
+            "fingerprint": dataset.fingerprint,
+            "class_names": list(dataset.class_names),
+            "class_id_of": {str(category): class_id for category, class_id in dataset.class_id_of.items()},
+        },
+        "splits": splits.to_dict(),
+        "code_version": code_version(),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    return _study(settings, manifest)
+
+
+def open_study(settings: Settings) -> Study:
+    return _study(settings, _read_manifest(settings.runs_dir / settings.name))
+
+
+def _study(settings: Settings, manifest: dict[str, Any]) -> Study:
+    data = StudyData(
+        root=Path(manifest["data"]["root"]),
+        unlabelled=manifest["settings"]["unlabelled"],
+        fingerprint=manifest["data"]["fingerprint"],
+        class_names=tuple(manifest["data"]["class_names"]),
+        splits=Splits.from_dict(manifest["splits"]),
+        cache_dir=settings.cache_dir,
+    )
+    return Study(settings.runs_dir / settings.name, manifest, data)
+
+
+def check_same_data(study: Study, dataset: Dataset) -> None:
+    """UserError when the data set changed since the study was started: its scores could not be compared."""
+    if dataset.fingerprint != study.data.fingerprint:
+        raise UserError(
+            f"the data in {dataset.root} changed since the study {study.name} was started (fingerprint "
+            f"{dataset.fingerprint[:12]}, was {study.data.fingerprint[:12]}): "
+            "restore it, or start another study with --name"
+        )
+
+
+def code_version() -> str:
+    """The package's version, and the commit where the code runs from a git checkout."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return version("segvote")
+    return f"{version('segvote')} ({commit.stdout.strip()})" if commit.returncode == 0 else version("segvote")
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    try:
+        return read_json(directory / MANIFEST)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{directory / MANIFEST} cannot be read ({error}): the study cannot be resumed") from error

@@ -1,0 +1,178 @@
+"""MLflow: one parent run per study, one nested run per trial. Only the driver talks to it."""
+
+import logging
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from trainables.errors import UserError
+from trainables.trial_files import replacing
+
+log = logging.getLogger(__name__)
+
+EXPERIMENT = "segvote"
+KIND = "segvote.kind"  # study, trial or ensemble
+STUDY = "segvote.study"
+TRIAL = "segvote.trial"  # the trial's number in its study
+VERDICT = "segvote.verdict"
+CANDIDATE = "segvote.candidate"
+PREDICTIONS = "predictions"  # artifact directory of the predictions file
+
+
+def default_tracking_uri(runs_dir: Path) -> str:
+    return f"sqlite:///{runs_dir / 'mlflow.db'}"
+
+
+def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
+    """A client, and the id of the experiment of all studies. Raises UserError where the store does not answer."""
+    _be_quiet()
+    try:
+        if tracking_uri == default_tracking_uri(runs_dir):
+            _create_store(runs_dir)
+        client = MlflowClient(tracking_uri=tracking_uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment:
+            return client, experiment.experiment_id
+        local = tracking_uri.startswith("sqlite:")
+        artifacts = (runs_dir / "artifacts").as_uri() if local else None
+        return client, client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+    except Exception as error:  # MLflow raises what its many stores raise
+        raise UserError(
+            f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri"
+        ) from error
+
+
+def _create_store(runs_dir: Path) -> None:
+    """Makes the SQLite store under another name and renames it: that takes half a minute, two processes that make the
+
+    same one break it, and so does one that is killed meanwhile.
+    """
+    store = runs_dir / "mlflow.db"
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(runs_dir / ".mlflow.lock"):
+        if not store.exists():
+            with replacing(store) as temporary:
+                MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments()
+
+
+class Tracker:
+    """Writes one study. Safe to start again on the same study: it goes on with the runs that are there."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, study_name: str) -> None:
+        self.client, self.experiment_id, self.study_name = client, experiment_id, study_name
+        self.parent_id = self._open_parent()
+        runs = {int(run.data.tags[TRIAL]): run.info for run in self.trial_runs()}
+        self._runs = {number: info.run_id for number, info in runs.items()}
+        self._ended = {number for number, info in runs.items() if info.status in ("FINISHED", "FAILED")}
+        self._logged: dict[int, int] = {}  # last epoch in MLflow, by trial number
+        self._steps = self._last_step(self.parent_id, "trials_done")
+        self.final_status = "FINISHED"
+
+    def _open_parent(self) -> str:
+        found = self.find(f"tags.`{KIND}` = 'study' and tags.`{STUDY}` = '{self.study_name}'")
+        if found:
+            self.client.update_run(found[0].info.run_id, status="RUNNING")
+            return found[0].info.run_id
+        tags = {KIND: "study", STUDY: self.study_name}
+        return self.client.create_run(self.experiment_id, tags=tags, run_name=self.study_name).info.run_id
+
+    def find(self, where: str) -> list[Any]:
+        return list(self.client.search_runs([self.experiment_id], where, max_results=50000))
+
+    def trial_runs(self) -> list[Any]:
+        return self.find(f"tags.`{KIND}` = 'trial' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'")
+
+    def describe_study(self, params: dict[str, Any], artifacts: list[Path]) -> None:
+        """Parameters are logged once: MLflow refuses to change one, and a resumed study's are the same."""
+        known = self.client.get_run(self.parent_id).data.params
+        new = {key: value for key, value in params.items() if key not in known}
+        self.client.log_batch(self.parent_id, params=[Param(key, str(value)) for key, value in new.items()])
+        for path in artifacts:
+            self.client.log_artifact(self.parent_id, str(path))
+
+    def has_ended(self, number: int) -> bool:
+        return number in self._ended
+
+    def start_trial(self, number: int, params: dict[str, Any]) -> None:
+        """Opens the trial's run, or goes on with the one that a killed driver left."""
+        if number in self._runs:
+            self.client.update_run(self._runs[number], status="RUNNING")
+            return
+        name = f"{self.study_name}-{number:04d}"
+        tags = {KIND: "trial", STUDY: self.study_name, TRIAL: str(number), MLFLOW_PARENT_RUN_ID: self.parent_id}
+        run = self.client.create_run(self.experiment_id, tags={**tags, MLFLOW_RUN_NAME: name}, run_name=name)
+        self._runs[number] = run.info.run_id
+        self._logged[number] = 0
+        self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()])
+
+    def log_epochs(self, number: int, records: list[dict[str, Any]]) -> None:
+        """Logs the records that MLflow does not have yet: a step that is logged twice stands there twice."""
+        if number not in self._logged:
+            self._logged[number] = self._last_step(self._runs[number], "holdout/miou")
+        for record in records:
+            if record["epoch"] > self._logged[number]:
+                self._log_metrics(self._runs[number], record, step=record["epoch"])
+                self._logged[number] = record["epoch"]
+
+    def end_trial(self, number: int, status: str, tags: dict[str, str], artifacts: dict[Path, str | None]) -> None:
+        """`status` is MLflow's (FINISHED, FAILED, KILLED); `artifacts` maps files to their artifact directory."""
+        run_id = self._runs.get(number)
+        if run_id is None:
+            return  # suggested, never started
+        for path, directory in artifacts.items():
+            self.client.log_artifact(run_id, str(path), directory)
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.set_terminated(run_id, status)
+
+    def log_study(self, metrics: dict[str, float]) -> None:
+        """The study's own curves; the step counts the trials' ends over all commands that ran it."""
+        self._steps += 1
+        self._log_metrics(self.parent_id, metrics, step=self._steps)
+
+    def log_ensemble(self, params: dict[str, Any], metrics: dict[str, float], artifacts: list[Path]) -> str:
+        """A run of its own under the parent; one that an earlier end of the same study left stays beside it."""
+        name = f"{self.study_name}-ensemble"
+        tags = {KIND: "ensemble", STUDY: self.study_name, MLFLOW_PARENT_RUN_ID: self.parent_id, MLFLOW_RUN_NAME: name}
+        run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=name).info.run_id
+        self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        self._log_metrics(run_id, metrics, step=0)
+        for path in artifacts:
+            self.client.log_artifact(run_id, str(path))
+        self.client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    def end_study(self) -> None:
+        """Ends the parent with `final_status`, and as KILLED every trial's run that is still open."""
+        for run in self.trial_runs():
+            if run.info.status == "RUNNING":
+                self.client.set_terminated(run.info.run_id, "KILLED")
+        self.client.set_terminated(self.parent_id, self.final_status)
+
+    def _log_metrics(self, run_id: str, values: dict[str, Any], *, step: int) -> None:
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(metric_name(key), float(value), now, step)
+            for key, value in values.items()
+            if isinstance(value, int | float) and key != "epoch" and math.isfinite(value)
+        ]
+        self.client.log_batch(run_id, metrics=metrics)
+
+    def _last_step(self, run_id: str, key: str) -> int:
+        return max((metric.step for metric in self.client.get_metric_history(run_id, key)), default=0)
+
+
+def metric_name(name: str) -> str:
+    """MLflow allows letters, digits, and _ - . space : / in a metric's name; class names have others too."""
+    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+
+
+def _be_quiet() -> None:
+    for name in ("mlflow", "alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,151 @@
+"""StudyTuner: Ray Tune set up for one study, new or resumed from its ledger."""
+
+import signal
+import time
+from typing import Any
+
+import optuna
+from ray import tune
+
+from search.callback import StudyCallback
+from search.outcome import Outcome, keep_outcome
+from search.plan import Plan
+from search.progress import Screen
+from search.sampler import FairOptunaSearch, GridSearch, Suggestion
+from search.scheduler import Asha, NoStopping
+from search.settings import Settings
+from search.space import Space
+from search.tracking import Tracker
+from trainables.config import TrialConfig
+from trainables.segmentation import SegmentationTrainable
+from trainables.trial_files import read_json
+
+
+class StudyTuner:
+    """`fit` runs the trials that the ledger does not know as ended; afterwards `interrupted` says whether all ended."""
+
+    def __init__(self, plan: Plan, settings: Settings, tracker: Tracker, screen: Screen) -> None:
+        self._plan, self._settings, self._tracker, self._screen = plan, settings, tracker, screen
+        self._scheduler = (NoStopping if plan.points else Asha)(
+            epochs=plan.epochs,
+            grace_period=plan.grace_period,
+            reduction_factor=settings.reduction_factor,
+            brackets=settings.brackets,
+            seed=settings.seed,
+        )
+        self._searcher = self._make_searcher()
+        self._ended = 0
+        self._replay()
+        self.interrupted = False
+
+    @property
+    def bad_suggestions(self) -> list[str]:
+        return list(dict.fromkeys(self._searcher.bad_suggestions))
+
+    def _make_searcher(self) -> FairOptunaSearch | GridSearch:
+        plan = self._plan
+        if plan.points:
+            return GridSearch(plan.points, trial_files=plan.study.trial_files)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        return FairOptunaSearch(
+            plan.space,
+            seed=self._settings.seed,
+            epochs=plan.epochs,
+            trial_files=plan.study.trial_files,
+            check=_Check(plan),
+            constant_liar=plan.resources.concurrency > 1,
+        )
+
+    def _replay(self) -> None:
+        """Tells sampler, scheduler, screen and MLflow of the trials that earlier commands ran."""
+        for files in self._plan.study.trials():
+            suggestion = Suggestion.load(files)
+            records = files.records()
+            verdict = read_json(files.verdict) if files.verdict.exists() else None
+            self._searcher.replay(suggestion, records, verdict)
+            if verdict is None:
+                continue
+            self._ended += 1
+            if not verdict["failure"]:
+                self._scheduler.replay(suggestion.number, records)
+            best = max((record["holdout/miou"] for record in records), default=-1.0)
+            self._screen.progress.start(suggestion.number, suggestion.params, len(records), best)
+            self._screen.progress.end(suggestion.number, verdict["status"])
+            if not self._tracker.has_ended(suggestion.number):  # the driver died between the ledger and MLflow
+                self._tracker.start_trial(suggestion.number, suggestion.params)
+                self._tracker.log_epochs(suggestion.number, records)
+                self._close(suggestion.number, verdict["failure"], killed=False)
+
+    def fit(self) -> None:
+        """Blocks until all trials ended, the time budget is spent, or Ctrl-C (or a SIGTERM) stops it."""
+        left = self._plan.trials - self._ended
+        if left <= 0:
+            return
+        started = time.monotonic()
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        self._tuner(left).fit()
+        budget = self._settings.time_budget
+        out_of_time = budget is not None and time.monotonic() - started >= budget
+        open_trials = [files.number for files in self._plan.study.trials() if not files.verdict.exists()]
+        self.interrupted = bool(open_trials) and not out_of_time
+        for number in open_trials:
+            self._close(number, None, killed=True)
+
+    def _close(self, number: int, failure: str | None, *, killed: bool) -> None:
+        """Brings MLflow's run to what the ledger says."""
+        plan, files = self._plan, self._plan.study.trial_files(number)
+        outcome = Outcome.of(
+            plan.study, number, epochs=plan.epochs, last_rung=plan.last_rung, failure=failure, killed=killed
+        )
+        self._tracker.end_trial(number, outcome.mlflow_status, outcome.tags, keep_outcome(plan.study, outcome, files))
+
+    def _tuner(self, trials: int) -> tune.Tuner:
+        plan, study, resources = self._plan, self._plan.study, self._plan.resources
+        trainable = tune.with_resources(
+            tune.with_parameters(
+                SegmentationTrainable, study=study.data, trials_dir=str(study.trials_dir), cpus=resources.cpus
+            ),
+            {"cpu": resources.cpus, "gpu": resources.gpus},
+        )
+        callback = StudyCallback(
+            study, self._tracker, self._screen, last_rung=plan.last_rung, gpus_per_trial=resources.gpus
+        )
+        return tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=self._searcher,
+                scheduler=self._scheduler,
+                num_samples=trials,
+                max_concurrent_trials=resources.concurrency,
+                time_budget_s=self._settings.time_budget,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name=time.strftime("%Y%m%d-%H%M%S"),
+                storage_path=str(study.directory / "tune"),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=self._settings.max_failures),
+                callbacks=[callback],
+                verbose=0,
+            ),
+        )
+
+    @staticmethod
+    def first_suggestions(space: Space, seed: int, epochs: int, count: int) -> list[dict[str, Any]]:
+        """What a new study of this space and seed would try first."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+        return [space(study.ask()) for _ in range(count)]
+
+
+class _Check:
+    """Raises UserError for a configuration that cannot be trained in this study."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._splits, self._epochs = plan.study.data.splits, plan.epochs
+
+    def __call__(self, params: dict[str, Any]) -> None:
+        config = TrialConfig.from_dict(params)
+        self._splits.fold_rows(config.fold)
+        if config.epochs != self._epochs:
+            raise ValueError(f"epochs is {config.epochs}, but all trials of a study have {self._epochs}")

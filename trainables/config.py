@@ -1,0 +1,146 @@
+"""TrialConfig: everything that decides one training run, checked once and frozen ever after."""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from trainables.errors import UserError
+
+FOLD_ALL = "all"
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+CLASS_WEIGHTS = ("none", "inverse_sqrt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """One configuration. Spaces return these keys as a plain dict; `from_dict` makes it typed."""
+
+    head: str
+    backbone: str
+    pretrained: bool = True
+    weights_dir: str | None = None  # one safetensors file per timm model name; None: timm's own download
+
+    image_size: str = "512"  # what photos are resized to: "N" or "WIDTHxHEIGHT", pixels
+    augmentation: str = "light"
+    fold: int | str = FOLD_ALL  # fold left out of training, or "all": nothing is
+
+    loss: str = "ce"
+    class_weights: str = "none"
+    optimizer: str = "adamw"
+    lr: float = 1e-3  # of the backbone, after warm-up
+    head_lr_factor: float = 1.0  # the head's learning rate is lr × this
+    weight_decay: float = 0.01
+    momentum: float = 0.9  # sgd alone
+    schedule: str = "poly"
+    warmup_epochs: float = 0.0
+    batch_size: int = 8  # images per forward and backward pass
+    accumulate: int = 1  # passes per optimizer step: the effective batch is batch_size × accumulate
+    grad_clip: float = 0.0  # norm; 0: off
+    ema_decay: float = 0.0  # of the averaged weights that are evaluated and kept; 0: off
+    drop_path: float = 0.0
+    dropout: float = 0.1
+
+    epochs: int = 30
+    seed: int = 0
+    precision: str = "auto"
+    channels_last: bool = True
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_choices(self)
+        _check_ranges(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrialConfig":
+        """Raises UserError for unknown or missing keys and impossible values, each by name."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in names:
+                near = difflib.get_close_matches(key, names, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
+                raise UserError(f"unknown key {key!r} in a trial's configuration; {hint}")
+        for key in ("head", "backbone"):
+            if key not in values:
+                raise UserError(f"a trial's configuration has no {key!r}: let the space return it, or --fix {key}=…")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return parse_size(self.image_size)
+
+    @property
+    def head_lr(self) -> float:
+        return self.lr * self.head_lr_factor
+
+    @property
+    def effective_batch(self) -> int:
+        return self.batch_size * self.accumulate
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) from "N" or "WIDTHxHEIGHT"; raises UserError for anything else or below 16 pixels."""
+    parts = str(text).lower().split("x")
+    if len(parts) not in (1, 2) or not all(part.isdigit() and int(part) >= 16 for part in parts):
+        raise UserError(
+            f"image_size is {text!r}, but must be N or WIDTHxHEIGHT, in pixels, at least 16: 512 or 640x480"
+        )
+    return int(parts[-1]), int(parts[0])
+
+
+def _check_types(config: TrialConfig) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.type is float and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(config, field.name, float(value))
+        elif field.name == "image_size":
+            object.__setattr__(config, field.name, str(value))
+        elif isinstance(value, bool) != (field.type is bool) or not isinstance(value, field.type):
+            expected = getattr(field.type, "__name__", str(field.type))
+            raise UserError(f"`{field.name}` is {value!r}, but must be of type {expected}")
+
+
+def _check_choices(config: TrialConfig) -> None:
+    # Imported here: these pull in torch and timm, which a mere `--help` need not wait for.
+    from trainables.data.augment import AUGMENTATIONS
+    from trainables.losses import LOSSES
+    from trainables.models.backbones import check_backbone
+    from trainables.models.heads import HEADS
+    from trainables.optim import OPTIMIZERS, SCHEDULES
+
+    choices = {
+        "head": HEADS,
+        "loss": LOSSES,
+        "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
+        "augmentation": AUGMENTATIONS,
+        "precision": PRECISIONS,
+        "class_weights": CLASS_WEIGHTS,
+    }
+    for name, known in choices.items():
+        value = getattr(config, name)
+        if value not in known:
+            raise UserError(f"unknown {name} {value!r}, choose one of {', '.join(known)}")
+    check_backbone(config.backbone)
+
+
+def _check_ranges(config: TrialConfig) -> None:
+    parse_size(config.image_size)
+    at_least = {"batch_size": 1, "accumulate": 1, "epochs": 1, "warmup_epochs": 0, "grad_clip": 0, "weight_decay": 0}
+    for name, low in at_least.items():
+        if not getattr(config, name) >= low:
+            raise UserError(f"`{name}` is {getattr(config, name)}, but must be at least {low}")
+    for name in ("lr", "head_lr_factor"):
+        if not 0 < getattr(config, name) < float("inf"):
+            raise UserError(f"`{name}` is {getattr(config, name)}, but must be above 0")
+    for name in ("ema_decay", "drop_path", "dropout", "momentum"):
+        if not 0 <= getattr(config, name) < 1:
+            raise UserError(f"`{name}` is {getattr(config, name)}, but must be in [0, 1)")
+    if config.warmup_epochs > config.epochs:
+        raise UserError(f"`warmup_epochs` is {config.warmup_epochs}, but must not exceed `epochs`, {config.epochs}")
+    if config.fold != FOLD_ALL and not (isinstance(config.fold, int) and config.fold >= 0):
+        raise UserError(f"`fold` is {config.fold!r}, but must be a fold's number from 0 on, or {FOLD_ALL!r}")

@@ -1,0 +1,124 @@
+"""Optimizers and learning-rate schedules by name."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from trainables.errors import UserError
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
+
+# Tables of positions and temperatures: more than one dimension, yet nothing that should shrink towards zero.
+NO_DECAY_NAMES = ("relative_position_bias_table", "pos_embed", "cls_token", "cpb_mlp", "logit_scale")
+
+
+def build_optimizer(
+    model: nn.Module,
+    name: str,
+    *,
+    lr: float,
+    head_lr: float | None = None,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+) -> Optimizer:
+    """Return the optimizer `name`, a key of OPTIMIZERS, over all of `model`'s trainable parameters.
+
+    Parameters of `model.backbone` learn at `lr`, all others at `head_lr` (`lr` if None). Norms, biases and other
+    one-dimensional parameters, and position tables, have no weight decay. Up to four groups, whose "name" is
+    backbone or head, "/", decay or no_decay. `momentum` is SGD's. Raises UserError for an unknown name and for
+    values out of range.
+    """
+    if name not in OPTIMIZERS:
+        raise UserError(f"unknown optimizer {name!r}: choose one of {', '.join(OPTIMIZERS)}")
+    head_lr = lr if head_lr is None else head_lr
+    _check_rates(lr=lr, head_lr=head_lr, weight_decay=weight_decay, momentum=momentum)
+    groups: dict[str, dict[str, Any]] = {}
+    for key, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        part = "backbone" if key.startswith("backbone.") else "head"
+        decays = parameter.ndim > 1 and not any(table in key for table in NO_DECAY_NAMES)
+        group = groups.setdefault(
+            f"{part}/{'decay' if decays else 'no_decay'}",
+            {
+                "params": [],
+                "lr": lr if part == "backbone" else head_lr,
+                "weight_decay": weight_decay if decays else 0.0,
+            },
+        )
+        group["params"].append(parameter)
+    options = {"momentum": momentum} if name == "sgd" else {}
+    return OPTIMIZERS[name]([{"name": key, **groups[key]} for key in sorted(groups)], lr=lr, **options)
+
+
+def _check_rates(*, lr: float, head_lr: float, weight_decay: float, momentum: float) -> None:
+    for key, value in (("lr", lr), ("head_lr", head_lr)):
+        if not (math.isfinite(value) and value > 0):
+            raise UserError(f"{key} is {value}, but must be above 0")
+    if not (math.isfinite(weight_decay) and weight_decay >= 0):
+        raise UserError(f"weight_decay is {weight_decay}, but must be at least 0")
+    if not 0 <= momentum < 1:
+        raise UserError(f"momentum is {momentum}, but must be at least 0 and below 1")
+
+
+def poly(progress: float, *, power: float = 0.9) -> float:
+    """(1 - progress)^power (Liu et al., ParseNet, 2015; 0.9 as in DeepLab)."""
+    return (1 - progress) ** power
+
+
+def step(progress: float, *, milestones: tuple[float, ...] = (0.75, 0.9), gamma: float = 0.1) -> float:
+    """`gamma` to the number of `milestones`, shares of the run, that have been reached."""
+    return gamma ** sum(progress >= milestone for milestone in milestones)
+
+
+def cosine(progress: float) -> float:
+    """(1 + cos(pi progress)) / 2 (Loshchilov and Hutter, SGDR, 2017, equation 5 without restarts)."""
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def cosine_restarts(progress: float, *, cycles: int = 3, growth: int = 2) -> float:
+    """`cycles` cosines, each `growth` times as long as the one before it (SGDR, T_mult), the last ending the run."""
+    lengths = [growth**cycle for cycle in range(cycles)]
+    position = progress * sum(lengths)
+    for length in lengths[:-1]:
+        if position < length:
+            return cosine(position / length)
+        position -= length
+    return cosine(position / lengths[-1])
+
+
+SCHEDULES: dict[str, Callable[..., float]] = {
+    "poly": poly,
+    "step": step,
+    "cosine": cosine,
+    "cosine_restarts": cosine_restarts,
+}
+"""Functions from progress, 0 (the end of warm-up) to 1 (the end of the run), to a factor of the learning rate."""
+
+
+def build_schedule(
+    optimizer: Optimizer, name: str, *, total_steps: int, warmup_steps: int = 0, **options: Any
+) -> LambdaLR:
+    """Return the schedule `name`, a key of SCHEDULES, to be stepped after each of `total_steps` optimizer steps.
+
+    Every parameter group's rate is its own times one factor. In warm-up that is (s + 1) / (warmup_steps + 1) at step
+    s from 0, so that it is 1 at step `warmup_steps`; from there SCHEDULES[name](progress, **options). Its state_dict
+    resumes it. Raises UserError for an unknown name and where warm-up leaves no step.
+    """
+    if name not in SCHEDULES:
+        raise UserError(f"unknown schedule {name!r}: choose one of {', '.join(SCHEDULES)}")
+    if not 0 <= warmup_steps < total_steps:
+        raise UserError(f"warmup_steps is {warmup_steps}, but must be at least 0 and below total_steps ({total_steps})")
+    curve = partial(SCHEDULES[name], **options)
+
+    def factor(steps_done: int) -> float:
+        if steps_done < warmup_steps:
+            return (steps_done + 1) / (warmup_steps + 1)
+        return curve(min(1.0, (steps_done - warmup_steps) / (total_steps - warmup_steps)))
+
+    return LambdaLR(optimizer, factor)

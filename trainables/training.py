@@ -1,0 +1,238 @@
+"""Trainer: one configuration trained epoch by epoch. Ordinary PyTorch: no Ray, no MLflow, no files but the cache."""
+
+import math
+import resource
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from trainables.batches import TrainingBatches, sample_seed
+from trainables.config import FOLD_ALL, TrialConfig
+from trainables.data import PackedData
+from trainables.inference import evaluate
+from trainables.losses import build_loss, class_weights_from
+from trainables.metrics import iou_per_class, miou, pixel_accuracy
+from trainables.models import build_model
+from trainables.optim import build_optimizer, build_schedule
+from trainables.precision import choose_precision
+from trainables.study_data import StudyData
+
+FINITE_CHECK_STEPS = 25  # reading the loss waits for the GPU, so it is not done at every step
+
+
+class NonFiniteError(ArithmeticError):
+    """The loss stopped being a number: this configuration cannot be trained further."""
+
+
+class Trainer:
+    """Trains `config` on the study's training rows and scores it on the holdout, and on the fold that it left out.
+
+    `loader_workers` processes augment photos; 0 does it between the steps, which is right where the CPU trains.
+    """
+
+    def __init__(self, config: TrialConfig, study: StudyData, *, loader_workers: int = 0) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.study = config, study
+        self.packed: PackedData = study.open(config.size)
+        self.precision = choose_precision(config.precision)
+        self.epoch = 0
+        self.micro_batch = config.batch_size
+
+        self.model = self._build_model()
+        self.batches = self._build_batches(loader_workers)
+        self.loss = self._build_loss()
+        self.optimizer = build_optimizer(
+            self.model,
+            config.optimizer,
+            lr=config.lr,
+            head_lr=config.head_lr,
+            weight_decay=config.weight_decay,
+            momentum=config.momentum,
+        )
+        steps = len(self.batches)
+        self.schedule = build_schedule(
+            self.optimizer,
+            config.schedule,
+            total_steps=config.epochs * steps,
+            warmup_steps=round(config.warmup_epochs * steps),
+        )
+        self.scaler = torch.amp.GradScaler(self.precision.device.type, enabled=self.precision.needs_loss_scaling)
+        self.ema = self._build_ema()
+
+    def _build_model(self) -> torch.nn.Module:
+        config = self.config
+        model = build_model(
+            head=config.head,
+            backbone=config.backbone,
+            num_classes=self.study.num_classes,
+            pretrained=config.pretrained,
+            weights_dir=config.weights_dir,
+            image_size=config.size,
+            drop_path=config.drop_path,
+            dropout=config.dropout,
+        )
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        return model.to(self.precision.device, memory_format=layout)
+
+    def _build_batches(self, workers: int) -> TrainingBatches:
+        config = self.config
+        return TrainingBatches(
+            self.packed,
+            self.study.splits.training_rows(config.fold),
+            batch_size=config.effective_batch,
+            augmentation=config.augmentation,
+            size=config.size,
+            seed=config.seed,
+            workers=workers,
+            pin_memory=self.precision.device.type == "cuda",
+        )
+
+    def _build_loss(self) -> torch.nn.Module:
+        weights = None
+        if self.config.class_weights == "inverse_sqrt":
+            weights = class_weights_from(self._pixel_counts())
+        loss = build_loss(self.config.loss, num_classes=self.study.num_classes, class_weights=weights)
+        return loss.to(self.precision.device)
+
+    def _pixel_counts(self) -> np.ndarray:
+        counts = np.zeros(256, dtype=np.int64)
+        for row in self.study.splits.training_rows(self.config.fold):
+            counts += np.bincount(self.packed.masks[row].reshape(-1), minlength=256)
+        return counts[: self.study.num_classes]
+
+    def _build_ema(self) -> AveragedModel | None:
+        if not self.config.ema_decay:
+            return None
+        return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.config.ema_decay), use_buffers=True)
+
+    @property
+    def evaluated_model(self) -> torch.nn.Module:
+        """The averaged weights where there are any: what is scored is what is kept."""
+        return self.ema.module if self.ema else self.model
+
+    def run_epoch(self, keep: np.ndarray | None = None) -> dict[str, Any]:
+        """Trains one epoch and evaluates; returns its record (see `_record`). `keep` receives the holdout's class maps.
+
+        Raises NonFiniteError when the loss is no longer a number.
+        """
+        started = time.monotonic()
+        # Dropout and drop path draw from the global generator: seeded by epoch, a resumed trial draws the same.
+        torch.manual_seed(sample_seed(self.config.seed, self.epoch))
+        if self.precision.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        lr = self.optimizer.param_groups[0]["lr"]
+        loss = self._train()
+        trained_s = time.monotonic() - started
+        self.epoch += 1
+        record = {
+            "epoch": self.epoch,
+            "train/loss": loss,
+            "lr": lr,
+            "images_per_s": len(self.batches) * self.config.effective_batch / trained_s,
+            **self._scores(keep),
+        }
+        return record | {"epoch_s": time.monotonic() - started, "peak_memory_gb": self._peak_memory_gb()}
+
+    def _train(self) -> float:
+        self.model.train()
+        total = torch.zeros((), device=self.precision.device)
+        for step, (images, masks) in enumerate(self.batches.epoch(self.epoch), start=1):
+            total += self._step(images, masks)
+            if step % FINITE_CHECK_STEPS == 0 or step == len(self.batches):
+                self._check_finite(float(total), step)
+        return float(total) / len(self.batches)
+
+    def _check_finite(self, total: float, step: int) -> None:
+        if not math.isfinite(total):
+            raise NonFiniteError(
+                f"the training loss became {total} at epoch {self.epoch + 1}, by step {step}: "
+                f"a lower lr than {self.config.lr:g}, warm-up or --fix grad_clip=1 usually helps"
+            )
+
+    def _step(self, images: Tensor, masks: Tensor) -> Tensor:
+        """One optimizer step; returns its loss. Out of GPU memory: again with half the micro-batch, same batch."""
+        while True:
+            try:
+                loss = self._accumulate(self.precision.to_device(images), self.precision.to_device(masks))
+                break
+            except torch.OutOfMemoryError:
+                if self.micro_batch == 1:
+                    raise
+                self.micro_batch = (self.micro_batch + 1) // 2
+            # Outside of the except block: the exception would keep the failed step's tensors alive.
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+        if self.config.grad_clip:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.step()
+        if self.ema:
+            self.ema.update_parameters(self.model)
+        return loss
+
+    def _accumulate(self, images: Tensor, masks: Tensor) -> Tensor:
+        total = torch.zeros((), device=self.precision.device)
+        for some, targets in zip(images.split(self.micro_batch), masks.split(self.micro_batch)):
+            with self.precision.autocast():
+                loss = self.loss(self.model(self._input(some)), targets) * (len(some) / len(images))
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total
+
+    def _input(self, images: Tensor) -> Tensor:
+        images = self.model.normalize(images)
+        return images.contiguous(memory_format=torch.channels_last) if self.config.channels_last else images
+
+    def _scores(self, keep: np.ndarray | None) -> dict[str, Any]:
+        confusion = self._confusion(self.study.splits.holdout, keep)
+        scores: dict[str, Any] = {"holdout/miou": miou(confusion), "holdout/accuracy": pixel_accuracy(confusion)}
+        for name, iou in zip(self.study.class_names, iou_per_class(confusion).tolist()):
+            if not math.isnan(iou):
+                scores[f"holdout/iou/{name}"] = iou
+        if self.config.fold != FOLD_ALL:
+            scores["fold/miou"] = miou(self._confusion(self.study.splits.fold_rows(self.config.fold), None))
+        return scores
+
+    def _confusion(self, rows: tuple[int, ...], keep: np.ndarray | None) -> Tensor:
+        return evaluate(
+            self.evaluated_model,
+            self.packed,
+            rows,
+            num_classes=self.study.num_classes,
+            batch_size=self.micro_batch,
+            precision=self.precision,
+            keep=keep,
+        )
+
+    def _peak_memory_gb(self) -> float:
+        if self.precision.device.type == "cuda":
+            return torch.cuda.max_memory_allocated() / 2**30
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only: `torch.load(weights_only=True)` reads it back."""
+        return {
+            "epoch": self.epoch,
+            "micro_batch": self.micro_batch,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.micro_batch = state["epoch"], state["micro_batch"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
