@@ -1,0 +1,209 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ensembling import (
+    Predictions,
+    PredictionsError,
+    check_same_holdout,
+    predictions,
+    read_predictions,
+    select_ensemble,
+    write_predictions,
+)
+
+SMALL = Predictions(
+    image_ids=("b.jpg", "a.jpg", "é.jpg"),
+    sizes=((2, 3), (1, 1), (3, 2)),
+    class_names=("Background", "Paper", "Glass"),
+    fingerprint="f00d",
+    pixels=np.array([0, 1, 2, 2, 1, 0, 1, 0, 0, 2, 2, 1, 1], np.uint8),
+)
+
+
+def assert_same(one, other):
+    for key in ("image_ids", "sizes", "class_names", "fingerprint"):
+        assert getattr(one, key) == getattr(other, key)
+    np.testing.assert_array_equal(one.pixels, other.pixels)
+    assert one.pixels.dtype == other.pixels.dtype == np.uint8
+
+
+def maps_of(sizes, pixels, num_classes):
+    names = tuple(f"class {index}" for index in range(num_classes))
+    return Predictions(tuple(f"{index}.jpg" for index in range(len(sizes))), tuple(sizes), names, "f00d", pixels)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), max_size=4),
+    num_classes=st.sampled_from([1, 3, 15, 16, 17, 255]),
+    abstains=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_what_is_written_is_read(tmp_path_factory, sizes, num_classes, abstains, seed):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, num_classes, sum(height * width for height, width in sizes)).astype(np.uint8)
+    if abstains:
+        pixels[rng.random(pixels.size) < 0.3] = 255
+    written = maps_of(sizes, pixels, num_classes)
+    path = tmp_path_factory.mktemp("file") / "holdout.segvote"
+    write_predictions(path, written)
+    assert_same(read_predictions(path), written)
+
+
+def test_every_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "holdout.segvote"
+    write_predictions(path, SMALL)
+    data = path.read_bytes()
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(PredictionsError, match=r"holdout\.segvote: .*; write it again"):
+            read_predictions(path)
+
+
+def test_every_truncation_and_every_appended_byte_is_found(tmp_path):
+    path = tmp_path / "holdout.segvote"
+    write_predictions(path, SMALL)
+    data = path.read_bytes()
+    for damaged in [data[:size] for size in range(len(data))] + [data + b"\0", data + data]:
+        path.write_bytes(damaged)
+        with pytest.raises(PredictionsError, match=r"holdout\.segvote"):
+            read_predictions(path)
+
+
+def rewritten(data, **changes):
+    """A file whose checksums are right but whose header was changed."""
+    _, version, size, _ = predictions.PREFIX.unpack_from(data)
+    stop = predictions.PREFIX.size + size
+    header = json.dumps(json.loads(data[predictions.PREFIX.size : stop]) | changes).encode()
+    digest = hashlib.sha256(header).digest()
+    return predictions.PREFIX.pack(predictions.MAGIC, version, len(header), digest) + header + data[stop:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sizes": [[2, 3], [1, 1], [9, 9]]}, "its pixels do not fill 44 bytes"),
+        ({"sizes": [[2, 3], [1, 1], 7]}, "its header is not what this format holds"),
+        ({"sizes": [[2, 3], [1, 1], [-3, -2]]}, r"the size of image 'é.jpg' is \(-3, -2\)"),
+        ({"class_names": ["Background"]}, "pixels hold class id 1, but there are 1 classes"),
+        ({"image_ids": ["a", "a", "b"]}, "image_ids name one thing twice: 'a'"),
+        ({"pixels_per_byte": 0}, "its header says 0 pixels a byte"),
+        ({"extra": 1}, "its header must have the keys"),
+    ],
+)
+def test_header_that_does_not_fit_its_pixels_is_refused(tmp_path, changes, message):
+    path = tmp_path / "holdout.segvote"
+    write_predictions(path, SMALL)
+    path.write_bytes(rewritten(path.read_bytes(), **changes))
+    with pytest.raises(PredictionsError, match=message):
+        read_predictions(path)
+
+
+def test_other_files_and_versions_are_told_apart(tmp_path):
+    path = tmp_path / "holdout.segvote"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(PredictionsError, match=r"holdout\.segvote: not a predictions file"):
+        read_predictions(path)
+    write_predictions(path, SMALL)
+    data = bytearray(path.read_bytes())
+    data[8] = 2
+    path.write_bytes(data)
+    with pytest.raises(PredictionsError, match=r"format version 2, but this release reads version 1"):
+        read_predictions(path)
+
+
+def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "holdout.segvote"
+    write_predictions(path, SMALL)
+
+    def disk_full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(predictions.os, "fsync", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        write_predictions(path, replace(SMALL, fingerprint="beef"))
+    assert_same(read_predictions(path), SMALL)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_replaces_the_file_and_leaves_no_other(tmp_path):
+    path = tmp_path / "holdout.segvote"
+    write_predictions(path, SMALL)
+    write_predictions(path, replace(SMALL, fingerprint="beef"))
+    assert read_predictions(path).fingerprint == "beef"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_small_ids_take_half_a_byte_before_compression(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 16, 100_000).astype(np.uint8)
+    write_predictions(tmp_path / "noise", maps_of([(1000, 100)], pixels, 16))
+    assert (tmp_path / "noise").stat().st_size < 51_000
+
+
+def test_maps_are_views_of_each_image(tmp_path):
+    maps = dict(SMALL.maps())
+    assert list(maps) == ["b.jpg", "a.jpg", "é.jpg"]
+    assert maps["b.jpg"].tolist() == [[0, 1, 2], [2, 1, 0]]
+    assert maps["é.jpg"].tolist() == [[0, 0], [2, 2], [1, 1]]
+    assert np.shares_memory(maps["a.jpg"], SMALL.pixels)
+
+
+def test_images_of_pixels_are_numbered_by_sorted_id():
+    assert SMALL.image_of_pixels().tolist() == [1] * 6 + [0] + [2] * 6
+
+
+def test_pixels_read_from_files_can_be_selected_from(tmp_path):
+    for index in range(2):
+        write_predictions(tmp_path / str(index), SMALL)
+    read = [read_predictions(tmp_path / str(index)) for index in range(2)]
+    selection = select_ensemble([one.pixels for one in read], SMALL.pixels, 3, image_ids=read[0].image_of_pixels())
+    assert (selection.members, selection.miou, selection.crossfit_miou) == ((0,), 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fingerprint": "beef"}, r"run 1 and run 2 differ in fingerprint.*'f00d' against 'beef'"),
+        (
+            {"class_names": ("Background", "Glass", "Paper")},
+            "differ in class names.*'Paper' against 'Glass' at place 1",
+        ),
+        ({"class_names": ("Background", "Paper", "Glass", "Metal")}, "differ in class names.*3 against 4"),
+        ({"image_ids": ("b.jpg", "c.jpg", "é.jpg")}, "differ in image ids.*'a.jpg' against 'c.jpg' at place 1"),
+        ({"sizes": ((3, 2), (1, 1), (3, 2))}, r"differ in sizes.*\(2, 3\) against \(3, 2\) at place 0"),
+    ],
+)
+def test_predictions_of_different_holdouts_are_never_mixed(changes, message):
+    with pytest.raises(PredictionsError, match=message):
+        check_same_holdout(SMALL, replace(SMALL, **changes), first_name="run 1", second_name="run 2")
+
+
+def test_predictions_of_one_holdout_may_differ_in_pixels():
+    check_same_holdout(SMALL, replace(SMALL, pixels=np.zeros_like(SMALL.pixels)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pixels": SMALL.pixels.astype(int)}, r"pixels are int64 \(13,\), but must be uint8 \(13,\)"),
+        ({"pixels": SMALL.pixels[:-1]}, r"pixels are uint8 \(12,\), but must be uint8 \(13,\)"),
+        ({"pixels": SMALL.pixels + np.uint8(1)}, "pixels hold class id 3, but there are 3 classes"),
+        ({"sizes": SMALL.sizes[:2]}, "2 sizes for 3 image ids"),
+        ({"sizes": ((2, 3), (0, 1), (3, 2))}, r"the size of image 'a.jpg' is \(0, 1\)"),
+        ({"image_ids": ("a", "b", "a")}, "image_ids name one thing twice: 'a'"),
+        ({"image_ids": (1, 2, 3)}, "image_ids must be a tuple of strings"),
+        ({"class_names": ()}, "there are 0 class_names, but must be 1 to 255"),
+        ({"fingerprint": None}, "fingerprint must be a string, not None"),
+    ],
+)
+def test_predictions_that_do_not_fit_together_are_refused(changes, message):
+    with pytest.raises(PredictionsError, match=message):
+        replace(SMALL, **changes)

@@ -1,0 +1,250 @@
+"""Every fault of a data set: stopped or skipped, with its file, id and remedy."""
+
+import json
+import math
+
+import pytest
+from PIL import Image
+
+from tests.trainables.data.made import CATEGORIES, annotation, box, coco, image, small, write, write_photo
+from trainables.data import load_dataset
+from trainables.data.checks import Problem, raise_if_any
+from trainables.errors import UserError
+
+TWICE = [*CATEGORIES, {"id": 2, "name": "Other"}]
+
+
+def test_a_missing_directory_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere: there is no such directory; give --data"):
+        load_dataset(tmp_path / "nowhere")
+
+
+def test_a_missing_train_file_is_named_with_what_is_there(tmp_path):
+    (tmp_path / "annotations.json").write_text("{}")
+    with pytest.raises(UserError, match=r"train\.json is missing \(found: annotations\.json\)"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"{not json", b"", b"\xff\xfe\x00", b"[" * 100_000])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_what_is_not_json_is_named(tmp_path, content, split):
+    write(tmp_path, train=small())
+    (tmp_path / f"{split}.json").write_bytes(content)
+    with pytest.raises(UserError, match=rf"{split}\.json: is not JSON"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "is not COCO: the outermost value is a list"),
+        ({}, r"images is missing.*\n.*annotations is missing.*\n.*categories is missing"),
+        ({**small(), "images": {}}, "images is a object, not a list"),
+        ({**small(), "annotations": None}, "annotations is a null, not a list"),
+        ({**small(), "categories": [7]}, r"categories\[0\]: is not an object"),
+        ({**small(), "images": []}, "lists no image"),
+        ({**small(), "categories": []}, "lists no category"),
+        ({**small(), "images": [{"file_name": "a.png"}]}, r"images\[0\]: id is missing, expected a whole number"),
+        ({**small(), "images": [{**image(4, "a.png"), "id": "4"}]}, r"images\[0\]: id is '4', expected a whole number"),
+        ({**small(), "images": [{"id": 4, "file_name": "a.png", "width": 3}]}, "id 4: height is missing"),
+        ({**small(), "images": [image(4, "a.png", width=0)]}, "id 4: width is 0, expected a whole number of pixels"),
+        ({**small(), "images": [image(4, "a.png", height=70000)]}, "id 4: height is 70000.*to 65535"),
+        ({**small(), "images": [image(4, "../a.png")]}, r"id 4: file_name is '\.\./a\.png', expected a path below"),
+        ({**small(), "images": [image(4, "b/../../a.png")]}, "id 4: file_name .* expected a path below"),
+        ({**small(), "images": [image(4, "/etc/passwd")]}, "id 4: file_name is '/etc/passwd', expected a path below"),
+        ({**small(), "images": [image(4, "a.png\0")]}, "id 4: file_name .* expected a path below"),
+        ({**small(), "images": [image(1, "a.png"), image(1, "b.png")]}, "id 1: 2 entries have this image id"),
+        ({**small(), "images": [image(1, "a.png"), image(2, "./a.png")]}, r"id 2: \./a\.png is also image 1 of train"),
+        ({**small(), "categories": TWICE}, "id 2: 2 entries have this category id"),
+        ({**small(), "categories": [{"id": 1}]}, "id 1: name is missing"),
+        ({**small(), "categories": [{"id": True, "name": "a"}]}, r"categories\[0\]: id is True"),
+        ({**small(), "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "2 categories have the name 'a'"),
+        ({**small(), "categories": [{"id": 1, "name": "Background"}]}, "a category named 'Background'"),
+        ({**small(), "annotations": []}, "has no annotation at all"),
+        ({**small(), "annotations": [annotation(1, 9, 1)]}, r"none of its 1 annotations .*\n.*unknown image 9"),
+    ],
+)
+def test_an_unusable_file_stops_with_place_and_remedy(tmp_path, content, message):
+    write(tmp_path, train=small())
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message) as caught:
+        load_dataset(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "train.json" in str(caught.value)
+
+
+def damage(path, how):
+    if how == "missing":
+        path.unlink()
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "text":
+        path.write_text("no photo at all")
+    elif how == "script":
+        path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 10\n")
+    else:
+        write_photo(path, 21, 10)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("missing", r"b\.png cannot be read \(No such file or directory\); restore the photo"),
+        ("empty", r"b\.png is empty \(0 bytes\); restore the photo"),
+        ("text", r"b\.png is no image of a known kind"),
+        ("script", r"b\.png is no image of a known kind"),
+        ("other size", r"b\.png is 21x10, but train\.json states 20x10; correct width and height"),
+    ],
+)
+def test_a_faulty_photo_stops_with_its_id(tmp_path, how, message):
+    write(tmp_path, train=small())
+    damage(tmp_path / "b.png", how)
+    with pytest.raises(UserError, match=rf"train\.json, id 2: {message}"):
+        load_dataset(tmp_path)
+
+
+def test_all_faulty_photos_are_told_at_once_and_the_first_twenty_listed(tmp_path):
+    images = [image(number, f"{number}.png") for number in range(30)]
+    write(tmp_path, photos=False, train=coco(images, [annotation(1, 1, 1)]))
+    with pytest.raises(UserError, match="30 faults found") as caught:
+        load_dataset(tmp_path)
+    assert "19.png" in str(caught.value)
+    assert "20.png" not in str(caught.value)
+    assert "and 10 more like these" in str(caught.value)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_photo_of_train_in_another_split_stops(tmp_path, split):
+    write(tmp_path, train=small(), **{split: coco([image(8, "a.png")], [annotation(1, 8, 1)])})
+    with pytest.raises(UserError, match=rf"{split}\.json, id 8: a\.png is also image 1 of train\.json"):
+        load_dataset(tmp_path)
+
+
+def test_the_same_bytes_in_train_and_val_are_listed(tmp_path):
+    write(tmp_path, train=small(), val=coco([image(8, "c.png")], [annotation(1, 8, 1)]))
+    (tmp_path / "c.png").write_bytes((tmp_path / "b.png").read_bytes())
+    (problem,) = load_dataset(tmp_path).problems
+    assert (problem.file, problem.id) == ("val.json", 8)
+    assert problem.what == "c.png has the very bytes of b.png of train.json"
+
+
+def test_a_truncated_header_is_a_faulty_photo(tmp_path):
+    write(tmp_path, photos=False, train=coco([image(3, "a.jpg", 200, 100)], [annotation(1, 3, 1)]))
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:50])
+    with pytest.raises(UserError, match=r"id 3: a\.jpg is no"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("categories", "message"),
+    [
+        ([{"id": 1, "name": "Paper"}], "id 2 is 'Glass' in train.json and absent here"),
+        ([{"id": 1, "name": "Glass"}, {"id": 2, "name": "Paper"}], "id 1 is 'Paper' in train.json and 'Glass' here"),
+        ([*CATEGORIES, {"id": 5, "name": "Tin"}], "id 5 is absent in train.json and 'Tin' here"),
+    ],
+)
+def test_other_categories_in_val_stop_and_the_difference_is_named(tmp_path, categories, message):
+    write(tmp_path, train=small(), val=coco([image(1, "v.png")], [annotation(1, 1, 1)], categories))
+    with pytest.raises(UserError, match=rf"val\.json: its categories differ .*{message}"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_val_without_annotations_stops_and_test_without_does_not(tmp_path, split):
+    write(tmp_path, train=small(), **{split: coco([image(1, "v.png")], [])})
+    if split == "test":
+        assert not load_dataset(tmp_path).images[2].labelled
+    else:
+        with pytest.raises(UserError, match=r"val\.json: has no annotation at all"):
+            load_dataset(tmp_path)
+
+
+def rle(counts, size=(10, 20)):
+    return {"size": list(size), "counts": counts}
+
+
+BROKEN = [
+    (annotation(9, 77, 1), "annotation of the unknown image 77"),
+    (annotation(9, "1", 1), "annotation of the unknown image '1'"),
+    (annotation(9, 1, 77), "annotation of the unknown category 77"),
+    (annotation(9, 1, None), "annotation of the unknown category None"),
+    (annotation(9, 1, 1, []), "annotation without segmentation"),
+    (annotation(9, 1, 1, {}), "annotation without segmentation"),
+    (annotation(9, 1, 1, "polygon"), "segmentation is a text"),
+    (annotation(9, 1, 1, [1, 1, 5, 1, 5, 5]), "no list of polygons"),
+    (annotation(9, 1, 1, [[[1, 1], [5, 1], [5, 5]]]), "polygon 1 of 1 is not a list of numbers"),
+    (annotation(9, 1, 1, [[1, 1, 5, 1]]), "polygon 1 of 1 has 2 points, fewer than 3"),
+    (annotation(9, 1, 1, [[]]), "polygon 1 of 1 has 0 points"),
+    (annotation(9, 1, 1, [[1, 1, 5, 1, 5, 5, 2]]), r"polygon 1 of 1 has an odd count of coordinates \(7\)"),
+    (annotation(9, 1, 1, [[1, 1, 9, 9, 5, 5]]), "covers no pixel"),
+    (annotation(9, 1, 1, [[0.1, 0.1, 0.3, 0.1, 0.3, 0.3]]), "covers no pixel"),
+    (annotation(9, 1, 1, [[1, 1, math.nan, 1, 5, 5]]), "has a coordinate that is not finite"),
+    (annotation(9, 1, 1, [[1, 1, 10**400, 1, 5, 5]]), "not finite|far outside"),
+    (annotation(9, 1, 1, [[1, 1, 10**9, 1, 5, 5]]), "reaches to 1000000000, far outside the 20x10 image"),
+    (annotation(9, 1, 1, box(20, 2, 5, 5)), "lies wholly outside the 20x10 image"),
+    (annotation(9, 1, 1, box(2, -8, 5, 8)), "lies wholly outside the 20x10 image"),
+    (annotation(9, 1, 1, rle([100, 100], (20, 10))), r"RLE of size \[20, 10\] .*but the image has \[10, 20\]"),
+    (annotation(9, 1, 1, rle([5, 10])), "RLE runs cover 15 pixels, but the image has 200"),
+    (annotation(9, 1, 1, rle([190, -5, 15])), "neither text nor a list of runs"),
+    (annotation(9, 1, 1, rle(["200"])), "neither text nor a list of runs"),
+    (annotation(9, 1, 1, rle(None)), "neither text nor a list of runs"),
+    (annotation(9, 1, 1, rle("é")), "no compressed RLE"),
+    (annotation(9, 1, 1, rle("oo")), "no compressed RLE"),
+    (annotation(9, 1, 1, rle("0T^2")), "RLE runs cover 2500 pixels, but the image has 200"),
+    (annotation(9, 1, 1, rle([200])), "covers no pixel"),
+]
+
+
+@pytest.mark.parametrize(("broken", "message"), BROKEN)
+def test_a_broken_annotation_is_listed_and_skipped(tmp_path, broken, message):
+    train = small()
+    train["annotations"].insert(1, broken)
+    dataset = load_dataset(write(tmp_path, train=train))
+    (problem,) = dataset.problems
+    assert (problem.file, problem.id) == ("train.json", 9)
+    assert "correct or remove it" in problem.remedy
+    with pytest.raises(UserError, match=message):
+        raise_if_any(tmp_path, dataset.problems)
+    assert [[one.id for one in record.annotations] for record in dataset.images] == [[1], [2]]
+
+
+def test_the_sound_parts_of_a_polygon_are_kept(tmp_path):
+    train = small()
+    train["annotations"][0]["segmentation"] = [[1, 1, 2], *box(0, 0, 3, 3)]
+    dataset = load_dataset(write(tmp_path, train=train))
+    assert dataset.images[0].annotations[0].area == 9
+    assert [str(problem) for problem in dataset.problems] == [
+        "train.json, id 1: annotation of image 1: polygon 1 of 2 has an odd count of coordinates (3); "
+        "skipped; correct or remove it"
+    ]
+
+
+def test_annotations_of_one_id_are_listed_and_all_painted(tmp_path):
+    train = small()
+    train["annotations"].append(annotation(1, 1, 2, box(0, 0, 2, 2)))
+    dataset = load_dataset(write(tmp_path, train=train))
+    assert dataset.problems == (
+        Problem("train.json", 1, "2 entries have this annotation id", "all are kept; give each its own id"),
+    )
+    assert [one.category_id for one in dataset.images[0].annotations] == [1, 2]
+
+
+def test_an_annotation_without_an_id_is_named_by_its_place(tmp_path):
+    train = small()
+    train["annotations"].append({**annotation(1, 1, 1), "id": None})
+    (problem,) = load_dataset(write(tmp_path, train=train)).problems
+    assert str(problem).startswith("train.json, annotations[2]: the annotation has no id")
+
+
+def test_a_byte_order_mark_and_whole_floats_are_accepted(tmp_path):
+    train = small()
+    train["images"][0]["width"] = 20.0
+    write(tmp_path, train=small())
+    (tmp_path / "train.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(train).encode())
+    assert load_dataset(tmp_path).images[0].width == 20
+
+
+def test_an_unknown_way_with_unlabelled_pixels_is_refused(tmp_path):
+    with pytest.raises(UserError, match="unlabelled is 'void': choose background or ignore"):
+        load_dataset(tmp_path, unlabelled="void")

@@ -1,0 +1,280 @@
+"""The packed cache: photos and class maps, decoded once per data set and node into files that all trials map."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+
+from trainables.data.checks import Problem, raise_if_any
+from trainables.data.coco import Dataset, ImageRecord
+from trainables.data.masks import paint_mask
+from trainables.data.photos import PhotoError, decode_photo, usable_threads
+from trainables.errors import UserError
+
+_VERSION = 1
+_HEADER, _IMAGES, _MASKS, _FULL_MASKS = "header.json", "images.bin", "masks.bin", "full_masks.bin"
+
+log = logging.getLogger(__name__)
+
+
+def packed_directory(cache_dir: Path | str, fingerprint: str, image_size: tuple[int, int]) -> Path:
+    """Where the cache of that data set at that size (h, w) lies, or would lie."""
+    height, width = image_size
+    return Path(cache_dir) / f"packed-v{_VERSION}-{fingerprint[:16]}-{width}x{height}"
+
+
+class PackedData:
+    """All photos of a data set at one size, row by row as in the data set; read-only views of memory-mapped files.
+
+    images:  uint8 (N, h, w, 3), RGB, antialiased bilinear.
+    masks:   uint8 (N, h, w), class ids, 255 ignored; nearest neighbour. Rows without labels are 255 throughout.
+    sizes:   (H, W) of each row's own class map, `full_mask(row)`.
+    image_ids, file_names: as in the annotation files; an image id of train.json may occur again in val.json.
+
+    Pickles as its path, and is mapped anew where it is unpickled.
+    """
+
+    def __init__(self, directory: Path, header: dict[str, Any]) -> None:
+        self.directory = directory
+        self.fingerprint: str = header["fingerprint"]
+        self.image_size: tuple[int, int] = tuple(header["image_size"])
+        self.sizes: tuple[tuple[int, int], ...] = tuple((height, width) for height, width in header["sizes"])
+        self.image_ids: tuple[int, ...] = tuple(header["image_ids"])
+        self.file_names: tuple[str, ...] = tuple(header["file_names"])
+        self._checksums: dict[str, str] = header["sha256"]
+        self._offsets = _offsets(self.sizes)
+        shape = (len(self.sizes), *self.image_size)
+        self.images = np.memmap(directory / _IMAGES, np.uint8, "r", shape=(*shape, 3))
+        self.masks = np.memmap(directory / _MASKS, np.uint8, "r", shape=shape)
+        self._full_masks = np.memmap(directory / _FULL_MASKS, np.uint8, "r")
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_packed, (self.directory,)
+
+    def full_mask(self, row: int) -> np.ndarray:
+        """The class map of a row at the photo's own size, uint8 (H, W), a view."""
+        row = range(len(self))[row]
+        return self._full_masks[self._offsets[row] : self._offsets[row + 1]].reshape(self.sizes[row])
+
+    def verify(self) -> None:
+        """Reads everything; raises UserError where a file is not what was written."""
+        for name, expected in self._checksums.items():
+            if _sha256(self.directory / name) != expected:
+                raise UserError(
+                    f"{self.directory / name} is damaged: delete {self.directory}, it is built again when needed"
+                )
+
+
+def open_packed(directory: Path | str) -> PackedData:
+    """A finished cache. Raises UserError where there is none, or one of another version or with wrong file sizes."""
+    directory = Path(directory)
+    try:
+        header = json.loads((directory / _HEADER).read_text())
+        complete = header["version"] == _VERSION and all(
+            (directory / name).stat().st_size == size
+            for name, size in _file_sizes(header["sizes"], header["image_size"]).items()
+        )
+        if complete:
+            return PackedData(directory, header)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{directory}: no readable cache ({error!r}); delete it, it is built again when needed"
+        ) from error
+    raise UserError(
+        f"{directory}: the cache has files of a wrong size or version; delete it, it is built again when needed"
+    )
+
+
+def pack(
+    dataset: Dataset,
+    image_size: tuple[int, int],
+    cache_dir: Path | str,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> PackedData:
+    """The cache of the data set at `image_size` (h, w), built unless a complete one is there.
+
+    Any number of processes may call this at once: one builds, the others wait and then open what it built. A build is
+    seen only when it is complete; one that was killed is cleared away by the next. `progress` is called with the number
+    of photos done and their total.
+
+    Raises UserError listing all photos that cannot be decoded or changed since they were checked, and where the cache
+    cannot be written.
+    """
+    directory = packed_directory(cache_dir, dataset.fingerprint, image_size)
+    packed = _open_if_complete(directory, dataset, image_size)
+    if packed is not None:
+        return packed
+    with _explained(directory, dataset, image_size):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{directory}.lock"):
+            packed = _open_if_complete(directory, dataset, image_size)
+            return packed or _build(directory, dataset, tuple(image_size), progress)
+
+
+def _open_if_complete(directory: Path, dataset: Dataset, image_size: tuple[int, int]) -> PackedData | None:
+    if not directory.exists():
+        return None
+    try:
+        packed = open_packed(directory)
+    except UserError as error:
+        log.warning("building anew: %s", error)
+        return None
+    # The directory's name holds a part of the fingerprint only.
+    return packed if packed.fingerprint == dataset.fingerprint and packed.image_size == tuple(image_size) else None
+
+
+@contextmanager
+def _explained(directory: Path, dataset: Dataset, image_size: tuple[int, int]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        needed = sum(_file_sizes([(image.height, image.width) for image in dataset.images], image_size).values())
+        raise UserError(
+            f"cannot write the cache {directory} ({error.strerror or error}): it takes {needed / 2**30:.2f} GiB; "
+            f"make room or choose another cache directory"
+        ) from error
+
+
+def _build(
+    directory: Path, dataset: Dataset, image_size: tuple[int, int], progress: Callable[[int, int], None] | None
+) -> PackedData:
+    """Builds beside `directory`, then renames. Only whoever holds the lock is here, so what others left is dead."""
+    prefix = f".{directory.name}."
+    for left in directory.parent.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    building = Path(tempfile.mkdtemp(prefix=prefix, dir=directory.parent))
+    try:
+        _write_rows(building, dataset, image_size, progress)
+        _write_header(building, dataset, image_size)
+        shutil.rmtree(directory, ignore_errors=True)
+        building.chmod(0o755)
+        building.rename(directory)
+        return open_packed(directory)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_rows(
+    building: Path, dataset: Dataset, image_size: tuple[int, int], progress: Callable[[int, int], None] | None
+) -> None:
+    offsets = _offsets([(image.height, image.width) for image in dataset.images])
+    pixels = image_size[0] * image_size[1]
+    with (
+        _Writer(building / _IMAGES) as images,
+        _Writer(building / _MASKS) as masks,
+        _Writer(building / _FULL_MASKS) as full,
+    ):
+
+        def write_row(image: ImageRecord) -> Problem | None:
+            try:
+                photo = _decode(image, image_size)
+            except PhotoError as error:
+                remedy = "restore the photo, or remove the image and its annotations"
+                return Problem(f"{image.split}.json", image.image_id, f"{image.file_name} {error}", remedy)
+            mask = paint_mask(image, dataset.class_id_of, fill=dataset.fill(image.row))
+            images.write(photo, image.row * pixels * 3)
+            masks.write(_resize_nearest(mask, image_size), image.row * pixels)
+            full.write(mask, offsets[image.row])
+            return None
+
+        raise_if_any(dataset.root, _run(write_row, dataset.images, progress))
+
+
+def _decode(image: ImageRecord, image_size: tuple[int, int]) -> np.ndarray:
+    try:
+        data = image.path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"cannot be read ({error.strerror})") from error
+    if image.sha256 and hashlib.sha256(data).hexdigest() != image.sha256:
+        raise PhotoError("changed while the cache was built: start again")
+    return decode_photo(data, (image.height, image.width), image_size)
+
+
+def _run(
+    write_row: Callable[[ImageRecord], Problem | None],
+    images: tuple[ImageRecord, ...],
+    progress: Callable[[int, int], None] | None,
+) -> list[Problem]:
+    """Each thread holds one photo at a time, which bounds the memory."""
+    problems = []
+    pool = ThreadPoolExecutor(usable_threads())
+    try:
+        for done, problem in enumerate(pool.map(write_row, images), start=1):
+            problems += [problem] if problem else []
+            if progress is not None:
+                progress(done, len(images))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return problems
+
+
+class _Writer:
+    """Writes arrays at byte offsets, from any thread. (A full disk raises; through a memory map it would be SIGBUS.)"""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def write(self, array: np.ndarray, offset: int) -> None:
+        data = memoryview(np.ascontiguousarray(array)).cast("B")
+        while data:
+            written = os.pwrite(self._file.fileno(), data, offset)
+            data, offset = data[written:], offset + written
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The sizes are all that opening looks at: the content must be on the disk before the rename is.
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def _write_header(building: Path, dataset: Dataset, image_size: tuple[int, int]) -> None:
+    sizes = [(image.height, image.width) for image in dataset.images]
+    header = {
+        "version": _VERSION,
+        "fingerprint": dataset.fingerprint,
+        "image_size": image_size,
+        "sizes": sizes,
+        "image_ids": [image.image_id for image in dataset.images],
+        "file_names": [image.file_name for image in dataset.images],
+        "sha256": {name: _sha256(building / name) for name in _file_sizes(sizes, image_size)},
+    }
+    (building / _HEADER).write_text(json.dumps(header))
+
+
+def _resize_nearest(mask: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    if mask.shape == image_size:
+        return mask
+    return np.asarray(Image.fromarray(mask).resize((image_size[1], image_size[0]), Image.Resampling.NEAREST))
+
+
+def _file_sizes(sizes: Sequence[tuple[int, int]], image_size: tuple[int, int]) -> dict[str, int]:
+    """Bytes of each file but the header, by name."""
+    pixels = len(sizes) * image_size[0] * image_size[1]
+    return {_IMAGES: 3 * pixels, _MASKS: pixels, _FULL_MASKS: sum(height * width for height, width in sizes)}
+
+
+def _offsets(sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """Where each row's full class map begins in its file, and where the last ends."""
+    return [0, *np.cumsum([height * width for height, width in sizes]).tolist()]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
