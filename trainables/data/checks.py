@@ -88,14 +88,14 @@ def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[P
     """Whether the lists that make a COCO file are there, and each entry of them is an object."""
     remedy = "a COCO file is an object with the lists images, annotations and categories"
     if not isinstance(content, dict):
-        return [Problem(file, None, f"is not COCO: the outermost value is a {_kind(content)}", remedy)]
+        return [Problem(file, None, f"is not COCO: the outermost value is {_kind(content)}", remedy)]
     problems = []
     for key in ("images", "annotations", "categories"):
         entries = content.get(key)
         if entries is None and key not in content and labels_optional and key != "images":
             continue
         if not isinstance(entries, list):
-            what = f"{key} is a {_kind(entries)}, not a list" if key in content else f"{key} is missing"
+            what = f"{key} is {_kind(entries)}, not a list" if key in content else f"{key} is missing"
             problems.append(Problem(file, None, f"is not COCO: {what}", remedy))
             continue
         odd = [place for place, entry in enumerate(entries) if not isinstance(entry, dict)]
@@ -106,7 +106,8 @@ def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[P
 
 
 def _kind(value: Any) -> str:
-    return {dict: "object", list: "list", str: "text", type(None): "null"}.get(type(value), type(value).__name__)
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
 
 
 def is_id(value: Any) -> bool:
@@ -257,7 +258,7 @@ def sound_segmentation(segmentation: Any, height: int, width: int) -> tuple[Any,
         fault = _rle_fault(segmentation, height, width)
         return (None, [fault]) if fault else (segmentation, [])
     if not isinstance(segmentation, list):
-        return None, [f"segmentation is a {_kind(segmentation)}, expected polygons or RLE"]
+        return None, [f"segmentation is {_kind(segmentation)}, expected polygons or RLE"]
     if not all(isinstance(part, list) for part in segmentation):
         return None, ["segmentation is no list of polygons (each one list: x1, y1, x2, y2, ...)"]
     faults = [_polygon_fault(part, height, width) for part in segmentation]
@@ -274,13 +275,13 @@ def _polygon_fault(part: list, height: int, width: int) -> str | None:
         return f"has an odd count of coordinates ({len(part)})"
     if len(part) < 6:
         return f"has {len(part) // 2} points, fewer than 3"
-    if not all(map(math.isfinite, part)):
+    if any(value != value or value in (math.inf, -math.inf) for value in part):
         return "has a coordinate that is not finite"
     x, y = part[::2], part[1::2]
     if max(x) <= 0 or max(y) <= 0 or min(x) >= width or min(y) >= height:
         return f"lies wholly outside the {width}x{height} image"
     if max(map(abs, part)) > _FARTHEST * max(height, width):
-        return f"reaches to {max(map(abs, part)):.0f}, far outside the {width}x{height} image"
+        return f"reaches far out of the {width}x{height} image"
     return None
 
 

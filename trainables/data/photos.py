@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 # Named, because Pillow would otherwise try every format it knows, and hand an EPS file to an interpreter.
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+# JPEG covers MPO, the several JPEGs in one file that telephones write.
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 _WITH_EXIF_ORIENTATION = ("JPEG", "MPO", "WEBP")
 _ORIENTATION_TAG = 0x0112
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)

@@ -106,8 +106,10 @@ def is_complete(directory: Path, recipe: Recipe) -> bool:
 
 def refuse_foreign(directory: Path) -> None:
     """Never delete what this module did not write."""
-    if directory.exists() and not (directory / "sample.json").exists() and (
-        not directory.is_dir() or any(directory.iterdir())
+    if (
+        directory.exists()
+        and not (directory / "sample.json").exists()
+        and (not directory.is_dir() or any(directory.iterdir()))
     ):
         raise UserError(
             f"{directory} is not a finished built-in data set (it has no sample.json) and is not empty: "

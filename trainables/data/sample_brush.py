@@ -1,4 +1,4 @@
-"""Brushes of the built-in data set: noise, creases, outlines on a square canvas, and the Sprite that painters return."""
+"""Brushes of the built-in data set: noise, creases, outlines on a canvas, and the Sprite that painters return."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Sprite:
     """One object seen from above, unlit, on a square of side S pixels.
 
     albedo float32 (S, S, 3), RGB in display values 0..1, defined outside the outline too.
-    cover float32 (S, S), 1 inside the outline; opacity float32 (S, S), at most cover, less where the ground shines through.
+    cover float32 (S, S), 1 inside the outline; opacity float32 (S, S), below it where the ground shines through.
     height float32 (S, S), pixels above the object's base, from which light is computed.
     gloss is the strength of highlights, shininess their exponent; refraction is in pixels per unit slope.
     lift is the height in pixels that throws the shadow; tint (3,) colours what is seen through the object.
@@ -86,7 +86,7 @@ class Canvas:
         return self.soft(self.box(cx, cy, w, h, corner))
 
     def turned(self, ys: list[float], widths: list[float], smooth: float = 0.02) -> tuple[Array, Array, Array]:
-        """A body of revolution about the y axis: its outline, the position across it (-1..1), and its height in pixels."""
+        """A body of revolution about the y axis: its outline, the place across it (-1..1), its height in pixels."""
         width = np.interp(self.y[:, 0], ys, widths).astype(np.float32)[:, None]
         width = cv2.GaussianBlur(width, (1, 0), sigmaX=0.1, sigmaY=max(0.3, smooth * self.half))
         ends = self.soft(np.minimum(self.y - ys[0], ys[-1] - self.y))

@@ -1,4 +1,4 @@
-"""Grounds of the built-in data set: what litter lies on, as unlit albedo and height, with leaves, pebbles and stains."""
+"""Grounds of the built-in data set: what litter lies on, as unlit albedo and height, with leaves and stains."""
 
 import cv2
 import numpy as np
@@ -33,7 +33,8 @@ def concrete(rng: Rng, side: int) -> Ground:
     crack = streaks(rng, side, int(rng.integers(0, 4)), 40, side / 50)
     pits = (cv2.GaussianBlur(grain(rng, (side, side)), (0, 0), 1.6) > 0.85).astype(np.float32)
     tone = tone * (1 - 0.5 * crack - 0.25 * pits)
-    return tinted(rng, tone), 0.5 * grain(rng, (side, side)) + 0.8 * fractal(rng, (side, side), 10, 3) - 3 * crack - pits
+    rough = 0.5 * grain(rng, (side, side)) + 0.8 * fractal(rng, (side, side), 10, 3)
+    return tinted(rng, tone), rough - 3 * crack - pits
 
 
 def asphalt(rng: Rng, side: int) -> Ground:
@@ -179,7 +180,7 @@ def tilt(rng: Rng, ground: Ground) -> Ground:
 
 
 def draw_ground(rng: Rng, side: int) -> Ground:
-    """A random ground: albedo float32 (side, side, 3) in display values 0..1, and height float32 (side, side) in pixels."""
+    """A random ground: albedo float32 (side, side, 3), display values 0..1; height float32 (side, side), pixels."""
     names = list(GROUNDS)
     name = names[rng.choice(len(names), p=[GROUNDS[each][1] for each in names])]
     albedo, height = GROUNDS[name][0](rng, side)

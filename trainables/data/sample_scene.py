@@ -11,7 +11,7 @@ from trainables.data.sample_brush import Array, Canvas, Rng, Sprite, fractal, no
 from trainables.data.sample_ground import draw_ground
 
 PAINTERS = {**sample_sheets.PAINTERS, **sample_solids.PAINTERS}
-# The usual length of an object, as shares of the picture's side: close-ups of small things, distant views of large ones.
+# The range of an object's length, as shares of the picture's side: small things are seen from near by.
 LENGTHS = {
     "General trash": (0.16, 0.42),
     "Paper": (0.18, 0.46),
@@ -24,12 +24,12 @@ LENGTHS = {
     "Battery": (0.14, 0.24),
     "Clothing": (0.36, 0.66),
 }
-SUPERSAMPLING = 2
+SUPERSAMPLING = 1.5
 
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light comes from: direction (x, y, z) of unit length, z towards the camera; the share that is ambient."""
+    """Where the light comes from (unit vector, z towards the camera), its ambient share, and how soft shadows are."""
 
     direction: Array
     ambient: float
@@ -86,14 +86,17 @@ def crop(sprite: Sprite, left: int, top: int, side: int) -> tuple[int, int, int,
 
 def outline(cover: Array, left: int, top: int, size: int) -> list[list[float]]:
     """The COCO polygons, in pixels of the final picture, of what lies inside the outline; specks are left out."""
-    contours, _ = cv2.findContours((cover > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    inside = cv2.copyMakeBorder((cover > 0.5).astype(np.uint8), 0, 1, 0, 1, cv2.BORDER_CONSTANT)
+    # Contours run through pixel centres; grown right and down by one, centres fall on the outline's own corners.
+    inside = cv2.dilate(inside, np.ones((2, 2), np.uint8), anchor=(1, 1))
+    contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     contours = sorted((each for each in contours if len(each) >= 6), key=cv2.contourArea, reverse=True)
     polygons = []
     for index, contour in enumerate(contours):
         if index and cv2.contourArea(contour) < 6 * SUPERSAMPLING**2:
             break
         points = cv2.approxPolyDP(contour, 0.6, True)[:, 0].astype(float)
-        points = (points + [left + 0.5, top + 0.5]) / SUPERSAMPLING
+        points = (points + np.array([left, top])) / SUPERSAMPLING
         if len(points) >= 3:
             polygons.append(points.clip(0, size).round(2).ravel().tolist())
     return polygons
@@ -129,7 +132,7 @@ def find_place(rng: Rng, cover: Array, taken: Array) -> tuple[int, int]:
 
 def place_objects(rng: Rng, names: list[str], size: int) -> list[Placed]:
     """One object per name, from the largest in the picture to the smallest, as annotations are painted."""
-    side = size * SUPERSAMPLING
+    side = round(size * SUPERSAMPLING)
     taken = np.zeros((side // 8, side // 8), bool)
     distance = rng.uniform(0.85, 1.2) * (1.2 - 0.04 * min(len(names), 9))
     placed = []
@@ -222,14 +225,15 @@ def passing_shadow(rng: Rng, side: int) -> Array | float:
     if kind < 0.8:
         angle, offset, width = rng.uniform(0, 2 * np.pi), rng.uniform(-0.35, 0.35), rng.uniform(0.01, 0.08)
         axis = np.linspace(-0.5, 0.5, side, dtype=np.float32)
-        edge = axis[None, :] * np.float32(np.cos(angle)) + axis[:, None] * np.float32(np.sin(angle)) - np.float32(offset)
+        across, down = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        edge = axis[None, :] * across + axis[:, None] * down - np.float32(offset)
         return 1 - np.float32(rng.uniform(0.3, 0.6)) * np.clip(edge / np.float32(width) + 0.5, 0, 1)
     foliage = fractal(rng, (side, side), side / rng.uniform(4, 9), 3)
     return 1 - np.float32(rng.uniform(0.25, 0.5)) * np.clip(foliage * 3 + 0.3, 0, 1)
 
 
 def expose(rng: Rng, picture: Array, size: int) -> Array:
-    """The photo a camera makes of linear light: exposure, white balance, vignette, blur, noise, tone curve; uint8 RGB."""
+    """The photo uint8 RGB of linear light: exposure, white balance, vignette, blur, sensor noise, tone curve."""
     night = rng.random() < 0.15
     exposure = rng.uniform(0.4, 0.7) if night else rng.lognormal(0.3, 0.2)
     warmth, green = rng.normal(0.16 if night else 0.02, 0.07), rng.normal(0, 0.02)
@@ -243,9 +247,8 @@ def expose(rng: Rng, picture: Array, size: int) -> Array:
     if rng.random() < 0.6:
         photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.3, 0.75))
     gain = rng.uniform(0.006, 0.02) * (2 if night else 1)
-    signal = np.maximum(photo, 0)
-    photo = signal + rng.standard_normal(photo.shape, np.float32) * np.sqrt(signal * np.float32(gain**2) * 2 + np.float32(gain * 0.15) ** 2)
-    tone = np.sqrt(np.clip(photo, 0, None))
+    deviation = np.float32(gain) * np.sqrt(2 * photo + np.float32(0.15**2))
+    tone = np.sqrt(np.maximum(photo + deviation * rng.standard_normal(photo.shape, np.float32), 0))
     tone = tone / (1 + np.maximum(tone - 0.8, 0) * 0.7)
     return (np.clip(tone + 0.04 * np.sin(6.2832 * (tone - 0.5)), 0, 1) * 255 + 0.5).astype(np.uint8)
 
@@ -255,7 +258,7 @@ def draw_scene(rng: Rng, names: list[str], size: int) -> tuple[Array, list[Place
 
     Objects are drawn in the order of the list, so painting their polygons in that order gives the visible classes.
     """
-    side = size * SUPERSAMPLING
+    side = round(size * SUPERSAMPLING)
     light = random_light(rng)
     albedo, height = draw_ground(rng, side)
     picture = np.square(albedo.clip(0, 1)) * lit(light, height)[0][..., None]

@@ -47,7 +47,8 @@ def sheet(c: Canvas) -> Sprite:
     ink = any_colour(rng, white=0, dark=0.7)
     lay(albedo, c.word(any_word(rng), -w * 0.2, -0.78, 0.08, w * 0.55), ink)
     if rng.random() < 0.5:
-        lay(albedo, c.rectangle(rng.uniform(-0.3, 0.3) * w, -0.4, w * 0.5, 0.2), vivid(rng) * (1 + 0.4 * noise(rng, c.shape, 8))[..., None])
+        frame = c.rectangle(rng.uniform(-0.3, 0.3) * w, -0.4, w * 0.5, 0.2)
+        lay(albedo, frame, vivid(rng) * (1 + 0.4 * noise(rng, c.shape, 8))[..., None])
         lay(albedo, c.print_lines(0, 0.4, w * 0.8, 0.45, 12) * 0.75, ink)
     else:
         lay(albedo, c.print_lines(0, 0.1, w * 0.8, 0.72, 20) * 0.75, ink)
@@ -127,8 +128,9 @@ def carrier_bag(c: Canvas) -> Sprite:
     body = jagged(rng, [(-w, -0.3), (w, -0.3), (w * 1.05, 0.92), (-w * 1.05, 0.92)], 7, 0.025)
     cover = c.polygon(body)
     for sign in (-1, 1):
-        loop = np.array([(w, -0.22), (w, -0.9), (w * 0.72, -0.98), (w * 0.42, -0.88), (w * 0.12, -0.22)]) * [sign, 1]
-        hole = np.array([(w * 0.8, -0.42), (w * 0.8, -0.8), (w * 0.64, -0.84), (w * 0.55, -0.72), (w * 0.45, -0.4)]) * [sign, 1]
+        side = np.array([sign * w, 1])
+        loop = np.array([(1, -0.22), (1, -0.9), (0.72, -0.98), (0.42, -0.88), (0.12, -0.22)]) * side
+        hole = np.array([(0.8, -0.42), (0.8, -0.8), (0.64, -0.84), (0.55, -0.72), (0.45, -0.4)]) * side
         cover = np.maximum(cover, c.polygon(loop) * (1 - c.polygon(hole)))
     colour, opaque = film_colour(rng)
     folds = ridges(rng, c.shape, (c.half * 0.55, c.half * 0.16))
@@ -145,16 +147,17 @@ def carrier_bag(c: Canvas) -> Sprite:
 def knotted_bag(c: Canvas) -> Sprite:
     """A filled rubbish bag: a bulging body whose pleats run into a knot with two ears."""
     rng = c.rng
-    knot = np.array([rng.uniform(-0.12, 0.12), -0.62])
-    outline = blob(rng, 40, 0.1, 5) * [0.8, 0.72] + [0, 0.2]
+    knot_x, knot_y = rng.uniform(-0.12, 0.12), -0.62
+    outline = blob(rng, 40, 0.1, 5) * [0.8, 0.72] + np.array([0, 0.2])
     ears = np.zeros(c.shape, np.float32)
     for sign in (-1, 1):
-        tip = knot + [sign * rng.uniform(0.18, 0.4), rng.uniform(-0.36, -0.2)]
-        ears = np.maximum(ears, c.polygon([knot + [0, 0.06], knot + [sign * 0.04, -0.06], tip + [0, -0.05], tip + [0.02, 0.14]]))
-    neck = c.polygon([knot + [-0.07, 0], knot + [0.07, 0], knot + [0.3, 0.4], knot + [-0.3, 0.4]])
+        tip_x, tip_y = sign * rng.uniform(0.18, 0.4), rng.uniform(-0.36, -0.2)
+        ear = np.array([(0, 0.06), (sign * 0.04, -0.06), (tip_x, tip_y - 0.05), (tip_x + 0.02, tip_y + 0.14)])
+        ears = np.maximum(ears, c.polygon(ear + np.array([knot_x, knot_y])))
+    neck = c.polygon(np.array([(-0.07, 0), (0.07, 0), (0.3, 0.4), (-0.3, 0.4)]) + np.array([knot_x, knot_y]))
     cover = np.max([c.polygon(outline), neck, ears], axis=0)
     colour, opaque = film_colour(rng)
-    dx, dy = c.x - knot[0], c.y - knot[1]
+    dx, dy = c.x - np.float32(knot_x), c.y - np.float32(knot_y)
     reach = np.sqrt(dx**2 + dy**2)
     pleats = polar_ridges(rng, np.arctan2(dy, dx), reach)
     folds = pleats * np.exp(-reach * 0.9) + ridges(rng, c.shape, c.half * 0.28) * (1 - np.exp(-reach * 1.1))
@@ -238,14 +241,13 @@ def trousers(c: Canvas) -> Sprite:
     spread = c.rng.uniform(0.15, 0.4)
     outline = [(-0.4, -0.93), (0.4, -0.93), (0.5 + spread, 0.9), (0.12 + spread, 0.95), (0.0, -0.25)]
     outline += [(-0.12 - spread, 0.95), (-0.5 - spread, 0.9)]
-    seams = [np.array([(-0.4, -0.84), (0.4, -0.84)]), np.array([(0, -0.9), (0, -0.25)]), np.array([(-0.36, -0.7), (-0.15, -0.6)])]
-    return garment(c, np.array(outline), seams, 0.11)
+    waist, fly, pocket = [(-0.4, -0.84), (0.4, -0.84)], [(0, -0.9), (0, -0.25)], [(-0.36, -0.7), (-0.15, -0.6)]
+    return garment(c, np.array(outline), [np.array(seam) for seam in (waist, fly, pocket)], 0.11)
 
 
 def sock(c: Canvas) -> Sprite:
-    outline = np.array(
-        [(-0.3, -0.95), (0.22, -0.95), (0.2, 0.2), (0.3, 0.42), (0.72, 0.55), (0.78, 0.78), (0.6, 0.95), (0, 0.88), (-0.3, 0.6)]
-    )
+    leg, foot = [(-0.3, -0.95), (0.22, -0.95), (0.2, 0.2), (0.3, 0.42)], [(0.72, 0.55), (0.78, 0.78), (0.6, 0.95)]
+    outline = np.array([*leg, *foot, (0, 0.88), (-0.3, 0.6)])
     cuff = [np.array([(-0.3, y), (0.22, y)]) for y in (-0.85, -0.75)]
     heel = [np.array([(-0.3, 0.3), (0.05, 0.4), (0.0, 0.85)]), np.array([(0.5, 0.47), (0.5, 0.93)])]
     return garment(c, outline - [0.2, 0], cuff + heel, 0.1)
@@ -265,7 +267,8 @@ def scraps(c: Canvas) -> Sprite:
         else:
             piece = c.polygon(middle + size * blob(rng, int(rng.integers(4, 8)), 0.3) * [1, rng.uniform(0.3, 1)])
         albedo *= (1 - 0.4 * np.roll(piece, (2, 2), (0, 1)))[..., None]
-        lay(albedo, piece, any_colour(rng, white=0.3, dark=0.2, brown=0.2) * (1 + 0.15 * noise(rng, c.shape, 5))[..., None])
+        colour = any_colour(rng, white=0.3, dark=0.2, brown=0.2)
+        lay(albedo, piece, colour * (1 + 0.15 * noise(rng, c.shape, 5))[..., None])
         height += piece * 0.03 * c.half
         cover = np.maximum(cover, piece)
     return Sprite(albedo.astype(np.float32), cover, cover, height.astype(np.float32), gloss=0.1, lift=0.15 * c.half)
@@ -314,12 +317,12 @@ def face_mask(c: Canvas) -> Sprite:
     cloth_area = c.polygon(jagged(rng, [(-w, -h), (w, -h), (w, h), (-w, h)], 4, 0.01))
     loops = np.zeros(c.shape, np.float32)
     for sign in (-1, 1):
-        bow = [(-w * 0.95, sign * h), (-w * 0.7, sign * 0.9), (rng.uniform(-0.2, 0.2), sign * 0.98), (w * 0.7, sign * 0.9), (w * 0.95, sign * h)]
-        loops = np.maximum(loops, c.stroke(bow, 0.045))
+        bow = np.array([(-0.95 * w, h), (-0.7 * w, 0.9), (rng.uniform(-0.2, 0.2), 0.98), (0.7 * w, 0.9), (0.95 * w, h)])
+        loops = np.maximum(loops, c.stroke(bow * [1, sign], 0.045))
     albedo = c.filled(any_colour(rng, white=0.5, dark=0.15, brown=0))
     pleat = (c.x + w) / (2 * w) * 4 % 1
     albedo *= (0.8 + 0.22 * pleat)[..., None]
-    lay(albedo, c.rectangle(0, 0, w, h) * np.clip(1 - c.soft(c.box(0, 0, w, h) - 0.05), 0, 1) * 0.3, np.array([0.6, 0.62, 0.65]))
+    lay(albedo, 0.3 * (1 - c.rectangle(0, 0, w - 0.05, h - 0.05)), np.array([0.6, 0.62, 0.65]))
     lay(albedo, loops * (1 - cloth_area), np.array([0.93, 0.93, 0.93]))
     albedo *= (1 + 0.03 * grain(rng, c.shape))[..., None]
     cover = np.maximum(cloth_area, loops)
@@ -339,7 +342,8 @@ def sticks(c: Canvas) -> Sprite:
         cover = np.maximum(cover, stick)
     wood = np.array([0.84, 0.7, 0.5]) * rng.uniform(0.85, 1.1)
     albedo = c.filled(wood) * (shade + 0.14 * noise(rng, c.shape, (c.half * 0.6, 3)))[..., None]
-    lay(albedo, c.soft(c.y - 0.55 + 0.1 * noise(rng, c.shape, 8)) * 0.6, any_colour(rng, white=0.1, dark=0.2, brown=0.3))
+    stain = c.soft(c.y - 0.55 + 0.1 * noise(rng, c.shape, 8)) * 0.6
+    lay(albedo, stain, any_colour(rng, white=0.1, dark=0.2, brown=0.3))
     height = (cv2.GaussianBlur(cover, (0, 0), 2) * 0.06 * c.half).astype(np.float32)
     return Sprite(albedo.astype(np.float32), cover, cover, height, lift=0.08 * c.half)
 

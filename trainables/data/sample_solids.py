@@ -35,7 +35,8 @@ def stripe(across: Array, centre: float, width: float) -> Array:
 
 def mirror(rng: Rng, across: Array) -> Array:
     """What curved bare metal reflects: bright and dark bands along the body, as factors of its colour."""
-    tone = 0.75 + 0.55 * stripe(across, rng.uniform(-0.5, -0.2), 0.13) + 0.35 * stripe(across, rng.uniform(0.35, 0.6), 0.07)
+    tone = 0.75 + 0.55 * stripe(across, rng.uniform(-0.5, -0.2), 0.13)
+    tone += 0.35 * stripe(across, rng.uniform(0.35, 0.6), 0.07)
     tone -= 0.42 * stripe(across, rng.uniform(0.0, 0.2), 0.16) + 0.45 * stripe(np.abs(across), 1.0, 0.14)
     return tone.astype(np.float32)
 
@@ -60,8 +61,9 @@ def label(c: Canvas, albedo: Array, mask: Array, cy: float, w: float, h: float) 
 def milk_carton(c: Canvas) -> Sprite:
     rng = c.rng
     w, d, top = rng.uniform(0.3, 0.4), rng.uniform(0.12, 0.2) * rng.choice([-1, 1]), -0.5
-    side = c.polygon([(np.sign(d) * w, top), (np.sign(d) * w + d, top + 0.06), (np.sign(d) * w + d, 0.94), (np.sign(d) * w, 0.97)])
-    gable_side = c.polygon([(np.sign(d) * w, top), (np.sign(d) * w + d, top + 0.06), (np.sign(d) * w * 0.95 + d * 0.3, -0.82)])
+    edge = np.sign(d) * w
+    side = c.polygon([(edge, top), (edge + d, top + 0.06), (edge + d, 0.94), (edge, 0.97)])
+    gable_side = c.polygon([(edge, top), (edge + d, top + 0.06), (edge * 0.95 + d * 0.3, -0.82)])
     front = c.polygon([(-w, top), (w, top), (w, 0.97), (-w, 0.97)])
     slope = c.polygon([(-w, top), (w, top), (w * 0.95, -0.84), (-w * 0.95, -0.84)])
     fin = c.polygon([(-w * 0.97, -0.83), (w * 0.97, -0.83), (w * 0.97, -0.99), (-w * 0.97, -0.99)])
@@ -87,7 +89,7 @@ def drink_box(c: Canvas) -> Sprite:
     front = c.polygon([(-w, -h + d), (w, -h + d), (w, h), (-w, h)])
     lid = c.polygon([(-w, -h + d), (w, -h + d), (w + d, -h), (-w + d, -h)])
     side = c.polygon([(w, -h + d), (w + d, -h), (w + d, h - d), (w, h)])
-    straw = np.maximum(c.stroke([(0.1, -h + d * 0.4), (0.16, -0.98)], 0.05), c.stroke([(0.16, -0.98), (0.45, -1.0)], 0.05))
+    straw = c.stroke([(0.1, -h + d * 0.4), (0.16, -0.98), (0.45, -1.0)], 0.05)
     base = any_colour(rng, white=0.4)
     albedo = c.filled(base)
     artwork(c, albedo, front, w, h * 0.8, 0.1)
@@ -175,9 +177,8 @@ def glass_body(c: Canvas, ys: list[float], widths: list[float], smooth: float) -
         shine *= (0.75 + 0.5 * noise(rng, c.shape, (c.half * 0.5, c.half * 2))).clip(0, 1)
         lay(albedo, shine, np.ones(3))
         opacity = np.maximum(opacity, shine)
-    cover = mask
-    opacity = opacity.clip(0, 1) * mask
-    return Sprite(albedo.astype(np.float32), cover, opacity, height * 0.5, 1.0, 60, 14.0, 0.35 * c.half, tuple(tint**0.5))
+    opacity, albedo = opacity.clip(0, 1) * mask, albedo.astype(np.float32)
+    return Sprite(albedo, mask, opacity, height * 0.5, 1.0, 60, 14.0, 0.35 * c.half, tuple(tint**0.5))
 
 
 def bottle(c: Canvas) -> Sprite:
@@ -218,7 +219,7 @@ def shards(c: Canvas) -> Sprite:
     rim *= cover
     albedo = tint * (0.8 + 0.3 * noise(rng, c.shape, c.half * 0.3))[..., None]
     lay(albedo, rim, tint * 0.3 + 0.7)
-    streak = 0.6 * np.exp(-(((c.x + c.y * rng.uniform(-1, 1)) % 0.5 - 0.25) / 0.035) ** 2) * cover
+    streak = 0.6 * np.exp(-((((c.x + c.y * rng.uniform(-1, 1)) % 0.5 - 0.25) / 0.035) ** 2)) * cover
     lay(albedo, streak, np.ones(3))
     opacity = np.max([0.35 * cover, 0.9 * rim, streak], axis=0).astype(np.float32)
     return Sprite(albedo, cover, opacity, creases(c, 6, 0.15), 1.0, 60, 8.0, 5.0, tuple(tint**0.5))
@@ -262,11 +263,13 @@ def takeaway_cup(c: Canvas) -> Sprite:
     lay(albedo, drink, np.array([0.42, 0.26, 0.14]) if rng.random() < 0.6 else vivid(rng))
     opacity = np.maximum(opacity, drink * 0.8)
     if rng.random() < 0.6:
-        logo = body * np.maximum(stripe(c.radius(0, 0.15, 0.24, 0.24), 1, 0.08), c.word(any_word(rng), 0, 0.15, 0.07, 0.2))
+        ring = stripe(c.radius(0, 0.15, 0.24, 0.24), 1, 0.08)
+        logo = body * np.maximum(ring, c.word(any_word(rng), 0, 0.15, 0.07, 0.2))
         lay(albedo, logo, any_colour(rng, white=0.2, dark=0.4))
         opacity = np.maximum(opacity, logo)
     rim = body * c.soft(np.minimum(c.y + 0.46, -0.36 - c.y))
-    for mask in (rim * 0.7, stripe(across, -0.55, 0.06) * 0.8, stripe(across, 0.6, 0.04) * 0.6, stripe(across, -0.3, 0.02) * 0.5):
+    shines = ((-0.55, 0.06, 0.8), (0.6, 0.04, 0.6), (-0.3, 0.02, 0.5))
+    for mask in (rim * 0.7, *(stripe(across, centre, width) * strong for centre, width, strong in shines)):
         lay(albedo, mask, np.ones(3))
         opacity = np.maximum(opacity, mask)
     lay(albedo, straw, any_colour(rng, white=0.4, dark=0.3))
@@ -297,9 +300,8 @@ def tub(c: Canvas) -> Sprite:
 def detergent(c: Canvas) -> Sprite:
     """A blow-moulded bottle with a grip, a cap and a big label: glossy, opaque."""
     rng = c.rng
-    body = c.polygon(
-        [(-0.16, -0.72), (0.16, -0.72), (0.44, -0.42), (0.47, 0.85), (0.4, 0.97), (-0.4, 0.97), (-0.47, 0.85), (-0.42, -0.3)]
-    )
+    upper, lower = [(-0.16, -0.72), (0.16, -0.72), (0.44, -0.42)], [(0.47, 0.85), (0.4, 0.97), (-0.4, 0.97)]
+    body = c.polygon([*upper, *lower, (-0.47, 0.85), (-0.42, -0.3)])
     cap = c.rectangle(0, -0.84, 0.15, 0.14, 0.03)
     colour = any_colour(rng, white=0.4, dark=0.05, brown=0)
     across = np.clip(c.x / 0.47, -1, 1)
@@ -335,9 +337,9 @@ def foam_block(c: Canvas) -> Sprite:
     w, d = rng.uniform(0.45, 0.8), rng.uniform(0.1, 0.2)
     corners = [(-w, -0.9), (w, -0.9), (w, 0.35), (w * 0.5, 0.85 - d), (-w, 0.85 - d)]
     face = jagged(rng, corners, 7, 0.018)
-    top, flank = c.polygon(face), c.polygon(face + [0, d])
+    top, flank = c.polygon(face), c.polygon(face + np.array([0, d]))
     for step in (0.25, 0.5, 0.75):
-        flank = np.maximum(flank, c.polygon(face + [0, d * step]))
+        flank = np.maximum(flank, c.polygon(face + np.array([0, d * step])))
     albedo, height = foam_texture(c, foam_colour(rng))
     albedo *= (1 - 0.4 * flank * (1 - top))[..., None]
     for _ in range(rng.integers(0, 3)):

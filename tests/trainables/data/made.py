@@ -29,7 +29,9 @@ def image(identifier: int, file_name: str, width: int = 20, height: int = 10) ->
     return {"id": identifier, "file_name": file_name, "width": width, "height": height}
 
 
-def annotation(identifier: int, image_id: int, category_id: int, segmentation: Any = None, **more: Any) -> dict[str, Any]:
+def annotation(
+    identifier: int, image_id: int, category_id: int, segmentation: Any = None, **more: Any
+) -> dict[str, Any]:
     segmentation = box(2, 2, 6, 4) if segmentation is None else segmentation
     return {
         "id": identifier,
@@ -45,7 +47,11 @@ CATEGORIES = [{"id": 1, "name": "Paper"}, {"id": 2, "name": "Glass"}]
 
 
 def coco(images: list[dict], annotations: list[dict], categories: list[dict] | None = None) -> dict[str, Any]:
-    return {"images": images, "annotations": annotations, "categories": CATEGORIES if categories is None else categories}
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": CATEGORIES if categories is None else categories,
+    }
 
 
 def small() -> dict[str, Any]:

@@ -115,6 +115,22 @@ def test_logits_lie_where_the_pixels_are(head):
         assert inside > 2 * change[rows, columns].mean()
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_deepest_map_acts_where_it_lies(head):
+    model = build(head, "resnet18").eval()
+    with torch.no_grad():
+        features = model.backbone(torch.randn(1, 3, 320, 448))
+        changed = [*features[:-1], features[-1].clone()]
+        deepest = changed[-1]
+        height, width = deepest.shape[-2:]
+        deepest[..., : height // 5, -(width // 7) :] += 5 * torch.randn(deepest.shape[1], 1, 1)
+        change = (model.head(changed) - model.head(features)).abs().sum((0, 1))
+    height, width = change.shape
+    inside = change[: height // 5, -(width // 7) :].mean()
+    assert inside > 2 * change[-(height // 5) :, -(width // 7) :].mean()
+    assert inside > 2 * change[: height // 5, : width // 7].mean()
+
+
 @pytest.mark.parametrize("size", [(32, 64), (224, 224), (97, 131)])
 def test_swin_takes_any_size(size):
     model = build("fpn", "swin_tiny_patch4_window7_224").eval()
