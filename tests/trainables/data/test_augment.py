@@ -52,7 +52,7 @@ def test_a_seed_gives_the_same_whatever_came_before(policy):
 def test_other_seeds_give_other_results(policy):
     def images(seed: int) -> list[bytes]:
         augment = build_augmentation(policy, SIZE, seed)
-        return [augment(*photo(), sample).__getitem__(0).tobytes() for sample in range(20)]
+        return [augment(*photo(), sample)[0].tobytes() for sample in range(20)]
 
     assert len(set(images(0))) >= (2 if policy == "flip" else 19)
     assert images(0) != images(1)
@@ -87,7 +87,7 @@ def test_what_the_photo_does_not_reach_is_255_and_mean_coloured(policy):
         outside = mask == 255
         shares.append(outside.mean())
         if outside.any():
-            assert len(np.unique(image[outside], axis=0)) == 1
+            assert np.ptp(image[outside], axis=0).max() <= 1  # to hue and back rounds
     largest = {"light": 1 - 0.75**2, "photometric": 0.75}[policy]
     assert 0.8 * largest < max(shares) <= largest + 0.04
     assert 0.2 < np.mean(np.array(shares) == 0) < 0.9

@@ -176,7 +176,7 @@ def change_header(directory: Path, **values: object) -> None:
 
 
 def test_opening_what_is_not_complete_says_so(dataset, tmp_path):
-    with pytest.raises(UserError, match="nothing: no readable cache .*delete it, it is built again"):
+    with pytest.raises(UserError, match=r"nothing: no readable cache .*delete it, it is built again"):
         open_packed(tmp_path / "nothing")
     directory = pack(dataset, (16, 24), tmp_path).directory
     os.truncate(directory / "masks.bin", 9)
@@ -231,7 +231,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8000, before[1]))
     try:
-        with pytest.raises(UserError, match="cannot write the cache .*File too large"):
+        with pytest.raises(UserError, match=r"cannot write the cache .*File too large"):
             pack(dataset, (16, 24), tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
