@@ -67,7 +67,13 @@ class Space:
 
     def first(self, **pinned: Any) -> dict[str, Any]:
         """The configuration of first choices and middle values, with `pinned` (and the flags' values) instead."""
-        return Space(self.name, self.module, {**self.fixed, **pinned}, self.folds)(_FirstChoice({}))
+        space = Space(self.name, self.module, {**self.fixed, **pinned}, self.folds)
+        try:
+            return space(_FirstChoice({}))
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"suggest(trial) of space {self.name} fails: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,9 @@ class _Pinned:
     def __init__(self, trial: Any, fixed: dict[str, Any], folds: int | None) -> None:
         self._trial, self._fixed, self._folds = trial, fixed, folds
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)  # number, params and what else a space may ask of an Optuna trial
+
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         if name in self._fixed:
             return self._fixed[name]
@@ -187,6 +196,7 @@ class _FirstChoice:
 
     def __init__(self, wanted: dict[str, Any]) -> None:
         self._wanted = wanted
+        self.number = 0
         self.seen: dict[str, Choice] = {}
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:

@@ -35,7 +35,7 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
     _be_quiet()
     try:
         if tracking_uri == default_tracking_uri(runs_dir):
-            _create_store(runs_dir)
+            create_store(runs_dir)
         client = MlflowClient(tracking_uri=tracking_uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment:
@@ -49,7 +49,7 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
         ) from error
 
 
-def _create_store(runs_dir: Path) -> None:
+def create_store(runs_dir: Path) -> None:
     """Makes the SQLite store under another name and renames it: that takes half a minute, two processes that make the
 
     same one break it, and so does one that is killed meanwhile.

@@ -87,7 +87,7 @@ def test_what_the_photo_does_not_reach_is_255_and_mean_coloured(policy):
         outside = mask == 255
         shares.append(outside.mean())
         if outside.any():
-            assert np.ptp(image[outside], axis=0).max() <= 1  # to hue and back rounds
+            assert np.ptp(image[outside], axis=0).max() <= 4  # OpenCV rounds on the way to hue and back
     largest = {"light": 1 - 0.75**2, "photometric": 0.75}[policy]
     assert 0.8 * largest < max(shares) <= largest + 0.04
     assert 0.2 < np.mean(np.array(shares) == 0) < 0.9

@@ -93,8 +93,8 @@ def test_classes_rarer_than_the_folds_are_fine_and_silent():
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(st.lists(st.integers(0, 4), max_size=4).map(tuple), min_size=6, max_size=14),
-    st.integers(2, 5),
+    st.lists(st.lists(st.integers(0, 4), max_size=4).map(tuple), min_size=10, max_size=18),
+    st.integers(2, 3),
     st.integers(0, 9),
 )
 def test_any_small_data_set_is_split_whole(classes, folds, seed):
@@ -102,10 +102,16 @@ def test_any_small_data_set_is_split_whole(classes, folds, seed):
     check(dataset, make_splits(dataset, folds=folds, holdout_fraction=0.25, seed=seed), folds)
 
 
+def test_no_fold_is_empty_where_scikit_learn_leaves_one_so():
+    dataset = dataset_of([(2, 1, 2, 0), (1,), (2, 1, 2, 2, 2), (0, 0), (1,)], val=1)
+    check(dataset, make_splits(dataset, folds=4), 4)
+
+
 def test_the_seed_decides_and_nothing_else():
     dataset = dataset_of([(number % 4,) for number in range(60)])
     assert make_splits(dataset, seed=1) == make_splits(dataset, seed=1)
-    assert make_splits(dataset, seed=1) != make_splits(dataset, seed=2)
+    assert make_splits(dataset, seed=1).folds != make_splits(dataset, seed=2).folds
+    assert make_splits(dataset, seed=1).holdout != make_splits(dataset, seed=2).holdout
 
 
 def test_splits_do_not_change_from_one_version_to_the_next():

@@ -1,0 +1,43 @@
+"""`python -m tests.benchmarks [NAME [FLAGS]]`: runs the benchmark NAME, or all of them; `--list` only names them.
+
+Benchmarks print tables and never assert: seconds depend on the machine and on what else it does.
+"""
+
+import argparse
+import os
+
+from rich.console import Console
+
+from tests.benchmarks import loader_against_tensors, trial_against_loop
+from tests.benchmarks.places import CAMVID, WEIGHTS
+
+BENCHMARKS = {"trial_against_loop": trial_against_loop, "loader_against_tensors": loader_against_tensors}
+
+
+def main() -> None:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and run none")
+    named = parser.add_subparsers(dest="name", metavar="NAME")
+    for name, module in BENCHMARKS.items():
+        module.add_flags(named.add_parser(name, help=_summary(module), description=_summary(module)))
+    options = parser.parse_args()
+    console = Console()
+    if options.list:
+        for name, module in BENCHMARKS.items():
+            console.print(f"{name:<24} {_summary(module)}", soft_wrap=True)
+        return
+    lacking = [place for place in (CAMVID, WEIGHTS) if not place.is_dir()]
+    if lacking:
+        console.print(f"Nothing was run: there is no {' and no '.join(map(str, lacking))}", soft_wrap=True)
+        return
+    for name in [options.name] if options.name else BENCHMARKS:
+        console.rule(name)
+        BENCHMARKS[name].run(options if options.name else parser.parse_args([name]), console)
+
+
+def _summary(module: object) -> str:
+    return module.__doc__.split("\n")[0]
+
+
+main()

@@ -1,0 +1,158 @@
+"""One trial, run by a search on Ray, against the plain loop that a user would write instead (CamVid at 240 x 192).
+
+Both train the same network on the same threads, batches and epochs, and score the holdout at its masks' own size after
+each. They take turns, every second round in reverse order, since the machine may have other things to do. Seconds per
+epoch are from the end of one epoch to the end of the next: with what a trial saves and reports in between, and without
+either side's start.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import mean
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, ROOT, SIZE, WEIGHTS
+from tests.benchmarks.plain_loop import Loop, Split, read_split
+from trainables.precision import choose_precision
+
+NUM_CLASSES = 11
+LR = 1e-3
+SPACE = f"""
+def suggest(trial):
+    return {{
+        "head": "unet", "backbone": {BACKBONE!r}, "optimizer": "adamw", "lr": {LR}, "schedule": "cosine",
+        "warmup_epochs": 0.3 * EPOCHS, "augmentation": "flip", "dropout": 0.0, "batch_size": {BATCH_SIZE},
+    }}
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """`ends_s`: when each epoch ended; `miou`: the holdout's after the last; `own_s`: what a trial counts for each."""
+
+    ends_s: list[float]
+    miou: float
+    own_s: tuple[float, ...] = ()
+
+    @property
+    def epochs_s(self) -> list[float]:
+        return [after - before for before, after in zip(self.ends_s, self.ends_s[1:])]
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--epochs", type=int, default=3, help="at least 2 (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="each with its own seed (%(default)s)")
+    parser.add_argument("--images", type=int, default=367, help="training photos, of 367 (%(default)s)")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="(%(default)s)")
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        contest = Contest(options, Path(directory))
+        runs: dict[str, list[Run]] = {name: [] for name in contest.contenders}
+        for number in range(options.rounds):
+            for name, start in list(contest.contenders.items())[:: -1 if number % 2 else 1]:
+                load, began = os.getloadavg()[0], time.monotonic()
+                runs[name].append(start(number))
+                spent = time.monotonic() - began
+                console.print(f"round {number + 1}, {name}: {spent:.0f} s; load {load:.1f} before it", highlight=False)
+        console.print(_table(runs))
+
+
+class Contest:
+    """The contenders by name: functions from a seed to a Run."""
+
+    def __init__(self, options: argparse.Namespace, directory: Path) -> None:
+        self._epochs, self._threads, self._directory = options.epochs, options.threads, directory
+        self._data = _part_of_camvid(options.images, directory / "data")
+        self._train, self._holdout = (read_split(self._data / f"{name}.json", SIZE) for name in ("train", "val"))
+        (directory / "space.py").write_text(f"EPOCHS = {options.epochs}\n{SPACE}")
+        auto = choose_precision("auto").dtype
+        self.contenders: dict[str, Callable[[int], Run]] = {
+            "loop, float32": lambda seed: self._loop(torch.float32, seed)
+        }
+        if auto != torch.float32:
+            name = f"loop, {str(auto).removeprefix('torch.')}, channels-last"
+            self.contenders[name] = lambda seed: self._loop(auto, seed)
+        self.contenders["trial"] = self._trial
+
+    def _loop(self, dtype: torch.dtype, seed: int) -> Run:
+        torch.set_num_threads(self._threads)
+        loop = Loop(
+            backbone=BACKBONE,
+            weights=WEIGHTS / f"{BACKBONE}.safetensors",
+            num_classes=NUM_CLASSES,
+            batch_size=BATCH_SIZE,
+            epochs=self._epochs,
+            lr=LR,
+            seed=seed,
+            dtype=dtype,
+        )
+        return Run(*loop.run(self._train, self._holdout))
+
+    def _trial(self, seed: int) -> Run:
+        flags = {
+            "space": self._directory / "space.py",
+            "data": self._data,
+            "unlabelled": "ignore",
+            "image-size": f"{SIZE[1]}x{SIZE[0]}",
+            "weights-dir": WEIGHTS,
+            "epochs": self._epochs,
+            "trials": 1,
+            "concurrency": 1,
+            "cpus-per-trial": self._threads,
+            "seed": seed,
+            "name": f"round-{seed}",
+            "runs-dir": self._directory / "runs",
+            "cache-dir": self._directory / "cache",
+        }
+        typed = [text for flag, value in flags.items() for text in (f"--{flag}", str(value))]
+        command = [sys.executable, str(ROOT / "search" / "run.py"), *typed]
+        finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if finished.returncode:
+            sys.exit(f"the search ended with code {finished.returncode}:\n{finished.stdout}")
+        return _read_trial(next((self._directory / "runs" / f"round-{seed}" / "trials").iterdir()))
+
+
+def _read_trial(directory: Path) -> Run:
+    records = [json.loads(line) for line in (directory / "epochs.jsonl").read_text().splitlines()]
+    lines = [line for line in (directory / "log.txt").read_text().splitlines() if " INFO epoch " in line]
+    ends = [datetime.strptime(line.split(" INFO")[0], "%Y-%m-%d %H:%M:%S,%f").timestamp() for line in lines]
+    return Run(ends, records[-1]["holdout/miou"], tuple(record["epoch_s"] for record in records[1:]))
+
+
+def _part_of_camvid(images: int, directory: Path) -> Path:
+    """A data set of every n-th photo of the training and validation images, so that `images` are trained on."""
+    directory.mkdir()
+    (directory / "images").symlink_to(CAMVID / "images")
+    for split in ("train", "val"):
+        coco = json.loads((CAMVID / f"{split}.json").read_text())
+        every = 367 / min(images, 367)
+        kept = [coco["images"][int(place * every)] for place in range(int(len(coco["images"]) / every))]
+        ids = {image["id"] for image in kept}
+        annotations = [annotation for annotation in coco["annotations"] if annotation["image_id"] in ids]
+        (directory / f"{split}.json").write_text(json.dumps(coco | {"images": kept, "annotations": annotations}))
+    return directory
+
+
+def _table(runs: dict[str, list[Run]]) -> Table:
+    table = Table("", *("s/epoch, mean", "fastest", "trial / this, mean", "fastest", "holdout mIoU"))
+    seconds = {name: [second for run in some for second in run.epochs_s] for name, some in runs.items()}
+    seconds["trial, without saving and reporting"] = [second for run in runs["trial"] for second in run.own_s]
+    for name, some in seconds.items():
+        scores = " ".join(f"{run.miou:.3f}" for run in runs.get(name, []))
+        ratios = [of(seconds["trial"]) / of(some) for of in (mean, min)]
+        table.add_row(name, f"{mean(some):.1f}", f"{min(some):.1f}", *(f"{ratio:.3f}" for ratio in ratios), scores)
+    return table

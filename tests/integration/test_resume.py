@@ -1,0 +1,88 @@
+"""Studies that are killed, stopped and resumed: nothing is lost, trained twice or logged twice."""
+
+import os
+import signal
+
+import psutil
+
+SPACE = """
+return {
+    "head": "fpn",
+    "backbone": "mobilenetv3_small_050",
+    "lr": trial.suggest_float("lr", 1e-3, 1e-2, log=True),
+    "pretrained": False,
+    "batch_size": 4,
+    "image_size": "32",
+    "epochs": 6,
+}
+"""
+
+
+def _epochs(line, *numbers: int) -> list[int]:
+    return [len(line.records("study", number)) for number in numbers]
+
+
+def test_killed_then_interrupted_study_resumes(line, wait_for):
+    command = ["--space", line.space(SPACE), "--data", str(line.data), "--trials", "3", "--name", "study", "--grace-period", "6"]
+
+    process = line.start(*command)
+    wait_for(lambda: max(_epochs(line, 1, 2)) >= 2, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    at_kill = {number: line.records("study", number) for number in (1, 2)}
+
+    process = line.start(*command, "--resume")
+    wait_for(lambda: max(_epochs(line, 1, 2)) >= max(map(len, at_kill.values())) + 1, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert "--resume" in line.output()
+    assert "Traceback" not in line.output()
+    client, experiment = line.client()
+    statuses = {run.info.run_name: run.info.status for run in client.search_runs([experiment])}
+    assert statuses["study"] == "KILLED"
+    assert set(statuses.values()) <= {"KILLED", "FINISHED"}
+
+    assert line.run(*command, "--resume") == 0, line.output()
+    # What was trained before the kill is as it was, to the millisecond that it took.
+    for number, records in at_kill.items():
+        assert line.records("study", number)[: len(records)] == records
+    runs = [run for run in client.search_runs([experiment]) if run.data.tags["segvote.kind"] == "trial"]
+    assert sorted(int(run.data.tags["segvote.trial"]) for run in runs) == [1, 2, 3]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "holdout/miou")]
+        assert steps == [1, 2, 3, 4, 5, 6]
+    parents = [run for run in client.search_runs([experiment]) if run.data.tags["segvote.kind"] == "study"]
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    # A trial that has ended needs no optimizer state any more.
+    assert not list((line.runs / "study" / "trials").glob("*/state.pt"))
+
+
+def test_trial_whose_process_is_killed_goes_on(line, wait_for):
+    command = ["--space", line.space(SPACE), "--data", str(line.data), "--trials", "1", "--name", "study"]
+    process = line.start(*command)
+    wait_for(lambda: _epochs(line, 1)[0] >= 2, process)
+    before = line.records("study", 1)
+    _trial_process(process.pid).kill()
+    assert process.wait(timeout=200) == 0, line.output()
+    assert line.records("study", 1)[: len(before)] == before
+    assert _epochs(line, 1) == [6]
+    assert "goes on after epoch" in (line.runs / "study" / "trials" / "0001" / "log.txt").read_text()
+
+
+def _trial_process(driver: int) -> psutil.Process:
+    workers = psutil.Process(driver).children(recursive=True)
+    return next(worker for worker in workers if "Trainable" in " ".join(worker.cmdline()))
+
+
+def test_same_seed_gives_same_metrics(line):
+    for name in ("once", "again"):
+        command = ["--space", line.space(SPACE.replace('"epochs": 6', '"epochs": 1')), "--data", str(line.data)]
+        assert line.run(*command, "--trials", "2", "--concurrency", "1", "--name", name) == 0, line.output()
+    for number in (1, 2):
+        first, second = (
+            [{key: value for key, value in record.items() if "iou" in key or key == "train/loss"} for record in records]
+            for records in (line.records("once", number), line.records("again", number))
+        )
+        assert first == second
+        assert len(first) == 1

@@ -1,0 +1,99 @@
+"""A whole search, as users type it: Ray, MLflow and the vote are the real ones."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix
+
+from ensembling import hard_vote, read_predictions
+
+SPACE = """
+number = trial.number
+if number == 1:
+    raise RuntimeError("this suggestion is broken")
+return {
+    "head": trial.suggest_categorical("head", ["fpn", "unet"]),
+    "backbone": "mobilenetv3_small_050",
+    "lr": 1e30 if number == 2 else trial.suggest_float("lr", 1e-3, 1e-2, log=True),
+    "optimizer": "sgd",
+    "grad_clip": 1.0 if number != 2 else 0.0,
+    "precision": "fp32",
+    "fold": 0,
+    "pretrained": False,
+    "batch_size": 4,
+    "image_size": "32",
+    "epochs": 3,
+}
+"""
+
+
+@pytest.fixture
+def study(line):
+    code = line.run("--space", line.space(SPACE), "--data", str(line.data), "--trials", "4", "--name", "whole", "--folds", "3")
+    assert code == 0, line.output()
+    return line
+
+
+def _recomputed_miou(maps: np.ndarray, target: np.ndarray, num_classes: int) -> float:
+    matrix = confusion_matrix(target, maps, labels=range(num_classes)).astype(float)
+    union = matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+    return float((np.diag(matrix)[union > 0] / union[union > 0]).mean())
+
+
+def test_whole_search(study):
+    """One search, looked at from all sides: it takes too long to run it for each of them."""
+    client, experiment = study.client()
+    runs = client.search_runs([experiment])
+    parent = next(run for run in runs if run.data.tags["segvote.kind"] == "study")
+    trials = {int(run.data.tags["segvote.trial"]): run for run in runs if run.data.tags["segvote.kind"] == "trial"}
+    ensemble_run = next(run for run in runs if run.data.tags["segvote.kind"] == "ensemble")
+
+    # One nested run per trial, each with its true status; a suggestion that raised is no trial.
+    assert sorted(trials) == [1, 2, 3, 4]
+    assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in [*trials.values(), ensemble_run])
+    diverged = next(run for run in trials.values() if float(run.data.params["lr"]) == 1e30)
+    assert diverged.info.status == "FAILED"
+    assert "NonFiniteError: the training loss became" in diverged.data.tags["segvote.verdict"]
+    others = [run for run in trials.values() if run is not diverged]
+    assert {run.info.status for run in others} == {"FINISHED"}
+    assert parent.info.status == "FINISHED"
+    assert "this suggestion is broken" in study.output()
+    assert "Traceback" not in study.output()
+
+    # Metrics once per epoch, equal to the ledger's.
+    for number, run in trials.items():
+        history = client.get_metric_history(run.info.run_id, "holdout/miou")
+        records = study.records("whole", number)
+        assert [(metric.step, metric.value) for metric in history] == [(r["epoch"], r["holdout/miou"]) for r in records]
+    for key in ("train/loss", "lr", "fold/miou", "holdout/iou/Background", "images_per_s", "peak_memory_gb"):
+        assert key in others[0].data.metrics
+    assert parent.data.metrics["trials_done"] == 4
+    assert parent.data.metrics["trials_failed"] == 1
+    scores = [m.value for run in others for m in client.get_metric_history(run.info.run_id, "holdout/miou")]
+    assert parent.data.metrics["best_miou"] == max(scores)
+
+    # The vote's scores are those of its members' class maps, by scikit-learn.
+    ensemble = json.loads((study.runs / "whole" / "ensemble.json").read_text())
+    target = read_predictions(study.runs / "whole" / "holdout.target")
+    num_classes = len(target.class_names)
+    by_run = {run.info.run_id: number for number, run in trials.items()}
+    maps = {
+        run_id: read_predictions(study.runs / "whole" / "trials" / f"{number:04d}" / "holdout.predictions").pixels
+        for run_id, number in by_run.items()
+        if number != int(diverged.data.tags["segvote.trial"])
+    }
+    for member in ensemble["members"]:
+        best = max(record["holdout/miou"] for record in study.records("whole", by_run[member["run_id"]]))
+        assert member["miou"] == pytest.approx(best, abs=1e-9)
+        assert _recomputed_miou(maps[member["run_id"]], target.pixels, num_classes) == pytest.approx(best, abs=1e-9)
+    voted = hard_vote(np.stack([maps[member["run_id"]] for member in ensemble["members"]]), num_classes)
+    assert _recomputed_miou(voted, target.pixels, num_classes) == pytest.approx(ensemble["miou"], abs=1e-9)
+    assert ensemble["miou"] >= ensemble["baselines"]["best_single"] - 1e-12
+    assert f"{ensemble['miou']:.4f}" in study.output()
+    assert ensemble_run.data.metrics["holdout/miou"] == pytest.approx(ensemble["miou"])
+    assert {item.path for item in client.list_artifacts(ensemble_run.info.run_id)} == {"ensemble.json", "ensemble.png"}
+
+    # Artifacts of a trial.
+    artifacts = {item.path for item in client.list_artifacts(others[0].info.run_id)}
+    assert artifacts == {"predictions", "holdout.png", "config.json", "log.txt"}
