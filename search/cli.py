@@ -78,7 +78,7 @@ def commands() -> None:
 )
 @click.option("--weights-dir", metavar="DIR", help="One <timm name>.safetensors per backbone, instead of a download.")
 @click.option(
-    "--grace-period", type=click.IntRange(1), help="Epochs before a trial may be stopped. [default: epochs / 9]"
+    "--grace-period", type=click.IntRange(1), help="Epochs before a trial may be stopped. [default: the space's, or epochs / 9]"
 )
 @click.option(
     "--reduction-factor",

@@ -48,7 +48,18 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
         _metrics(ensemble),
         [study.ensemble_file, curve],
     )
+    tracker.describe_result(_summary(ensemble))
     return ensemble
+
+
+def _summary(ensemble: dict[str, Any]) -> str:
+    """Markdown for the study's page."""
+    rows = [(name.replace("_", " "), miou) for name, miou in ensemble["baselines"].items()]
+    rows.append((f"**selected {len(ensemble['members'])}**", ensemble["miou"]))
+    if ensemble["crossfit_miou"] is not None:
+        rows.append(("selected, cross-fitted", ensemble["crossfit_miou"]))
+    lines = [f"| {name} | {miou:.4f} |" for name, miou in rows]
+    return "\n".join(["| vote of | holdout mIoU |", "| --- | ---: |", *lines])
 
 
 def _metrics(ensemble: dict[str, Any]) -> dict[str, float]:

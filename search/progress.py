@@ -46,7 +46,7 @@ class Progress:
     started: float | None = None  # of the first epoch that this command saw
 
     def start(self, number: int, params: dict[str, Any], epochs_done: int = 0, best: float = -1.0) -> None:
-        self.started = self.started or self.clock()
+        self.started = self.clock() if self.started is None else self.started
         self.trials[number] = TrialProgress(number, params, epoch=epochs_done, best=best)
 
     def epoch(self, number: int, record: dict[str, Any]) -> None:

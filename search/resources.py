@@ -48,8 +48,11 @@ def share(
             f"--gpus-per-trial is {gpus:g}, but the cluster has {total_gpus:g} GPUs; "
             "if it starts more on demand, say with --concurrency how many trials are to run side by side"
         )
-    fits = int(total_gpus / gpus + 1e-9) if gpus else total_cpus // (cpus_per_trial or 1)
-    side_by_side = max(1, min(concurrency or fits, fits, total_cpus))
+    if not elastic and cpus_per_trial and cpus_per_trial > total_cpus:
+        raise UserError(f"--cpus-per-trial is {cpus_per_trial}, but the cluster has {total_cpus} CPU cores: give less")
+    by_cpus = total_cpus // (cpus_per_trial or 1)
+    fits = min(int(total_gpus / gpus + 1e-9), by_cpus) if gpus else by_cpus
+    side_by_side = max(1, min(concurrency or fits, fits))
     return Resources(cpus_per_trial or max(1, total_cpus // side_by_side), gpus, side_by_side)
 
 

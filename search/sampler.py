@@ -61,7 +61,7 @@ class FairOptunaSearch(OptunaSearch):
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=constant_liar)
         super().__init__(space=space, metric=OBJECTIVE, mode="max", sampler=sampler)
         self._epochs, self._trial_files, self._check = epochs, trial_files, check
-        self._unfinished: list[Suggestion] = []
+        self._unfinished: list[tuple[Suggestion, list[dict[str, Any]]]] = []
         self._next_number = 1
         self.bad_suggestions: list[str] = []
 
@@ -69,17 +69,15 @@ class FairOptunaSearch(OptunaSearch):
         """Tells the sampler of a trial of the ledger; one without a verdict is handed out again by `suggest`."""
         self._next_number = max(self._next_number, suggestion.number + 1)
         if verdict is None:
-            self._unfinished.append(suggestion)
+            self._unfinished.append((suggestion, records))
             return
-        ot_trial = self._ask_again(suggestion)
-        for record in records:
-            ot_trial.report(record[OBJECTIVE], record["epoch"])
+        ot_trial = self._ask_again(suggestion, records)
         self._tell(ot_trial, records, failed=verdict["status"] == "failed")
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if self._unfinished:
-            suggestion = self._unfinished.pop(0)
-            self._ot_trials[trial_id] = self._ask_again(suggestion)
+            suggestion, records = self._unfinished.pop(0)
+            self._ot_trials[trial_id] = self._ask_again(suggestion, records)
             return {"number": suggestion.number, "params": suggestion.params}
         for _ in range(MAX_BAD_SUGGESTIONS):
             ot_trial = self._ot_study.ask()
@@ -103,10 +101,12 @@ class FairOptunaSearch(OptunaSearch):
         self._next_number += 1
         return {"number": suggestion.number, "params": params}
 
-    def _ask_again(self, suggestion: Suggestion) -> optuna.Trial:
+    def _ask_again(self, suggestion: Suggestion, records: list[dict[str, Any]]) -> optuna.Trial:
         self._ot_study.enqueue_trial(suggestion.sampled)
         ot_trial = self._ot_study.ask()
         self._space(ot_trial)  # registers the distributions with the sampler
+        for record in records:
+            self._report(ot_trial, record)
         return ot_trial
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """ASHA (Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020), as Ray runs it."""
 
+import itertools
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class Asha(AsyncHyperBandScheduler):
         self._seed = seed
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        self._trial_info[trial.trial_id] = self._bracket(trial.config["number"])
+        entrant = _entrant(trial)
+        self._trial_info[entrant.trial_id] = self._bracket(entrant.number)
 
     def _bracket(self, number: int) -> Any:
         """The bracket of trial `number`; brackets with more rungs are likelier, as in Ray's own."""
@@ -39,17 +40,35 @@ class Asha(AsyncHyperBandScheduler):
         chosen = np.random.default_rng((self._seed, number)).choice(len(rungs), p=weights / weights.sum())
         return self._brackets[chosen]
 
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return super().on_trial_result(tune_controller, _entrant(trial), result)
+
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         if result.get("failure"):  # its worst value is no score that others should be compared with
-            self._trial_info.pop(trial.trial_id)
+            self._trial_info.pop(_entrant(trial).trial_id)
         else:
-            super().on_trial_complete(tune_controller, trial, result)
+            super().on_trial_complete(tune_controller, _entrant(trial), result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_remove(tune_controller, _entrant(trial))
 
     def replay(self, number: int, records: list[dict[str, Any]]) -> None:
-        """Enters the scores of a trial of the ledger into its rungs."""
-        known = SimpleNamespace(trial_id=f"replayed-{number}")
+        """Enters the scores of a trial of the ledger into its rungs, also of one that will go on."""
+        known = _Entrant(number)
         for record in records:
             self._bracket(number).on_result(known, record["epoch"], record[OBJECTIVE])
+
+
+class _Entrant:
+    """A trial by its number in the study: resumed, it has another id in Tune, but is in each rung once."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.trial_id = str(number)
+
+
+def _entrant(trial: Any) -> _Entrant:
+    return _Entrant(trial.config["number"])
 
 
 class NoStopping(Asha):
@@ -66,7 +85,9 @@ def default_grace_period(epochs: int, reduction_factor: float) -> int:
 
 def rungs(epochs: int, grace_period: int, reduction_factor: float) -> list[int]:
     """Epochs of the first bracket's rungs below `epochs`, ascending."""
-    found = [grace_period]
-    while found[-1] * reduction_factor < epochs:
-        found.append(math.ceil(found[-1] * reduction_factor))
-    return [rung for rung in found if rung < epochs] or [epochs]
+    found: list[int] = []
+    for power in itertools.count():
+        rung = math.ceil(grace_period * reduction_factor**power)
+        if rung >= epochs:
+            return list(dict.fromkeys(found)) or [epochs]
+        found.append(rung)

@@ -40,6 +40,10 @@ class Space:
         return getattr(self.module, "TRIALS", DEFAULT_TRIALS)
 
     @property
+    def grace_period(self) -> int | None:
+        return getattr(self.module, "GRACE_PERIOD", None)
+
+    @property
     def data(self) -> str | None:
         return getattr(self.module, "DATA", None)
 

@@ -1,16 +1,18 @@
 """MLflow: one parent run per study, one nested run per trial. Only the driver talks to it."""
 
+import json
 import logging
 import math
 import re
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from trainables.errors import UserError
 from trainables.trial_files import replacing
@@ -18,11 +20,14 @@ from trainables.trial_files import replacing
 log = logging.getLogger(__name__)
 
 EXPERIMENT = "segvote"
+# Otherwise MLflow opens its pages for language models, where runs are hard to find.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 KIND = "segvote.kind"  # study, trial or ensemble
 STUDY = "segvote.study"
 TRIAL = "segvote.trial"  # the trial's number in its study
 VERDICT = "segvote.verdict"
 CANDIDATE = "segvote.candidate"
+MAX_NOTE = 8000  # characters of a tag
 PREDICTIONS = "predictions"  # artifact directory of the predictions file
 
 
@@ -42,7 +47,7 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
             return client, experiment.experiment_id
         local = tracking_uri.startswith("sqlite:")
         artifacts = (runs_dir / "artifacts").as_uri() if local else None
-        return client, client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+        return client, client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
     except Exception as error:  # MLflow raises what its many stores raise
         raise UserError(
             f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri"
@@ -147,6 +152,13 @@ class Tracker:
             self.client.log_artifact(run_id, str(path))
         self.client.set_terminated(run_id, "FINISHED")
         return run_id
+
+    def describe_result(self, text: str) -> None:
+        """Puts `text` (Markdown) on the study's page, above a link to MLflow's comparison of its trials."""
+        runs, experiments = list(self._runs.values()), [self.experiment_id]
+        link = f"#/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps(experiments))}"
+        note = f"{text}\n\n[Compare the {len(runs)} trials]({link})"
+        self.client.set_tag(self.parent_id, MLFLOW_RUN_NOTE, note if len(note) <= MAX_NOTE else text)
 
     def end_study(self) -> None:
         """Ends the parent with `final_status`, and as KILLED every trial's run that is still open."""

@@ -63,11 +63,11 @@ class StudyTuner:
             records = files.records()
             verdict = read_json(files.verdict) if files.verdict.exists() else None
             self._searcher.replay(suggestion, records, verdict)
+            if verdict is None or not verdict["failure"]:
+                self._scheduler.replay(suggestion.number, records)
             if verdict is None:
                 continue
             self._ended += 1
-            if not verdict["failure"]:
-                self._scheduler.replay(suggestion.number, records)
             best = max((record["holdout/miou"] for record in records), default=-1.0)
             self._screen.progress.start(suggestion.number, suggestion.params, len(records), best)
             self._screen.progress.end(suggestion.number, verdict["status"])

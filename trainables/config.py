@@ -85,7 +85,7 @@ class TrialConfig:
 def parse_size(text: str) -> tuple[int, int]:
     """(height, width) from "N" or "WIDTHxHEIGHT"; raises UserError for anything else or below 16 pixels."""
     parts = str(text).lower().split("x")
-    if len(parts) not in (1, 2) or not all(part.isdigit() and int(part) >= 16 for part in parts):
+    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) >= 16 for part in parts):
         raise UserError(
             f"image_size is {text!r}, but must be N or WIDTHxHEIGHT, in pixels, at least 16: 512 or 640x480"
         )
@@ -130,10 +130,11 @@ def _check_choices(config: TrialConfig) -> None:
 
 def _check_ranges(config: TrialConfig) -> None:
     parse_size(config.image_size)
-    at_least = {"batch_size": 1, "accumulate": 1, "epochs": 1, "warmup_epochs": 0, "grad_clip": 0, "weight_decay": 0}
+    at_least = {"batch_size": 1, "accumulate": 1, "epochs": 1, "seed": 0}
+    at_least |= {"warmup_epochs": 0, "grad_clip": 0, "weight_decay": 0}
     for name, low in at_least.items():
-        if not getattr(config, name) >= low:
-            raise UserError(f"`{name}` is {getattr(config, name)}, but must be at least {low}")
+        if not low <= getattr(config, name) < float("inf"):
+            raise UserError(f"`{name}` is {getattr(config, name)}, but must be at least {low} and finite")
     for name in ("lr", "head_lr_factor"):
         if not 0 < getattr(config, name) < float("inf"):
             raise UserError(f"`{name}` is {getattr(config, name)}, but must be above 0")

@@ -1,5 +1,6 @@
 """What every trial of a study sees of the data: the packed cache of this node, and the study's splits."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class StudyData:
         """
         directory = packed_directory(self.cache_dir, self.fingerprint, size)
         if directory.exists():
-            return open_packed(directory)
+            with suppress(UserError):  # a damaged cache is built again
+                return open_packed(directory)
         dataset = load_dataset(self.root, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
         if dataset.fingerprint != self.fingerprint:
             raise UserError(

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, ROOT, SIZE, WEIGHTS
-from tests.benchmarks.plain_loop import Loop, Split, read_split
+from tests.benchmarks.plain_loop import Loop, read_split
 from trainables.precision import choose_precision
 
 NUM_CLASSES = 11

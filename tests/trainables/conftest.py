@@ -15,7 +15,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
     return tiny.make_study_data(tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Sums are added up in the same order, and other tests keep their cores."""
     before = torch.get_num_threads()

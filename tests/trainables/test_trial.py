@@ -30,7 +30,7 @@ def start(study, files, **changes):
 
 
 @pytest.fixture(scope="module")
-def unbroken(study, tmp_path_factory):
+def unbroken(study, one_thread, tmp_path_factory):
     """The files of a trial that was never killed."""
     files = TrialFiles(tmp_path_factory.mktemp("unbroken") / "0001")
     trial = start(study, files)
