@@ -78,7 +78,9 @@ def commands() -> None:
 )
 @click.option("--weights-dir", metavar="DIR", help="One <timm name>.safetensors per backbone, instead of a download.")
 @click.option(
-    "--grace-period", type=click.IntRange(1), help="Epochs before a trial may be stopped. [default: the space's, or epochs / 9]"
+    "--grace-period",
+    type=click.IntRange(1),
+    help="Epochs that no trial is stopped before. [default: the space's, or epochs / 9]",
 )
 @click.option(
     "--reduction-factor",

@@ -124,8 +124,8 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
         study.data.splits.fold_rows(config.fold)
     epochs = configs[0].epochs
     _check_one_length(space, points, epochs)
-    grace_period = settings.grace_period or space.grace_period or default_grace_period(epochs, settings.reduction_factor)
-    grace_period = min(epochs, grace_period)
+    grace_period = settings.grace_period or space.grace_period
+    grace_period = min(epochs, grace_period or default_grace_period(epochs, settings.reduction_factor))
     with console.status("Starting Ray …"):
         start_ray(settings.address)
         resources = cluster_share(

@@ -1,7 +1,10 @@
 """`segvote ui`: MLflow's own server, on loopback, on the store of the studies."""
 
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -22,9 +25,13 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
     uri = tracking_uri or default_tracking_uri(runs_dir)
     console.print(f"MLflow on http://{HOST}:{port} (it takes half a minute to start; Ctrl-C stops it)", soft_wrap=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
-    server = subprocess.Popen([*command, "--workers", "1"])
+    # In a session of its own, since MLflow starts helpers that outlive it: they are all ended together.
+    server = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return server.wait()
     except KeyboardInterrupt:
-        server.terminate()
-        return server.wait() and 0
+        return 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)

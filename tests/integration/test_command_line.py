@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
+import psutil
 import pytest
 
 from search.cli import main
@@ -113,9 +114,13 @@ def test_ui_serves_mlflow_on_loopback(line):
     server = subprocess.Popen([*command, "ui", "--runs-dir", str(line.runs), "--port", str(port)], start_new_session=True)
     try:
         assert _answers(f"http://127.0.0.1:{port}/health", server) == b"OK"
+        started = psutil.Process(server.pid).children(recursive=True)
+        assert started
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGTERM)
         server.wait(timeout=60)
+    _, alive = psutil.wait_procs(started, timeout=30)
+    assert alive == []
 
 
 def _answers(address: str, server: subprocess.Popen) -> bytes:
