@@ -1,6 +1,6 @@
 """Small CNNs from scratch on the built-in data set: to see everything work on a CPU within minutes, not to win."""
 
-TRIALS = 10
+TRIALS = 8
 DATA = "sample"
 GRACE_PERIOD = 4  # with so few and short trials, the first epoch says little about the last
 
