@@ -1,17 +1,13 @@
 """Candidates: the runs that may vote, read from MLflow with their holdout predictions."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.predictions import Predictions, check_same_holdout, read_predictions
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +52,3 @@ def _download(client: MlflowClient, run_id: str) -> Path:
         return next(directory.iterdir())
     except (MlflowException, OSError, StopIteration) as error:
         raise FileNotFoundError(f"run {run_id} has no predictions artifact in MLflow ({error})") from error
-
-
-def image_of_pixels(target: Predictions) -> np.ndarray:
-    """For each of the target's pixels the position of its image, int32 (pixels,)."""
-    return np.repeat(np.arange(len(target.sizes), dtype=np.int32), [height * width for height, width in target.sizes])

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import PredictionsError, read_predictions, select_ensemble
-from ensembling.candidates import image_of_pixels, load_candidates
+from ensembling.candidates import load_candidates
 from ensembling.ensemble import describe_ensemble, save_ensemble
 from search.study import Study
 from search.tracking import Tracker, metric_name
 from trainables.errors import UserError
+from trainables.trial_files import read_json
 
 FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
 
@@ -38,18 +39,25 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
         target.pixels,
         study.data.num_classes,
         max_members=max_members,
-        image_ids=image_of_pixels(target),
+        image_ids=target.image_of_pixels(),
     )
     ensemble = describe_ensemble(selection, candidates, target, study.name)
+    if _is_logged(study, tracker, ensemble):  # the study was resumed after its end, and nothing changed
+        return ensemble
     save_ensemble(study.ensemble_file, ensemble)
     curve = _plot_path(ensemble, study.directory / "ensemble.png")
-    ensemble["run_id"] = tracker.log_ensemble(
+    tracker.log_ensemble(
         {"members": len(selection.members), "candidates": len(candidates), "max_members": max_members},
         _metrics(ensemble),
         [study.ensemble_file, curve],
     )
     tracker.describe_result(_summary(ensemble))
     return ensemble
+
+
+def _is_logged(study: Study, tracker: Tracker, ensemble: dict[str, Any]) -> bool:
+    same = study.ensemble_file.exists() and read_json(study.ensemble_file) == ensemble
+    return same and tracker.has_ensemble()
 
 
 def _summary(ensemble: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ from search.study import Study
 from search.tracking import CANDIDATE, PREDICTIONS, VERDICT
 from trainables.config import parse_size
 from trainables.data import PackedData
+from trainables.data.masks import IGNORE_INDEX
+from trainables.errors import UserError
 from trainables.trial_files import TrialFiles, read_json, replacing, write_json
 
 
@@ -100,8 +102,17 @@ def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) ->
     )
 
 
-def write_target(study: Study, packed: PackedData) -> Path:
-    """The holdout's masks in the predictions' format; ignored pixels are 255."""
+def holdout_masks(study: Study, packed: PackedData) -> np.ndarray:
+    """uint8 (pixels,), one after another. Raises UserError where none is labelled: nothing could be scored."""
     pixels = np.concatenate([np.asarray(packed.full_mask(row)).reshape(-1) for row in study.data.splits.holdout])
-    write_predictions(study.target_file, holdout_predictions(study, packed, pixels))
-    return study.target_file
+    if (pixels == IGNORE_INDEX).all():
+        raise UserError(
+            f"no pixel of the {len(study.data.splits.holdout)} holdout images of {study.data.root} is annotated: "
+            "annotate val.json, or leave it out so that a part of train.json becomes the holdout"
+        )
+    return pixels
+
+
+def write_target(study: Study, packed: PackedData, masks: np.ndarray) -> None:
+    """Keeps the holdout's masks in the predictions' format; ignored pixels are 255."""
+    write_predictions(study.target_file, holdout_predictions(study, packed, masks))

@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 
 from search.conclusion import conclude, show_ensemble
 from search.estimate import study_seconds
-from search.outcome import write_target
+from search.outcome import holdout_masks, write_target
 from search.plan import Plan
 from search.progress import Progress, Screen, duration
 from search.resources import cluster_share, start_ray
@@ -65,9 +65,10 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
         how = {"folds": settings.folds, "holdout_fraction": settings.holdout_fraction, "seed": settings.seed}
         study = new_study(settings, dataset, make_splits(dataset, **how))
     packed = _pack(dataset, first.size, settings, console)
-    if not settings.dry_run and not settings.resume:
+    masks = holdout_masks(study, packed)
+    if not settings.dry_run and not study.target_file.exists():
         study.save()
-        write_target(study, packed)
+        write_target(study, packed, masks)
     return study, dataset
 
 

@@ -197,7 +197,8 @@ class Trainer:
             if not math.isnan(iou):
                 scores[f"holdout/iou/{name}"] = iou
         if self.config.fold != FOLD_ALL:
-            scores["fold/miou"] = miou(self._confusion(self.study.splits.fold_rows(self.config.fold), None))
+            fold = miou(self._confusion(self.study.splits.fold_rows(self.config.fold), None))
+            scores |= {} if math.isnan(fold) else {"fold/miou": fold}  # a fold without any annotation has no score
         return scores
 
     def _confusion(self, rows: tuple[int, ...], keep: np.ndarray | None) -> Tensor:

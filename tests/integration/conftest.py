@@ -58,7 +58,9 @@ class CommandLine:
         command = [sys.executable, str(ROOT / "search" / "run.py"), *arguments]
         command += ["--cache-dir", str(self.directory / "cache")]
         out = (self.directory / "output.txt").open("a")
-        return subprocess.Popen(command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
     def run(self, *arguments: str) -> int:
         process = self.start(*arguments)

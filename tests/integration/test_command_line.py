@@ -111,7 +111,9 @@ def test_ui_serves_mlflow_on_loopback(line):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-c", "from search.cli import console_script; console_script()"]
-    server = subprocess.Popen([*command, "ui", "--runs-dir", str(line.runs), "--port", str(port)], start_new_session=True)
+    server = subprocess.Popen(
+        [*command, "ui", "--runs-dir", str(line.runs), "--port", str(port)], start_new_session=True
+    )
     try:
         assert _answers(f"http://127.0.0.1:{port}/health", server) == b"OK"
         started = psutil.Process(server.pid).children(recursive=True)

@@ -23,7 +23,18 @@ def _epochs(line, *numbers: int) -> list[int]:
 
 
 def test_killed_then_interrupted_study_resumes(line, wait_for):
-    command = ["--space", line.space(SPACE), "--data", str(line.data), "--trials", "3", "--name", "study", "--grace-period", "6"]
+    command = [
+        "--space",
+        line.space(SPACE),
+        "--data",
+        str(line.data),
+        "--trials",
+        "3",
+        "--name",
+        "study",
+        "--grace-period",
+        "6",
+    ]
 
     process = line.start(*command)
     wait_for(lambda: max(_epochs(line, 1, 2)) >= 2, process)

@@ -30,7 +30,9 @@ return {
 
 @pytest.fixture
 def study(line):
-    code = line.run("--space", line.space(SPACE), "--data", str(line.data), "--trials", "4", "--name", "whole", "--folds", "3")
+    code = line.run(
+        "--space", line.space(SPACE), "--data", str(line.data), "--trials", "4", "--name", "whole", "--folds", "3"
+    )
     assert code == 0, line.output()
     return line
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ensembling import read_predictions
-from search.outcome import Outcome, keep_outcome, write_target
+from search.outcome import Outcome, holdout_masks, keep_outcome, write_target
 from tests import tiny
 from trainables.trial_files import read_json, write_json, write_text
 
@@ -105,7 +105,8 @@ def test_a_trial_that_never_trained_leaves_its_verdict_alone(study):
 
 def test_the_target_is_in_the_format_of_the_predictions(study):
     packed = study.data.open((32, 48))
-    target = read_predictions(write_target(study, packed))
+    write_target(study, packed, holdout_masks(study, packed))
+    target = read_predictions(study.target_file)
     assert target.fingerprint == study.holdout_fingerprint
     for row, (_, mask) in enumerate(target.maps()):
         assert np.array_equal(mask, packed.full_mask(row))
