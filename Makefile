@@ -9,7 +9,7 @@ run: .venv/ready
 
 test: .venv/ready
 	.venv/bin/ruff check .
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -2,7 +2,9 @@
 
 import os
 import shlex
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +22,40 @@ GPU_HELP = "GPUs per trial; fractions share one. [default: one, where there is a
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0, 1 (a study without result), 2 (a user's mistake), 130 (Ctrl-C)."""
     _quiet_libraries()
+    interrupted = _note_interrupts()
     try:
         return commands(args=arguments, prog_name="segvote", standalone_mode=False) or 0
     except UserError as error:
         click.echo(f"segvote: {error}", err=True)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _stopped()
     except click.ClickException as error:
         error.show()
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("segvote: stopped before anything was trained", err=True)
-        return INTERRUPTED
+    except Exception:
+        if interrupted.is_set():  # what Ctrl-C breaks off may end in any exception: imports make RuntimeErrors of it
+            return _stopped()
+        raise
     return 2
+
+
+def _note_interrupts() -> threading.Event:
+    """An event that Ctrl-C sets before it raises KeyboardInterrupt."""
+    interrupted = threading.Event()
+
+    def interrupt(*_: Any) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    return interrupted
+
+
+def _stopped() -> int:
+    click.echo("segvote: stopped; a study that had begun goes on with --resume", err=True)
+    return INTERRUPTED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -51,6 +51,8 @@ class Settings:
         for path in ("data", "weights_dir"):
             if getattr(self, path) not in (None, "sample"):
                 object.__setattr__(self, path, str(Path(getattr(self, path)).expanduser().resolve()))
+        if self.space.endswith(".py"):
+            object.__setattr__(self, "space", str(Path(self.space).expanduser().resolve()))
         if self.weights_dir and not Path(self.weights_dir).is_dir():
             raise UserError(
                 f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"

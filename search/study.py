@@ -15,6 +15,7 @@ from trainables.study_data import StudyData
 from trainables.trial_files import TrialFiles, read_json, write_json
 
 MANIFEST = "study.json"
+RESERVED = ("sample", "artifacts", "mlflow.db")  # beside the studies, in the runs directory
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,19 @@ def study_name(settings: Settings) -> str:
     space = Path(settings.space).stem
     if not settings.resume:
         return f"{space}-{time.strftime('%Y%m%d-%H%M%S')}"
-    studies = sorted(settings.runs_dir.glob(f"{space}-*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    found = sorted(settings.runs_dir.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    studies = [path.parent for path in found if _read_manifest(path.parent)["settings"]["space"] == settings.space]
     if not studies:
         raise UserError(f"there is no study of space {space} in {settings.runs_dir} to resume: name it with --name")
-    return studies[-1].parent.name
+    return studies[-1].name
 
 
 def check_name(settings: Settings, name: str) -> None:
     """UserError when a new study's name is taken, or there is none to resume under it."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise UserError(f"--name {name!r}: use letters, digits, '-', '_' and '.' only, since it names a directory")
+    if name in RESERVED:
+        raise UserError(f"--name {name}: the runs directory uses that name itself, take another")
     directory = settings.runs_dir / name
     exists = (directory / MANIFEST).exists()
     if exists and not settings.resume:

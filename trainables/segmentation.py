@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import torch
+from filelock import FileLock
 from ray import tune
 
 from trainables.config import TrialConfig
@@ -18,6 +19,8 @@ from trainables.trial import Trial
 from trainables.trial_files import TrialFiles
 
 OBJECTIVE = "holdout/miou"
+# Workers outlive a driver that is killed by some seconds: a resumed trial waits for the one before to be gone.
+LOCK_TIMEOUT_S = 300
 WORST = 0.0  # of the objective; a trial that failed reports it, since samplers and schedulers refuse NaN
 
 
@@ -59,6 +62,8 @@ class SegmentationTrainable(tune.Trainable):
                 f"{self._files.directory} is not there on {os.uname().nodename}: "
                 "put --runs-dir on a file system that every node mounts at the same path"
             )
+        self._lock = FileLock(self._files.lock, timeout=LOCK_TIMEOUT_S)
+        self._lock.acquire()
         self._log_handler = _log_to(self._files.log)
         self._params = config["params"]
         self._trial: Trial | None = None
@@ -66,6 +71,9 @@ class SegmentationTrainable(tune.Trainable):
     def _end(self) -> None:
         """Frees the model of the trial before: the process goes on with the next one."""
         self._trial = None
+        if getattr(self, "_lock", None):
+            self._lock.release()
+            self._lock = None
         if getattr(self, "_log_handler", None):
             logging.getLogger("trainables").removeHandler(self._log_handler)
             self._log_handler.close()

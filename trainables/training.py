@@ -202,15 +202,23 @@ class Trainer:
         return scores
 
     def _confusion(self, rows: tuple[int, ...], keep: np.ndarray | None) -> Tensor:
-        return evaluate(
-            self.evaluated_model,
-            self.packed,
-            rows,
-            num_classes=self.study.num_classes,
-            batch_size=self.micro_batch,
-            precision=self.precision,
-            keep=keep,
-        )
+        batch_size = self.micro_batch
+        while True:
+            try:
+                return evaluate(
+                    self.evaluated_model,
+                    self.packed,
+                    rows,
+                    num_classes=self.study.num_classes,
+                    batch_size=batch_size,
+                    precision=self.precision,
+                    keep=keep,
+                )
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size = (batch_size + 1) // 2
+            torch.cuda.empty_cache()
 
     def _peak_memory_gb(self) -> float:
         if self.precision.device.type == "cuda":

@@ -28,6 +28,7 @@ class TrialFiles:
         self.predictions = self.directory / "holdout.predictions"
         self.picture = self.directory / "holdout.png"
         self.log = self.directory / "log.txt"
+        self.lock = self.directory / ".lock"
 
     @property
     def number(self) -> int:

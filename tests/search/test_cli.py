@@ -116,11 +116,11 @@ def test_a_data_set_that_cannot_be_used_is_a_message(command, space, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_ctrl_c_before_training_is_said_and_has_its_own_exit_code(command, tmp_path):
+def test_ctrl_c_is_said_and_has_its_own_exit_code(command, tmp_path):
     (tmp_path / "my_space.py").write_text("raise KeyboardInterrupt\n")
     code, _, errors = command("--space", "my_space.py")
     assert code == 130
-    assert errors.strip() == "segvote: stopped before anything was trained"
+    assert errors.strip() == "segvote: stopped; a study that had begun goes on with --resume"
 
 
 def test_the_ui_needs_a_store(tmp_path, capsys):

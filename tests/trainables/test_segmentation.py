@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from filelock import FileLock, Timeout
 
 from tests import tiny
 from trainables.segmentation import OBJECTIVE, SegmentationTrainable
@@ -54,8 +55,19 @@ def test_a_reused_process_trains_the_next_trial_as_a_fresh_one_would(begin, tria
 
 
 def test_another_process_goes_on_where_the_first_one_left_the_trial(begin):
-    begin(epochs=2).step()
+    first = begin(epochs=2)
+    first.step()
+    first.cleanup()
     assert begin(epochs=2).step()["epoch"] == 2
+
+
+def test_a_trial_waits_for_the_process_that_still_trains_it(begin, trials_dir):
+    first = begin(epochs=2)
+    with pytest.raises(Timeout):
+        FileLock(TrialFiles(trials_dir / "0001").lock).acquire(timeout=0.1)
+    first.cleanup()
+    with FileLock(TrialFiles(trials_dir / "0001").lock, timeout=0.1):
+        pass
 
 
 def test_a_loss_that_is_no_number_is_reported_and_not_retried(begin, trials_dir):
