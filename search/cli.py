@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _stopped()
     except click.ClickException as error:
         error.show()
+    except OSError as error:  # a full disk, a directory that may not be written to
+        click.echo(f"segvote: {error}; every finished epoch is kept, --resume goes on from there", err=True)
     except Exception:
         if interrupted.is_set():  # what Ctrl-C breaks off may end in any exception: imports make RuntimeErrors of it
             return _stopped()

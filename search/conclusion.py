@@ -25,13 +25,13 @@ FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by
 
 def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> dict[str, Any] | None:
     """Selects, writes ensemble.json, logs it as a run under the study's; None where no trial has predictions."""
-    target = read_predictions(study.target_file)
     try:
+        target = read_predictions(study.target_file)
         candidates = load_candidates(
             tracker.client, tracker.experiment_id, tracker.parent_id, target, include_stopped=include_stopped
         )
     except (FileNotFoundError, PredictionsError, mlflow.exceptions.MlflowException) as error:
-        raise UserError(f"the trials' predictions cannot be read from MLflow: {error}") from error
+        raise UserError(f"the predictions of the study's trials cannot be read: {error}") from error
     if not candidates:
         return None
     selection = select_ensemble(

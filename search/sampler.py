@@ -6,6 +6,7 @@ number, what the ledger says has not ended.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,8 @@ class FairOptunaSearch(OptunaSearch):
     def _ask_again(self, suggestion: Suggestion, records: list[dict[str, Any]]) -> optuna.Trial:
         self._ot_study.enqueue_trial(suggestion.sampled)
         ot_trial = self._ot_study.ask()
-        self._space(ot_trial)  # registers the distributions with the sampler
+        with suppress(Exception):  # a space that raises now and then may do so now
+            self._space(ot_trial)  # registers the distributions with the sampler
         for record in records:
             self._report(ot_trial, record)
         return ot_trial

@@ -80,11 +80,9 @@ class Contest:
         self._train, self._holdout = (read_split(self._data / f"{name}.json", SIZE) for name in ("train", "val"))
         (directory / "space.py").write_text(f"EPOCHS = {options.epochs}\n{SPACE}")
         auto = choose_precision("auto").dtype
-        self.contenders: dict[str, Callable[[int], Run]] = {
-            "loop, float32": lambda seed: self._loop(torch.float32, seed)
-        }
+        self.contenders: dict[str, Callable[[int], Run]] = {"loop, fp32": lambda seed: self._loop(torch.float32, seed)}
         if auto != torch.float32:
-            name = f"loop, {str(auto).removeprefix('torch.')}, channels-last"
+            name = "loop, bf16" if auto == torch.bfloat16 else "loop, fp16"
             self.contenders[name] = lambda seed: self._loop(auto, seed)
         self.contenders["trial"] = self._trial
 
@@ -140,7 +138,7 @@ def _part_of_camvid(images: int, directory: Path) -> Path:
     for split in ("train", "val"):
         coco = json.loads((CAMVID / f"{split}.json").read_text())
         every = 367 / min(images, 367)
-        kept = [coco["images"][int(place * every)] for place in range(int(len(coco["images"]) / every))]
+        kept = [coco["images"][int(place * every)] for place in range(round(len(coco["images"]) / every))]
         ids = {image["id"] for image in kept}
         annotations = [annotation for annotation in coco["annotations"] if annotation["image_id"] in ids]
         (directory / f"{split}.json").write_text(json.dumps(coco | {"images": kept, "annotations": annotations}))
@@ -148,9 +146,9 @@ def _part_of_camvid(images: int, directory: Path) -> Path:
 
 
 def _table(runs: dict[str, list[Run]]) -> Table:
-    table = Table("", *("s/epoch, mean", "fastest", "trial / this, mean", "fastest", "holdout mIoU"))
+    table = Table("", *("mean s/epoch", "fastest", "trial / this", "of fastest", "holdout mIoU"))
     seconds = {name: [second for run in some for second in run.epochs_s] for name, some in runs.items()}
-    seconds["trial, without saving and reporting"] = [second for run in runs["trial"] for second in run.own_s]
+    seconds["trial, training and scores"] = [second for run in runs["trial"] for second in run.own_s]
     for name, some in seconds.items():
         scores = " ".join(f"{run.miou:.3f}" for run in runs.get(name, []))
         ratios = [of(seconds["trial"]) / of(some) for of in (mean, min)]
