@@ -79,11 +79,9 @@ class Contest:
         self._data = _part_of_camvid(options.images, directory / "data")
         self._train, self._holdout = (read_split(self._data / f"{name}.json", SIZE) for name in ("train", "val"))
         (directory / "space.py").write_text(f"EPOCHS = {options.epochs}\n{SPACE}")
-        auto = choose_precision("auto").dtype
         self.contenders: dict[str, Callable[[int], Run]] = {"loop, fp32": lambda seed: self._loop(torch.float32, seed)}
-        if auto != torch.float32:
-            name = "loop, bf16" if auto == torch.bfloat16 else "loop, fp16"
-            self.contenders[name] = lambda seed: self._loop(auto, seed)
+        if choose_precision("auto").dtype == torch.bfloat16:  # what the trial computes in, too
+            self.contenders["loop, bf16"] = lambda seed: self._loop(torch.bfloat16, seed)
         self.contenders["trial"] = self._trial
 
     def _loop(self, dtype: torch.dtype, seed: int) -> Run:
