@@ -28,6 +28,10 @@ class StudyCallback(Callback):
         return self.screen.progress
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._ensure_started(trial)
+
+    def _ensure_started(self, trial: Any) -> None:
+        """Also for a trial that fails before Tune calls it started: its process never came up."""
         number, params = trial.config["number"], trial.config["params"]
         if number in self.progress.trials and self.progress.trials[number].status == "running":
             return  # a retry after its process died
@@ -45,7 +49,8 @@ class StudyCallback(Callback):
         number = trial.config["number"]
         record = self._record(number, result["epoch"])
         self.progress.epoch(number, record)
-        self.tracker.log_epochs(number, [record])
+        # All so far: a report may have been lost with its process. The tracker leaves out what it has.
+        self.tracker.log_epochs(number, self.study.trial_files(number).records()[: result["epoch"]])
         self.screen.epoch(number)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -53,6 +58,7 @@ class StudyCallback(Callback):
         self._end(trial.config["number"], failure=result.get("failure"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._ensure_started(trial)
         self._end(trial.config["number"], failure=_reason(trial))
 
     def _record(self, number: int, epoch: int) -> dict[str, Any]:

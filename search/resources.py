@@ -72,7 +72,7 @@ def start_ray(address: str | None) -> None:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         else:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    except ConnectionError as error:
+    except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(
             f"no Ray cluster answers at --address {address} ({error}): is it up, "
             "and is RAY_AUTH_MODE set here as it is there?"

@@ -70,7 +70,7 @@ def study_name(settings: Settings) -> str:
     if not settings.resume:
         return f"{space}-{time.strftime('%Y%m%d-%H%M%S')}"
     found = sorted(settings.runs_dir.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    studies = [path.parent for path in found if _read_manifest(path.parent)["settings"]["space"] == settings.space]
+    studies = [path.parent for path in found if _space_of(path.parent) == settings.space]
     if not studies:
         raise UserError(f"there is no study of space {space} in {settings.runs_dir} to resume: name it with --name")
     return studies[-1].name
@@ -151,6 +151,14 @@ def code_version() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return version("segvote")
     return f"{version('segvote')} ({commit.stdout.strip()})" if commit.returncode == 0 else version("segvote")
+
+
+def _space_of(directory: Path) -> str | None:
+    """None for a study whose manifest is damaged: it is not the one that is looked for."""
+    try:
+        return read_json(directory / MANIFEST)["settings"]["space"]
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Trainer:
             self.optimizer,
             config.schedule,
             total_steps=config.epochs * steps,
-            warmup_steps=round(config.warmup_epochs * steps),
+            warmup_steps=min(round(config.warmup_epochs * steps), config.epochs * steps - 1),
         )
         self.scaler = torch.amp.GradScaler(self.precision.device.type, enabled=self.precision.needs_loss_scaling)
         self.ema = self._build_ema()

@@ -75,7 +75,7 @@ def test_the_default_name_is_space_and_time(tmp_path):
 
 def test_resuming_without_a_name_takes_the_newest_study_of_the_space(tmp_path):
     for age, name in enumerate(["cnn_heads-3", "quickstart-1", "quickstart-2"]):
-        write_json(tmp_path / name / "study.json", {})
+        write_json(tmp_path / name / "study.json", {"settings": {"space": name.partition("-")[0]}})
         os.utime(tmp_path / name / "study.json", (1000 - age, 1000 - age))
     assert study_name(Settings(space="quickstart", resume=True, runs_dir=tmp_path)) == "quickstart-1"
 
