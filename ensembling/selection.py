@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembling.estimate import crossfit_miou, fold_of_pixels
+from ensembling.estimate import CrossFit, crossfit, fold_of_pixels
 from ensembling.scores import iou_from_counts, miou_from_counts
 from ensembling.table import VoteTable, build_table
 from ensembling.vote import check_num_classes
@@ -39,6 +39,8 @@ class Selection:
     """Of the vote after each step of the path."""
     crossfit_miou: float
     """Estimate for images not selected on; NaN without `image_ids` or with fewer than two images."""
+    crossfit: CrossFit
+    """Who votes in that estimate; nobody without it."""
     baselines: dict[str, float]
     """mIoU of "best_single", "top_3", "top_5" (all, if there are fewer) and "all"."""
     ranking: tuple[int, ...]
@@ -79,7 +81,7 @@ def select_ensemble(
 
 def select_from_table(table: VoteTable, max_members: int) -> Selection:
     """`select_ensemble` on a table that is built; its folds are those of the cross-fit. Reranks the table."""
-    estimate = crossfit_miou(table, lambda table, folds: best_prefix(*greedy_path(table, folds, max_members)))
+    estimate = crossfit(table, lambda table, folds: best_prefix(*greedy_path(table, folds, max_members)))
     folds = range(table.num_folds)
     path, path_miou = greedy_path(table, folds, max_members)
     chosen = sorted(best_prefix(path, path_miou))
@@ -91,7 +93,8 @@ def select_from_table(table: VoteTable, max_members: int) -> Selection:
         iou=iou_from_counts(counts),
         path=tuple(ranking[rank] for rank in path),
         path_miou=tuple(path_miou),
-        crossfit_miou=estimate,
+        crossfit_miou=estimate.miou,
+        crossfit=estimate,
         baselines=_baselines(table),
         ranking=ranking,
         scores=own_scores(table, folds)[np.argsort(ranking)],
