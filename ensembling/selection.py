@@ -1,23 +1,33 @@
-"""Which candidates to let vote: greedy forward selection by the mIoU of their hard vote.
+"""Which candidates to let vote: the set with the highest mIoU of its hard vote, by one of several searches.
 
-Ensemble selection of Caruana et al., "Ensemble Selection from Libraries of Models" (ICML 2004), without replacement and
-with a vote that has ranks. Two members vote as the better one alone, so the path never stops at a step without gain: it
-runs on to `max_members`, and the answer is its shortest prefix that attains its highest mIoU.
+The default is ensemble selection of Caruana et al., "Ensemble Selection from Libraries of Models" (ICML 2004), without
+replacement and with a vote that has ranks. Two members vote as the better one alone, so the path never stops at a step
+without gain: it runs on to `max_members`, and the answer is its shortest prefix that attains its highest mIoU.
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ensembling import search_modes
 from ensembling.estimate import CrossFit, crossfit, fold_of_pixels
+from ensembling.exhaustive import exhaustive
 from ensembling.scores import iou_from_counts, miou_from_counts
-from ensembling.table import VoteTable, build_table
+from ensembling.search_modes import Found, Limits, rank_by_score
+from ensembling.table import Folds, VoteTable, build_table
 from ensembling.vote import check_num_classes
 
-# Equal mIoUs may differ in the last bits, by the order in which their classes are summed.
-TIE = 1e-12
+MODES: dict[str, search_modes.Search] = {
+    "greedy": search_modes.greedy,
+    "swap": search_modes.swap,
+    "beam": search_modes.beam,
+    "exhaustive": exhaustive,
+    "bagged_images": search_modes.bagged_images,
+    "bagged_runs": search_modes.bagged_runs,
+    "replacement": search_modes.replacement,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +40,14 @@ class Selection:
 
     members: tuple[int, ...]
     """In rank order: the rows for `hard_vote`."""
+    weights: tuple[int, ...]
+    """Number of votes of each member: 1, except in the bagged modes and with replacement."""
     miou: float
     iou: np.ndarray
     """Of the members' vote, float64 (num_classes,); NaN for a class in neither target nor vote."""
     path: tuple[int, ...]
-    """All candidates added, in the order of their adding; the members are a prefix of it, by rank."""
+    """Candidates in the order of their adding; the members are a prefix of it, by rank. Modes without a path have the
+    members by rank here; with replacement a candidate is in it once for each vote."""
     path_miou: tuple[float, ...]
     """Of the vote after each step of the path."""
     crossfit_miou: float
@@ -49,50 +62,84 @@ class Selection:
     """Each candidate's own mIoU, float64 (candidates,), by index."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """How to search. Candidates are named by their index."""
+
+    mode: str = "greedy"
+    max_members: int = 15
+    must_include: tuple[int, ...] = ()
+    start: tuple[int, ...] = ()
+    beam_width: int = 8
+    seed: int = 0
+
+
 def select_ensemble(
     predictions: np.ndarray | Sequence[np.ndarray],
     target: np.ndarray,
     num_classes: int,
     *,
+    mode: str = "greedy",
     max_members: int = 15,
+    must_include: Iterable[int] = (),
+    start: Iterable[int] = (),
+    beam_width: int = 8,
     ignore_index: int = 255,
     image_ids: np.ndarray | Sequence[int] | Sequence[str] | None = None,
     seed: int = 0,
+    threads: int = 1,
 ) -> Selection:
-    """The set of candidates whose hard vote scores highest on `target`, by greedy forward selection.
+    """The set of candidates whose hard vote scores highest on `target`, as far as the search `mode` finds it.
 
     `predictions` is uint8 (candidates, pixels) or a sequence of such rows (memory-mapped ones are read in blocks),
     class ids below `num_classes`, or 255 to abstain; `target` is uint8 (pixels,). Candidates are ranked by their own
     mIoU, ties by lower index; ties between candidates for a step go to the better rank; differences up to 1e-12 are
     ties. With `image_ids` (pixels,), integers or strings, the result is cross-fitted over up to five folds of images,
-    which `seed` shuffles. If no pixel counts, every mIoU is 0. Raises ValueError for wrong shapes, dtypes or ids.
+    which `seed` shuffles. If no pixel counts, every mIoU is 0.
+
+    Modes: "greedy"; "swap" (drop, swap, add until none helps); "beam" of `beam_width` sets; "exhaustive" (to 16
+    candidates); "bagged_images" (needs `image_ids`) and "bagged_runs", greedy on random samples of images or
+    candidates, each a vote for who is chosen; "replacement", greedy that may give a candidate several votes. The
+    candidates in `must_include` are members in any case; the path begins with them and those in `start`. The result
+    does not depend on `threads`. Raises ValueError for wrong shapes, dtypes, ids or options.
     """
     num_classes = check_num_classes(num_classes)
-    max_members = _check_whole(max_members, "max_members", 1)
-    ignore_index = _check_whole(ignore_index, "ignore_index", 0, 255)
+    ignore_index = check_whole(ignore_index, "ignore_index", 0, 255)
     target = _check_pixels(target, "target")
     rows = _check_rows(predictions, target.size)
-    folds, num_folds = None, 1
+    options = _check_options(mode, max_members, must_include, start, beam_width, seed, len(rows))
+    parts, fold_of_part = np.zeros(target.size, np.uint8), np.zeros(1, np.int64)
     if image_ids is not None:
-        folds, num_folds = fold_of_pixels(_check_image_ids(image_ids, target.size), _check_whole(seed, "seed", 0))
-    table = build_table(rows, target, num_classes, ignore_index=ignore_index, fold_of_pixel=folds, num_folds=num_folds)
-    return select_from_table(table, max_members)
+        parts, fold_of_part = _parts(_check_image_ids(image_ids, target.size), options)
+    elif mode == "bagged_images":
+        raise ValueError("mode 'bagged_images' draws images, so it needs image_ids: the image of each pixel")
+    table = build_table(
+        rows,
+        target,
+        num_classes,
+        ignore_index=ignore_index,
+        fold_of_pixel=parts,
+        num_folds=len(fold_of_part),
+        threads=check_whole(threads, "threads", 1),
+    )
+    table.group(fold_of_part)
+    return select_from_table(table, options)
 
 
-def select_from_table(table: VoteTable, max_members: int) -> Selection:
+def select_from_table(table: VoteTable, options: Options) -> Selection:
     """`select_ensemble` on a table that is built; its folds are those of the cross-fit. Reranks the table."""
-    estimate = crossfit(table, lambda table, folds: best_prefix(*greedy_path(table, folds, max_members)))
+    estimate = crossfit(table, lambda table, folds: search(table, folds, options).votes)
     folds = range(table.num_folds)
-    path, path_miou = greedy_path(table, folds, max_members)
-    chosen = sorted(best_prefix(path, path_miou))
-    counts = table.vote_counts(chosen, folds)
+    found = search(table, folds, options)
+    counts = table.vote_counts(found.votes, folds)
     ranking = table.ranking
     return Selection(
-        members=tuple(ranking[rank] for rank in chosen),
+        members=tuple(ranking[rank] for rank in found.votes),
+        weights=tuple(found.votes.values()),
         miou=float(miou_from_counts(counts)),
         iou=iou_from_counts(counts),
-        path=tuple(ranking[rank] for rank in path),
-        path_miou=tuple(path_miou),
+        path=tuple(ranking[rank] for rank in found.path),
+        path_miou=tuple(found.path_miou),
         crossfit_miou=estimate.miou,
         crossfit=estimate,
         baselines=_baselines(table),
@@ -101,42 +148,21 @@ def select_from_table(table: VoteTable, max_members: int) -> Selection:
     )
 
 
-def own_scores(table: VoteTable, folds: Sequence[int]) -> np.ndarray:
-    """mIoU of each candidate alone on the pixels of `folds`: float64 (candidates,), by rank."""
-    return miou_from_counts(table.addition_counts([], folds))
-
-
-def rank_by_score(scores: np.ndarray) -> list[int]:
-    """Indices by descending score, ties by lower index. What lies within 1e-12 of its neighbour ties with it."""
-    descending = np.argsort(-scores, kind="stable")
-    is_new = np.diff(scores[descending], prepend=np.inf) < -TIE
-    tie_group = np.cumsum(is_new)
-    return [int(index) for index in descending[np.lexsort((descending, tie_group))]]
-
-
-def greedy_path(table: VoteTable, folds: Sequence[int], max_members: int) -> tuple[list[int], list[float]]:
-    """Ranks in the order added, and the mIoU of the vote after each, on the pixels of `folds`.
-
-    Ranks the table's candidates by their own mIoU on those folds first. A step is taken even if the mIoU falls.
-    """
+def search(table: VoteTable, folds: Folds, options: Options) -> Found:
+    """Rank the candidates by their own mIoU on `folds`, then search there by the mode: an answer in ranks."""
     scores = np.empty(len(table.ranking))
     scores[list(table.ranking)] = own_scores(table, folds)
     table.rerank(rank_by_score(scores))
-    # Rank 0 is the best single by definition, so that the first step needs no count.
-    path, path_miou = [0], [float(scores[table.ranking[0]])]
-    while len(path) < min(max_members, len(scores)):
-        step_miou = miou_from_counts(table.addition_counts(path, folds))
-        step_miou[path] = -np.inf
-        best = int(np.argmax(step_miou >= step_miou.max() - TIE))
-        path.append(best)
-        path_miou.append(float(step_miou[best]))
-    return path, path_miou
+    must_include, start = (
+        tuple(table.ranking.index(candidate) for candidate in given) for given in (options.must_include, options.start)
+    )
+    limits = Limits(options.max_members, must_include, start, options.beam_width, options.seed)
+    return MODES[options.mode](table, folds, limits)
 
 
-def best_prefix(path: Sequence[int], path_miou: Sequence[float]) -> list[int]:
-    """The shortest prefix of `path` that attains its highest mIoU."""
-    length = 1 + int(np.argmax(np.asarray(path_miou) >= max(path_miou) - TIE))
-    return list(path[:length])
+def own_scores(table: VoteTable, folds: Folds) -> np.ndarray:
+    """mIoU of each candidate alone on the pixels of `folds`: float64 (candidates,), by rank."""
+    return miou_from_counts(table.addition_counts([], folds))
 
 
 def _baselines(table: VoteTable) -> dict[str, float]:
@@ -146,7 +172,43 @@ def _baselines(table: VoteTable) -> dict[str, float]:
     return {name: float(miou_from_counts(table.vote_counts(range(size), folds))) for name, size in sizes.items()}
 
 
-def _check_whole(value: int, name: str, least: int, most: int | None = None) -> int:
+def _check_options(
+    mode: str,
+    max_members: int,
+    must_include: Iterable[int],
+    start: Iterable[int],
+    beam_width: int,
+    seed: int,
+    candidates: int,
+) -> Options:
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}, but must be one of {', '.join(MODES)}")
+    max_members = check_whole(max_members, "max_members", 1)
+    given = [
+        tuple(dict.fromkeys(check_whole(index, f"a candidate of {name}", 0, candidates - 1) for index in indices))
+        for name, indices in (("must_include", must_include), ("start", start))
+    ]
+    if len({*given[0], *given[1]}) > max_members:
+        raise ValueError(
+            f"must_include and start name {len({*given[0], *given[1]})} candidates, but max_members is {max_members}"
+        )
+    return Options(mode, max_members, *given, check_whole(beam_width, "beam_width", 1), check_whole(seed, "seed", 0))
+
+
+def _parts(image_ids: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """What the table keeps apart: the part of each pixel, and the fold of each part. Images, if they are drawn."""
+    if options.mode != "bagged_images":
+        folds, num_folds = fold_of_pixels(image_ids, options.seed)
+        return folds, np.arange(num_folds)
+    if not image_ids.size:
+        return np.zeros(0, np.int32), np.zeros(1, np.int64)
+    starts = np.concatenate([[0], np.flatnonzero(image_ids[1:] != image_ids[:-1]) + 1])
+    images, image_of_run = np.unique(image_ids[starts], return_inverse=True)
+    parts = np.repeat(image_of_run.astype(np.int32), np.diff(starts, append=image_ids.size))
+    return parts, fold_of_pixels(images, options.seed)[0].astype(np.int64)
+
+
+def check_whole(value: int, name: str, least: int, most: int | None = None) -> int:
     try:
         number = operator.index(value)
     except TypeError:

@@ -1,6 +1,7 @@
 """The pixel-wise hard vote, with the tie rule that makes an ensemble's answer depend on its members' ranks."""
 
 import operator
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,12 +11,13 @@ ABSTAIN = 255
 BLOCK_PIXELS = 1 << 14
 
 
-def hard_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
+def hard_vote(votes: np.ndarray, num_classes: int, weights: Sequence[int] | None = None) -> np.ndarray:
     """The class with most votes at each pixel: uint8 (...) from `votes` uint8 (members, ...).
 
     Rows are in rank order, best first: among tied classes wins the one that the best-ranked member voting for any of
-    them predicts. A vote of 255 abstains; a pixel without any vote becomes class 0. Raises ValueError where `votes`
-    is not uint8, has no member, or holds an id that is neither below `num_classes` nor 255.
+    them predicts. A vote of 255 abstains; a pixel without any vote becomes class 0. `weights` (members,) are whole
+    numbers of votes, at least 1. Raises ValueError where `votes` is not uint8, has no member, or holds an id that is
+    neither below `num_classes` nor 255, and for other weights.
     """
     num_classes = check_num_classes(num_classes)
     votes = np.asarray(votes)
@@ -23,16 +25,24 @@ def hard_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
         raise ValueError(f"votes are {votes.dtype}, but must be uint8 class ids: convert them with .astype(np.uint8)")
     if votes.ndim < 1 or len(votes) == 0:
         raise ValueError(f"votes have shape {votes.shape}, but must be (members, ...) with at least one member")
+    weights = _check_weights(weights, len(votes))
     shape = votes.shape[1:]
     votes = np.ascontiguousarray(votes).reshape(len(votes), -1) if votes.size else np.empty((len(votes), 0), np.uint8)
     winners = np.empty(votes.shape[1], np.uint8)
-    ballots = np.empty((BLOCK_PIXELS, num_classes), np.int32)
+    ballots = np.empty((BLOCK_PIXELS, num_classes), np.int64)
     for start in range(0, winners.size, BLOCK_PIXELS):
         block = slice(start, start + BLOCK_PIXELS)
         for member, row in enumerate(votes):
             check_class_ids(row[block], num_classes, f"votes of member {member}", start)
-        _count_ballots(votes, start, ballots, winners[block])
+        _count_ballots(votes, weights, start, ballots, winners[block])
     return winners.reshape(shape)
+
+
+def _check_weights(weights: Sequence[int] | None, members: int) -> np.ndarray:
+    checked = np.ones(members, np.int64) if weights is None else np.asarray(weights)
+    if checked.shape != (members,) or checked.dtype.kind not in "iu" or checked.min() < 1:
+        raise ValueError(f"weights are {weights!r}, but must be {members} whole numbers of votes, each at least 1")
+    return checked.astype(np.int64)
 
 
 def check_num_classes(num_classes: int) -> int:
@@ -58,14 +68,14 @@ def check_class_ids(ids: np.ndarray, num_classes: int, name: str, offset: int = 
 
 
 @compiled
-def _count_ballots(votes, start, ballots, winners):  # pragma: no cover - compiled
+def _count_ballots(votes, weights, start, ballots, winners):  # pragma: no cover - compiled
     size, num_classes = winners.size, ballots.shape[1]
     ballots[:size] = 0
     for member in range(votes.shape[0]):
         for pixel in range(size):
             vote = votes[member, start + pixel]
             if vote != ABSTAIN:
-                ballots[pixel, vote] += 1
+                ballots[pixel, vote] += weights[member]
     for pixel in range(size):
         most = 0
         for class_id in range(num_classes):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembling import hard_vote, select_ensemble
-from ensembling.selection import best_prefix, rank_by_score, select_from_table
+from ensembling.search_modes import best_prefix, rank_by_score
+from ensembling.selection import Options, select_from_table
 from ensembling.table import build_table
 from tests.ensembling import naive
 from tests.ensembling.cases import random_case
@@ -87,9 +88,10 @@ def test_folds_blocks_and_their_order_change_nothing():
             ignore_index=case.ignore_index,
             fold_of_pixel=np.random.default_rng(seed).integers(0, 3, 40).astype(np.uint8),
             num_folds=3,
-            block_pixels=7,
+            chunk_pixels=7,
+            threads=2,
         )
-        assert_equals_naive(case, select_from_table(table, case.max_members))
+        assert_equals_naive(case, select_from_table(table, Options(max_members=case.max_members)))
 
 
 @settings(max_examples=100, deadline=None)
