@@ -5,6 +5,7 @@ from typing import Any
 
 from ray.tune import Callback
 
+from search.live_vote import LiveVote
 from search.outcome import Outcome, keep_outcome
 from search.progress import Progress, Screen
 from search.study import Study
@@ -19,6 +20,7 @@ class StudyCallback(Callback):
     ) -> None:
         self.study, self.tracker, self.screen = study, tracker, screen
         self.last_rung, self.gpus_per_trial = last_rung, gpus_per_trial
+        self.vote = LiveVote(study, last_rung)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into its own snapshots, which are never read
@@ -70,6 +72,7 @@ class StudyCallback(Callback):
         files = self.study.trial_files(number)
         artifacts = keep_outcome(self.study, outcome, files)
         self.tracker.end_trial(number, outcome.mlflow_status, outcome.tags, artifacts)
+        self.vote.add(number)
         files.forget_training_state()
         self.progress.end(number, outcome.status)
         self.screen.ended(number, self._note(outcome, files.log))
@@ -87,6 +90,7 @@ class StudyCallback(Callback):
         return {
             **metrics,
             **best,
+            **self.vote.metrics(),
             "trials_done": progress.ended,
             "trial_hours": hours,
             "gpu_hours": hours * self.gpus_per_trial,
