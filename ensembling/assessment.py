@@ -59,7 +59,7 @@ def assess(
     runs = ImageRuns.of(np.asarray(image_ids))
     size = len(selection.members)
     curve, simpler = vote(selection.ranking, runs, [0, size - 1])
-    _, selected = vote(selection.members, runs, [size - 1])
+    _, selected = vote(selection.members, runs, [size - 1], selection.weights)
     miou, gains = _compare(np.concatenate([selected, simpler]), seed)
     crossfitted = crossfit_gains = None
     if len(selection.crossfit.members) > 1:
@@ -82,20 +82,22 @@ class _Votes:
     ignore_index: int
 
     def __call__(
-        self, candidates: Sequence[int], runs: ImageRuns, keep: Sequence[int]
+        self, candidates: Sequence[int], runs: ImageRuns, keep: Sequence[int], weights: Sequence[int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts of the vote of the first 1, 2, … candidates, and image by image after the steps to `keep`."""
         rows = [self.predictions[index] for index in candidates]
-        return growing_counts(rows, self.target, self.num_classes, runs, keep, ignore_index=self.ignore_index)
+        how = {"weights": weights, "ignore_index": self.ignore_index}
+        return growing_counts(rows, self.target, self.num_classes, runs, keep, **how)
 
 
 def _crossfit_counts(selection: Selection, vote: _Votes, runs: ImageRuns, seed: int) -> np.ndarray:
     """Counts (3, images, 3, num_classes) of the members, the best single and the top k of each image's other folds."""
     folds, _ = fold_of_images(runs.num_images, seed)
     counts = 0
-    for fold, (members, ranking) in enumerate(zip(selection.crossfit.members, selection.crossfit.rankings)):
+    fit = selection.crossfit
+    for fold, (members, weights, ranking) in enumerate(zip(fit.members, fit.weights, fit.rankings)):
         inside, last = runs.within(folds == fold), len(members) - 1
-        _, chosen = vote(members, inside, [last])
+        _, chosen = vote(members, inside, [last], weights)
         _, simpler = vote(ranking[: len(members)], inside, [0, last])
         counts = counts + np.concatenate([chosen, simpler])
     return counts

@@ -12,7 +12,7 @@ import numpy as np
 from ensembling.growing import count_growth
 from ensembling.scores import miou_from_counts
 
-PERMUTATIONS = 200
+ROUNDS = 20
 BLOCK_PIXELS = 1 << 18
 
 
@@ -26,6 +26,8 @@ class Patterns:
     """uint8 (patterns,)"""
     times: np.ndarray
     """int64 (patterns,)"""
+    weights: np.ndarray
+    """int64 (members,): how many votes each casts."""
     num_classes: int
 
 
@@ -52,8 +54,9 @@ def measure_diversity(
     target: np.ndarray,
     num_classes: int,
     *,
+    weights: Sequence[int] | None = None,
     ignore_index: int = 255,
-    permutations: int = PERMUTATIONS,
+    rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Diversity:
     """Diversity of the members' predictions `rows`, uint8 (pixels,) each, in rank order.
@@ -61,13 +64,18 @@ def measure_diversity(
     Kappa as in Margineantu and Dietterich, "Pruning Adaptive Boosting" (ICML 1997), double fault as in Giacinto and
     Roli, "Design of effective neural network ensembles" (2001). An abstention is no class, hence wrong.
     """
-    patterns = find_patterns(rows, target, num_classes, ignore_index)
-    shapley, error = shapley_values(patterns, permutations, seed)
+    patterns = find_patterns(rows, target, num_classes, weights=weights, ignore_index=ignore_index)
+    shapley, error = shapley_values(patterns, rounds, seed)
     return Diversity(*_pairwise(patterns), leave_one_out(patterns), shapley, error)
 
 
 def find_patterns(
-    rows: Sequence[np.ndarray], target: np.ndarray, num_classes: int, ignore_index: int = 255
+    rows: Sequence[np.ndarray],
+    target: np.ndarray,
+    num_classes: int,
+    *,
+    weights: Sequence[int] | None = None,
+    ignore_index: int = 255,
 ) -> Patterns:
     """The patterns of the pixels whose target is not `ignore_index`, in one stream over blocks."""
     columns, times = np.empty((len(rows) + 1, 0), np.uint8), np.empty(0, np.int64)
@@ -81,7 +89,8 @@ def find_patterns(
         if columns.shape[1] > 4 * BLOCK_PIXELS:
             columns, times = _merge(columns, times, num_classes)
     columns, times = _merge(columns, times, num_classes)
-    return Patterns(columns[1:], columns[0], times, num_classes)
+    votes_cast = np.ones(len(rows), np.int64) if weights is None else np.asarray(weights, np.int64)
+    return Patterns(columns[1:], columns[0], times, votes_cast, num_classes)
 
 
 def _merge(columns: np.ndarray, times: np.ndarray | None, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,25 +116,27 @@ def leave_one_out(patterns: Patterns) -> np.ndarray:
     return np.array([whole - _growth(patterns, np.delete(members, member))[-1] for member in members])
 
 
-def shapley_values(patterns: Patterns, permutations: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def shapley_values(patterns: Patterns, rounds: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Shapley values of the members in the game of the vote's mIoU (no member: 0), and their standard errors.
 
     The mean gain when a member joins those before it, over random orders: Castro et al., "Polynomial calculation of
-    the Shapley value based on sampling" (2009). Whoever joins, ties are still decided by rank.
+    the Shapley value based on sampling" (2009). Whoever joins, ties are still decided by rank. Each round is a random
+    order and all its rotations, so that everybody joins at every place once: most of a gain depends on the place.
     """
     members = len(patterns.votes)
     rng = np.random.default_rng(seed)
-    gains = np.empty((permutations, members))
+    gains = np.zeros((rounds, members))
     for gain in gains:
         order = rng.permutation(members)
-        gain[order] = np.diff(_growth(patterns, order), prepend=0.0)
-    return gains.mean(axis=0), gains.std(axis=0, ddof=1) / np.sqrt(permutations)
+        for turned in (np.roll(order, -turn) for turn in range(members)):
+            gain[turned] += np.diff(_growth(patterns, turned), prepend=0.0) / members
+    return gains.mean(axis=0), gains.std(axis=0, ddof=1) / np.sqrt(rounds)
 
 
 def _growth(patterns: Patterns, order: np.ndarray) -> np.ndarray:
     """mIoU of the vote as members join in this order: float64 (len(order),)."""
     changes = np.zeros((len(order), 2, patterns.num_classes), np.int64)
-    count_growth(patterns.votes, patterns.target, patterns.times, order, changes)
+    count_growth(patterns.votes, patterns.weights, patterns.target, patterns.times, order, changes)
     labelled = np.bincount(patterns.target, weights=patterns.times, minlength=patterns.num_classes).astype(np.int64)
     grown = np.cumsum(changes, axis=0)
     labelled = np.broadcast_to(labelled, (len(order), 1, patterns.num_classes))

@@ -4,7 +4,7 @@ Selecting on a split flatters the score on it. Here the holdout's images are cut
 on all folds but one and vote on that one; one confusion is pooled over all folds, and one mIoU taken of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,12 @@ CROSSFIT_FOLDS = 5
 class CrossFit:
     """`members[f]` were chosen on all folds but f, from the candidates as those folds rank them: `rankings[f]`.
 
-    Candidates are named by their index; members are in rank order.
+    Candidates are named by their index; members are in rank order, and cast as many votes as their weights say.
     """
 
     miou: float
     members: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[int, ...], ...]
     rankings: tuple[tuple[int, ...], ...]
 
 
@@ -50,18 +51,20 @@ def fold_of_pixels(image_ids: np.ndarray, seed: int, max_folds: int = CROSSFIT_F
     return np.repeat(folds[runs.images], runs.stops - runs.starts), num_folds
 
 
-def crossfit(table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Sequence[int]]) -> CrossFit:
+def crossfit(table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]]) -> CrossFit:
     """Votes on folds that their members were not selected on; mIoU NaN where the table has fewer than two folds.
 
-    `select(table, folds)` chooses on `folds` alone and returns the members' ranks; it may rerank the table.
+    `select(table, folds)` chooses on `folds` alone and returns the number of votes of each member's rank; it may rerank
+    the table.
     """
     if table.num_folds < 2:
-        return CrossFit(float("nan"), (), ())
+        return CrossFit(float("nan"), (), (), ())
     counts = np.zeros((3, table.num_classes), np.int64)
-    chosen, rankings = [], []
+    members, weights, rankings = [], [], []
     for held_out in range(table.num_folds):
-        ranks = select(table, [fold for fold in range(table.num_folds) if fold != held_out])
-        counts += table.vote_counts(ranks, [held_out])
-        chosen.append(tuple(table.ranking[rank] for rank in sorted(ranks)))
+        votes = dict(sorted(select(table, [fold for fold in range(table.num_folds) if fold != held_out]).items()))
+        counts += table.vote_counts(votes, [held_out])
+        members.append(tuple(table.ranking[rank] for rank in votes))
+        weights.append(tuple(votes.values()))
         rankings.append(table.ranking)
-    return CrossFit(float(miou_from_counts(counts)), tuple(chosen), tuple(rankings))
+    return CrossFit(float(miou_from_counts(counts)), tuple(members), tuple(weights), tuple(rankings))

@@ -43,25 +43,32 @@ def growing_counts(
     runs: ImageRuns,
     keep: Sequence[int],
     *,
+    weights: Sequence[int] | None = None,
     ignore_index: int = 255,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts (as in scores) of the vote of the first 1, 2, … of `rows`, and image by image after the steps to `keep`.
 
     They are int64 (rows, 3, num_classes) and (len(keep), images, 3, num_classes). `rows` are uint8 (pixels,), in rank
-    order, best first; `target` is uint8 (pixels,). Pixels outside `runs` do not count. Rows may be memory-mapped: they
-    are read in blocks.
+    order, best first, and may be memory-mapped: they are read in blocks. Each casts one vote, or as many as its weight
+    says. `target` is uint8 (pixels,); pixels outside `runs` do not count.
     """
+    votes_cast = np.ones(len(rows), np.int64) if weights is None else np.asarray(weights, np.int64)
     total = np.zeros((len(rows), 3, num_classes), np.int64)
     kept = np.zeros((len(keep), runs.num_images, 3, num_classes), np.int64)
     for start, stop, image in zip(runs.starts, runs.stops, runs.images, strict=True):
-        counts = _count_run(rows, target, num_classes, range(start, stop), ignore_index)
+        counts = _count_run(rows, votes_cast, target, num_classes, range(start, stop), ignore_index)
         total += counts
         kept[:, image] += counts[keep]
     return total, kept
 
 
 def _count_run(
-    rows: Sequence[np.ndarray], target: np.ndarray, num_classes: int, pixels: range, ignore_index: int
+    rows: Sequence[np.ndarray],
+    weights: np.ndarray,
+    target: np.ndarray,
+    num_classes: int,
+    pixels: range,
+    ignore_index: int,
 ) -> np.ndarray:
     changes = np.zeros((len(rows), 2, num_classes), np.int64)
     labelled = np.zeros(num_classes, np.int64)
@@ -75,18 +82,18 @@ def _count_run(
             part[: block.stop - start] = row[block]
         labels = np.asarray(target[block])
         counted = (labels != ignore_index).astype(np.int64)
-        count_growth(tile, labels, counted, order, changes)
+        count_growth(tile, weights, labels, counted, order, changes)
         labelled += np.bincount(labels[counted > 0], minlength=num_classes)
     grown = np.cumsum(changes, axis=0)
     return np.concatenate([grown, np.broadcast_to(labelled, (len(rows), 1, num_classes))], axis=1)
 
 
 @compiled
-def count_growth(votes, target, times, order, changes):  # pragma: no cover - compiled
+def count_growth(votes, weights, target, times, order, changes):  # pragma: no cover - compiled
     """Add to `changes` int64 (steps, 2, classes) what each further member changes in hits and predicted pixels.
 
-    `votes` uint8 (members, pixels or more) in rank order; members join in `order`, which holds ranks; a pixel counts
-    `times`. Only the class that gains a vote can become the winner, so that each step compares two classes.
+    `votes` uint8 (members, pixels or more) in rank order, each with its weight; members join in `order`, which holds
+    ranks; a pixel counts `times`. Only the class that gains a vote can become the winner: a step compares two classes.
     """
     cast, firsts = np.zeros(256, np.int64), np.empty(256, np.int64)
     for pixel in range(target.size):
@@ -98,7 +105,7 @@ def count_growth(votes, target, times, order, changes):  # pragma: no cover - co
             vote = votes[rank, pixel]
             if vote != ABSTAIN:
                 firsts[vote] = rank if cast[vote] == 0 else min(firsts[vote], rank)
-                cast[vote] += 1
+                cast[vote] += weights[rank]
                 ahead = winner < 0 or cast[vote] > cast[winner]
                 if ahead or (cast[vote] == cast[winner] and firsts[vote] < firsts[winner]):
                     winner = np.int64(vote)

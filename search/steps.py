@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress as Bar
 
-from search.conclusion import conclude, show_ensemble
+from search.conclusion import conclude
+from search.ensemble_report import show_ensemble
 from search.estimate import study_seconds
 from search.outcome import holdout_masks, write_target
 from search.plan import Plan

@@ -15,7 +15,7 @@ from trainables.study_data import StudyData
 from trainables.trial_files import TrialFiles, read_json, write_json
 
 MANIFEST = "study.json"
-RESERVED = ("sample", "artifacts", "mlflow.db")  # beside the studies, in the runs directory
+RESERVED = ("sample", "artifacts", "ensembles", "mlflow.db")  # beside the studies, in the runs directory
 
 
 @dataclass(frozen=True)

@@ -145,17 +145,6 @@ class Tracker:
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
         return any(run.info.status == "FINISHED" for run in self.find(where))
 
-    def log_ensemble(self, params: dict[str, Any], metrics: dict[str, float], artifacts: list[Path]) -> None:
-        """A run of its own under the parent; that of an earlier end, with fewer trials, stays beside it."""
-        name = f"{self.study_name}-ensemble"
-        tags = {KIND: "ensemble", STUDY: self.study_name, MLFLOW_PARENT_RUN_ID: self.parent_id, MLFLOW_RUN_NAME: name}
-        run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=name).info.run_id
-        self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
-        self._log_metrics(run_id, metrics, step=0)
-        for path in artifacts:
-            self.client.log_artifact(run_id, str(path))
-        self.client.set_terminated(run_id, "FINISHED")
-
     def describe_result(self, text: str) -> None:
         """Puts `text` (Markdown) on the study's page, above a link to MLflow's comparison of its trials."""
         runs, experiments = list(self._runs.values()), [self.experiment_id]

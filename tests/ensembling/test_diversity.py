@@ -35,7 +35,7 @@ def measured(case, **changes):
 def test_pairs_are_compared_pixel_by_pixel(seed):
     case = random_case(seed, candidates=4, pixels=60)
     votes, target = counted(case)
-    result = measured(case, permutations=2)
+    result = measured(case, rounds=2)
     for one in range(4):
         for other in range(4):
             pixels = max(1, target.size)
@@ -51,7 +51,7 @@ def test_pairs_are_compared_pixel_by_pixel(seed):
 @pytest.mark.parametrize("seed", range(40))
 def test_leaving_a_member_out_is_a_vote_of_the_others(seed):
     case = random_case(seed, candidates=5, pixels=40)
-    result = measured(case, permutations=2)
+    result = measured(case, rounds=2)
     for member in range(5):
         without = value(case, set(range(5)) - {member})
         assert result.leave_one_out[member] == pytest.approx(value(case, range(5)) - without, abs=1e-13)
@@ -75,7 +75,7 @@ def shapley_by_definition(case, members):
 @pytest.mark.parametrize("seed", range(6))
 def test_shapley_values_come_near_their_definition_as_their_errors_say(seed):
     case = random_case(seed, candidates=4, pixels=60)
-    result = measured(case, permutations=1500)
+    result = measured(case, rounds=400)
     exact = np.array(shapley_by_definition(case, 4))
     assert (np.abs(result.shapley - exact) <= 4.5 * result.shapley_error + 1e-12).all()
     assert result.shapley_error.max() < 0.02
@@ -83,13 +83,25 @@ def test_shapley_values_come_near_their_definition_as_their_errors_say(seed):
 
 def test_shapley_values_add_up_to_the_vote():
     case = random_case(8, candidates=7, pixels=80)
-    assert measured(case, permutations=3).shapley.sum() == pytest.approx(value(case, range(7)), abs=1e-13)
+    assert measured(case, rounds=3).shapley.sum() == pytest.approx(value(case, range(7)), abs=1e-13)
+
+
+def test_a_weighted_member_is_worth_as_much_as_its_copies():
+    case = random_case(9, candidates=4, pixels=80)
+    weighted = measured(case, weights=[1, 3, 2, 1], rounds=2)
+    copies = case.predictions[[0, 1, 1, 1, 2, 2, 3]]
+    voted = naive.vote(copies, case.num_classes)
+    whole = float(naive.miou(voted, case.target, case.num_classes, case.ignore_index))
+    assert weighted.shapley.sum() == pytest.approx(whole, abs=1e-13)
+    without = naive.vote(copies[[0, 4, 5, 6]], case.num_classes)
+    lost = whole - float(naive.miou(without, case.target, case.num_classes, case.ignore_index))
+    assert weighted.leave_one_out[1] == pytest.approx(lost, abs=1e-13)
 
 
 def test_copies_share_what_they_add():
     target = np.random.default_rng(0).integers(0, 3, 300).astype(np.uint8)
     row = np.where(np.arange(300) % 5 == 0, (target + 1) % 3, target).astype(np.uint8)
-    result = measure_diversity([row] * 3, target, 3, permutations=3000)
+    result = measure_diversity([row] * 3, target, 3, rounds=800)
     np.testing.assert_allclose(result.shapley, result.shapley.mean(), atol=4.5 * result.shapley_error.max())
     assert result.kappa.min() == 1
     assert result.leave_one_out.tolist() == [0, 0, 0]
@@ -97,7 +109,7 @@ def test_copies_share_what_they_add():
 
 def test_the_same_seed_gives_the_same_values():
     case = random_case(2, candidates=5, pixels=50)
-    once, again, other = (measured(case, seed=seed, permutations=20) for seed in (1, 1, 2))
+    once, again, other = (measured(case, seed=seed, rounds=5) for seed in (1, 1, 2))
     np.testing.assert_array_equal(once.shapley, again.shapley)
     assert (once.shapley != other.shapley).any()
 
@@ -129,8 +141,8 @@ def test_one_member_and_no_pixel_are_measured_too():
     assert nothing.shapley.tolist() == [0, 0]
 
 
-def test_errors_shrink_with_the_root_of_the_permutations():
+def test_errors_shrink_with_the_root_of_the_rounds():
     case = random_case(5, candidates=6, pixels=200)
-    patterns = find_patterns(case.predictions, case.target, case.num_classes, case.ignore_index)
-    few, many = (shapley_values(patterns, count, seed=0)[1].mean() for count in (50, 800))
+    patterns = find_patterns(case.predictions, case.target, case.num_classes, ignore_index=case.ignore_index)
+    few, many = (shapley_values(patterns, rounds, seed=0)[1].mean() for rounds in (20, 320))
     assert many == pytest.approx(few / 4, rel=0.35)

@@ -36,6 +36,18 @@ def test_every_prefix_counts_as_its_own_vote_in_all_and_in_each_image(seed):
             np.testing.assert_array_equal(kept[place, image], expected)
 
 
+def test_weights_are_votes():
+    case = random_case(6, candidates=4, pixels=60)
+    runs = ImageRuns.of(case.image_ids)
+    arguments = {"ignore_index": case.ignore_index}
+    total, _ = growing_counts(
+        case.predictions, case.target, case.num_classes, runs, [0], weights=[2, 1, 3, 1], **arguments
+    )
+    copies = case.predictions[[0, 0, 1, 2, 2, 2, 3]]
+    np.testing.assert_array_equal(total[3], naive_counts(copies, case.target, case.num_classes, case.ignore_index))
+    np.testing.assert_array_equal(total[1], naive_counts(copies[:3], case.target, case.num_classes, case.ignore_index))
+
+
 def test_blocks_change_nothing(monkeypatch):
     case = random_case(3, candidates=6, pixels=200)
     runs = ImageRuns.of(np.arange(200) // 70)
