@@ -127,6 +127,15 @@ def record(
     artifacts = [directory / "ensemble.json", *plot_ensemble(ensemble, directory)]
     tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
     run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+    status = "FAILED"
+    try:
+        _log(client, run_id, ensemble, artifacts)
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
+
+
+def _log(client: MlflowClient, run_id: str, ensemble: dict[str, Any], artifacts: list[Path]) -> None:
     counts = {"members": len(ensemble["members"]), "candidates": len(ensemble["candidates"])}
     flags = {key: ensemble[key] for key in RECORDED}
     params = {**counts, **{key: " ".join(value) if isinstance(value, list) else value for key, value in flags.items()}}
@@ -136,7 +145,6 @@ def record(
         client.log_batch(run_id, metrics=metrics[start : start + BATCH])
     for path in artifacts:
         client.log_artifact(run_id, str(path))
-    client.set_terminated(run_id, "FINISHED")
 
 
 def ensemble_metrics(ensemble: dict[str, Any]) -> Iterator[Metric]:

@@ -53,14 +53,22 @@ def _open_store(options: EnsembleOptions) -> tuple[MlflowClient, str]:
 
 
 def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str]) -> list[Run]:
-    """The studies' parent runs, in this order. Raises UserError that names those there are, where one is unknown."""
+    """The studies' parent runs, in this order, by name or by the id of the run.
+
+    Raises UserError that names those there are, where one is unknown, and their ids, where a name is that of several.
+    """
     runs = client.search_runs([experiment_id], f"tags.`{KIND}` = 'study'", max_results=50000)
-    known = {run.data.tags[STUDY]: run for run in runs}
-    unknown = [name for name in names if name not in known]
+    found = {name: [run for run in runs if name in (run.data.tags[STUDY], run.info.run_id)] for name in names}
+    unknown = [name for name in found if not found[name]]
     if unknown or not names:
         wrong = f"unknown study {', '.join(unknown)}" if unknown else "no study is named"
-        raise UserError(f"--studies: {wrong}; MLflow knows {', '.join(sorted(known)) or 'none yet'}")
-    return [known[name] for name in dict.fromkeys(names)]
+        known = ", ".join(sorted({run.data.tags[STUDY] for run in runs})) or "none yet"
+        raise UserError(f"--studies: {wrong}; MLflow knows {known}")
+    for name, those in found.items():
+        if len(those) > 1:
+            ids = ", ".join(run.info.run_id for run in those)
+            raise UserError(f"--studies: {len(those)} studies are named {name}: give the id of one's run, {ids}")
+    return [those[0] for those in found.values()]
 
 
 def _new_directory(directory: Path) -> Path:

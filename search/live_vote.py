@@ -28,20 +28,20 @@ class LiveVote:
 
     def __init__(self, study: Study, last_rung: int) -> None:
         self._study, self._last_rung = study, last_rung
-        target = read_predictions(study.target_file).pixels
-        self._stride = -(-target.size // MOST_PIXELS)
-        self._target = target[:: self._stride].copy()
+        self._target = np.empty(0, np.uint8)
+        self._stride = 0  # of the sample; not known before the first trial has ended
+        self._seen: set[int] = set()
         self._ended: dict[int, _Ended] = {}
-        for files in study.trials():  # a resumed study has some already
-            if files.verdict.exists():
-                self._read(files)
-
-    def add(self, number: int) -> None:
-        """A trial has ended, with or without predictions."""
-        self._read(self._study.trial_files(number))
 
     def metrics(self) -> dict[str, float]:
-        """`vote_miou` of the selected vote, of the trials that will be candidates at the end; none without any."""
+        """`vote_miou` of the selected vote, of the trials that would be candidates now; none without any.
+
+        Looks for trials that have ended since, and reads their predictions. Raises OSError or PredictionsError where
+        they cannot be read.
+        """
+        for files in self._study.trials():
+            if files.number not in self._seen and files.verdict.exists():
+                self._read(files)
         far = [trial for trial in self._ended.values() if trial.far]
         voters = sorted(far or self._ended.values(), key=lambda trial: trial.number)
         if not voters:
@@ -50,11 +50,18 @@ class LiveVote:
         return {"vote_miou": select_ensemble(rows, self._target, self._study.data.num_classes).miou}
 
     def _read(self, files: TrialFiles) -> None:
-        if not files.predictions.exists():
-            return
-        scores = [record["holdout/miou"] for record in files.records()]
-        pixels = read_predictions(files.predictions).pixels[:: self._stride].copy()
-        self._ended[files.number] = _Ended(files.number, max(scores), len(scores) >= self._last_rung, pixels)
+        if files.predictions.exists():
+            scores = [record["holdout/miou"] for record in files.records()]
+            pixels = self._sample(read_predictions(files.predictions).pixels)
+            self._ended[files.number] = _Ended(files.number, max(scores), len(scores) >= self._last_rung, pixels)
+        self._seen.add(files.number)
         if len(self._ended) > MOST_TRIALS:
             worst = min(self._ended.values(), key=lambda trial: (trial.far, trial.score, -trial.number))
             del self._ended[worst.number]
+
+    def _sample(self, pixels: np.ndarray) -> np.ndarray:
+        if not self._stride:
+            target = read_predictions(self._study.target_file).pixels
+            self._stride = -(-target.size // MOST_PIXELS)
+            self._target = target[:: self._stride].copy()
+        return pixels[:: self._stride].copy()

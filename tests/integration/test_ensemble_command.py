@@ -3,7 +3,8 @@
 import json
 import shlex
 import shutil
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,18 +48,19 @@ class Store:
     """A runs directory with studies in it, and the command line on it."""
 
     runs: Path
+    studies: dict[str, str] = field(default_factory=dict)  # ids by name
 
     def add_study(self, name, target, trials, stopped=(), family=0, head="fpn"):
         """A study whose trial n has seed n; those in `stopped` did not reach the last rung."""
-        tracker = Tracker(*connect(default_tracking_uri(self.runs), self.runs), name)
+        tracker = Tracker(*connect(default_tracking_uri(self.runs), self.runs), name, study_id=uuid.uuid4().hex)
         directory = self.runs / name
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         write_predictions(directory / "holdout.target", target)
         tracker.describe_study({"space": head}, [directory / "holdout.target"])
         for number in trials:
             self.add_trial(tracker, number, made_trial(target, family, number), number not in stopped, head)
         tracker.end_study()
-        return tracker
+        self.studies[name] = tracker.study_id
 
     def add_trial(self, tracker, number, predictions, far, head="fpn"):
         path = self.runs / tracker.study_name / "holdout.predictions"
@@ -131,7 +133,7 @@ def test_every_figure_on_screen_is_recounted_and_the_command_rebuilds_it(store, 
     assert artifacts == {"ensemble.json", "ensemble.png", "diversity.png"}
 
     # The command that is shown gives the same ensemble, also when the studies have gone on.
-    tracker = Tracker(client, experiment, "cnn")
+    tracker = Tracker(client, experiment, "cnn", store.studies["cnn"])
     store.add_trial(tracker, 7, made_trial(target, 0, 7), far=True)
     assert len(store.vote("--studies", "cnn", "swin", name="later")[1]["candidates"]) == 10
     assert ensemble["command"] in screen
@@ -196,6 +198,8 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys):
     assert "run cnn-0009 is no candidate; candidates are cnn-0001" in said(
         "--studies", "cnn", "--must-include", "cnn-0009"
     )
+    store.add_study("empty", made_target(), trials=[])
+    assert "2 studies are named empty: give the id of one's run" in said("--studies", "empty")
     assert not (store.runs / "ensembles" / "wrong").exists()
     assert store.vote("--studies", "cnn", name="taken")[0] == 0
     assert main(["ensemble", "--studies", "cnn", "--name", "taken", "--runs-dir", str(store.runs)]) == 2

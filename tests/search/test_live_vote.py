@@ -43,7 +43,6 @@ def test_each_end_of_a_trial_adds_its_vote(study, target):
     rows = []
     for number in range(1, 5):
         rows.append(end_trial(study, target, number))
-        vote.add(number)
         assert vote.metrics() == expected(target, *rows)
     assert vote.metrics()["vote_miou"] > expected(target, rows[0])["vote_miou"] + 0.05
 
@@ -51,10 +50,8 @@ def test_each_end_of_a_trial_adds_its_vote(study, target):
 def test_trials_stopped_early_vote_only_until_one_has_come_far(study, target):
     vote = LiveVote(study, last_rung=3)
     early = end_trial(study, target, 1, epochs=1)
-    vote.add(1)
     assert vote.metrics() == expected(target, early)
     far = end_trial(study, target, 2, epochs=3, wrong=0.4)
-    vote.add(2)
     assert vote.metrics() == expected(target, far)
 
 
@@ -67,7 +64,6 @@ def test_a_resumed_study_begins_with_the_trials_it_has(study, target):
 def test_a_failed_trial_changes_nothing(study, target):
     vote = LiveVote(study, last_rung=3)
     end_trial(study, target, 1, failed=True)
-    vote.add(1)
     assert vote.metrics() == {}
 
 
@@ -78,7 +74,6 @@ def test_the_worst_of_too_many_leaves_and_large_holdouts_are_sampled(study, targ
     rows = {}
     for number, wrong in ((1, 0.2), (2, 0.5), (3, 0.3), (4, 0.1)):
         rows[number] = end_trial(study, target, number, wrong=wrong)
-        vote.add(number)
     stride = -(-target.pixels.size // 1000)
     assert stride > 1
     kept = np.stack([rows[number][::stride] for number in (1, 3, 4)])
