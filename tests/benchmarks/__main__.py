@@ -8,10 +8,16 @@ import os
 
 from rich.console import Console
 
-from tests.benchmarks import loader_against_tensors, trial_against_loop
+from tests.benchmarks import loader_against_tensors, selection, selection_optimum, trial_against_loop
 from tests.benchmarks.places import CAMVID, WEIGHTS
 
-BENCHMARKS = {"trial_against_loop": trial_against_loop, "loader_against_tensors": loader_against_tensors}
+BENCHMARKS = {
+    "trial_against_loop": trial_against_loop,
+    "loader_against_tensors": loader_against_tensors,
+    "selection": selection,
+    "selection_optimum": selection_optimum,
+}
+SIMULATED = {"selection", "selection_optimum"}
 
 
 def main() -> None:
@@ -28,11 +34,11 @@ def main() -> None:
             console.print(f"{name:<24} {_summary(module)}", soft_wrap=True)
         return
     lacking = [place for place in (CAMVID, WEIGHTS) if not place.is_dir()]
-    if lacking:
-        console.print(f"Nothing was run: there is no {' and no '.join(map(str, lacking))}", soft_wrap=True)
-        return
     for name in [options.name] if options.name else BENCHMARKS:
         console.rule(name)
+        if lacking and name not in SIMULATED:
+            console.print(f"Not run: there is no {' and no '.join(map(str, lacking))}", soft_wrap=True)
+            continue
         BENCHMARKS[name].run(options if options.name else parser.parse_args([name]), console)
 
 
