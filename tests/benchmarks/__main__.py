@@ -8,13 +8,22 @@ import os
 
 from rich.console import Console
 
-from tests.benchmarks import honesty, loader_against_tensors, predictions_file, trial_against_loop
+from tests.benchmarks import (
+    honesty,
+    loader_against_tensors,
+    predictions_file,
+    selection,
+    selection_optimum,
+    trial_against_loop,
+)
 from tests.benchmarks.places import CAMVID, WEIGHTS
 
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
     "predictions_file": predictions_file,
+    "selection": selection,
+    "selection_optimum": selection_optimum,
     "honesty": honesty,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors"}
