@@ -186,7 +186,9 @@ class Trainer:
         total = torch.zeros((), device=self.precision.device)
         for some, targets in zip(images.split(self.micro_batch), masks.split(self.micro_batch)):
             with self.precision.autocast():
-                loss = self.loss(self.model(self._input(some)), targets) * (len(some) / len(images))
+                outputs = self.model.training_logits(self._input(some))
+                loss = sum(weight * self.loss(logits, targets) for weight, logits in outputs)
+                loss = loss * (len(some) / len(images))
             self.scaler.scale(loss).backward()
             total += loss.detach()
         return total
