@@ -20,6 +20,8 @@ class TrialConfig:
     backbone: str
     pretrained: bool = True
     weights_dir: str | None = None  # one safetensors file per timm model name; None: timm's own download
+    init_from: str | None = None  # a checkpoint of the backbone from elsewhere, instead of pretrained weights
+    init_partial: bool = False  # whether it may lack more than a tenth of the backbone's parameters
 
     image_size: str = "512"  # what photos are resized to: "N" or "WIDTHxHEIGHT", pixels
     augmentation: str = "light"

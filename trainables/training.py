@@ -71,6 +71,8 @@ class Trainer:
             num_classes=self.study.num_classes,
             pretrained=config.pretrained,
             weights_dir=config.weights_dir,
+            init_from=config.init_from,
+            init_partial=config.init_partial,
             image_size=config.size,
             drop_path=config.drop_path,
             dropout=config.dropout,
