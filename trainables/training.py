@@ -52,6 +52,7 @@ class Trainer:
             head_lr=config.head_lr,
             weight_decay=config.weight_decay,
             momentum=config.momentum,
+            layer_decay=config.layer_decay,
         )
         steps = len(self.batches)
         self.schedule = build_schedule(
@@ -126,7 +127,7 @@ class Trainer:
         torch.manual_seed(sample_seed(self.config.seed, self.epoch))
         if self.precision.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        lr = self.optimizer.param_groups[0]["lr"]
+        lr = self.config.lr * self._schedule_factor()
         loss = self._train()
         trained_s = time.monotonic() - started
         self.epoch += 1
@@ -138,6 +139,10 @@ class Trainer:
             **self._scores(keep),
         }
         return record | {"epoch_s": time.monotonic() - started, "peak_memory_gb": self._peak_memory_gb()}
+
+    def _schedule_factor(self) -> float:
+        group = self.optimizer.param_groups[0]
+        return group["lr"] / group["initial_lr"]
 
     def _train(self) -> float:
         self.model.train()
