@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from trainables.errors import UserError
 from trainables.models.backbones import Backbone, build_backbone, check_backbone
+from trainables.models.checkpoints import load_checkpoint
 from trainables.models.heads import HEADS
 from trainables.models.heads.base import Head, Pyramid
 from trainables.models.weights import find_weights
@@ -70,6 +71,8 @@ def build_model(
     num_classes: int,
     pretrained: bool = True,
     weights_dir: str | Path | None = None,
+    init_from: str | Path | None = None,
+    init_partial: bool = False,
     image_size: tuple[int, int] | None = None,
     drop_path: float = 0.0,
     dropout: float = 0.1,
@@ -77,17 +80,20 @@ def build_model(
     """Return `head` (a key of HEADS) on `backbone` (a timm model name, or mit_b0 to mit_b5), in train mode.
 
     `num_classes` counts background. With `pretrained` the backbone's weights are `<weights_dir>/<backbone>.safetensors`
-    or, where that is absent, timm's download. `image_size` (height, width) is the size that the model is trained at:
-    BEiT's position tables are made for it. `drop_path` is the backbone's stochastic depth rate, `dropout` the head's.
-    Auxiliary heads are part of the model, and used by `training_logits` alone. Raises UserError for names that do not
-    exist, values out of range and weights that cannot be had.
+    or, where that is absent, timm's download; `init_from`, a checkpoint of the backbone from elsewhere, takes their
+    place, and `init_partial` allows that it lacks more than a tenth of the parameters.
+
+    `image_size` (height, width) is the size that the model is trained at: BEiT's position tables are made for it.
+    `drop_path` is the backbone's stochastic depth rate, `dropout` the head's. Auxiliary heads are part of the model,
+    and used by `training_logits` alone. Raises UserError for names that do not exist, values out of range and weights
+    that cannot be had.
     """
     if head not in HEADS:
         raise UserError(f"unknown head {head!r}: choose one of {', '.join(HEADS)}")
     check_backbone(backbone)
     _check_values(num_classes=num_classes, drop_path=drop_path, dropout=dropout, image_size=image_size)
     head_class = HEADS[head]
-    weights = find_weights(backbone, weights_dir) if pretrained else None
+    weights = find_weights(backbone, weights_dir) if pretrained and init_from is None else None
     body = build_backbone(
         backbone,
         weights=weights,
@@ -96,6 +102,8 @@ def build_model(
         image_size=image_size,
         taps=head_class.taps,
     )
+    if init_from is not None:
+        load_checkpoint(body.model, init_from, allow_partial=init_partial)
     body = head_class.adapt(body, num_classes=num_classes, dropout=dropout)
     pyramid = Pyramid(body.channels, body.strides, sum(parameter.numel() for parameter in body.model.parameters()))
     return SegmentationModel(body, head_class(pyramid, num_classes=num_classes, dropout=dropout).initialize())
