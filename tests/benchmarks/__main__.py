@@ -8,10 +8,14 @@ import os
 
 from rich.console import Console
 
-from tests.benchmarks import loader_against_tensors, trial_against_loop
+from tests.benchmarks import head_cost, loader_against_tensors, trial_against_loop
 from tests.benchmarks.places import CAMVID, WEIGHTS
 
-BENCHMARKS = {"trial_against_loop": trial_against_loop, "loader_against_tensors": loader_against_tensors}
+BENCHMARKS = {
+    "trial_against_loop": trial_against_loop,
+    "loader_against_tensors": loader_against_tensors,
+    "head_cost": head_cost,
+}
 
 
 def main() -> None:
