@@ -44,7 +44,7 @@ def test_unet_needs_no_padding_on_backbones_that_round_up():
 @pytest.mark.parametrize("head", HEADS)
 def test_logits_lie_where_the_pixels_are(head):
     """A changed patch changes the logits over it the most: nothing is flipped, shifted or transposed."""
-    model = build(head, "resnet_micro").eval()
+    model = build(head, "resnet18").eval()
     images = torch.randn(1, 3, 160, 224)
     changed = images.clone()
     changed[..., 32:64, 160:192] += 5
