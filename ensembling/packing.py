@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import carray
 
-from ensembling.compiled import bytes_at, compiled, words_at
+from ensembling.compiled import bytes_at, compiled, lowest_bit, words_at
 
 BLOCK_PIXELS = 4096
 GRANULE = 8
@@ -37,7 +37,7 @@ class Room(NamedTuple):
     labels: np.ndarray  # uint8 (pixels,), of several: the target
     kinds: np.ndarray  # uint8 (pixels,), of several: how many classes, abstention counted as one
     classes: np.ndarray  # uint8 (entries,), of several: which ones
-    voters: np.ndarray  # uint64 (entries, words), of several: who votes for them; no mask for a pixel's last
+    voters: np.ndarray  # uint64 (entries, words), of several: who votes for them; none for a pixel's last
     used: np.ndarray  # int64 (4,): pairs, several, classes, voters
 
 
@@ -49,8 +49,9 @@ def pack_pixels(addresses, target, ids, tally, labelled, room):  # pragma: no co
     `labelled` int64 (places,). Returns False as soon as an id is refused.
     """
     diff = np.empty(BLOCK_PIXELS, np.uint8)
-    tile = np.empty((addresses.size, BLOCK_PIXELS), np.uint8)
-    bits = np.empty(((addresses.size + 7) // 8, BLOCK_PIXELS), np.uint8)
+    # A row length that is no power of two keeps the rows of one column out of the same cache set.
+    tile = np.empty((addresses.size, BLOCK_PIXELS + 64), np.uint8)
+    bits = np.empty(((addresses.size + 7) // 8, BLOCK_PIXELS + 64), np.uint8)
     several = np.empty(BLOCK_PIXELS, np.uint8)
     granules = np.empty(BLOCK_PIXELS // GRANULE, np.int64)
     for start in range(0, target.size, BLOCK_PIXELS):
@@ -166,7 +167,7 @@ def _emit(tile, bits, several, diff, granules, target, ids, labelled, room):  # 
     of_vote, of_label = ids
     keys, masks, labels, kinds, classes, voters, used = room
     num_classes = labelled.size - 2
-    slots = np.full(256, -1, np.int64)
+    differs = np.empty(masks.shape[0], np.uint64)
     for place in range(granules.size):
         offset = granules[place] * GRANULE
         for lane in range(min(GRANULE, target.size - offset)):
@@ -177,8 +178,9 @@ def _emit(tile, bits, several, diff, granules, target, ids, labelled, room):  # 
             counts = of_label[label] < num_classes
             labelled[of_label[label]] += 1
             first, second = tile[0, pixel], tile[0, pixel] ^ diff[pixel]
+            _gather_bits(bits, pixel, differs)
             if several[pixel] or first == ABSTAIN or second == ABSTAIN:
-                number, accepted = _mask_classes(tile, pixel, of_vote, slots, classes, used[2], voters, used[3])
+                number, accepted = _mask_classes(tile, pixel, of_vote, differs, classes, used[2], voters, used[3])
                 if not accepted:
                     return False
                 labels[used[1]], kinds[used[1]] = label, number
@@ -194,32 +196,44 @@ def _emit(tile, bits, several, diff, granules, target, ids, labelled, room):  # 
             keys[used[0]] = (np.int32(lower) * num_classes + higher) * 3 + kind
             flip = NONE if first == lower else ~NONE
             for word in range(masks.shape[0]):
-                mask = NONE
-                for eight in range(word * 8, min(word * 8 + 8, bits.shape[0])):
-                    mask |= np.uint64(bits[eight, pixel]) << np.uint64(8 * (eight - word * 8))
-                masks[word, used[0]] = mask ^ flip
+                masks[word, used[0]] = differs[word] ^ flip
             used[0] += counts
     return labelled[num_classes + 1] == 0
 
 
 @compiled
-def _mask_classes(tile, pixel, of_vote, slots, classes, entry, voters, row):  # pragma: no cover - compiled
-    """Write a pixel's classes from `entry` on, and who votes for each from `row` on: how many, and whether accepted."""
-    number, accepted = 0, True
-    for word in range(voters.shape[1]):
-        for candidate in range(word * WORD_BITS, min((word + 1) * WORD_BITS, tile.shape[0])):
-            vote = tile[candidate, pixel]
-            if slots[vote] < 0:
-                slots[vote] = number
-                classes[entry + number] = vote
-                accepted &= of_vote[vote] <= of_vote[ABSTAIN]
-                for other in range(voters.shape[1]):
-                    voters[row + number, other] = NONE
-                number += 1
-            voters[row + slots[vote], word] |= ONE << np.uint64(candidate % WORD_BITS)
-    for kind in range(number):
-        slots[classes[entry + kind]] = -1
-    return number, accepted
+def _gather_bits(bits, pixel, differs):  # pragma: no cover - compiled
+    for word in range(differs.size):
+        differs[word] = NONE
+        for eight in range(word * 8, min(word * 8 + 8, bits.shape[0])):
+            differs[word] |= np.uint64(bits[eight, pixel]) << np.uint64(8 * (eight - word * 8))
+
+
+@compiled
+def _mask_classes(tile, pixel, of_vote, differs, classes, entry, voters, row):  # pragma: no cover - compiled
+    """Write a pixel's classes from `entry` on, and who votes for each but the first from `row` on.
+
+    The first candidate's class comes last, as it has the rest. Returns how many classes, and whether they are accepted.
+    """
+    number, accepted = 0, of_vote[tile[0, pixel]] <= of_vote[ABSTAIN]
+    for word in range(differs.size):
+        while differs[word] != NONE:
+            vote = tile[word * WORD_BITS + lowest_bit(differs[word]), pixel]
+            for other in range(differs.size):
+                voters[row + number, other] = NONE
+            for other in range(word, differs.size):
+                mask, rest = NONE, differs[other]
+                while rest != NONE:
+                    bit = lowest_bit(rest)
+                    rest &= rest - ONE
+                    mask |= np.uint64(tile[other * WORD_BITS + bit, pixel] == vote) << np.uint64(bit)
+                voters[row + number, other] = mask
+                differs[other] &= ~mask
+            classes[entry + number] = vote
+            accepted &= of_vote[vote] <= of_vote[ABSTAIN]
+            number += 1
+    classes[entry + number] = tile[0, pixel]
+    return number + 1, accepted
 
 
 @compiled
