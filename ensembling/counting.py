@@ -36,15 +36,14 @@ def count_pairs(masks, spans, weights, first, allowed, counts, gains):  # pragma
     for span in range(spans.shape[0]):
         for start in range(spans[span, 0], spans[span, 1], BLOCK):
             size = min(BLOCK, spans[span, 1] - start)
-            part = masks[:, start : start + size]
-            _count_higher(part, weights, votes)
-            firsts = part[first // WORD_BITS]
-            won, ups, downs = _find_tight(firsts, np.uint64(first % WORD_BITS), total, first == 0, votes, chosen)
+            _count_higher(masks, start, size, weights, votes)
+            won, ups, downs = _find_tight(masks, start, size, first, total, votes, chosen)
             wins += won
             if gains.shape[0]:
                 for word in range(words):
-                    _add_chosen(part[word], NONE, allowed[word], before[word], chosen[0, :ups], planes[0, word])
-                    _add_chosen(part[word], ~NONE, allowed[word], before[word], chosen[1, :downs], planes[1, word])
+                    part = masks[word, start : start + size]
+                    _add_chosen(part, NONE, allowed[word], before[word], chosen[0, :ups], planes[0, word])
+                    _add_chosen(part, ~NONE, allowed[word], before[word], chosen[1, :downs], planes[1, word])
             pixels += size
         key = spans[span, 2]
         if span + 1 == spans.shape[0] or spans[span + 1, 2] != key:
@@ -75,34 +74,34 @@ def _total(weights):  # pragma: no cover - compiled
 
 
 @compiled
-def _count_higher(masks, weights, votes):  # pragma: no cover - compiled
-    """Leave each pair's votes for its higher class in `votes`."""
-    for pixel in range(masks.shape[1]):
-        votes[pixel] = population(masks[0, pixel] & weights[0, 0])
+def _count_higher(masks, start, size, weights, votes):  # pragma: no cover - compiled
+    """Leave the votes for the higher class of pairs from `start` on in `votes`."""
+    for pixel in range(size):
+        votes[pixel] = population(masks[0, start + pixel] & weights[0, 0])
     for bit in range(weights.shape[0]):
         for word in range(bit == 0, masks.shape[0]):
-            for pixel in range(masks.shape[1]):
-                votes[pixel] += population(masks[word, pixel] & weights[bit, word]) << bit
+            for pixel in range(size):
+                votes[pixel] += population(masks[word, start + pixel] & weights[bit, word]) << bit
 
 
 @compiled
-def _find_tight(firsts, first_bit, total, is_best, votes, chosen):  # pragma: no cover - compiled
+def _find_tight(masks, start, size, first, total, votes, chosen):  # pragma: no cover - compiled
     """Number of pairs won by the higher class, and of those that one vote can turn: to the higher, to the lower class.
 
     Those go to the two rows of `chosen` as 2 * place, + 1 where only candidates ranked before the first member turn it:
     one vote makes a tie, and of its two voters for the tied classes the better one is the first member.
     """
     wins, ups, downs = 0, 0, 0
-    odd = total & 1
-    for pixel in range(firsts.size):
+    odd, is_best = total & 1, np.int64(first == 0)
+    word, bit = first // WORD_BITS, np.uint64(first % WORD_BITS)
+    for pixel in range(size):
         lead = 2 * votes[pixel] - total
-        first_higher = np.int64((firsts[pixel] >> first_bit) & ONE)
-        higher_wins = np.int64(lead > 0) | (np.int64(lead == 0) & first_higher)
+        first_higher = np.int64((masks[word, start + pixel] >> bit) & ONE)
+        higher_wins = np.int64(lead + first_higher > 0)
         late = odd & (first_higher ^ higher_wins ^ 1)
-        tight = np.int64((lead >= -1) & (lead <= 1)) & ~(late & np.int64(is_best))
+        tight = np.int64(lead * lead <= 1) & ~(late & is_best)
         wins += higher_wins
-        chosen[0, ups] = 2 * pixel + late
-        chosen[1, downs] = 2 * pixel + late
+        chosen[0, ups] = chosen[1, downs] = 2 * pixel + late
         ups += tight & (higher_wins ^ 1)
         downs += tight & higher_wins
     return wins, ups, downs
@@ -196,18 +195,18 @@ def count_several(labels, kinds, classes, voters, runs, weights, allowed, valid,
     slot_of = np.full((num_classes, num_classes, 3), -1, np.int32)
     planes, keys, slots = np.zeros((64, words, LEVELS), np.uint64), np.empty((64, 3), np.int64), 0
     for run in range(runs.shape[0]):
-        entry, mask = runs[run, 2], runs[run, 2] - runs[run, 0]
+        entry, row = runs[run, 2], runs[run, 2] - runs[run, 0]
         for pixel in range(runs[run, 0], runs[run, 1]):
-            some = classes[entry : entry + kinds[pixel]]
-            complete(voters[mask : mask + some.size - 1], valid, masks)
-            best = _winner(some, masks, weights, votes, firsts)
-            winner = some[best] if best >= 0 else np.uint8(0)
-            label = labels[pixel]
-            _count_winner(counts, winner, winner == label, 1)
-            for kind in range(some.size if gains.shape[0] else 0):
-                rival = some[kind]
-                reach = _reach(votes, firsts, kind, best)
-                if rival in (ABSTAIN, winner) or reach == 0:
+            number, label = np.int64(kinds[pixel]), labels[pixel]
+            complete(voters, row, number, valid, masks)
+            best = _find_winner(classes, entry, number, masks, weights, votes, firsts)
+            winner = classes[entry + best] if best >= 0 else np.uint8(0)
+            counts[1, winner] += 1
+            counts[0, winner] += winner == label
+            for kind in range(number if gains.shape[0] else 0):
+                rival = classes[entry + kind]
+                reach = _reach(votes[kind], firsts[kind], best, votes[best], firsts[best])
+                if reach == 0 or rival == ABSTAIN or rival == winner:  # noqa: SIM109 - a tuple would be slower
                     continue
                 hit = 0 if winner == label else 1 if rival == label else 2
                 slot = slot_of[winner, rival, hit]
@@ -219,9 +218,14 @@ def count_several(labels, kinds, classes, voters, runs, weights, allowed, valid,
                     slots += 1
                 for word in range(words):
                     flips = masks[kind, word] & allowed[word] & _below(reach - word * WORD_BITS)
-                    _add_mask(flips, 0, planes[slot, word])
-            entry += some.size
-            mask += some.size - 1
+                    level = 0
+                    while flips != NONE:
+                        rest = planes[slot, word, level] & flips
+                        planes[slot, word, level] ^= flips
+                        flips = rest
+                        level += 1
+            entry += number
+            row += number - 1
     for slot in range(slots):
         winner, rival, hit = keys[slot]
         _add_flips(planes[slot], winner, rival, hit == 0, hit == 1, gains)
@@ -235,46 +239,44 @@ def _twice(rows):  # pragma: no cover - compiled
 
 
 @compiled
-def complete(voters, valid, masks):  # pragma: no cover - compiled
-    """Copy a pixel's masks and add that of its last class."""
+def complete(voters, row, number, valid, masks):  # pragma: no cover - compiled
+    """Copy a pixel's masks, which begin at `row`, and add that of the last of its `number` classes."""
     for word in range(valid.size):
         rest = valid[word]
-        for kind in range(voters.shape[0]):
-            masks[kind, word] = voters[kind, word]
-            rest &= ~voters[kind, word]
-        masks[voters.shape[0], word] = rest
+        for kind in range(number - 1):
+            masks[kind, word] = voters[row + kind, word]
+            rest &= ~voters[row + kind, word]
+        masks[number - 1, word] = rest
 
 
 @compiled
-def _winner(classes, masks, weights, votes, firsts):  # pragma: no cover - compiled
+def _find_winner(classes, entry, number, masks, weights, votes, firsts):  # pragma: no cover - compiled
     """Place of the class that wins, -1 without votes; leaves each class's votes and first voter's rank behind."""
     best = -1
-    for kind in range(classes.size):
-        votes[kind], firsts[kind] = 0, NEVER
-        if classes[kind] == ABSTAIN:
-            continue
-        for word in range(weights.shape[1]):
-            members = NONE
-            for bit in range(weights.shape[0]):
-                members |= masks[kind, word] & weights[bit, word]
-                votes[kind] += population(masks[kind, word] & weights[bit, word]) << bit
-            if members != NONE and firsts[kind] == NEVER:
-                firsts[kind] = word * WORD_BITS + lowest_bit(members)
-        if votes[kind] == 0:
-            continue
-        tied = best >= 0 and votes[kind] == votes[best]
-        if best < 0 or votes[kind] > votes[best] or (tied and firsts[kind] < firsts[best]):
+    for kind in range(number):
+        count, first = np.int64(0), NEVER
+        if classes[entry + kind] != ABSTAIN:
+            for word in range(weights.shape[1]):
+                members = NONE
+                for bit in range(weights.shape[0]):
+                    voters = masks[kind, word] & weights[bit, word]
+                    members |= voters
+                    count += population(voters) << bit
+                if members != NONE and first == NEVER:
+                    first = word * WORD_BITS + lowest_bit(members)
+        votes[kind], firsts[kind] = count, first
+        if count > 0 and (best < 0 or count > votes[best] or (count == votes[best] and first < firsts[best])):
             best = kind
     return best
 
 
 @compiled
-def _reach(votes, firsts, kind, best):  # pragma: no cover - compiled
-    """One more vote from a candidate whose rank is below this makes class `kind` win over class `best`."""
-    if best < 0 or votes[kind] == votes[best]:
+def _reach(votes, first, best, most, first_of_best):  # pragma: no cover - compiled
+    """One more vote from a candidate whose rank is below this makes a class win over class `best`, which has `most`."""
+    if best < 0 or votes == most:
         return NEVER
-    if votes[kind] + 1 == votes[best]:
-        return NEVER if firsts[kind] < firsts[best] else firsts[best]
+    if votes + 1 == most:
+        return NEVER if first < first_of_best else first_of_best
     return np.int64(0)
 
 
@@ -307,16 +309,23 @@ def _own_several(labels, kinds, classes, voters, runs, valid, gains):  # pragma:
     planes = np.zeros((gains.shape[2], 2, words, LEVELS), np.uint64)
     masks = np.empty((256, words), np.uint64)
     for run in range(runs.shape[0]):
-        entry, mask = runs[run, 2], runs[run, 2] - runs[run, 0]
+        entry, row = runs[run, 2], runs[run, 2] - runs[run, 0]
         for pixel in range(runs[run, 0], runs[run, 1]):
-            some = classes[entry : entry + kinds[pixel]]
-            complete(voters[mask : mask + some.size - 1], valid, masks)
-            for kind in range(some.size):
-                winner = some[kind] if some[kind] != ABSTAIN else np.uint8(0)
+            number = np.int64(kinds[pixel])
+            complete(voters, row, number, valid, masks)
+            for kind in range(number):
+                vote = classes[entry + kind]
+                winner = vote if vote != ABSTAIN else np.uint8(0)
+                hit = np.int64(winner == labels[pixel])
                 for word in range(words):
-                    _add_mask(masks[kind, word], 0, planes[winner, np.int64(winner == labels[pixel]), word])
-            entry += some.size
-            mask += some.size - 1
+                    mask, level = masks[kind, word], 0
+                    while mask != NONE:
+                        rest = planes[winner, hit, word, level] & mask
+                        planes[winner, hit, word, level] ^= mask
+                        mask = rest
+                        level += 1
+            entry += number
+            row += number - 1
     for candidate in range(gains.shape[0]):
         for winner in range(gains.shape[2]):
             hits = _take_count(planes[winner, 1], candidate)

@@ -5,7 +5,7 @@ on all folds but one and vote on that one; one confusion is pooled over all fold
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,14 @@ class CrossFit:
     members: tuple[tuple[int, ...], ...]
     weights: tuple[tuple[int, ...], ...]
     rankings: tuple[tuple[int, ...], ...]
+
+    def renamed(self, names: Sequence[int]) -> "CrossFit":
+        """The same, where candidate i is called names[i]."""
+        members, rankings = (
+            tuple(tuple(names[index] for index in group) for group in groups)
+            for groups in (self.members, self.rankings)
+        )
+        return replace(self, members=members, rankings=rankings)
 
 
 def fold_of_images(num_images: int, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:

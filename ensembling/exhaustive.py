@@ -85,17 +85,18 @@ def _expand(labels, kinds, classes, voters, runs, everyone, patterns):  # pragma
     masks = np.empty((256, 1), np.uint64)
     place = 0
     for run in range(runs.shape[0]):
-        entry, mask = runs[run, 2], runs[run, 2] - runs[run, 0]
+        entry, row = runs[run, 2], runs[run, 2] - runs[run, 0]
         for pixel in range(runs[run, 0], runs[run, 1]):
-            complete(voters[mask : mask + kinds[pixel] - 1], everyone, masks)
-            for kind in range(kinds[pixel]):
+            number = np.int64(kinds[pixel])
+            complete(voters, row, number, everyone, masks)
+            for kind in range(number):
                 for candidate in range(patterns.shape[1] - 1):
                     if masks[kind, 0] >> np.uint64(candidate) & ONE:
                         patterns[place, candidate] = classes[entry + kind]
             patterns[place, -1] = labels[pixel]
             place += 1
-            entry += kinds[pixel]
-            mask += kinds[pixel] - 1
+            entry += number
+            row += number - 1
     return place
 
 

@@ -161,66 +161,65 @@ def _compare(tile, diff, pixels, bits, several):  # pragma: no cover - compiled
 
 @compiled
 def _emit(tile, bits, several, diff, granules, target, ids, labelled, room):  # pragma: no cover - compiled
+    """Write the disputed pixels to `room`; False where an id is refused."""
+    # Taken out of the tuples once: each access counts a reference, which would cost more than the pixel.
+    of_vote, of_label = ids
+    keys, masks, labels, kinds, classes, voters, used = room
     num_classes = labelled.size - 2
     slots = np.full(256, -1, np.int64)
     for place in range(granules.size):
-        size = min(GRANULE, target.size - granules[place] * GRANULE)
-        for lane in range(size):
+        offset = granules[place] * GRANULE
+        for lane in range(min(GRANULE, target.size - offset)):
             pixel = place * GRANULE + lane
             if diff[pixel] == 0:
                 continue
-            label = target[granules[place] * GRANULE + lane]
+            label = target[offset + lane]
+            counts = of_label[label] < num_classes
+            labelled[of_label[label]] += 1
             first, second = tile[0, pixel], tile[0, pixel] ^ diff[pixel]
             if several[pixel] or first == ABSTAIN or second == ABSTAIN:
-                if not _emit_several(tile, pixel, label, ids, slots, room, ids.of_label[label] < num_classes):
+                number, accepted = _mask_classes(tile, pixel, of_vote, slots, classes, used[2], voters, used[3])
+                if not accepted:
                     return False
-            else:
-                if max(ids.of_vote[first], ids.of_vote[second]) >= num_classes:
-                    return False
-                _emit_pair(bits, pixel, first, second, label, num_classes, room, ids.of_label[label] < num_classes)
-            labelled[ids.of_label[label]] += 1
+                labels[used[1]], kinds[used[1]] = label, number
+                # What does not count is written over by the next.
+                used[1] += counts
+                used[2] += counts * number
+                used[3] += counts * (number - 1)
+                continue
+            lower, higher = min(first, second), max(first, second)
+            if of_vote[higher] >= num_classes:
+                return False
+            kind = 0 if label == lower else 1 if label == higher else 2
+            keys[used[0]] = (np.int32(lower) * num_classes + higher) * 3 + kind
+            flip = NONE if first == lower else ~NONE
+            for word in range(masks.shape[0]):
+                mask = NONE
+                for eight in range(word * 8, min(word * 8 + 8, bits.shape[0])):
+                    mask |= np.uint64(bits[eight, pixel]) << np.uint64(8 * (eight - word * 8))
+                masks[word, used[0]] = mask ^ flip
+            used[0] += counts
     return labelled[num_classes + 1] == 0
 
 
 @compiled
-def _emit_pair(bits, pixel, first, second, label, num_classes, room, counts):  # pragma: no cover - compiled
-    place = room.used[0]
-    lower, higher = min(first, second), max(first, second)
-    kind = 0 if label == lower else 1 if label == higher else 2
-    room.keys[place] = (np.int32(lower) * num_classes + higher) * 3 + kind
-    flip = NONE if first == lower else ~NONE
-    for word in range(room.masks.shape[0]):
-        mask = NONE
-        for eight in range(word * 8, min(word * 8 + 8, bits.shape[0])):
-            mask |= np.uint64(bits[eight, pixel]) << np.uint64(8 * (eight - word * 8))
-        room.masks[word, place] = mask ^ flip
-    room.used[0] += counts
-
-
-@compiled
-def _emit_several(tile, pixel, label, ids, slots, room, counts):  # pragma: no cover - compiled
-    """Written over by the next where the pixel does not count."""
-    place, entry, voters = room.used[1], room.used[2], room.used[3]
-    kinds = 0
-    for candidate in range(tile.shape[0]):
-        vote = tile[candidate, pixel]
-        if slots[vote] < 0:
-            slots[vote] = kinds
-            room.classes[entry + kinds] = vote
-            room.voters[voters + kinds, :] = NONE
-            kinds += 1
-        room.voters[voters + slots[vote], candidate // WORD_BITS] |= ONE << np.uint64(candidate % WORD_BITS)
-    accepted = True
-    for kind in range(kinds):
-        vote = room.classes[entry + kind]
-        slots[vote] = -1
-        accepted &= ids.of_vote[vote] <= ids.of_vote[ABSTAIN]
-    room.labels[place], room.kinds[place] = label, kinds
-    if counts:
-        room.used[1] += 1
-        room.used[2] += kinds
-        room.used[3] += kinds - 1
-    return accepted
+def _mask_classes(tile, pixel, of_vote, slots, classes, entry, voters, row):  # pragma: no cover - compiled
+    """Write a pixel's classes from `entry` on, and who votes for each from `row` on: how many, and whether accepted."""
+    number, accepted = 0, True
+    for word in range(voters.shape[1]):
+        for candidate in range(word * WORD_BITS, min((word + 1) * WORD_BITS, tile.shape[0])):
+            vote = tile[candidate, pixel]
+            if slots[vote] < 0:
+                slots[vote] = number
+                classes[entry + number] = vote
+                accepted &= of_vote[vote] <= of_vote[ABSTAIN]
+                for other in range(voters.shape[1]):
+                    voters[row + number, other] = NONE
+                number += 1
+            voters[row + slots[vote], word] |= ONE << np.uint64(candidate % WORD_BITS)
+    for kind in range(number):
+        slots[classes[entry + kind]] = -1
+    return number, accepted
 
 
 @compiled

@@ -7,7 +7,7 @@ without gain: it runs on to `max_members`, and the answer is its shortest prefix
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,6 +74,35 @@ class Options:
     seed: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Checked arguments. The table keeps the parts of pixels apart (folds of the cross-fit, or images)."""
+
+    rows: list[np.ndarray]
+    target: np.ndarray
+    num_classes: int
+    options: Options
+    ignore_index: int
+    part_of_pixel: np.ndarray
+    fold_of_part: np.ndarray
+    threads: int
+
+    def build_table(self, candidates: Iterable[int], memory_bytes: float = float("inf")) -> VoteTable:
+        """The table of some candidates; what exceeds `memory_bytes` of it is kept in temporary files."""
+        table = build_table(
+            [self.rows[index] for index in candidates],
+            self.target,
+            self.num_classes,
+            ignore_index=self.ignore_index,
+            fold_of_pixel=self.part_of_pixel,
+            num_folds=len(self.fold_of_part),
+            threads=self.threads,
+            memory_bytes=memory_bytes,
+        )
+        table.group(self.fold_of_part)
+        return table
+
+
 def select_ensemble(
     predictions: np.ndarray | Sequence[np.ndarray],
     target: np.ndarray,
@@ -103,27 +132,16 @@ def select_ensemble(
     candidates in `must_include` are members in any case; the path begins with them and those in `start`. The result
     does not depend on `threads`. Raises ValueError for wrong shapes, dtypes, ids or options.
     """
-    num_classes = check_num_classes(num_classes)
-    ignore_index = check_whole(ignore_index, "ignore_index", 0, 255)
-    target = _check_pixels(target, "target")
-    rows = _check_rows(predictions, target.size)
-    options = _check_options(mode, max_members, must_include, start, beam_width, seed, len(rows))
-    parts, fold_of_part = np.zeros(target.size, np.uint8), np.zeros(1, np.int64)
-    if image_ids is not None:
-        parts, fold_of_part = _parts(_check_image_ids(image_ids, target.size), options)
-    elif mode == "bagged_images":
-        raise ValueError("mode 'bagged_images' draws images, so it needs image_ids: the image of each pixel")
-    table = build_table(
-        rows,
+    problem = check_problem(
+        predictions,
         target,
         num_classes,
+        Options(mode, max_members, tuple(must_include), tuple(start), beam_width, seed),
         ignore_index=ignore_index,
-        fold_of_pixel=parts,
-        num_folds=len(fold_of_part),
-        threads=check_whole(threads, "threads", 1),
+        image_ids=image_ids,
+        threads=threads,
     )
-    table.group(fold_of_part)
-    return select_from_table(table, options)
+    return select_from_table(problem.build_table(range(len(problem.rows))), problem.options)
 
 
 def select_from_table(table: VoteTable, options: Options) -> Selection:
@@ -172,27 +190,44 @@ def _baselines(table: VoteTable) -> dict[str, float]:
     return {name: float(miou_from_counts(table.vote_counts(range(size), folds))) for name, size in sizes.items()}
 
 
-def _check_options(
-    mode: str,
-    max_members: int,
-    must_include: Iterable[int],
-    start: Iterable[int],
-    beam_width: int,
-    seed: int,
-    candidates: int,
-) -> Options:
-    if mode not in MODES:
-        raise ValueError(f"mode is {mode!r}, but must be one of {', '.join(MODES)}")
-    max_members = check_whole(max_members, "max_members", 1)
-    given = [
-        tuple(dict.fromkeys(check_whole(index, f"a candidate of {name}", 0, candidates - 1) for index in indices))
-        for name, indices in (("must_include", must_include), ("start", start))
-    ]
-    if len({*given[0], *given[1]}) > max_members:
-        raise ValueError(
-            f"must_include and start name {len({*given[0], *given[1]})} candidates, but max_members is {max_members}"
-        )
-    return Options(mode, max_members, *given, check_whole(beam_width, "beam_width", 1), check_whole(seed, "seed", 0))
+def check_problem(
+    predictions: np.ndarray | Sequence[np.ndarray],
+    target: np.ndarray,
+    num_classes: int,
+    options: Options,
+    *,
+    ignore_index: int,
+    image_ids: np.ndarray | Sequence[int] | Sequence[str] | None,
+    threads: int,
+) -> Problem:
+    """The arguments of `select_ensemble`, or ValueError for the first that is wrong."""
+    num_classes = check_num_classes(num_classes)
+    ignore_index = check_whole(ignore_index, "ignore_index", 0, 255)
+    target = _check_pixels(target, "target")
+    rows = _check_rows(predictions, target.size)
+    options = _check_options(options, len(rows))
+    parts, fold_of_part = np.zeros(target.size, np.uint8), np.zeros(1, np.int64)
+    if image_ids is not None:
+        parts, fold_of_part = _parts(_check_image_ids(image_ids, target.size), options)
+    elif options.mode == "bagged_images":
+        raise ValueError("mode 'bagged_images' draws images, so it needs image_ids: the image of each pixel")
+    threads = check_whole(threads, "threads", 1)
+    return Problem(rows, target, num_classes, options, ignore_index, parts, fold_of_part, threads)
+
+
+def _check_options(options: Options, candidates: int) -> Options:
+    if options.mode not in MODES:
+        raise ValueError(f"mode is {options.mode!r}, but must be one of {', '.join(MODES)}")
+    given = {
+        name: tuple(dict.fromkeys(check_whole(index, f"a candidate of {name}", 0, candidates - 1) for index in indices))
+        for name, indices in (("must_include", options.must_include), ("start", options.start))
+    }
+    max_members = check_whole(options.max_members, "max_members", 1)
+    named = len({*given["must_include"], *given["start"]})
+    if named > max_members:
+        raise ValueError(f"must_include and start name {named} candidates, but max_members is {max_members}")
+    beam_width, seed = check_whole(options.beam_width, "beam_width", 1), check_whole(options.seed, "seed", 0)
+    return replace(options, max_members=max_members, beam_width=beam_width, seed=seed, **given)
 
 
 def _parts(image_ids: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]:

@@ -4,31 +4,32 @@ Shares no code with `ensembling`. Slow on purpose; a step of the greedy path vot
 """
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
 
 def vote(votes, num_classes):
     """Pixel by pixel, as the rule is told."""
-    winners = []
-    for column in np.asarray(votes).T:
-        cast = [int(ballot) for ballot in column if ballot != 255]
-        counts = {class_id: cast.count(class_id) for class_id in cast}
-        tied = [class_id for class_id in cast if counts[class_id] == max(counts.values())]
-        winners.append(tied[0] if tied else 0)
-    return np.array(winners, np.uint8)
+    return np.array([winner(column) for column in map(tuple, np.asarray(votes).T.tolist())], np.uint8)
+
+
+@lru_cache(maxsize=1 << 16)
+def winner(column):
+    cast = [ballot for ballot in column if ballot != 255]
+    tied = [ballot for ballot in cast if cast.count(ballot) == max(map(cast.count, cast))]
+    return tied[0] if tied else 0
 
 
 def ious(prediction, target, num_classes, ignore_index=255):
     """Fraction per class; None for a class in neither."""
-    counted = target != ignore_index
-    prediction, target = prediction[counted], target[counted]
-    result = []
-    for class_id in range(num_classes):
-        union = int(((prediction == class_id) | (target == class_id)).sum())
-        both = int(((prediction == class_id) & (target == class_id)).sum())
-        result.append(Fraction(both, union) if union else None)
-    return result
+    both, either = [0] * num_classes, [0] * num_classes
+    for guess, label in zip(np.asarray(prediction).tolist(), np.asarray(target).tolist(), strict=True):
+        if label != ignore_index:
+            both[label] += guess == label
+            for class_id in {guess, label}:
+                either[class_id] += 1
+    return [Fraction(hits, union) if union else None for hits, union in zip(both, either, strict=True)]
 
 
 def miou(prediction, target, num_classes, ignore_index=255):
