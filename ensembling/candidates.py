@@ -1,5 +1,6 @@
 """Candidates: the runs that may vote, read from MLflow with their holdout predictions, across studies."""
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.predictions import Predictions, check_same_holdout, read_predictions
+
+log = logging.getLogger(__name__)
 
 MAX_RUNS = 50000  # what MLflow returns at most
 
@@ -40,13 +43,14 @@ def load_candidates(
     """The parents' trials that reached the last rung or finished, in order of run id, which decides ties of rank.
 
     Where none did, or with `include_stopped`, all that have predictions. `where` is a filter in MLflow's own words.
-    Raises PredictionsError for predictions of another holdout than the target's, MlflowException for a filter that
-    MLflow does not understand, and FileNotFoundError where a run's predictions are lost.
+    A run whose predictions are lost is left out, with a warning. Raises PredictionsError for predictions of another
+    holdout than the target's, and MlflowException for a filter that MLflow does not understand.
     """
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
     far = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
     chosen = runs if include_stopped or not far else far
-    return [_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id)]
+    loaded = (_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id))
+    return [candidate for candidate in loaded if candidate]
 
 
 def load_target(client: MlflowClient, parent: Run) -> Predictions:
@@ -65,9 +69,13 @@ def _has_predictions(run: Run) -> bool:
     return run.data.tags.get("segvote.status") in ("completed", "stopped", "killed") and bool(run.info.end_time)
 
 
-def _load(client: MlflowClient, run: Run, target: Predictions) -> Candidate:
+def _load(client: MlflowClient, run: Run, target: Predictions) -> Candidate | None:
     info, tags = run.info, run.data.tags
-    predictions = _download(client, info.run_id, "predictions")
+    try:
+        predictions = _download(client, info.run_id, "predictions")
+    except FileNotFoundError as error:
+        log.warning("%s does not vote: %s", info.run_name, error)
+        return None
     check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
     return Candidate(
         info.run_id, info.run_name, tags.get("segvote.study", ""), run.data.params, info.end_time, predictions

@@ -21,9 +21,9 @@ from tests.benchmarks.places import CAMVID, WEIGHTS
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
+    "predictions_file": predictions_file,
     "selection": selection,
     "selection_optimum": selection_optimum,
-    "predictions_file": predictions_file,
     "honesty": honesty,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors"}
@@ -46,7 +46,7 @@ def main() -> None:
     for name in [options.name] if options.name else BENCHMARKS:
         console.rule(name)
         if lacking and name in NEED_DATA:
-            console.print(f"Not run: there is no {' and no '.join(map(str, lacking))}", soft_wrap=True)
+            console.print(f"It was not run: there is no {' and no '.join(map(str, lacking))}", soft_wrap=True)
             continue
         BENCHMARKS[name].run(options if options.name else parser.parse_args([name]), console)
 
