@@ -174,9 +174,7 @@ def _mix_transformer(name: str, *, weights: Weights | None, drop_path: float, ta
     )
 
 
-def _hierarchical(
-    name: str, model: nn.Module, taps: Sequence[int] | None, statistics: dict[str, Any]
-) -> Backbone:
+def _hierarchical(name: str, model: nn.Module, taps: Sequence[int] | None, statistics: dict[str, Any]) -> Backbone:
     family = family_of(name)
     strides, channels = model.feature_info.reduction(), model.feature_info.channels()
     first = 1 if strides[0] == 1 else 0  # VGG's

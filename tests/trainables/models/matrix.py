@@ -105,9 +105,11 @@ def narrow_heads() -> Iterator[None]:
     before = [(module, name, getattr(module, name)) for module, name, _ in widths]
     for module, name, width in widths:
         setattr(module, name, width)
-    yield
-    for module, name, width in before:
-        setattr(module, name, width)
+    try:
+        yield
+    finally:
+        for module, name, width in before:
+            setattr(module, name, width)
 
 
 def failures(head: str, family: str) -> list[str]:

@@ -9,6 +9,7 @@ from trainables.models import HEADS, build_model
 
 torch.set_num_threads(1)
 
+
 def build(head="unet", backbone="mobilenetv3_small_050", num_classes=3, **options):
     torch.manual_seed(0)
     with narrow_heads():
