@@ -1,54 +1,97 @@
-"""Candidates: the runs that may vote, read from MLflow with their holdout predictions."""
+"""Candidates: the runs that may vote, read from MLflow with their holdout predictions, across studies."""
 
+import logging
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.predictions import Predictions, check_same_holdout, read_predictions
 
+log = logging.getLogger(__name__)
+
+MAX_RUNS = 50000  # what MLflow returns at most
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A run and its class maps of the holdout."""
+    """A run and its class maps of the holdout. `ended` is MLflow's, in ms since 1970."""
 
     run_id: str
     name: str
+    study: str
     params: dict[str, str]
+    ended: int
     predictions: Predictions
 
 
 def load_candidates(
-    client: MlflowClient, experiment_id: str, parent_id: str, target: Predictions, *, include_stopped: bool = False
+    client: MlflowClient,
+    experiment_id: str,
+    parent_ids: Sequence[str],
+    target: Predictions,
+    *,
+    where: str = "",
+    include_stopped: bool = False,
 ) -> list[Candidate]:
-    """The parent's trials that reached the last rung or finished, in order of run id, which decides ties of rank.
+    """The parents' trials that reached the last rung or finished, in order of run id, which decides ties of rank.
 
-    Where none did, or with `include_stopped`, all that have predictions. Raises PredictionsError for predictions of
-    another holdout than the target's.
+    Where none did, or with `include_stopped`, all that have predictions. `where` is a filter in MLflow's own words.
+    A run whose predictions are lost is left out, with a warning. Raises PredictionsError for predictions of another
+    holdout than the target's, and MlflowException for a filter that MLflow does not understand.
     """
-    where = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`segvote.kind` = 'trial'"
-    runs = [run for run in client.search_runs([experiment_id], where, max_results=50000) if _has_predictions(run)]
+    runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
     far = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
     chosen = runs if include_stopped or not far else far
-    candidates = []
-    for run in sorted(chosen, key=lambda run: run.info.run_id):
-        predictions = read_predictions(_download(client, run.info.run_id))
-        check_same_holdout(
-            target, predictions, first_name="the study's holdout", second_name=f"run {run.info.run_name}"
-        )
-        candidates.append(Candidate(run.info.run_id, run.info.run_name, run.data.params, predictions))
-    return candidates
+    loaded = (_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id))
+    return [candidate for candidate in loaded if candidate]
 
 
-def _has_predictions(run) -> bool:
-    return run.data.tags.get("segvote.status") in ("completed", "stopped", "killed")
+def load_target(client: MlflowClient, parent: Run) -> Predictions:
+    """The masks of the study's holdout, in the format of predictions. FileNotFoundError where MLflow has none."""
+    return _download(client, parent.info.run_id, "holdout.target")
 
 
-def _download(client: MlflowClient, run_id: str) -> Path:
+def _find_trials(client: MlflowClient, experiment_id: str, parent_id: str, where: str) -> list[Run]:
+    ours = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`segvote.kind` = 'trial'"
+    found = client.search_runs([experiment_id], f"{ours} and {where}" if where else ours, max_results=MAX_RUNS)
+    return [run for run in found if _has_predictions(run)]
+
+
+def _has_predictions(run: Run) -> bool:
+    # A trial that was killed and goes on has no end: its predictions are about to be replaced.
+    return run.data.tags.get("segvote.status") in ("completed", "stopped", "killed") and bool(run.info.end_time)
+
+
+def _load(client: MlflowClient, run: Run, target: Predictions) -> Candidate | None:
+    info, tags = run.info, run.data.tags
     try:
-        directory = Path(client.download_artifacts(run_id, "predictions"))
-        return next(directory.iterdir())
-    except (MlflowException, OSError, StopIteration) as error:
-        raise FileNotFoundError(f"run {run_id} has no predictions artifact in MLflow ({error})") from error
+        predictions = _download(client, info.run_id, "predictions")
+    except FileNotFoundError as error:
+        log.warning("%s does not vote: %s", info.run_name, error)
+        return None
+    check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
+    return Candidate(
+        info.run_id, info.run_name, tags.get("segvote.study", ""), run.data.params, info.end_time, predictions
+    )
+
+
+def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:
+    """Of a file, or of the one file in a directory."""
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            path = Path(client.download_artifacts(run_id, artifact, directory))
+            return read_predictions(next(path.iterdir()) if path.is_dir() else path)
+        except (MlflowException, OSError, StopIteration) as error:
+            raise FileNotFoundError(f"run {run_id} has no artifact {artifact} in MLflow ({error})") from error
+
+
+def describe_candidate(candidate: Candidate, miou: float) -> dict[str, Any]:
+    """Plain values for ensemble.json."""
+    return {"run_id": candidate.run_id, "name": candidate.name, "study": candidate.study, "miou": float(miou)}

@@ -4,43 +4,67 @@ Selecting on a split flatters the score on it. Here the holdout's images are cut
 on all folds but one and vote on that one; one confusion is pooled over all folds, and one mIoU taken of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from ensembling.growing import ImageRuns
 from ensembling.scores import miou_from_counts
 from ensembling.table import VoteTable
 
 CROSSFIT_FOLDS = 5
 
 
-def fold_of_pixels(image_ids: np.ndarray, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:
-    """Cross-fit fold of each pixel, uint8 (pixels,), and the number of folds: `max_folds`, or one an image if fewer.
+@dataclass(frozen=True)
+class CrossFit:
+    """`members[f]` were chosen on all folds but f, from the candidates as those folds rank them: `rankings[f]`.
 
-    `image_ids` (pixels,) names the image of each pixel. The folds depend on the set of ids and `seed` alone (the
-    sorted ids are shuffled and dealt out in turn), not on the order or the size of the images.
+    Candidates are named by their index; members are in rank order, and cast as many votes as their weights say.
     """
-    if image_ids.size == 0:
-        return np.zeros(0, np.uint8), 1
-    # An image's pixels mostly follow one another, so sorting the runs' ids is far less than sorting all pixels'.
-    starts = np.concatenate([[0], np.flatnonzero(image_ids[1:] != image_ids[:-1]) + 1])
-    images, image_of_run = np.unique(image_ids[starts], return_inverse=True)
-    num_folds = min(max_folds, len(images))
-    fold_of_image = np.empty(len(images), np.uint8)
-    fold_of_image[np.random.default_rng(seed).permutation(len(images))] = np.arange(len(images)) % num_folds
-    lengths = np.diff(starts, append=image_ids.size)
-    return np.repeat(fold_of_image[image_of_run], lengths), num_folds
+
+    miou: float
+    members: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[int, ...], ...]
+    rankings: tuple[tuple[int, ...], ...]
 
 
-def crossfit_miou(table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Sequence[int]]) -> float:
-    """mIoU of votes on folds that their members were not selected on; NaN where the table has fewer than two folds.
+def fold_of_images(num_images: int, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:
+    """Cross-fit fold of each image, uint8 (num_images,), and the number of folds: at most one an image.
 
-    `select(table, folds)` chooses on `folds` alone and returns the members' ranks; it may rerank the table.
+    The images (in the order of their sorted ids) are shuffled by `seed` and dealt out in turn.
+    """
+    num_folds = max(1, min(max_folds, num_images))
+    folds = np.empty(num_images, np.uint8)
+    folds[np.random.default_rng(seed).permutation(num_images)] = np.arange(num_images) % num_folds
+    return folds, num_folds
+
+
+def fold_of_pixels(image_ids: np.ndarray, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:
+    """Cross-fit fold of each pixel, uint8 (pixels,), and the number of folds.
+
+    `image_ids` (pixels,) names the image of each pixel. The folds depend on the set of ids and `seed` alone, not on
+    the order or the size of the images.
+    """
+    runs = ImageRuns.of(image_ids)
+    folds, num_folds = fold_of_images(runs.num_images, seed, max_folds)
+    return np.repeat(folds[runs.images], runs.stops - runs.starts), num_folds
+
+
+def crossfit(table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]]) -> CrossFit:
+    """Votes on folds that their members were not selected on; mIoU NaN where the table has fewer than two folds.
+
+    `select(table, folds)` chooses on `folds` alone and returns the number of votes of each member's rank; it may rerank
+    the table.
     """
     if table.num_folds < 2:
-        return float("nan")
+        return CrossFit(float("nan"), (), (), ())
     counts = np.zeros((3, table.num_classes), np.int64)
+    members, weights, rankings = [], [], []
     for held_out in range(table.num_folds):
-        members = select(table, [fold for fold in range(table.num_folds) if fold != held_out])
-        counts += table.vote_counts(members, [held_out])
-    return float(miou_from_counts(counts))
+        votes = dict(sorted(select(table, [fold for fold in range(table.num_folds) if fold != held_out]).items()))
+        counts += table.vote_counts(votes, [held_out])
+        members.append(tuple(table.ranking[rank] for rank in votes))
+        weights.append(tuple(votes.values()))
+        rankings.append(table.ranking)
+    return CrossFit(float(miou_from_counts(counts)), tuple(members), tuple(weights), tuple(rankings))

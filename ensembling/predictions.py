@@ -6,8 +6,11 @@ File layout, integers little-endian:
     2         format version
     4         n, the size of the header
     32        SHA-256 of the header
-    n         header: JSON with image ids, sizes, class names, fingerprint, and the payload's bytes and SHA-256
-    the rest  payload: the pixels under zstandard; two a byte, the first in the low half, where all ids are below 16
+    n         header: JSON with image ids, sizes, class names, fingerprints, and the payload's bytes and SHA-256
+    the rest  payload under zstandard: the class of each run of equal pixels, then the length of each, 1 to 255
+
+Class maps are regions, so that runs are few: they are a third smaller than two pixels a byte, and filling them in is
+as fast as memory takes it.
 """
 
 import hashlib
@@ -23,17 +26,19 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from ensembling.vote import ABSTAIN
+from ensembling.compiled import compiled
 
 MAGIC = b"SEGVOTE\n"
-VERSION = 1
+VERSION = 2
+LONGEST = 255  # pixels of a run; a longer one is several
 PREFIX = struct.Struct("<8sHI32s")
 HEADER_KEYS = {
     "image_ids",
     "sizes",
     "class_names",
     "fingerprint",
-    "pixels_per_byte",
+    "edits",
+    "runs",
     "payload_bytes",
     "payload_sha256",
 }
@@ -48,8 +53,8 @@ class Predictions:
     """Class maps of the holdout's images, in the holdout's order.
 
     `pixels` is uint8 (sum of height * width,): the maps one after another, row by row; ids below len(class_names), or
-    255 for no vote. `sizes` are (height, width); `fingerprint` names the holdout (images, masks, edits) that was
-    predicted. Raises PredictionsError where these do not fit together.
+    255 for no vote. `sizes` are (height, width); `fingerprint` names the holdout (images and masks) that was predicted,
+    `edits` the corrections to its masks, empty without any. Raises PredictionsError where these do not fit together.
     """
 
     image_ids: tuple[str, ...]
@@ -57,6 +62,7 @@ class Predictions:
     class_names: tuple[str, ...]
     fingerprint: str
     pixels: np.ndarray
+    edits: str = ""
 
     def __post_init__(self) -> None:
         _check_names(self)
@@ -110,9 +116,9 @@ def check_same_holdout(
 ) -> None:
     """Raise PredictionsError naming both (as the caller calls them) unless their pixels may be voted on together.
 
-    They may if fingerprint, image ids, sizes and class names are the same, in the same order.
+    They may if both fingerprints, image ids, sizes and class names are the same, in the same order.
     """
-    for key in ("fingerprint", "class_names", "image_ids", "sizes"):
+    for key in ("fingerprint", "edits", "class_names", "image_ids", "sizes"):
         ours, theirs = getattr(first, key), getattr(second, key)
         if ours != theirs:
             raise PredictionsError(
@@ -138,8 +144,9 @@ def _check_names(predictions: Predictions) -> None:
             raise PredictionsError(f"{key} name one thing twice: {next(n for n in names if names.count(n) > 1)!r}")
     if not 1 <= len(predictions.class_names) <= 255:
         raise PredictionsError(f"there are {len(predictions.class_names)} class_names, but must be 1 to 255")
-    if not isinstance(predictions.fingerprint, str):
-        raise PredictionsError(f"fingerprint must be a string, not {predictions.fingerprint!r}")
+    for key in ("fingerprint", "edits"):
+        if not isinstance(getattr(predictions, key), str):
+            raise PredictionsError(f"{key} must be a string, not {getattr(predictions, key)!r}")
     if len(predictions.sizes) != len(predictions.image_ids):
         raise PredictionsError(f"{len(predictions.sizes)} sizes for {len(predictions.image_ids)} image ids")
     for image_id, size in zip(predictions.image_ids, predictions.sizes, strict=True):
@@ -153,9 +160,9 @@ def _check_pixels(predictions: Predictions) -> None:
         came = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise PredictionsError(f"pixels are {came}, but must be uint8 ({expected},), as the sizes say")
     num_classes = len(predictions.class_names)
-    wrong = (pixels >= num_classes) & (pixels != ABSTAIN)
-    if wrong.any():
-        raise PredictionsError(f"pixels hold class id {pixels[wrong][0]}, but there are {num_classes} classes")
+    highest = int(_highest_class(pixels))
+    if highest >= num_classes:
+        raise PredictionsError(f"pixels hold class id {highest}, but there are {num_classes} classes")
 
 
 def _pixel_count(sizes: tuple[tuple[int, int], ...]) -> int:
@@ -163,15 +170,15 @@ def _pixel_count(sizes: tuple[tuple[int, int], ...]) -> int:
 
 
 def _encode(predictions: Predictions) -> bytes:
-    pixels = np.ascontiguousarray(predictions.pixels)
-    pixels_per_byte = 2 if pixels.size == 0 or pixels.max() < 16 else 1
-    payload = zstandard.ZstdCompressor(level=3).compress(_pack_pairs(pixels) if pixels_per_byte == 2 else pixels)
+    runs = np.stack(_find_runs(np.asarray(predictions.pixels)))
+    payload = zstandard.ZstdCompressor(level=3).compress(runs)
     content = {
         "image_ids": predictions.image_ids,
         "sizes": predictions.sizes,
         "class_names": predictions.class_names,
         "fingerprint": predictions.fingerprint,
-        "pixels_per_byte": pixels_per_byte,
+        "edits": predictions.edits,
+        "runs": runs.shape[1],
         "payload_bytes": len(payload),
         "payload_sha256": hashlib.sha256(payload).hexdigest(),
     }
@@ -186,8 +193,8 @@ def _decode(data: bytes) -> Predictions:
         sizes = tuple((int(height), int(width)) for height, width in header["sizes"])
     except (TypeError, ValueError) as error:
         raise PredictionsError(f"its header is not what this format holds ({error})") from error
-    pixels = _unpack_payload(payload, _pixel_count(sizes), header["pixels_per_byte"])
-    return Predictions(image_ids, sizes, class_names, header["fingerprint"], pixels)
+    pixels = _fill_runs(*_read_runs(payload, header["runs"]), _pixel_count(sizes))
+    return Predictions(image_ids, sizes, class_names, header["fingerprint"], pixels, header["edits"])
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
@@ -221,28 +228,59 @@ def _parse_header(header: bytes) -> dict[str, Any]:
     return content
 
 
-def _unpack_payload(payload: memoryview, pixel_count: int, pixels_per_byte: int) -> np.ndarray:
-    if pixels_per_byte not in (1, 2):
-        raise PredictionsError(f"its header says {pixels_per_byte!r} pixels a byte, but must say 1 or 2")
-    expected = -(-pixel_count // pixels_per_byte)
+def _read_runs(payload: memoryview, runs: int) -> np.ndarray:
+    """Classes and lengths: uint8 (2, runs)."""
     try:
         # Bounded by what the header promises, so that no file can claim the machine's memory.
-        if zstandard.frame_content_size(payload) != expected:
-            raise PredictionsError(f"its pixels do not fill {expected} bytes, as the sizes of its images say")
-        packed = np.frombuffer(zstandard.ZstdDecompressor().decompress(payload), np.uint8)
+        if type(runs) is not int or runs < 0 or zstandard.frame_content_size(payload) != 2 * runs:
+            raise PredictionsError(f"its header says {runs!r} runs of pixels, but it has others")
+        return np.frombuffer(zstandard.ZstdDecompressor().decompress(payload), np.uint8).reshape(2, runs)
     except zstandard.ZstdError as error:
         raise PredictionsError(f"its pixels cannot be decompressed ({error})") from error
-    return packed if pixels_per_byte == 1 else _unpack_pairs(packed, pixel_count)
 
 
-def _pack_pairs(pixels: np.ndarray) -> np.ndarray:
-    packed = pixels[0::2].copy()
-    packed[: pixels.size // 2] |= pixels[1::2] << np.uint8(4)
-    return packed
+def _find_runs(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class and length of each run, uint8 (runs,); one longer than LONGEST is several, all but the last of LONGEST."""
+    if pixels.size == 0:
+        return np.zeros(0, np.uint8), np.zeros(0, np.uint8)
+    starts = np.concatenate([[0], np.flatnonzero(pixels[1:] != pixels[:-1]) + 1])
+    parts, rest = np.divmod(np.diff(starts, append=pixels.size) - 1, LONGEST)
+    lengths = np.full(int((parts + 1).sum()), LONGEST, np.uint8)
+    lengths[np.cumsum(parts + 1) - 1] = rest + 1
+    return np.repeat(pixels[starts], parts + 1), lengths
 
 
-def _unpack_pairs(packed: np.ndarray, pixel_count: int) -> np.ndarray:
-    pixels = np.empty(2 * packed.size, np.uint8)
-    np.bitwise_and(packed, 15, out=pixels[0::2])
-    np.right_shift(packed, 4, out=pixels[1::2])
+def _fill_runs(classes: np.ndarray, lengths: np.ndarray, pixel_count: int) -> np.ndarray:
+    if lengths.sum(dtype=np.int64) != pixel_count:
+        raise PredictionsError(
+            f"its runs fill {lengths.sum(dtype=np.int64)} pixels, but the sizes of its images say {pixel_count}"
+        )
+    pixels = np.empty(pixel_count + LONGEST + 1, np.uint8)
+    _write_runs(classes, lengths, pixels)
     return pixels[:pixel_count]
+
+
+@compiled
+def _write_runs(classes, lengths, pixels):  # pragma: no cover - compiled
+    """Needs LONGEST + 1 pixels after the last run."""
+    # A run is written wider than it is, the next one over it: a number of stores that is known beforehand is several
+    # times as fast as a loop of the run's length. Indices are unsigned, since signed ones may count from the end.
+    start = np.uint64(0)
+    for run in range(classes.size):
+        class_id, length = classes[run], np.uint64(lengths[run])
+        for place in range(np.uint64(64)):
+            pixels[start + place] = class_id
+        if length > np.uint64(64):
+            for place in range(np.uint64(64), np.uint64(256)):
+                pixels[start + place] = class_id
+        start += length
+
+
+@compiled
+def _highest_class(pixels):  # pragma: no cover - compiled
+    """The highest id that is not 255 (no vote), -1 without any."""
+    # Adding one turns 255 into 0, so that one comparison a pixel is enough, and the processor makes 32 of them at once.
+    highest = np.uint8(0)
+    for pixel in pixels:
+        highest = max(highest, np.uint8(pixel + np.uint8(1)))
+    return np.int64(highest) - 1

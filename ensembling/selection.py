@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ensembling import search_modes
-from ensembling.estimate import crossfit_miou, fold_of_pixels
+from ensembling.estimate import CrossFit, crossfit, fold_of_pixels
 from ensembling.exhaustive import exhaustive
 from ensembling.scores import iou_from_counts, miou_from_counts
 from ensembling.search_modes import Found, Limits, rank_by_score
@@ -52,6 +52,8 @@ class Selection:
     """Of the vote after each step of the path."""
     crossfit_miou: float
     """Estimate for images not selected on; NaN without `image_ids` or with fewer than two images."""
+    crossfit: CrossFit
+    """Who votes in that estimate; nobody without it."""
     baselines: dict[str, float]
     """mIoU of "best_single", "top_3", "top_5" (all, if there are fewer) and "all"."""
     ranking: tuple[int, ...]
@@ -144,7 +146,7 @@ def select_ensemble(
 
 def select_from_table(table: VoteTable, options: Options) -> Selection:
     """`select_ensemble` on a table that is built; its folds are those of the cross-fit. Reranks the table."""
-    estimate = crossfit_miou(table, lambda table, folds: search(table, folds, options).votes)
+    estimate = crossfit(table, lambda table, folds: search(table, folds, options).votes)
     folds = range(table.num_folds)
     found = search(table, folds, options)
     counts = table.vote_counts(found.votes, folds)
@@ -156,7 +158,8 @@ def select_from_table(table: VoteTable, options: Options) -> Selection:
         iou=iou_from_counts(counts),
         path=tuple(ranking[rank] for rank in found.path),
         path_miou=tuple(found.path_miou),
-        crossfit_miou=estimate,
+        crossfit_miou=estimate.miou,
+        crossfit=estimate,
         baselines=_baselines(table),
         ranking=ranking,
         scores=own_scores(table, folds)[np.argsort(ranking)],

@@ -1,24 +1,38 @@
 """StudyCallback: what Ray Tune tells of trials, passed on to the ledger, MLflow and the screen."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 
+from search.live_vote import LiveVote
 from search.outcome import Outcome, keep_outcome
 from search.progress import Progress, Screen
 from search.study import Study
 from search.tracking import Tracker
+from trainables.trial_files import TrialFiles
+
+PAUSE_S = 60  # after MLflow did not answer: each call would keep the trials waiting for its time-out
+LEDGER_WAIT_S = 10  # for a line that a worker on another node has written
 
 
 class StudyCallback(Callback):
-    """Runs in the driver, one event at a time. Nothing of it is pickled: a resumed study makes a new one."""
+    """Runs in the driver, one event at a time. Nothing of it is pickled: a resumed study makes a new one.
+
+    What MLflow or a full disk refuses ends neither a trial nor the study (Tune would take an exception here for one of
+    the trial): the trial's number goes to `behind`, and is made up for at its next event or at the study's end.
+    """
 
     def __init__(
         self, study: Study, tracker: Tracker, screen: Screen, *, last_rung: int, gpus_per_trial: float
     ) -> None:
         self.study, self.tracker, self.screen = study, tracker, screen
         self.last_rung, self.gpus_per_trial = last_rung, gpus_per_trial
+        self.behind: set[int] = set()
+        self._silent_until = 0.0
+        self._vote = LiveVote(study, last_rung)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into its own snapshots, which are never read
@@ -38,19 +52,38 @@ class StudyCallback(Callback):
         records = self.study.trial_files(number).records()
         best = max((record["holdout/miou"] for record in records), default=-1.0)
         self.progress.start(number, params, epochs_done=len(records), best=best)
-        self.tracker.start_trial(number, params)
+        self.behind.add(number)
+        self._try(number, lambda: self._track(number, records))
+
+    def _track(self, number: int, records: list[dict[str, Any]]) -> None:
+        """Brings the trial's run up to `records`; the tracker leaves out what it has."""
+        if number in self.behind:
+            self.tracker.start_trial(number, self.progress.trials[number].params)
         self.tracker.log_epochs(number, records)
+        self.behind.discard(number)
+
+    def _try(self, number: int, tell: Callable[[], None]) -> None:
+        """Calls `tell`, which tells MLflow of the trial; where it fails, the trial is behind."""
+        if time.monotonic() < self._silent_until:
+            self.behind.add(number)
+            return
+        try:
+            tell()
+        except Exception as error:  # MLflow raises what its many stores raise
+            self.behind.add(number)
+            self._silent_until = time.monotonic() + PAUSE_S
+            self.screen.warn(f"trial {number}: MLflow lacks a part of it, made up for later ({_one_line(error)})")
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if result.get("failure"):
             return
-        number = trial.config["number"]
-        record = self._record(number, result["epoch"])
+        number, record = trial.config["number"], result["record"]
         self.progress.epoch(number, record)
-        # All so far: a report may have been lost with its process. The tracker leaves out what it has.
-        self.tracker.log_epochs(number, self.study.trial_files(number).records()[: result["epoch"]])
+        # All so far: a report may have been lost with its process.
+        before = self.study.trial_files(number).records()[: record["epoch"] - 1]
+        self._try(number, lambda: self._track(number, [*before, record]))
         self.screen.epoch(number)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -61,18 +94,23 @@ class StudyCallback(Callback):
         self._ensure_started(trial)
         self._end(trial.config["number"], failure=_reason(trial))
 
-    def _record(self, number: int, epoch: int) -> dict[str, Any]:
-        """The ledger's own line: Tune adds its bookkeeping to a result."""
-        return self.study.trial_files(number).records()[epoch - 1]
-
     def _end(self, number: int, failure: str | None) -> None:
-        outcome = Outcome.of(self.study, number, epochs=self.progress.epochs, last_rung=self.last_rung, failure=failure)
         files = self.study.trial_files(number)
-        artifacts = keep_outcome(self.study, outcome, files)
-        self.tracker.end_trial(number, outcome.mlflow_status, outcome.tags, artifacts)
-        files.forget_training_state()
+        _wait_for_records(files, self.progress.trials[number].epoch)
+        outcome = Outcome.of(self.study, number, epochs=self.progress.epochs, last_rung=self.last_rung, failure=failure)
         self.progress.end(number, outcome.status)
         self.screen.ended(number, self._note(outcome, files.log))
+        try:
+            artifacts = keep_outcome(self.study, outcome, files)
+        except OSError as error:  # without a verdict it has not ended: a resumed study brings it to its end
+            self.screen.warn(f"trial {number}: its outcome could not be written ({_one_line(error)})")
+            return
+        self._try(number, lambda: self._track_end(number, outcome, artifacts))
+        files.forget_training_state()
+
+    def _track_end(self, number: int, outcome: Outcome, artifacts: dict[Path, str | None]) -> None:
+        self._track(number, self.study.trial_files(number).records())
+        self.tracker.end_trial(number, outcome.mlflow_status, outcome.tags, artifacts)
         self.tracker.log_study(self._study_metrics())
 
     def _note(self, outcome: Outcome, log: Path) -> str:
@@ -87,10 +125,22 @@ class StudyCallback(Callback):
         return {
             **metrics,
             **best,
+            **self._vote.metrics(),
             "trials_done": progress.ended,
             "trial_hours": hours,
             "gpu_hours": hours * self.gpus_per_trial,
         }
+
+
+def _wait_for_records(files: TrialFiles, epochs: int) -> None:
+    """The file system that the nodes share may show the driver the last line a little later than it was written."""
+    deadline = time.monotonic() + LEDGER_WAIT_S
+    while len(files.records()) < epochs and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _reason(trial: Any) -> str:

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from search.ensemble_cli import ensemble_command
 from search.settings import Settings
 from trainables.errors import UserError
 
@@ -165,6 +166,9 @@ def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
     from search.ui import serve
 
     return serve(Path(runs_dir), tracking_uri, port, Console())
+
+
+commands.add_command(ensemble_command)
 
 
 def _list_spaces(console: Console) -> None:

@@ -1,137 +1,172 @@
-"""The end of a search: select from the study's candidates, and say what the vote scores."""
+"""The vote of a search and of `segvote ensemble`: select, say what it is worth, keep it in a file and in MLflow."""
 
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import mlflow.exceptions
-from rich.console import Console
-from rich.table import Table
+from mlflow.entities import Metric, Param
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from ensembling import PredictionsError, read_predictions, select_ensemble
-from ensembling.candidates import load_candidates
+from ensembling import Predictions, PredictionsError, read_predictions, select_ensemble
+from ensembling.assessment import assess
+from ensembling.candidates import Candidate, load_candidates
+from ensembling.diversity import measure_diversity
 from ensembling.ensemble import describe_ensemble, save_ensemble
+from search.ensemble_options import RECORDED, EnsembleOptions
+from search.ensemble_plots import plot_ensemble
+from search.ensemble_report import markdown, mean_of_others
 from search.study import Study
-from search.tracking import Tracker, metric_name
+from search.tracking import KIND, STUDY, Tracker, default_tracking_uri, metric_name
 from trainables.errors import UserError
 from trainables.trial_files import read_json
 
-FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
+BATCH = 1000  # metrics that MLflow takes at once
 
 
 def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> dict[str, Any] | None:
     """Selects, writes ensemble.json, logs it as a run under the study's; None where no trial has predictions."""
-    try:
+    options = EnsembleOptions(
+        studies=(study.name,),
+        all_candidates=include_stopped,
+        max_members=max_members,
+        runs_dir=study.directory.parent,
+        tracking_uri=_given_uri(tracker.client, study.directory.parent),
+    )
+    with reading_predictions():
         target = read_predictions(study.target_file)
         candidates = load_candidates(
-            tracker.client, tracker.experiment_id, tracker.parent_id, target, include_stopped=include_stopped
+            tracker.client, tracker.experiment_id, [tracker.parent_id], target, include_stopped=include_stopped
         )
-    except (FileNotFoundError, PredictionsError, mlflow.exceptions.MlflowException) as error:
-        raise UserError(f"the predictions of the study's trials cannot be read: {error}") from error
     if not candidates:
         return None
-    selection = select_ensemble(
-        [candidate.predictions.pixels for candidate in candidates],
-        target.pixels,
-        study.data.num_classes,
-        max_members=max_members,
-        image_ids=target.image_of_pixels(),
-    )
-    ensemble = describe_ensemble(selection, candidates, target, study.name)
+    ensemble = elect(candidates, target, options)
     if _is_logged(study, tracker, ensemble):  # the study was resumed after its end, and nothing changed
         return ensemble
-    save_ensemble(study.ensemble_file, ensemble)
-    curve = _plot_path(ensemble, study.directory / "ensemble.png")
-    tracker.log_ensemble(
-        {"members": len(selection.members), "candidates": len(candidates), "max_members": max_members},
-        _metrics(ensemble),
-        [study.ensemble_file, curve],
-    )
-    tracker.describe_result(_summary(ensemble))
+    tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
+    record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
+    tracker.describe_result(markdown(ensemble))
     return ensemble
 
 
+@contextmanager
+def reading_predictions() -> Iterator[None]:
+    """What can go wrong with MLflow's runs and their files, as UserError."""
+    try:
+        yield
+    except (FileNotFoundError, PredictionsError, mlflow.exceptions.MlflowException) as error:
+        raise UserError(f"the predictions cannot be used: {error}") from error
+
+
+def _given_uri(client: MlflowClient, runs_dir: Path) -> str | None:
+    return None if client.tracking_uri == default_tracking_uri(runs_dir) else client.tracking_uri
+
+
 def _is_logged(study: Study, tracker: Tracker, ensemble: dict[str, Any]) -> bool:
-    same = study.ensemble_file.exists() and read_json(study.ensemble_file) == ensemble
-    return same and tracker.has_ensemble()
+    if not study.ensemble_file.exists() or not tracker.has_ensemble():
+        return False
+    # Where it was typed, and with it the command, may differ.
+    return {**read_json(study.ensemble_file), "command": ""} == {**ensemble, "command": ""}
 
 
-def _summary(ensemble: dict[str, Any]) -> str:
-    """Markdown for the study's page."""
-    rows = [(name.replace("_", " "), miou) for name, miou in ensemble["baselines"].items()]
-    rows.append((f"**selected {len(ensemble['members'])}**", ensemble["miou"]))
-    if ensemble["crossfit_miou"] is not None:
-        rows.append(("selected, cross-fitted", ensemble["crossfit_miou"]))
-    lines = [f"| {name} | {miou:.4f} |" for name, miou in rows]
-    return "\n".join(["| vote of | holdout mIoU |", "| --- | ---: |", *lines])
-
-
-def _metrics(ensemble: dict[str, Any]) -> dict[str, float]:
-    metrics = {"holdout/miou": ensemble["miou"], "crossfit/miou": ensemble["crossfit_miou"]}
-    metrics |= {f"baseline/{name}": miou for name, miou in ensemble["baselines"].items()}
-    metrics |= {f"holdout/iou/{name}": iou for name, iou in ensemble["iou"].items()}
-    return {metric_name(key): value for key, value in metrics.items() if value is not None}
-
-
-def _plot_path(ensemble: dict[str, Any], path: Path) -> Path:
-    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-    steps = range(1, len(ensemble["path_miou"]) + 1)
-    axes.plot(steps, ensemble["path_miou"], marker="o", label="greedy path")
-    axes.axvline(len(ensemble["members"]), color="tab:green", linestyle="--", label="selected size")
-    axes.axhline(ensemble["baselines"]["best_single"], color="tab:gray", linestyle=":", label="best single")
-    if ensemble["crossfit_miou"] is not None:
-        axes.axhline(ensemble["crossfit_miou"], color="tab:red", linestyle=":", label="cross-fitted estimate")
-    axes.set(xlabel="members", ylabel="holdout mIoU", xticks=list(steps))
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path
-
-
-def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
-    """Two tables: what the vote scores beside simpler choices, and who votes."""
-    names = {
-        "best_single": "best single",
-        "top_3": "top 3",
-        "top_5": "top 5",
-        "all": f"all {len(ensemble['candidates'])}",
-    }
-    table = Table(title=f"Hard vote on the {ensemble['holdout_images']} holdout images", title_justify="left")
-    table.add_column("vote of")
-    table.add_column("mIoU", justify="right")
-    for key, label in names.items():
-        table.add_row(label, f"{ensemble['baselines'][key]:.4f}")
-    table.add_row(f"selected {len(ensemble['members'])}", f"{ensemble['miou']:.4f}", style="bold")
-    if ensemble["crossfit_miou"] is not None:
-        table.add_row("selected, cross-fitted", f"{ensemble['crossfit_miou']:.4f}")
-    console.print(table)
-    console.print(_members_table(ensemble))
-    console.print(_honest_words(ensemble), soft_wrap=True)
-
-
-def _members_table(ensemble: dict[str, Any]) -> Table:
-    table = Table(title="Members, in rank order", title_justify="left")
-    for column in ("rank", "run", "mIoU", "head", "backbone", "loss"):
-        table.add_column(column, justify="right" if column in ("rank", "mIoU") else "left", overflow="fold")
-    for member in ensemble["members"]:
-        shown = [member["params"].get(name, "") for name in ("head", "backbone", "loss")]
-        table.add_row(str(member["rank"]), member["name"], f"{member['miou']:.4f}", *shown)
-    return table
-
-
-def _honest_words(ensemble: dict[str, Any]) -> str:
-    words = []
-    if ensemble["crossfit_miou"] is not None:
-        words.append(
-            f"Expect about {ensemble['crossfit_miou']:.3f} on new images of the same kind: the selected set was "
-            "chosen on these images, the cross-fitted score on others than each is scored on."
+def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> dict[str, Any]:
+    """The ensemble as ensemble.json holds it. Raises UserError for a run that is no candidate, or impossible flags."""
+    pixels, images = [candidate.predictions.pixels for candidate in candidates], target.image_of_pixels()
+    problem, seed = (target.pixels, len(target.class_names)), options.seed
+    try:
+        selection = select_ensemble(
+            pixels,
+            *problem,
+            mode=options.mode,
+            max_members=options.max_members,
+            must_include=find_runs(candidates, options.must_include),
+            start=find_runs(candidates, options.start),
+            image_ids=images,
+            seed=seed,
         )
-        if ensemble["crossfit_miou"] <= ensemble["baselines"]["best_single"]:
-            words.append("That is no more than the best single run scores here: the vote is not shown to help.")
-    if ensemble["holdout_images"] < FEW_IMAGES:
-        words.append(f"With {ensemble['holdout_images']} holdout images, small differences are chance.")
-    return " ".join(words)
+    except ValueError as error:  # an option that does not fit the others, or the number of candidates
+        raise UserError(str(error)) from error
+    assessment = assess(selection, pixels, *problem, images, seed=seed)
+    rows = [pixels[index] for index in selection.members]
+    diversity = measure_diversity(rows, *problem, weights=selection.weights, seed=seed)
+    return {
+        **describe_ensemble(selection, assessment, diversity, candidates, target, seed),
+        **options.recorded(),
+        "command": options.command(ended_by=max(candidate.ended for candidate in candidates)),
+    }
+
+
+def find_runs(candidates: Sequence[Candidate], asked: Sequence[str]) -> list[int]:
+    """The candidates that the names or ids mean. Raises UserError for one that is none, or several."""
+    places = []
+    for run in asked:
+        found = [place for place, one in enumerate(candidates) if run in (one.run_id, one.name)]
+        if len(found) > 1:
+            ids = ", ".join(candidates[place].run_id for place in found)
+            raise UserError(f"run {run} is the name of {len(found)} candidates: give one of their ids, {ids}")
+        if not found:
+            names = ", ".join(sorted(one.name for one in candidates)[:20])
+            raise UserError(f"run {run} is no candidate; candidates are {names}")
+        places += found
+    return places
+
+
+def record(
+    client: MlflowClient,
+    experiment_id: str,
+    name: str,
+    tags: dict[str, str],
+    ensemble: dict[str, Any],
+    directory: Path,
+) -> None:
+    """Writes ensemble.json and the plots to `directory`, and logs them with all figures as an MLflow run of its own."""
+    save_ensemble(directory / "ensemble.json", ensemble)
+    artifacts = [directory / "ensemble.json", *plot_ensemble(ensemble, directory)]
+    tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
+    run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+    status = "FAILED"
+    try:
+        _log(client, run_id, ensemble, artifacts)
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
+
+
+def _log(client: MlflowClient, run_id: str, ensemble: dict[str, Any], artifacts: list[Path]) -> None:
+    counts = {"members": len(ensemble["members"]), "candidates": len(ensemble["candidates"])}
+    flags = {key: ensemble[key] for key in RECORDED}
+    params = {**counts, **{key: " ".join(value) if isinstance(value, list) else value for key, value in flags.items()}}
+    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+    metrics = list(ensemble_metrics(ensemble))
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+    for path in artifacts:
+        client.log_artifact(run_id, str(path))
+
+
+def ensemble_metrics(ensemble: dict[str, Any]) -> Iterator[Metric]:
+    """Every figure on screen; curves over the number of members, and over the members' ranks, have their steps."""
+    single = {"holdout/miou": ensemble["miou"], "crossfit/miou": ensemble["crossfit_miou"]}
+    single |= {"optimism": ensemble["optimism"], "holdout/miou_error": ensemble["miou_interval"]["standard_error"]}
+    if ensemble["crossfit_interval"]:
+        single["crossfit/miou_error"] = ensemble["crossfit_interval"]["standard_error"]
+    for kind in ("gains", "crossfit_gains"):
+        for over, gain in (ensemble[kind] or {}).items():
+            single |= {f"{kind}/{over}": gain["value"], f"{kind}/{over}_error": gain["standard_error"]}
+    single |= {f"baseline/{name}": miou for name, miou in ensemble["baselines"].items()}
+    single |= {f"holdout/iou/{name}": iou for name, iou in ensemble["iou"].items()}
+    curves = {name: [value] for name, value in single.items()}
+    curves |= {"topk/miou": ensemble["topk_miou"], "path/miou": ensemble["path_miou"]}
+    for key in ("miou", "leave_one_out", "shapley", "shapley_error"):
+        curves[f"member/{key}"] = [member[key] for member in ensemble["members"]]
+    if len(ensemble["members"]) > 1:
+        for key in ("disagreement", "kappa", "double_fault"):
+            curves[f"member/{key}"] = mean_of_others(ensemble[key]).tolist()
+    now = int(time.time() * 1000)
+    for name, values in curves.items():
+        for step, value in enumerate(values, start=int(len(values) > 1)):
+            if value is not None:
+                yield Metric(metric_name(name), float(value), now, step)

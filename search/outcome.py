@@ -65,15 +65,18 @@ class Outcome:
 
 
 def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path, str | None]:
-    """Writes verdict.json last, since a trial that has one is never trained again; returns the artifacts for MLflow."""
-    artifacts: dict[Path, str | None] = {}
-    if files.best_maps.exists() and not outcome.failure:
-        _write_predictions(study, files)
-        artifacts = {files.predictions: PREDICTIONS, files.picture: None}
-    artifacts |= {path: None for path in (files.config, files.log) if path.exists()}
-    if outcome.status != "killed":
-        write_json(files.verdict, {"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
-    return artifacts
+    """Writes what is kept of a trial that ends or pauses; returns the artifacts for MLflow.
+
+    verdict.json is written last and once, since a trial that has one is never trained again.
+    """
+    if not files.verdict.exists():
+        if files.best_maps.exists() and not outcome.failure:
+            _write_predictions(study, files)
+        if outcome.status != "killed":
+            write_json(files.verdict, {"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
+    of_a_score = {} if outcome.failure else {files.predictions: PREDICTIONS, files.picture: None}
+    found = {**of_a_score, files.config: None, files.log: None}
+    return {path: directory for path, directory in found.items() if path.exists()}
 
 
 def _write_predictions(study: Study, files: TrialFiles) -> None:

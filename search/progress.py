@@ -120,6 +120,10 @@ class Screen:
         if not self._live:
             self.console.print(self._summary(), highlight=False, soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        """What went wrong and does not end the study."""
+        self.console.print(Text(text, style="yellow"), soft_wrap=True)
+
     def _summary(self) -> str:
         progress = self.progress
         best = f"best {progress.best.best:.4f} (trial {progress.best.number})" if progress.best else "no score yet"

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,34 +27,52 @@ class Resources:
         return f"{self.concurrency} trials at a time, each with {self.cpus} CPU cores{gpus}"
 
 
+@dataclass(frozen=True)
+class Node:
+    """What one machine of the cluster has; a trial runs on one machine alone."""
+
+    cpus: int
+    gpus: float = 0.0
+
+    def holds(self, cpus: int, gpus: float) -> int:
+        """How many trials of `cpus` cores and `gpus` GPUs fit on it side by side."""
+        by_cpus = self.cpus // cpus
+        return min(by_cpus, int(self.gpus / gpus + 1e-9)) if gpus else by_cpus
+
+
 def share(
-    total_cpus: int,
-    total_gpus: float,
+    nodes: Sequence[Node],
     *,
     concurrency: int | None,
     gpus_per_trial: float | None,
     cpus_per_trial: int | None = None,
     elastic: bool = False,
 ) -> Resources:
-    """One trial per GPU, or per core where there is none, unless told otherwise; the cores are shared out evenly.
+    """One trial per GPU, or per core where there is none, unless told otherwise; each with as many cores as go round.
 
     An `elastic` cluster starts the nodes that trials ask for: there, `gpus_per_trial` and `concurrency` are not held
     against what is up already.
     """
+    total_gpus = max((node.gpus for node in nodes), default=0.0)
+    most_cpus = max((node.cpus for node in nodes), default=1)
     gpus = min(1.0, total_gpus) if gpus_per_trial is None else gpus_per_trial
+    if gpus > 1 and gpus != int(gpus):
+        raise UserError(f"--gpus-per-trial is {gpus:g}, but above 1 only whole GPUs can be given")
     if elastic and concurrency and gpus_per_trial:
         return Resources(cpus_per_trial or ELASTIC_CPUS, gpus, concurrency)
     if gpus > total_gpus:
         raise UserError(
-            f"--gpus-per-trial is {gpus:g}, but the cluster has {total_gpus:g} GPUs; "
+            f"--gpus-per-trial is {gpus:g}, but no machine here has more than {total_gpus:g} GPUs; "
             "if it starts more on demand, say with --concurrency how many trials are to run side by side"
         )
-    if not elastic and cpus_per_trial and cpus_per_trial > total_cpus:
-        raise UserError(f"--cpus-per-trial is {cpus_per_trial}, but the cluster has {total_cpus} CPU cores: give less")
-    by_cpus = total_cpus // (cpus_per_trial or 1)
-    fits = min(int(total_gpus / gpus + 1e-9), by_cpus) if gpus else by_cpus
-    side_by_side = max(1, min(concurrency or fits, fits))
-    return Resources(cpus_per_trial or max(1, total_cpus // side_by_side), gpus, side_by_side)
+    if not elastic and cpus_per_trial and cpus_per_trial > most_cpus:
+        raise UserError(
+            f"--cpus-per-trial is {cpus_per_trial}, but no machine here has more than {most_cpus} CPU cores: give less"
+        )
+    fit = lambda cpus: sum(node.holds(cpus, gpus) for node in nodes)  # noqa: E731
+    side_by_side = max(1, min(concurrency or fit(cpus_per_trial or 1), fit(cpus_per_trial or 1)))
+    most = next((cpus for cpus in range(most_cpus, 1, -1) if fit(cpus) >= side_by_side), 1)
+    return Resources(cpus_per_trial or most, gpus, side_by_side)
 
 
 def start_ray(address: str | None) -> None:
@@ -70,8 +89,8 @@ def start_ray(address: str | None) -> None:
     try:
         if address:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        else:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        else:  # "local": a cluster of its own, also where another one runs
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(
             f"no Ray cluster answers at --address {address} ({error}): is it up, "
@@ -83,6 +102,7 @@ def start_ray(address: str | None) -> None:
 def cluster_share(**wanted: Any) -> Resources:
     """`share` of what the cluster has. One that is still starting is waited for, a minute at most."""
     deadline = time.monotonic() + 60
-    while not (total := ray.cluster_resources()).get("CPU") and time.monotonic() < deadline:
+    while not ray.cluster_resources().get("CPU") and time.monotonic() < deadline:
         time.sleep(1)
-    return share(int(total.get("CPU", 1)), total.get("GPU", 0.0), **wanted)
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return share([Node(int(has.get("CPU", 0)), has.get("GPU", 0.0)) for has in alive], **wanted)

@@ -17,7 +17,11 @@ def run_search(settings: Settings, given: set[str], command: str, console: Conso
     steps.show_plan(plan, dataset, settings, console)
     if settings.dry_run:
         return 0
-    with steps.tracked(plan, settings) as tracker, steps.running_screen(plan, console) as screen:
+    with (
+        steps.claimed(plan, settings),
+        steps.tracked(plan, settings) as tracker,
+        steps.running_screen(plan, console) as screen,
+    ):
         tuner = steps.make_tuner(plan, settings, tracker, screen)
         tuner.fit()
         if tuner.interrupted:

@@ -16,7 +16,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from trainables.segmentation import OBJECTIVE
-from trainables.trial_files import TrialFiles, read_json, write_json
+from trainables.trial_files import TrialFiles, read_ledger, write_json
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Suggestion:
 
     @classmethod
     def load(cls, files: TrialFiles) -> "Suggestion":
-        saved = read_json(files.suggestion)
+        saved = read_ledger(files.suggestion, remedy=f"delete {files.directory}: the trial is then lost")
         return cls(files.number, saved["params"], saved["sampled"])
 
 

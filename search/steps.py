@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mlflow.exceptions import MlflowException
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress as Bar
 
-from search.conclusion import conclude, show_ensemble
+from search.conclusion import conclude
+from search.ensemble_report import show_ensemble
 from search.estimate import study_seconds
 from search.outcome import holdout_masks, write_target
 from search.plan import Plan
@@ -58,17 +60,18 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
     with console.status("Checking the data set …"):
         dataset = load_dataset(root, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
     _show_problems(dataset, console)
+    if dataset.num_classes < 2:
+        raise UserError(
+            f"{dataset.root} has one class only ({dataset.class_names[0]}): there is nothing to tell apart; "
+            "annotate more categories, or leave out --unlabelled ignore to score it against the background"
+        )
     if settings.resume:
         study = open_study(settings)
         check_same_data(study, dataset)
     else:
         how = {"folds": settings.folds, "holdout_fraction": settings.holdout_fraction, "seed": settings.seed}
         study = new_study(settings, dataset, make_splits(dataset, **how))
-    packed = _pack(dataset, first.size, settings, console)
-    masks = holdout_masks(study, packed)
-    if not settings.dry_run and not study.target_file.exists():
-        study.save()
-        write_target(study, packed, masks)
+    holdout_masks(study, _pack(dataset, first.size, settings, console))  # a holdout without labels ends here
     return study, dataset
 
 
@@ -223,20 +226,37 @@ def _check_all_weights(plan: Plan, console: Console) -> None:
 
 
 @contextmanager
+def claimed(plan: Plan, settings: Settings) -> Iterator[None]:
+    """From here on the name is taken and no other command runs the study; what was refused before left nothing."""
+    study = plan.study
+    with study.claimed(resume=settings.resume):
+        if not study.target_file.exists():
+            packed = study.data.open(TrialConfig.from_dict(plan.first).size)
+            write_target(study, packed, holdout_masks(study, packed))
+        yield
+
+
+@contextmanager
 def tracked(plan: Plan, settings: Settings) -> Iterator[Tracker]:
     """The study's runs in MLflow; whatever happens, they end with their true status."""
     uri = settings.tracking_uri or default_tracking_uri(settings.runs_dir)
-    tracker = Tracker(*connect(uri, settings.runs_dir), plan.study.name)
+    tracker = Tracker(*connect(uri, settings.runs_dir), plan.study.name, plan.study.id)
     try:
-        tracker.describe_study(
-            _study_params(plan, settings), [plan.study.directory / "study.json", plan.study.target_file]
-        )
-        yield tracker
-    except BaseException as error:
-        tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        raise
-    finally:
-        tracker.end_study()
+        try:
+            tracker.describe_study(
+                _study_params(plan, settings), [plan.study.directory / "study.json", plan.study.target_file]
+            )
+            yield tracker
+        except BaseException as error:
+            tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+            raise
+        finally:
+            tracker.end_study()
+    except MlflowException as error:
+        raise UserError(
+            f"MLflow's store {uri} does not answer any more ({error}); the study is whole on disk: "
+            "the same command with --resume brings MLflow up to date"
+        ) from error
 
 
 def _study_params(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -270,13 +290,23 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
 
 
 def vote(plan: Plan, settings: Settings, tracker: Tracker) -> dict[str, Any] | None:
-    return conclude(plan.study, tracker, include_stopped=settings.all_candidates, max_members=settings.max_members)
+    """The ensemble; None, and a study that failed, where no trial got as far as a prediction."""
+    ensemble = conclude(plan.study, tracker, include_stopped=settings.all_candidates, max_members=settings.max_members)
+    if ensemble is None:
+        tracker.final_status = "FAILED"
+    return ensemble
 
 
 def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, settings: Settings, console: Console) -> int:
     """The result, and where everything is; 1 if no trial got as far as a prediction."""
     for reason in tuner.bad_suggestions:
         console.print(f"a suggestion of space {plan.space.name} could not be used: {escape(reason)}", soft_wrap=True)
+    if tuner.cut_off:
+        console.print(
+            f"The time budget of {duration(settings.time_budget)} is spent: {tuner.cut_off} trials were cut off; "
+            f"go on with them by --resume --name {plan.study.name}",
+            soft_wrap=True,
+        )
     if ensemble is None:
         console.print(
             f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}"

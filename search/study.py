@@ -3,10 +3,15 @@
 import hashlib
 import subprocess
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from search.settings import Settings
 from trainables.data import Dataset, Splits
@@ -15,7 +20,8 @@ from trainables.study_data import StudyData
 from trainables.trial_files import TrialFiles, read_json, write_json
 
 MANIFEST = "study.json"
-RESERVED = ("sample", "artifacts", "mlflow.db")  # beside the studies, in the runs directory
+FORMAT_VERSION = 2
+RESERVED = ("sample", "artifacts", "ensembles", "mlflow.db")  # beside the studies, in the runs directory
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,28 @@ class Study:
     def name(self) -> str:
         return self.directory.name
 
-    def save(self) -> None:
-        """Writes study.json, here and now: from then on the name is taken."""
+    @property
+    def id(self) -> str:
+        """Told apart by it from another study of the same name: a colleague's, or one whose directory was deleted."""
+        return self.manifest["id"]
+
+    @contextmanager
+    def claimed(self, *, resume: bool) -> Iterator[None]:
+        """Keeps other commands off this study, and takes its name by writing study.json where it is new.
+
+        Raises UserError where another process has it, or a new study's name was taken in the meantime.
+        """
         self.trials_dir.mkdir(parents=True, exist_ok=True)
-        write_json(self.directory / MANIFEST, self.manifest)
+        try:
+            with FileLock(self.directory / ".lock", timeout=0):
+                if not resume:
+                    _refuse_taken_name(self.directory)
+                    write_json(self.directory / MANIFEST, self.manifest)
+                yield
+        except Timeout as error:
+            raise UserError(
+                f"the study {self.name} is being run by another process: stop that one first, or take another --name"
+            ) from error
 
     @property
     def trials_dir(self) -> Path:
@@ -83,14 +107,18 @@ def check_name(settings: Settings, name: str) -> None:
     if name in RESERVED:
         raise UserError(f"--name {name}: the runs directory uses that name itself, take another")
     directory = settings.runs_dir / name
-    exists = (directory / MANIFEST).exists()
-    if exists and not settings.resume:
-        raise UserError(
-            f"a study named {name} exists in {directory}: go on with it by --resume, or take another --name"
-        )
-    if settings.resume and not exists:
+    if not settings.resume:
+        _refuse_taken_name(directory)
+    elif not (directory / MANIFEST).exists():
         known = ", ".join(sorted(path.parent.name for path in settings.runs_dir.glob(f"*/{MANIFEST}"))) or "none"
         raise UserError(f"there is no study {name} in {settings.runs_dir} to resume; studies there: {known}")
+
+
+def _refuse_taken_name(directory: Path) -> None:
+    if (directory / MANIFEST).exists():
+        raise UserError(
+            f"a study named {directory.name} exists in {directory}: go on with it by --resume, or take another --name"
+        )
 
 
 def stored_settings(settings: Settings, name: str) -> dict[str, Any]:
@@ -98,9 +126,10 @@ def stored_settings(settings: Settings, name: str) -> dict[str, Any]:
 
 
 def new_study(settings: Settings, dataset: Dataset, splits: Splits) -> Study:
-    """A study that is not on disk yet: `save` takes its name."""
+    """A study that is not on disk yet: `claimed` takes its name."""
     manifest = {
-        "format_version": 1,
+        "format_version": FORMAT_VERSION,
+        "id": uuid.uuid4().hex,
         "settings": settings.lasting() | settings.remembered(),
         "data": {
             "root": str(dataset.root),
@@ -163,6 +192,13 @@ def _space_of(directory: Path) -> str | None:
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
     try:
-        return read_json(directory / MANIFEST)
+        manifest = read_json(directory / MANIFEST)
     except (OSError, ValueError) as error:
         raise UserError(f"{directory / MANIFEST} cannot be read ({error}): the study cannot be resumed") from error
+    found = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if found != FORMAT_VERSION:
+        raise UserError(
+            f"{directory / MANIFEST} has format version {found}, but this version of SegVote reads {FORMAT_VERSION}: "
+            "resume the study with the version that started it"
+        )
+    return manifest

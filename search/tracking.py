@@ -3,8 +3,10 @@
 import json
 import logging
 import math
+import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +16,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.trial_files import replacing
 
@@ -24,9 +27,12 @@ EXPERIMENT = "segvote"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 KIND = "segvote.kind"  # study, trial or ensemble
 STUDY = "segvote.study"
+STUDY_ID = "segvote.study_id"
 TRIAL = "segvote.trial"  # the trial's number in its study
 VERDICT = "segvote.verdict"
 CANDIDATE = "segvote.candidate"
+# MLflow tries for minutes by itself, and the trials would wait for that.
+HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 MAX_NOTE = 8000  # characters of a tag
 PREDICTIONS = "predictions"  # artifact directory of the predictions file
 
@@ -38,6 +44,8 @@ def default_tracking_uri(runs_dir: Path) -> str:
 def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
     """A client, and the id of the experiment of all studies. Raises UserError where the store does not answer."""
     _be_quiet()
+    for name, value in HTTP_LIMITS.items():
+        os.environ.setdefault(name, value)
     try:
         if tracking_uri == default_tracking_uri(runs_dir):
             create_store(runs_dir)
@@ -45,8 +53,9 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment:
             return client, experiment.experiment_id
-        local = tracking_uri.startswith("sqlite:")
-        artifacts = (runs_dir / "artifacts").as_uri() if local else None
+        # A server keeps artifacts itself; a database cannot, and MLflow would put them where the command was typed.
+        has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
+        artifacts = None if has_server else (runs_dir / "artifacts").as_uri()
         return client, client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
     except Exception as error:  # MLflow raises what its many stores raise
         raise UserError(
@@ -70,8 +79,9 @@ def create_store(runs_dir: Path) -> None:
 class Tracker:
     """Writes one study. Safe to start again on the same study: it goes on with the runs that are there."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, study_name: str) -> None:
-        self.client, self.experiment_id, self.study_name = client, experiment_id, study_name
+    def __init__(self, client: MlflowClient, experiment_id: str, study_name: str, study_id: str) -> None:
+        self.client, self.experiment_id = client, experiment_id
+        self.study_name, self.study_id = study_name, study_id
         self.parent_id = self._open_parent()
         runs = {int(run.data.tags[TRIAL]): run.info for run in self.trial_runs()}
         self._runs = {number: info.run_id for number, info in runs.items()}
@@ -81,11 +91,11 @@ class Tracker:
         self.final_status = "FINISHED"
 
     def _open_parent(self) -> str:
-        found = self.find(f"tags.`{KIND}` = 'study' and tags.`{STUDY}` = '{self.study_name}'")
+        found = self.find(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{self.study_id}'")
         if found:
             self.client.update_run(found[0].info.run_id, status="RUNNING")
             return found[0].info.run_id
-        tags = {KIND: "study", STUDY: self.study_name}
+        tags = {KIND: "study", STUDY: self.study_name, STUDY_ID: self.study_id}
         return self.client.create_run(self.experiment_id, tags=tags, run_name=self.study_name).info.run_id
 
     def find(self, where: str) -> list[Any]:
@@ -97,8 +107,7 @@ class Tracker:
     def describe_study(self, params: dict[str, Any], artifacts: list[Path]) -> None:
         """Parameters are logged once: MLflow refuses to change one, and a resumed study's are the same."""
         known = self.client.get_run(self.parent_id).data.params
-        new = {key: value for key, value in params.items() if key not in known}
-        self.client.log_batch(self.parent_id, params=[Param(key, str(value)) for key, value in new.items()])
+        self._log_params(self.parent_id, {key: value for key, value in params.items() if key not in known})
         for path in artifacts:
             self.client.log_artifact(self.parent_id, str(path))
 
@@ -106,16 +115,16 @@ class Tracker:
         return number in self._ended
 
     def start_trial(self, number: int, params: dict[str, Any]) -> None:
-        """Opens the trial's run, or goes on with the one that a killed driver left."""
+        """Opens the trial's run, or goes on with the one that a killed driver left. `params` may lack defaults."""
         if number in self._runs:
             self.client.update_run(self._runs[number], status="RUNNING")
-            return
-        name = f"{self.study_name}-{number:04d}"
-        tags = {KIND: "trial", STUDY: self.study_name, TRIAL: str(number), MLFLOW_PARENT_RUN_ID: self.parent_id}
-        run = self.client.create_run(self.experiment_id, tags={**tags, MLFLOW_RUN_NAME: name}, run_name=name)
-        self._runs[number] = run.info.run_id
-        self._logged[number] = 0
-        self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        else:
+            name = f"{self.study_name}-{number:04d}"
+            tags = {KIND: "trial", STUDY: self.study_name, TRIAL: str(number), MLFLOW_PARENT_RUN_ID: self.parent_id}
+            run = self.client.create_run(self.experiment_id, tags={**tags, MLFLOW_RUN_NAME: name}, run_name=name)
+            self._runs[number] = run.info.run_id
+        # MLflow takes the same value twice: what a lost connection left out is made up for.
+        self._log_params(self._runs[number], _with_defaults(params))
 
     def log_epochs(self, number: int, records: list[dict[str, Any]]) -> None:
         """Logs the records that MLflow does not have yet: a step that is logged twice stands there twice."""
@@ -145,17 +154,6 @@ class Tracker:
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
         return any(run.info.status == "FINISHED" for run in self.find(where))
 
-    def log_ensemble(self, params: dict[str, Any], metrics: dict[str, float], artifacts: list[Path]) -> None:
-        """A run of its own under the parent; that of an earlier end, with fewer trials, stays beside it."""
-        name = f"{self.study_name}-ensemble"
-        tags = {KIND: "ensemble", STUDY: self.study_name, MLFLOW_PARENT_RUN_ID: self.parent_id, MLFLOW_RUN_NAME: name}
-        run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=name).info.run_id
-        self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
-        self._log_metrics(run_id, metrics, step=0)
-        for path in artifacts:
-            self.client.log_artifact(run_id, str(path))
-        self.client.set_terminated(run_id, "FINISHED")
-
     def describe_result(self, text: str) -> None:
         """Puts `text` (Markdown) on the study's page, above a link to MLflow's comparison of its trials."""
         runs, experiments = list(self._runs.values()), [self.experiment_id]
@@ -169,6 +167,9 @@ class Tracker:
             if run.info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
         self.client.set_terminated(self.parent_id, self.final_status)
+
+    def _log_params(self, run_id: str, params: dict[str, Any]) -> None:
+        self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
 
     def _log_metrics(self, run_id: str, values: dict[str, Any], *, step: int) -> None:
         now = int(time.time() * 1000)
@@ -186,6 +187,13 @@ class Tracker:
 def metric_name(name: str) -> str:
     """MLflow allows letters, digits, and _ - . space : / in a metric's name; class names have others too."""
     return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+
+
+def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
+    """All that decides the training, so that runs of two spaces compare; as it is where it is no configuration."""
+    with suppress(UserError):
+        return TrialConfig.from_dict(params).to_dict()
+    return params
 
 
 def _be_quiet() -> None:

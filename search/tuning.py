@@ -18,7 +18,7 @@ from search.space import Space
 from search.tracking import Tracker
 from trainables.config import TrialConfig
 from trainables.segmentation import SegmentationTrainable
-from trainables.trial_files import read_json
+from trainables.trial_files import TrialFiles, read_ledger
 
 
 class StudyTuner:
@@ -34,9 +34,14 @@ class StudyTuner:
             seed=settings.seed,
         )
         self._searcher = self._make_searcher()
+        self._callback = StudyCallback(
+            plan.study, tracker, screen, last_rung=plan.last_rung, gpus_per_trial=plan.resources.gpus
+        )
         self._ended = 0
         self._replay()
         self.interrupted = False
+        self.cut_off = 0
+        """Trials that the time budget ended before their time."""
 
     @property
     def bad_suggestions(self) -> list[str]:
@@ -61,7 +66,7 @@ class StudyTuner:
         for files in self._plan.study.trials():
             suggestion = Suggestion.load(files)
             records = files.records()
-            verdict = read_json(files.verdict) if files.verdict.exists() else None
+            verdict = _verdict(files)
             self._searcher.replay(suggestion, records, verdict)
             if verdict is None or not verdict["failure"]:
                 self._scheduler.replay(suggestion.number, records)
@@ -72,9 +77,7 @@ class StudyTuner:
             self._screen.progress.start(suggestion.number, suggestion.params, len(records), best)
             self._screen.progress.end(suggestion.number, verdict["status"])
             if not self._tracker.has_ended(suggestion.number):  # the driver died between the ledger and MLflow
-                self._tracker.start_trial(suggestion.number, suggestion.params)
-                self._tracker.log_epochs(suggestion.number, records)
-                self._close(suggestion.number, verdict["failure"], killed=False)
+                self._make_up_for(files)
 
     def fit(self) -> None:
         """Blocks until all trials ended, the time budget is spent, or Ctrl-C (or a SIGTERM) stops it."""
@@ -86,10 +89,20 @@ class StudyTuner:
         self._tuner(left).fit()
         budget = self._settings.time_budget
         out_of_time = budget is not None and time.monotonic() - started >= budget
-        open_trials = [files.number for files in self._plan.study.trials() if not files.verdict.exists()]
+        open_trials = [files for files in self._plan.study.trials() if not files.verdict.exists()]
         self.interrupted = bool(open_trials) and not out_of_time
-        for number in open_trials:
-            self._close(number, None, killed=True)
+        self.cut_off = len(open_trials) if out_of_time else 0
+        behind = [self._plan.study.trial_files(number) for number in sorted(self._callback.behind)]
+        for files in dict.fromkeys([*open_trials, *behind]):
+            self._make_up_for(files)
+
+    def _make_up_for(self, files: TrialFiles) -> None:
+        """Brings MLflow's run of the trial to what the ledger says."""
+        suggestion, verdict = Suggestion.load(files), _verdict(files)
+        if files.records() or verdict:
+            self._tracker.start_trial(files.number, suggestion.params)
+            self._tracker.log_epochs(files.number, files.records())
+        self._close(files.number, verdict["failure"] if verdict else None, killed=verdict is None)
 
     def _close(self, number: int, failure: str | None, *, killed: bool) -> None:
         """Brings MLflow's run to what the ledger says."""
@@ -100,15 +113,16 @@ class StudyTuner:
         self._tracker.end_trial(number, outcome.mlflow_status, outcome.tags, keep_outcome(plan.study, outcome, files))
 
     def _tuner(self, trials: int) -> tune.Tuner:
-        plan, study, resources = self._plan, self._plan.study, self._plan.resources
+        study, resources = self._plan.study, self._plan.resources
         trainable = tune.with_resources(
             tune.with_parameters(
-                SegmentationTrainable, study=study.data, trials_dir=str(study.trials_dir), cpus=resources.cpus
+                SegmentationTrainable,
+                study=study.data,
+                trials_dir=str(study.trials_dir),
+                cpus=resources.cpus,
+                gpus=resources.gpus,
             ),
             {"cpu": resources.cpus, "gpu": resources.gpus},
-        )
-        callback = StudyCallback(
-            study, self._tracker, self._screen, last_rung=plan.last_rung, gpus_per_trial=resources.gpus
         )
         return tune.Tuner(
             trainable,
@@ -125,7 +139,7 @@ class StudyTuner:
                 storage_path=str(study.directory / "tune"),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=self._settings.max_failures),
-                callbacks=[callback],
+                callbacks=[self._callback],
                 verbose=0,
             ),
         )
@@ -136,6 +150,10 @@ class StudyTuner:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
         return [space(study.ask()) for _ in range(count)]
+
+
+def _verdict(files: TrialFiles) -> dict[str, Any] | None:
+    return read_ledger(files.verdict, remedy="delete it") if files.verdict.exists() else None
 
 
 class _Check:

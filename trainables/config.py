@@ -8,6 +8,7 @@ from typing import Any
 from trainables.errors import UserError
 
 FOLD_ALL = "all"
+IMAGE_SIZES = (16, 8192)  # pixels, each side
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CLASS_WEIGHTS = ("none", "inverse_sqrt")
 
@@ -83,11 +84,12 @@ class TrialConfig:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) from "N" or "WIDTHxHEIGHT"; raises UserError for anything else or below 16 pixels."""
+    """(height, width) from "N" or "WIDTHxHEIGHT"; raises UserError for anything else, below 16 or above 8192 pixels."""
     parts = str(text).lower().split("x")
-    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) >= 16 for part in parts):
+    low, high = IMAGE_SIZES
+    if len(parts) not in (1, 2) or not all(part.isdecimal() and low <= int(part) <= high for part in parts):
         raise UserError(
-            f"image_size is {text!r}, but must be N or WIDTHxHEIGHT, in pixels, at least 16: 512 or 640x480"
+            f"image_size is {text!r}, but must be N or WIDTHxHEIGHT, in pixels from {low} to {high}: 512 or 640x480"
         )
     return int(parts[-1]), int(parts[0])
 

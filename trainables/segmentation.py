@@ -31,8 +31,10 @@ class SegmentationTrainable(tune.Trainable):
     what comes back after any death is the last epoch that was trained, not the last one that a snapshot speaks of.
     """
 
-    def setup(self, config: dict[str, Any], *, study: StudyData, trials_dir: str, cpus: int) -> None:
+    def setup(self, config: dict[str, Any], *, study: StudyData, trials_dir: str, cpus: int, gpus: float) -> None:
         self._study, self._trials_dir, self._cpus = study, Path(trials_dir), cpus
+        if not gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves them in sight of who asked for none
         torch.set_num_threads(cpus)
         cv2.setNumThreads(0)
         self._begin(config)
@@ -86,7 +88,8 @@ class SegmentationTrainable(tune.Trainable):
             config = TrialConfig.from_dict(self._params)
             self._trial = Trial(config, self._study, self._files, loader_workers=self._loader_workers())
         record = self._trial.next_epoch()
-        return {**record, "done": self._trial.finished}
+        # The record as such, too: Tune adds its bookkeeping to a result, and the ledger may reach the driver later.
+        return {**record, "record": record, "done": self._trial.finished}
 
     def _loader_workers(self) -> int:
         # Where the CPU trains, loader processes would only take its cores away.

@@ -1,7 +1,6 @@
 """Trainer: one configuration trained epoch by epoch. Ordinary PyTorch: no Ray, no MLflow, no files but the cache."""
 
 import math
-import resource
 import time
 from typing import Any
 
@@ -18,6 +17,7 @@ from trainables.losses import build_loss, class_weights_from
 from trainables.metrics import iou_per_class, miou, pixel_accuracy
 from trainables.models import build_model
 from trainables.optim import build_optimizer, build_schedule
+from trainables.peak_memory import PeakMemory
 from trainables.precision import choose_precision
 from trainables.study_data import StudyData
 
@@ -41,6 +41,7 @@ class Trainer:
         self.precision = choose_precision(config.precision)
         self.epoch = 0
         self.micro_batch = config.batch_size
+        self.peak_memory = PeakMemory(self.precision.device)
 
         self.model = self._build_model()
         self.batches = self._build_batches(loader_workers)
@@ -122,8 +123,7 @@ class Trainer:
         started = time.monotonic()
         # Dropout and drop path draw from the global generator: seeded by epoch, a resumed trial draws the same.
         torch.manual_seed(sample_seed(self.config.seed, self.epoch))
-        if self.precision.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
+        self.peak_memory.reset()
         lr = self.optimizer.param_groups[0]["lr"]
         loss = self._train()
         trained_s = time.monotonic() - started
@@ -135,7 +135,7 @@ class Trainer:
             "images_per_s": len(self.batches) * self.config.effective_batch / trained_s,
             **self._scores(keep),
         }
-        return record | {"epoch_s": time.monotonic() - started, "peak_memory_gb": self._peak_memory_gb()}
+        return record | {"epoch_s": time.monotonic() - started, "peak_memory_gb": self.peak_memory.gigabytes()}
 
     def _train(self) -> float:
         self.model.train()
@@ -143,13 +143,16 @@ class Trainer:
         for step, (images, masks) in enumerate(self.batches.epoch(self.epoch), start=1):
             total += self._step(images, masks)
             if step % FINITE_CHECK_STEPS == 0 or step == len(self.batches):
-                self._check_finite(float(total), step)
+                self._check_finite("training loss", total, step)
+        # The last step's loss was finite before it changed the weights.
+        norm = torch.nn.utils.get_total_norm([weight.detach() for weight in self.model.parameters()])
+        self._check_finite("norm of the weights", norm, len(self.batches))
         return float(total) / len(self.batches)
 
-    def _check_finite(self, total: float, step: int) -> None:
-        if not math.isfinite(total):
+    def _check_finite(self, what: str, value: Tensor, step: int) -> None:
+        if not math.isfinite(value):
             raise NonFiniteError(
-                f"the training loss became {total} at epoch {self.epoch + 1}, by step {step}: "
+                f"the {what} became {float(value)} at epoch {self.epoch + 1}, by step {step}: "
                 f"a lower lr than {self.config.lr:g}, warm-up or --fix grad_clip=1 usually helps"
             )
 
@@ -158,14 +161,17 @@ class Trainer:
         while True:
             try:
                 loss = self._accumulate(self.precision.to_device(images), self.precision.to_device(masks))
-                break
-            except torch.OutOfMemoryError:
+                self._update_weights()
+                return loss
+            except torch.OutOfMemoryError:  # the optimizer's first step makes its own state, twice the weights' size
                 if self.micro_batch == 1:
                     raise
                 self.micro_batch = (self.micro_batch + 1) // 2
             # Outside of the except block: the exception would keep the failed step's tensors alive.
             self.optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
+
+    def _update_weights(self) -> None:
         if self.config.grad_clip:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
@@ -175,7 +181,6 @@ class Trainer:
         self.schedule.step()
         if self.ema:
             self.ema.update_parameters(self.model)
-        return loss
 
     def _accumulate(self, images: Tensor, masks: Tensor) -> Tensor:
         total = torch.zeros((), device=self.precision.device)
@@ -219,11 +224,6 @@ class Trainer:
                     raise
                 batch_size = (batch_size + 1) // 2
             torch.cuda.empty_cache()
-
-    def _peak_memory_gb(self) -> float:
-        if self.precision.device.type == "cuda":
-            return torch.cuda.max_memory_allocated() / 2**30
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only: `torch.load(weights_only=True)` reads it back."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trainables.errors import UserError
+
 
 class TrialFiles:
     """`<study>/trials/<number>/`: the ledger of one trial, enough to go on after any death.
@@ -60,14 +62,27 @@ class TrialFiles:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path`; renames it to `path` if the block succeeds, removes it if not."""
+    """Yields a temporary name beside `path`; renames it to `path` if the block succeeds, removes it if not.
+
+    The bytes are on the disk before the name is: a power cut leaves the old file or the new one, never an empty one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        _flush(temporary)
         os.replace(temporary, path)
+        _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -79,5 +94,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
+def read_ledger(path: Path, *, remedy: str) -> Any:
+    """`read_json` of what only we write; raises UserError with `remedy` where it is damaged."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): {remedy}, and --resume goes on with the others") from error
+
+
 def read_json(path: Path) -> Any:
+    """Raises OSError where `path` cannot be read, ValueError where it is not JSON."""
     return json.loads(path.read_text())

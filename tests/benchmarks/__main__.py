@@ -8,16 +8,25 @@ import os
 
 from rich.console import Console
 
-from tests.benchmarks import loader_against_tensors, selection, selection_optimum, trial_against_loop
+from tests.benchmarks import (
+    honesty,
+    loader_against_tensors,
+    predictions_file,
+    selection,
+    selection_optimum,
+    trial_against_loop,
+)
 from tests.benchmarks.places import CAMVID, WEIGHTS
 
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
+    "predictions_file": predictions_file,
     "selection": selection,
     "selection_optimum": selection_optimum,
+    "honesty": honesty,
 }
-SIMULATED = {"selection", "selection_optimum"}
+NEED_DATA = {"trial_against_loop", "loader_against_tensors"}
 
 
 def main() -> None:
@@ -36,8 +45,8 @@ def main() -> None:
     lacking = [place for place in (CAMVID, WEIGHTS) if not place.is_dir()]
     for name in [options.name] if options.name else BENCHMARKS:
         console.rule(name)
-        if lacking and name not in SIMULATED:
-            console.print(f"Not run: there is no {' and no '.join(map(str, lacking))}", soft_wrap=True)
+        if lacking and name in NEED_DATA:
+            console.print(f"It was not run: there is no {' and no '.join(map(str, lacking))}", soft_wrap=True)
             continue
         BENCHMARKS[name].run(options if options.name else parser.parse_args([name]), console)
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -55,6 +56,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=3, help="at least 2 (%(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="each with its own seed (%(default)s)")
     parser.add_argument("--images", type=int, default=367, help="training photos, of 367 (%(default)s)")
+    parser.add_argument("--skip-fp32", action="store_true", help="leave out the loop without mixed precision")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="(%(default)s)")
 
 
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
                 runs[name].append(start(number))
                 spent = time.monotonic() - began
                 console.print(f"round {number + 1}, {name}: {spent:.0f} s; load {load:.1f} before it", highlight=False)
-        console.print(_table(runs))
+            console.print(_table(runs))
 
 
 class Contest:
@@ -79,10 +81,13 @@ class Contest:
         self._data = _part_of_camvid(options.images, directory / "data")
         self._train, self._holdout = (read_split(self._data / f"{name}.json", SIZE) for name in ("train", "val"))
         (directory / "space.py").write_text(f"EPOCHS = {options.epochs}\n{SPACE}")
-        self.contenders: dict[str, Callable[[int], Run]] = {"loop, fp32": lambda seed: self._loop(torch.float32, seed)}
-        if choose_precision("auto").dtype == torch.bfloat16:  # what the trial computes in, too
-            self.contenders["loop, bf16"] = lambda seed: self._loop(torch.bfloat16, seed)
-        self.contenders["trial"] = self._trial
+        has_bf16 = choose_precision("auto").dtype == torch.bfloat16  # then the trial computes in it, too
+        dtypes = {"fp32": torch.float32} if not (options.skip_fp32 and has_bf16) else {}
+        dtypes |= {"bf16": torch.bfloat16} if has_bf16 else {}
+        self.contenders: dict[str, Callable[[int], Run]] = {
+            **{f"loop, {name}": partial(self._loop, dtype) for name, dtype in dtypes.items()},
+            "trial": self._trial,
+        }
 
     def _loop(self, dtype: torch.dtype, seed: int) -> Run:
         torch.set_num_threads(self._threads)

@@ -1,5 +1,6 @@
 """Random selection problems, small and full of ties."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,3 +45,10 @@ def random_case(seed, *, candidates=None, pixels=None):
         image_ids=rng.integers(0, images, pixels) * 10,
         seed=int(rng.integers(3)),
     )
+
+
+def assert_same(actual, desired):
+    """Also where both are NaN, alone or in a dataclass."""
+    if dataclasses.is_dataclass(actual):
+        actual, desired = dataclasses.asdict(actual), dataclasses.asdict(desired)
+    np.testing.assert_equal(actual, desired)

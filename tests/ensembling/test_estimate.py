@@ -26,13 +26,33 @@ def test_crossfit_changes_nothing_but_itself():
         with_images = select_ensemble(case.predictions, case.target, 5, image_ids=case.image_ids, ignore_index=255)
         without = select_ensemble(case.predictions, case.target, 5, ignore_index=255)
         assert np.isnan(without.crossfit_miou)
-        for field in set(vars(without)) - {"crossfit_miou"}:
+        for field in set(vars(without)) - {"crossfit_miou", "crossfit"}:
             np.testing.assert_equal(getattr(with_images, field), getattr(without, field))
 
 
 def test_one_image_has_no_crossfit():
     case = random_case(3, candidates=3, pixels=8)
-    assert np.isnan(select_ensemble(case.predictions, case.target, 5, image_ids=["a"] * 8).crossfit_miou)
+    selection = select_ensemble(case.predictions, case.target, 5, image_ids=["a"] * 8)
+    assert np.isnan(selection.crossfit_miou)
+    assert selection.crossfit.members == ()
+
+
+def test_each_fold_is_voted_on_by_who_was_chosen_on_the_others():
+    for seed in range(50):
+        case = random_case(20_000 + seed)
+        problem = {"max_members": case.max_members, "ignore_index": case.ignore_index}
+        selection = select_ensemble(
+            case.predictions, case.target, case.num_classes, image_ids=case.image_ids, seed=case.seed, **problem
+        )
+        folds = naive.folds_of_images(case.image_ids, case.seed)
+        fold_of_pixel = np.array([folds[image] for image in case.image_ids.tolist()], int)
+        for fold, (members, ranking) in enumerate(zip(selection.crossfit.members, selection.crossfit.rankings)):
+            others = fold_of_pixel != fold
+            rows, target = case.predictions[:, others], case.target[others]
+            expected_ranking, *_, expected = naive.greedy(
+                rows, target, case.num_classes, case.max_members, case.ignore_index
+            )
+            assert (list(members), list(ranking)) == (expected, expected_ranking)
 
 
 def test_crossfit_does_not_promise_what_only_the_selection_saw():

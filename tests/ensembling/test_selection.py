@@ -11,7 +11,7 @@ from ensembling.search_modes import best_prefix, rank_by_score
 from ensembling.selection import Options, select_from_table
 from ensembling.table import build_table
 from tests.ensembling import naive
-from tests.ensembling.cases import random_case
+from tests.ensembling.cases import assert_same, random_case
 
 BATCHES, BATCH_CASES = 10, 1000
 
@@ -110,7 +110,7 @@ def test_order_of_pixels_and_images_changes_nothing(seed, order):
     }
     before, after = select(case), select(type(case)(**vars(case) | moved))
     for field in vars(before):
-        np.testing.assert_equal(getattr(after, field), getattr(before, field))
+        assert_same(getattr(after, field), getattr(before, field))
 
 
 @settings(max_examples=100, deadline=None)
@@ -193,7 +193,7 @@ def test_ignored_pixels_do_not_count():
         case.predictions[:, kept], target[kept], case.num_classes, image_ids=(np.arange(30) % 4)[kept]
     )
     for field in vars(without):
-        np.testing.assert_equal(getattr(with_ignored, field), getattr(without, field))
+        assert_same(getattr(with_ignored, field), getattr(without, field))
 
 
 @pytest.mark.parametrize("pixels", [0, 6])
@@ -221,7 +221,7 @@ def test_rows_may_be_memory_mapped_or_strided(tmp_path):
             seed=case.seed,
         )
         for field in vars(expected):
-            np.testing.assert_equal(getattr(other, field), getattr(expected, field))
+            assert_same(getattr(other, field), getattr(expected, field))
 
 
 ROWS, TARGET = np.zeros((2, 4), np.uint8), np.zeros(4, np.uint8)

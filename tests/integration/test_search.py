@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from ensembling import hard_vote, read_predictions
+from tests.integration.recount import Recount, missing
 
 SPACE = """
 number = trial.number
@@ -29,7 +30,8 @@ return {
 
 
 @pytest.fixture
-def study(line):
+def study(line, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "180")  # so that no cell is folded
     code = line.run(
         "--space", line.space(SPACE), "--data", str(line.data), "--trials", "4", "--name", "whole", "--folds", "3"
     )
@@ -94,7 +96,18 @@ def test_whole_search(study):
     assert ensemble["miou"] >= ensemble["baselines"]["best_single"] - 1e-12
     assert f"{ensemble['miou']:.4f}" in study.output()
     assert ensemble_run.data.metrics["holdout/miou"] == pytest.approx(ensemble["miou"])
-    assert {item.path for item in client.list_artifacts(ensemble_run.info.run_id)} == {"ensemble.json", "ensemble.png"}
+    plots = {"ensemble.png", "diversity.png"} if len(ensemble["members"]) > 1 else {"ensemble.png"}
+    artifacts = {item.path for item in client.list_artifacts(ensemble_run.info.run_id)}
+    assert artifacts == {"ensemble.json"} | plots
+    assert parent.data.metrics["vote_miou"] == pytest.approx(ensemble["miou"])  # of the last trial's end
+
+    # So is every other figure on screen.
+    candidates = {one["run_id"]: maps[one["run_id"]] for one in ensemble["candidates"]}
+    images = [image_id for image_id, class_map in target.maps() for _ in range(class_map.size)]
+    recount = Recount(candidates, target.pixels, images, num_classes)
+    assert [member["run_id"] for member in ensemble["members"]] == recount.members
+    assert missing(recount.rows({run.info.run_id: run.info.run_name for run in trials.values()}), study.output()) == []
+    assert [words for words in recount.words() if words not in study.output()] == []
 
     # Artifacts of a trial.
     artifacts = {item.path for item in client.list_artifacts(others[0].info.run_id)}

@@ -33,5 +33,6 @@ def settings(tiny_dir: Path, tmp_path: Path) -> Settings:
 def study(settings: Settings, dataset: Dataset) -> Study:
     """On disk, with no trial yet; the first two photos are the holdout."""
     made = new_study(settings, dataset, tiny.SPLITS)
-    made.save()
+    with made.claimed(resume=False):
+        pass
     return made

@@ -96,6 +96,16 @@ def test_a_killed_trial_has_no_verdict_but_its_predictions_so_far(study, trained
     assert np.array_equal(read_predictions(files.predictions).pixels, maps)
 
 
+def test_a_verdict_is_written_once(study, trained):
+    files, maps = trained
+    keep_outcome(study, ended(study, [0.1, 0.2]), files)
+    files.forget_training_state()
+    again = keep_outcome(study, Outcome.of(study, 1, epochs=4, last_rung=2, failure="lost"), files)
+    assert read_json(files.verdict) == {"status": "stopped", "epochs": 2, "failure": None}
+    assert np.array_equal(read_predictions(files.predictions).pixels, maps)
+    assert files.predictions not in again
+
+
 def test_a_trial_that_never_trained_leaves_its_verdict_alone(study):
     files = study.trial_files(1)
     files.directory.mkdir()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.resources import ELASTIC_CPUS, Resources, share
+from search.resources import ELASTIC_CPUS, Node, Resources, share
 from trainables.errors import UserError
 
 NOTHING = {"concurrency": None, "gpus_per_trial": None}
@@ -41,21 +41,45 @@ NOTHING = {"concurrency": None, "gpus_per_trial": None}
     ],
 )
 def test_trials_share_the_cluster(cpus, gpus, flags, expected):
-    assert share(cpus, gpus, **{**NOTHING, **flags}) == expected
+    assert share([Node(cpus, gpus)], **{**NOTHING, **flags}) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "flags", "expected"),
+    [
+        # a trial does not stretch over two machines
+        ([Node(8), Node(8)], {"concurrency": 3}, Resources(4, 0.0, 3)),
+        ([Node(8), Node(8)], {"concurrency": 2}, Resources(8, 0.0, 2)),
+        ([Node(8), Node(2)], {"concurrency": 1}, Resources(8, 0.0, 1)),
+        ([Node(6), Node(6)], {"cpus_per_trial": 4}, Resources(4, 0.0, 2)),
+        # nor do its cores come from a machine that has no GPU
+        ([Node(64), Node(8, 1.0)], {}, Resources(8, 1.0, 1)),
+        ([Node(8, 4.0), Node(16, 4.0)], {}, Resources(2, 1.0, 8)),
+        ([Node(8, 1.0), Node(8, 1.0)], {"gpus_per_trial": 0.6}, Resources(8, 0.6, 2)),
+    ],
+)
+def test_a_trial_runs_on_one_machine(nodes, flags, expected):
+    assert share(nodes, **{**NOTHING, **flags}) == expected
 
 
 @pytest.mark.parametrize(
     ("cpus", "gpus", "flags", "message"),
     [
-        (2, 0.0, {"gpus_per_trial": 1.0}, "--gpus-per-trial is 1, but the cluster has 0 GPUs; .*--concurrency"),
-        (2, 1.0, {"gpus_per_trial": 1.5}, "--gpus-per-trial is 1.5, but the cluster has 1 GPUs"),
+        (
+            2,
+            0.0,
+            {"gpus_per_trial": 1.0},
+            "is 1, but no machine here has more than 0 GPUs; .*--concurrency",
+        ),
+        (2, 1.0, {"gpus_per_trial": 2.0}, "--gpus-per-trial is 2, but no machine here has more than 1 GPUs"),
+        (2, 4.0, {"gpus_per_trial": 1.5}, "--gpus-per-trial is 1.5, but above 1 only whole GPUs"),
         (2, 0.0, {"gpus_per_trial": 1.0, "elastic": True}, "say with --concurrency how many trials"),
-        (2, 0.0, {"cpus_per_trial": 3}, "--cpus-per-trial is 3, but the cluster has 2 CPU cores"),
+        (2, 0.0, {"cpus_per_trial": 3}, "--cpus-per-trial is 3, but no machine here has more than 2 CPU cores"),
     ],
 )
 def test_more_than_there_is_is_refused(cpus, gpus, flags, message):
     with pytest.raises(UserError, match=message):
-        share(cpus, gpus, **{**NOTHING, **flags})
+        share([Node(cpus, gpus)], **{**NOTHING, **flags})
 
 
 @pytest.mark.parametrize(

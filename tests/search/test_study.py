@@ -38,7 +38,28 @@ def test_the_manifest_says_what_the_study_is_made_of(study, dataset):
     assert manifest["code_version"] == code_version()
 
 
-def test_nothing_is_on_disk_before_it_is_saved(settings, dataset):
+def test_a_study_that_another_command_runs_is_refused(study):
+    with (
+        study.claimed(resume=True),
+        pytest.raises(UserError, match="the study mine is being run by another process"),
+        study.claimed(resume=True),
+    ):
+        pass
+    with study.claimed(resume=True):
+        pass
+
+
+def test_a_name_that_was_taken_while_the_plan_was_made_is_refused(study):
+    with pytest.raises(UserError, match="a study named mine exists"), study.claimed(resume=False):
+        pass
+
+
+def test_studies_of_one_name_have_ids_of_their_own(settings, dataset):
+    first, second = (new_study(settings, dataset, tiny.SPLITS) for _ in range(2))
+    assert first.id != second.id
+
+
+def test_nothing_is_on_disk_before_it_is_claimed(settings, dataset):
     new_study(settings, dataset, tiny.SPLITS)
     assert not settings.runs_dir.exists()
 
@@ -113,6 +134,12 @@ def test_a_data_set_that_changed_is_refused(study, dataset):
     changed = dataclasses.replace(dataset, fingerprint="f" * 64)
     with pytest.raises(UserError, match=r"changed since the study mine was started \(fingerprint ffffffffffff, was"):
         check_same_data(study, changed)
+
+
+def test_a_manifest_of_another_format_is_refused(study, settings):
+    write_json(study.directory / "study.json", {**study.manifest, "format_version": 1})
+    with pytest.raises(UserError, match="has format version 1, but this version of SegVote reads 2"):
+        open_study(settings)
 
 
 def test_a_manifest_that_cannot_be_read_is_named(study, settings):

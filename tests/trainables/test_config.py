@@ -59,6 +59,7 @@ def test_two_keys_are_enough():
         ({"image_size": "64x64x3"}, "image_size is '64x64x3'"),
         ({"image_size": "large"}, "image_size is 'large'"),
         ({"image_size": "64x"}, "image_size is '64x'"),
+        ({"image_size": "100000"}, "image_size is '100000', but must be .* from 16 to 8192"),
         ({"image_size": "9²"}, "image_size is '9²'"),
     ],
 )

@@ -27,7 +27,7 @@ def begin(study, trials_dir):
     def begin(number=1, **changes):
         trainable = object.__new__(SegmentationTrainable)  # Tune's own constructor wants its storage
         made.append(trainable)
-        how = {"study": study, "trials_dir": str(trials_dir), "cpus": 1}
+        how = {"study": study, "trials_dir": str(trials_dir), "cpus": 1, "gpus": 0.0}
         trainable.setup({"number": number, "params": tiny.params(**changes)}, **how)
         return trainable
 

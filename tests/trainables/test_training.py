@@ -32,6 +32,19 @@ class Recorded(torch.nn.Module):
         return self.model(images)
 
 
+class Once:
+    """The first batch of some batches alone."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __len__(self):
+        return 1
+
+    def epoch(self, number):
+        return [next(iter(self.batches.epoch(number)))]
+
+
 class Cramped(torch.nn.Module):
     """A loss on a device whose memory holds the graph of `largest` images."""
 
@@ -215,6 +228,34 @@ def test_a_loss_that_is_no_number_ends_the_trial_and_says_when(study):
 def test_diverging_training_is_noticed(study):
     with pytest.raises(NonFiniteError, match=r"the training loss became (nan|inf)"):
         train(study, epochs=3, lr=1e30, optimizer="sgd")
+
+
+def test_weights_that_the_last_step_made_infinite_are_not_scored(study):
+    made = trainer(study)
+    step = made.optimizer.step
+
+    def overflowing(*arguments, **options):
+        step(*arguments, **options)
+        made.model.head.classifier.bias.data.fill_(math.inf)
+
+    made.optimizer.step = overflowing
+    made.batches = Once(made.batches)
+    with pytest.raises(NonFiniteError, match="the norm of the weights became inf at epoch 1, by step 1"):
+        made.run_epoch()
+
+
+def test_running_out_of_memory_in_the_optimizer_halves_the_passes(study):
+    made = trainer(study)
+    step, failures = made.optimizer.step, iter([True])
+
+    def cramped(*arguments, **options):
+        if next(failures, False):
+            raise torch.OutOfMemoryError("out of memory")
+        return step(*arguments, **options)
+
+    made.optimizer.step = cramped
+    assert made.run_epoch()["epoch"] == 1
+    assert made.micro_batch == 1
 
 
 def test_rare_classes_weigh_more(study):

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from trainables.trial_files import TrialFiles, read_json, replacing, write_json, write_text
+from trainables.errors import UserError
+from trainables.trial_files import TrialFiles, read_json, read_ledger, replacing, write_json, write_text
 
 
 @pytest.fixture
@@ -57,6 +58,13 @@ def test_a_file_is_not_seen_before_it_is_whole(tmp_path):
         temporary.write_text("half")
         assert not path.exists()
     assert path.read_text() == "half"
+
+
+def test_a_damaged_file_of_ours_is_named_with_the_way_on(tmp_path):
+    path = tmp_path / "verdict.json"
+    path.write_text('{"status": ')
+    with pytest.raises(UserError, match=r"verdict\.json is damaged .*: delete it, and --resume goes on"):
+        read_ledger(path, remedy="delete it")
 
 
 def test_json_comes_back(tmp_path):

@@ -1,0 +1,49 @@
+"""`segvote ensemble` on the command line: flags to EnsembleOptions."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from search.ensemble_options import MODES, EnsembleOptions
+
+
+class TakesLists(click.Command):
+    """A command whose repeatable flags take several values at once: `--start A B` is `--start A --start B`."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        lists = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        spread: list[str] = []
+        flag = None
+        for argument in arguments:
+            if argument.startswith("-"):
+                flag = argument if argument in lists else None
+            elif flag and spread[-1] != flag:
+                spread.append(flag)
+            spread.append(argument)
+        return super().parse_args(context, spread)
+
+
+@click.command("ensemble", cls=TakesLists)
+@click.option("--studies", multiple=True, metavar="STUDY…", help="Whose trials may vote; they share one holdout.")
+@click.option(
+    "--where", default="", metavar="FILTER", help="Only these trials, in MLflow's words: \"params.head = 'fpn'\"."
+)
+@click.option("--min-miou", type=click.FloatRange(0, 1), help="Only trials that score as much on the holdout.")
+@click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung.")
+@click.option("--mode", type=click.Choice(MODES), default="greedy", show_default=True, help="How members are chosen.")
+@click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
+@click.option("--must-include", multiple=True, metavar="RUN…", help="Runs, by name or id, that vote in any case.")
+@click.option("--start", multiple=True, metavar="RUN…", help="Runs, by name or id, that the selection starts from.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of cross-fit and bootstrap.")
+@click.option("--name", help="Of the ensemble's run in MLflow. [default: ensemble and time]")
+@click.option("--out", metavar="DIR", help="Where ensemble.json and plots go. [default: RUNS/ensembles/NAME]")
+@click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are.")
+@click.option("--tracking-uri", metavar="URI", help="Of MLflow. [default: the SQLite file in the runs directory]")
+def ensemble_command(name: str | None, out: str | None, runs_dir: str, **flags: Any) -> int:
+    """Select the best vote among the trials of one or more studies, and say what it is worth."""
+    from search.ensemble_command import run_ensemble  # mlflow takes seconds to import, which --help need not wait for
+
+    options = EnsembleOptions(runs_dir=Path(runs_dir), **flags)
+    return run_ensemble(options, name, Path(out).expanduser().resolve() if out else None, Console())

@@ -1,0 +1,54 @@
+"""EnsembleOptions: whose runs may vote and how members are chosen, and the command that asks for the same again."""
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RECORDED = ("studies", "min_miou", "all_candidates", "mode", "max_members", "must_include", "start", "seed")
+MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleOptions:
+    """One `segvote ensemble` command; the end of a search is one on its own study."""
+
+    studies: tuple[str, ...]
+    where: str = ""  # MLflow's filter string
+    min_miou: float | None = None
+    all_candidates: bool = False
+    mode: str = "greedy"
+    max_members: int = 15
+    must_include: tuple[str, ...] = ()  # names or ids of runs, as are those of `start`
+    start: tuple[str, ...] = ()
+    seed: int = 0
+    runs_dir: Path = Path("runs")
+    tracking_uri: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runs_dir", Path(self.runs_dir).expanduser().resolve())
+
+    def recorded(self) -> dict[str, Any]:
+        """What ensemble.json keeps of it, as plain values; the command has the rest."""
+        values = {name: getattr(self, name) for name in RECORDED}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    def command(self, ended_by: int) -> str:
+        """What to type for the same ensemble, also when the studies have more runs: `ended_by` in ms since 1970."""
+        clause = f"attributes.end_time <= {ended_by}"
+        where = self.where if clause in self.where else " and ".join(filter(None, [self.where, clause]))
+        same = dataclasses.replace(self, where=where)
+        return shlex.join(["segvote", "ensemble", *same._flags()])
+
+    def _flags(self) -> Iterator[str]:
+        """Those that differ from their defaults."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            default = Path("runs").resolve() if field.name == "runs_dir" else field.default
+            if value == default:
+                continue
+            yield "--" + field.name.replace("_", "-")
+            if value is not True:
+                yield from map(str, value if isinstance(value, tuple) else (value,))

@@ -1,0 +1,58 @@
+"""Plots of an ensemble, as files: what votes of every size score, and how alike the members are."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+
+def plot_ensemble(ensemble: dict[str, Any], directory: Path) -> list[Path]:
+    """Writes ensemble.png, and diversity.png where there is more than one member; returns their paths."""
+    plots = [plot_sizes(ensemble, directory / "ensemble.png")]
+    if len(ensemble["members"]) > 1:
+        plots.append(plot_diversity(ensemble, directory / "diversity.png"))
+    return plots
+
+
+def plot_sizes(ensemble: dict[str, Any], path: Path) -> Path:
+    """mIoU of the best k candidates for every k, and along the path of the selection."""
+    figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    top, steps = ensemble["topk_miou"], ensemble["path_miou"]
+    axes.plot(range(1, len(top) + 1), top, marker=".", color="tab:gray", label="top k")
+    axes.plot(range(1, len(steps) + 1), steps, marker="o", markersize=4, label="path of the selection")
+    axes.axvline(len(ensemble["members"]), color="tab:green", linestyle="--", label="selected size")
+    if ensemble["crossfit_miou"] is not None:
+        expected, error = ensemble["crossfit_miou"], ensemble["crossfit_interval"]["standard_error"]
+        axes.axhline(expected, color="tab:red", linestyle=":", label="cross-fitted, ± standard error")
+        axes.axhspan(expected - error, expected + error, color="tab:red", alpha=0.1, linewidth=0)
+    axes.set(xlabel="members", ylabel="holdout mIoU")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(fontsize="small")
+    return _save(figure, path)
+
+
+def plot_diversity(ensemble: dict[str, Any], path: Path) -> Path:
+    """Pairs of members: how often they differ, their kappa, and how often both are wrong."""
+    figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
+    names = [member["name"] for member in ensemble["members"]]
+    titles = {"disagreement": "predict different classes", "kappa": "Cohen's kappa", "double_fault": "both wrong"}
+    for axes, (key, title) in zip(panels, titles.items()):
+        values = np.array(ensemble[key])
+        np.fill_diagonal(values, np.nan)  # a member beside itself would take the colours of all others
+        image = axes.imshow(values, cmap="viridis")
+        figure.colorbar(image, ax=axes, shrink=0.8)
+        axes.set_title(title)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize="x-small")
+        axes.set_yticks(range(len(names)), names, fontsize="x-small")
+    return _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return path

@@ -1,0 +1,216 @@
+"""`segvote ensemble`, on studies in a real store of MLflow whose trials' class maps are made up."""
+
+import json
+import shlex
+import shutil
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ensembling import Predictions, read_predictions, write_predictions
+from search.cli import main
+from search.tracking import PREDICTIONS, Tracker, connect, default_tracking_uri
+from tests.integration.recount import Recount, missing
+
+CLASSES = ("Background", "Paper", "Glass", "Metal", "Plastic")
+IMAGES, HEIGHT, WIDTH = 30, 12, 16
+
+
+def made_target(images=IMAGES, fingerprint="holdout-1", classes=CLASSES):
+    """Masks of two rectangles each; a tenth of the pixels is ignored."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((images, HEIGHT, WIDTH), np.uint8)
+    for mask in masks:
+        for _ in range(2):
+            top, left = rng.integers(0, HEIGHT - 4), rng.integers(0, WIDTH - 4)
+            mask[top : top + 8, left : left + 8] = rng.integers(1, 5)
+    masks[rng.random(masks.shape) < 0.1] = 255
+    ids = tuple(f"{number * 7 % images:03d}.jpg" for number in range(images))
+    return Predictions(ids, ((HEIGHT, WIDTH),) * images, classes, fingerprint, masks.reshape(-1))
+
+
+def made_trial(target, family, seed):
+    """Class maps that share a family's mistakes and have some of their own."""
+    rows = target.pixels.copy()
+    rows[rows == 255] = 0
+    for rng, share in ((np.random.default_rng(family), 0.12), (np.random.default_rng(1000 + seed), 0.12)):
+        wrong = rng.random(rows.size) < share
+        rows[wrong] = rng.integers(0, len(target.class_names), wrong.sum())
+    kept = (target.image_ids, target.sizes, target.class_names, target.fingerprint)
+    return Predictions(*kept, rows.astype(np.uint8))
+
+
+@dataclass
+class Store:
+    """A runs directory with studies in it, and the command line on it."""
+
+    runs: Path
+    studies: dict[str, str] = field(default_factory=dict)  # ids by name
+
+    def add_study(self, name, target, trials, stopped=(), family=0, head="fpn"):
+        """A study whose trial n has seed n; those in `stopped` did not reach the last rung."""
+        tracker = Tracker(*connect(default_tracking_uri(self.runs), self.runs), name, study_id=uuid.uuid4().hex)
+        directory = self.runs / name
+        directory.mkdir(exist_ok=True)
+        write_predictions(directory / "holdout.target", target)
+        tracker.describe_study({"space": head}, [directory / "holdout.target"])
+        for number in trials:
+            self.add_trial(tracker, number, made_trial(target, family, number), number not in stopped, head)
+        tracker.end_study()
+        self.studies[name] = tracker.study_id
+
+    def add_trial(self, tracker, number, predictions, far, head="fpn"):
+        path = self.runs / tracker.study_name / "holdout.predictions"
+        write_predictions(path, predictions)
+        tracker.start_trial(number, {"head": head, "backbone": "resnet18", "loss": "ce", "lr": 0.001 * number})
+        tags = {"segvote.status": "completed" if far else "stopped", "segvote.candidate": str(far).lower()}
+        tracker.end_trial(number, "FINISHED", tags, {path: PREDICTIONS})
+
+    def vote(self, *arguments, name="ours"):
+        """Runs the command; returns its exit code and what ensemble.json holds."""
+        code = main(["ensemble", *arguments, "--name", name, "--runs-dir", str(self.runs)])
+        path = self.runs / "ensembles" / name / "ensemble.json"
+        return code, json.loads(path.read_text()) if path.exists() else None
+
+    @property
+    def client(self):
+        return connect(default_tracking_uri(self.runs), self.runs)
+
+
+@pytest.fixture
+def store(tmp_path, empty_store, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "180")
+    (tmp_path / "runs").mkdir()
+    shutil.copy(empty_store, tmp_path / "runs" / "mlflow.db")
+    made = Store(tmp_path / "runs")
+    made.add_study("cnn", made_target(), trials=range(1, 7), stopped=(6,))
+    made.add_study("swin", made_target(), trials=range(11, 15), family=1, head="upernet")
+    return made
+
+
+def figures(ensemble):
+    """What a rebuilt ensemble must have in common."""
+    return {key: value for key, value in ensemble.items() if key != "command"}
+
+
+def test_every_figure_on_screen_is_recounted_and_the_command_rebuilds_it(store, capsys):
+    """One ensemble, looked at from all sides: a store is half a minute in the making."""
+    code, ensemble = store.vote("--studies", "cnn", "swin", "--max-members", "6", "--seed", "3")
+    screen = capsys.readouterr().out
+    assert code == 0
+    client, experiment = store.client
+    trials = client.search_runs([experiment], "tags.`segvote.kind` = 'trial' and tags.`segvote.candidate` = 'true'")
+    names = {run.info.run_id: run.info.run_name for run in trials}
+    assert len(names) == 9
+    maps = {}
+    for run_id in sorted(names):
+        directory = Path(client.download_artifacts(run_id, PREDICTIONS))
+        maps[run_id] = read_predictions(next(directory.iterdir())).pixels
+    target = made_target()
+    image_ids = np.repeat(target.image_ids, HEIGHT * WIDTH).tolist()
+    recount = Recount(maps, target.pixels, image_ids, len(CLASSES), max_members=6, seed=3)
+    assert 3 <= len(recount.members) <= 6  # otherwise there is little to see
+    assert {name.split("-")[0] for name in (names[run] for run in recount.members)} == {"cnn", "swin"}
+    assert [member["run_id"] for member in ensemble["members"]] == recount.members
+    assert missing(recount.rows(names), screen) == []
+    assert [words for words in recount.words() if words not in " ".join(screen.split())] == []
+    assert "only 30 images, fewer than 50" in screen
+    for rank, run_id in enumerate(recount.ranking, start=1):
+        assert f"{rank} │ {names[run_id]}" in screen
+    topk = [recount.miou(recount.ranking[:k], recount.everywhere) for k in range(1, 10)]
+    assert ensemble["topk_miou"] == pytest.approx(topk, abs=1e-12)
+
+    run = next(r for r in client.search_runs([experiment]) if r.info.run_name == "ours")
+    assert run.data.tags["segvote.kind"] == "ensemble"
+    assert run.data.metrics["crossfit/miou"] == ensemble["crossfit_miou"]
+    assert run.data.metrics["gains/best_single"] == ensemble["gains"]["best_single"]["value"]
+    history = client.get_metric_history(run.info.run_id, "topk/miou")
+    assert [(metric.step, metric.value) for metric in history] == list(enumerate(ensemble["topk_miou"], start=1))
+    artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert artifacts == {"ensemble.json", "ensemble.png", "diversity.png"}
+
+    # The command that is shown gives the same ensemble, also when the studies have gone on.
+    tracker = Tracker(client, experiment, "cnn", store.studies["cnn"])
+    store.add_trial(tracker, 7, made_trial(target, 0, 7), far=True)
+    assert len(store.vote("--studies", "cnn", "swin", name="later")[1]["candidates"]) == 10
+    assert ensemble["command"] in screen
+    start, *arguments = shlex.split(ensemble["command"])[1:]
+    assert start == "ensemble"
+    assert main(["ensemble", *arguments, "--name", "again"]) == 0
+    again = json.loads((store.runs / "ensembles" / "again" / "ensemble.json").read_text())
+    assert again == ensemble
+
+
+def test_filters_choose_the_candidates(store, capsys):
+    def names(*arguments, name):
+        code, ensemble = store.vote(*arguments, name=name)
+        assert code == 0, capsys.readouterr().err
+        return [one["name"] for one in ensemble["candidates"]]
+
+    everybody = names("--studies", "cnn", "swin", "--all-candidates", name="all")
+    assert len(everybody) == 10
+    where = "params.head = 'upernet' and attributes.run_name != 'swin-0012'"
+    assert sorted(names("--studies", "cnn", "swin", "--where", where, name="where")) == [
+        "swin-0011",
+        "swin-0013",
+        "swin-0014",
+    ]
+    _, ensemble = store.vote("--studies", "cnn", "swin", name="scores")
+    third = ensemble["candidates"][2]["miou"]
+    assert names("--studies", "cnn", "swin", "--min-miou", str(third), name="best") == [
+        one["name"] for one in ensemble["candidates"][:3]
+    ]
+    _, with_worst = store.vote(
+        "--studies", "cnn", "swin", "--must-include", ensemble["candidates"][-1]["name"], name="must"
+    )
+    assert ensemble["candidates"][-1]["run_id"] in [member["run_id"] for member in with_worst["members"]]
+
+
+def test_what_cannot_be_mixed_or_found_is_said(store, capsys):
+    store.add_study("other", made_target(fingerprint="holdout-2"), trials=[1])
+    classes = ("Background", "Paper", "Glass", "Metal", "Wood")
+    store.add_study("wood", made_target(classes=classes), trials=[1])
+    store.add_study("empty", made_target(), trials=[])
+
+    def said(*arguments):
+        assert store.vote(*arguments, name="wrong") == (2, None)
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        return error
+
+    error = said("--studies", "cnn", "nights")
+    assert "unknown study nights; MLflow knows cnn, empty, other, swin, wood" in error
+    assert "no study is named; MLflow knows cnn, empty" in said()
+    error = said("--studies", "cnn", "other")
+    assert "study cnn and that of study other differ in fingerprint" in error
+    assert "'holdout-1' against 'holdout-2'" in error
+    error = said("--studies", "swin", "wood")
+    assert "study swin and that of study wood differ in class names" in error
+    assert "'Plastic' against 'Wood'" in error
+    assert "no trial of empty has predictions: wait for one" in said("--studies", "empty")
+    assert "no trial of cnn has predictions and passes --min-miou 0.99" in said(
+        "--studies", "cnn", "--min-miou", "0.99"
+    )
+    assert "the predictions cannot be used" in said("--studies", "cnn", "--where", "head is fpn")
+    assert "run cnn-0009 is no candidate; candidates are cnn-0001" in said(
+        "--studies", "cnn", "--must-include", "cnn-0009"
+    )
+    store.add_study("empty", made_target(), trials=[])
+    assert "2 studies are named empty: give the id of one's run" in said("--studies", "empty")
+    assert not (store.runs / "ensembles" / "wrong").exists()
+    assert store.vote("--studies", "cnn", name="taken")[0] == 0
+    assert main(["ensemble", "--studies", "cnn", "--name", "taken", "--runs-dir", str(store.runs)]) == 2
+    assert "take another --name or --out" in capsys.readouterr().err
+
+
+def test_a_damaged_predictions_file_is_named(store, capsys):
+    client, experiment = store.client
+    run = client.search_runs([experiment], "tags.`segvote.kind` = 'trial'")[0]
+    path = Path(run.info.artifact_uri.removeprefix("file://")) / PREDICTIONS / "holdout.predictions"
+    path.write_bytes(path.read_bytes()[:-1])
+    code, _ = store.vote("--studies", "cnn", "swin", "--all-candidates")
+    assert code == 2
+    assert "holdout.predictions" in capsys.readouterr().err

@@ -1,0 +1,129 @@
+"""What the callback does where MLflow or the disk refuses: the study goes on, and nothing is lost."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from search.callback import StudyCallback
+from search.outcome import holdout_masks, write_target
+from search.progress import Progress, Screen
+from tests import tiny
+from trainables.trial_files import read_json, write_json, write_text
+
+
+class FlakyTracker:
+    """Keeps what it is told of trial 1, and refuses everything while `away`."""
+
+    def __init__(self):
+        self.away = False
+        self.epochs, self.ended, self.params, self.study = [], None, None, []
+
+    def _answer(self):
+        if self.away:
+            raise ConnectionError("MLflow is away")
+
+    def start_trial(self, number, params):
+        self._answer()
+        self.params = params
+
+    def log_epochs(self, number, records):
+        self._answer()
+        self.epochs += [record["epoch"] for record in records if record["epoch"] not in self.epochs]
+
+    def end_trial(self, number, status, tags, artifacts):
+        self._answer()
+        self.ended = status
+
+    def log_study(self, metrics):
+        self.study.append(metrics)
+
+
+@pytest.fixture
+def tracker():
+    return FlakyTracker()
+
+
+@pytest.fixture
+def callback(study, tracker, monkeypatch):
+    monkeypatch.setattr("search.callback.PAUSE_S", 0)
+    monkeypatch.setattr("search.callback.LEDGER_WAIT_S", 0)
+    screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
+    made = StudyCallback(study, tracker, screen, last_rung=2, gpus_per_trial=0)
+    packed = study.data.open((32, 48))
+    write_target(study, packed, holdout_masks(study, packed))
+    write_json(study.trial_files(1).config, tiny.params())
+    write_text(study.trial_files(1).log, "epoch 1\n")
+    return made
+
+
+def shown(callback):
+    return callback.screen.console.file.getvalue()
+
+
+def trial(**last_result):
+    return SimpleNamespace(config={"number": 1, "params": tiny.params()}, last_result=last_result, error_file=None)
+
+
+def epoch(study, callback, number, *, in_ledger=True):
+    record = {"epoch": number, "holdout/miou": 0.1 * number, "train/loss": 1.0, "epoch_s": 2.0}
+    if in_ledger:
+        study.trial_files(1).append_record(record)
+    callback.on_trial_result(0, [], trial(), {**record, "record": record, "pid": 7})
+
+
+def end(study, callback):
+    np.save(study.trial_files(1).best_maps, np.zeros(2 * tiny.WIDTH * tiny.HEIGHT, np.uint8))
+    callback.on_trial_complete(0, [], trial(epoch=2))
+
+
+def test_a_trial_is_told_from_start_to_end(study, callback, tracker):
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number)
+    end(study, callback)
+    assert (tracker.epochs, tracker.ended, callback.behind) == ([1, 2], "FINISHED", set())
+    assert tracker.study[-1]["trials_done"] == 1
+
+
+def test_a_store_that_is_away_for_a_while_misses_nothing(study, callback, tracker):
+    tracker.away = True
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    assert callback.behind == {1}
+    assert "trial 1: MLflow lacks a part of it, made up for later (MLflow is away)" in shown(callback)
+    tracker.away = False
+    epoch(study, callback, 2)
+    assert (tracker.params, tracker.epochs, callback.behind) == (tiny.params(), [1, 2], set())
+
+
+def test_a_store_that_is_away_at_the_end_leaves_the_trial_behind_and_its_verdict_written(study, callback, tracker):
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number)
+    tracker.away = True
+    end(study, callback)
+    assert callback.behind == {1}
+    assert read_json(study.trial_files(1).verdict)["status"] == "completed"
+    assert callback.progress.ended == 1
+
+
+def test_a_disk_that_is_full_leaves_the_trial_to_be_resumed(study, callback, tracker, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("search.callback.keep_outcome", full)
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    callback.on_trial_complete(0, [], trial(epoch=1))
+    assert "No space left on device" in shown(callback)
+    assert not study.trial_files(1).verdict.exists()
+    assert tracker.ended is None
+
+
+def test_a_line_that_the_driver_cannot_see_yet_is_logged_from_the_result(study, callback, tracker):
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1, in_ledger=False)
+    assert tracker.epochs == [1]

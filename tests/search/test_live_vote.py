@@ -1,0 +1,80 @@
+"""The vote while a search runs, on made up class maps of a study on disk."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ensembling import read_predictions, select_ensemble, write_predictions
+from search import live_vote
+from search.live_vote import LiveVote
+from search.outcome import holdout_masks, write_target
+from trainables.trial_files import write_json
+
+
+@pytest.fixture
+def target(study):
+    packed = study.data.open((32, 48))
+    write_target(study, packed, holdout_masks(study, packed))
+    return read_predictions(study.target_file)
+
+
+def end_trial(study, target, number, epochs=3, wrong=0.2, failed=False):
+    """Files of a trial that ended; returns its class maps."""
+    files = study.trial_files(number)
+    write_json(files.suggestion, {"number": number, "params": {}})
+    rng = np.random.default_rng(number)
+    pixels = np.where(rng.random(target.pixels.size) < wrong, rng.integers(0, 3, target.pixels.size), target.pixels)
+    for epoch in range(1, epochs + 1):
+        files.append_record({"epoch": epoch, "holdout/miou": 1 - wrong})
+    if not failed:
+        write_predictions(files.predictions, dataclasses.replace(target, pixels=pixels.astype(np.uint8)))
+    write_json(files.verdict, {"status": "failed" if failed else "completed", "epochs": epochs, "failure": None})
+    return pixels.astype(np.uint8)
+
+
+def expected(target, *rows):
+    return {"vote_miou": select_ensemble(np.stack(rows), target.pixels, 3).miou}
+
+
+def test_each_end_of_a_trial_adds_its_vote(study, target):
+    vote = LiveVote(study, last_rung=3)
+    assert vote.metrics() == {}
+    rows = []
+    for number in range(1, 5):
+        rows.append(end_trial(study, target, number))
+        assert vote.metrics() == expected(target, *rows)
+    assert vote.metrics()["vote_miou"] > expected(target, rows[0])["vote_miou"] + 0.05
+
+
+def test_trials_stopped_early_vote_only_until_one_has_come_far(study, target):
+    vote = LiveVote(study, last_rung=3)
+    early = end_trial(study, target, 1, epochs=1)
+    assert vote.metrics() == expected(target, early)
+    far = end_trial(study, target, 2, epochs=3, wrong=0.4)
+    assert vote.metrics() == expected(target, far)
+
+
+def test_a_resumed_study_begins_with_the_trials_it_has(study, target):
+    rows = [end_trial(study, target, number) for number in (1, 2, 3)]
+    end_trial(study, target, 4, failed=True)
+    assert LiveVote(study, last_rung=3).metrics() == expected(target, *rows)
+
+
+def test_a_failed_trial_changes_nothing(study, target):
+    vote = LiveVote(study, last_rung=3)
+    end_trial(study, target, 1, failed=True)
+    assert vote.metrics() == {}
+
+
+def test_the_worst_of_too_many_leaves_and_large_holdouts_are_sampled(study, target, monkeypatch):
+    monkeypatch.setattr(live_vote, "MOST_TRIALS", 3)
+    monkeypatch.setattr(live_vote, "MOST_PIXELS", 1000)
+    vote = LiveVote(study, last_rung=3)
+    rows = {}
+    for number, wrong in ((1, 0.2), (2, 0.5), (3, 0.3), (4, 0.1)):
+        rows[number] = end_trial(study, target, number, wrong=wrong)
+    stride = -(-target.pixels.size // 1000)
+    assert stride > 1
+    kept = np.stack([rows[number][::stride] for number in (1, 3, 4)])
+    assert vote.metrics() == {"vote_miou": select_ensemble(kept, target.pixels[::stride], 3).miou}
