@@ -5,7 +5,7 @@ on all folds but one and vote on that one; one confusion is pooled over all fold
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,10 +23,17 @@ class CrossFit:
     Candidates are named by their index; members are in rank order, and cast as many votes as their weights say.
     """
 
-    miou: float
     members: tuple[tuple[int, ...], ...]
     weights: tuple[tuple[int, ...], ...]
     rankings: tuple[tuple[int, ...], ...]
+
+    def renamed(self, names: Sequence[int]) -> "CrossFit":
+        """The same, where candidate i is called names[i]."""
+        members, rankings = (
+            tuple(tuple(names[index] for index in group) for group in groups)
+            for groups in (self.members, self.rankings)
+        )
+        return replace(self, members=members, rankings=rankings)
 
 
 def fold_of_images(num_images: int, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:
@@ -51,14 +58,18 @@ def fold_of_pixels(image_ids: np.ndarray, seed: int, max_folds: int = CROSSFIT_F
     return np.repeat(folds[runs.images], runs.stops - runs.starts), num_folds
 
 
-def crossfit(table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]]) -> CrossFit:
-    """Votes on folds that their members were not selected on; mIoU NaN where the table has fewer than two folds.
+def crossfit(
+    table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]]
+) -> tuple[float, CrossFit]:
+    """mIoU of votes on folds that their members were not selected on, and who votes.
+
+    NaN and nobody where the table has fewer than two folds.
 
     `select(table, folds)` chooses on `folds` alone and returns the number of votes of each member's rank; it may rerank
     the table.
     """
     if table.num_folds < 2:
-        return CrossFit(float("nan"), (), (), ())
+        return float("nan"), CrossFit((), (), ())
     counts = np.zeros((3, table.num_classes), np.int64)
     members, weights, rankings = [], [], []
     for held_out in range(table.num_folds):
@@ -67,4 +78,4 @@ def crossfit(table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Mapp
         members.append(tuple(table.ranking[rank] for rank in votes))
         weights.append(tuple(votes.values()))
         rankings.append(table.ranking)
-    return CrossFit(float(miou_from_counts(counts)), tuple(members), tuple(weights), tuple(rankings))
+    return float(miou_from_counts(counts)), CrossFit(tuple(members), tuple(weights), tuple(rankings))

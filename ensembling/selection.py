@@ -146,7 +146,7 @@ def select_ensemble(
 
 def select_from_table(table: VoteTable, options: Options) -> Selection:
     """`select_ensemble` on a table that is built; its folds are those of the cross-fit. Reranks the table."""
-    estimate = crossfit(table, lambda table, folds: search(table, folds, options).votes)
+    estimate, fit = crossfit(table, lambda table, folds: search(table, folds, options).votes)
     folds = range(table.num_folds)
     found = search(table, folds, options)
     counts = table.vote_counts(found.votes, folds)
@@ -158,8 +158,8 @@ def select_from_table(table: VoteTable, options: Options) -> Selection:
         iou=iou_from_counts(counts),
         path=tuple(ranking[rank] for rank in found.path),
         path_miou=tuple(found.path_miou),
-        crossfit_miou=estimate.miou,
-        crossfit=estimate,
+        crossfit_miou=estimate,
+        crossfit=fit,
         baselines=_baselines(table),
         ranking=ranking,
         scores=own_scores(table, folds)[np.argsort(ranking)],

@@ -61,6 +61,7 @@ def select_from_many(
         selection,
         members=tuple(kept[index] for index in selection.members),
         path=tuple(kept[index] for index in selection.path),
+        crossfit=selection.crossfit.renamed(kept),
         ranking=tuple(ranking),
         scores=scores,
     )

@@ -104,6 +104,8 @@ def commands() -> None:
     "--pretrained/--no-pretrained", default=None, help="Start backbones from ImageNet weights. [default: the space's]"
 )
 @click.option("--weights-dir", metavar="DIR", help="One <timm name>.safetensors per backbone, instead of a download.")
+@click.option("--init-from", metavar="FILE", help="A checkpoint of the backbone from elsewhere: see the README.")
+@click.option("--init-partial", is_flag=True, help="Allow it to lack more than a tenth of the backbone's parameters.")
 @click.option(
     "--grace-period",
     type=click.IntRange(1),

@@ -5,7 +5,7 @@ number, what the ledger says has not ended.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +45,8 @@ class FairOptunaSearch(OptunaSearch):
 
     Ray's own tells COMPLETE with the last value for a trial that ASHA stopped at epoch 2, which then competes with
     30-epoch scores, and leaves trials that reported NaN RUNNING for ever.
-    `space` maps an Optuna trial to a plain configuration; `check` raises ValueError for an impossible one.
+    `space` maps an Optuna trial to a plain configuration; `check` raises ValueError for an impossible one. `recipes`
+    are tried first, in order: values of suggestions, of which those that one leaves open are drawn.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class FairOptunaSearch(OptunaSearch):
         trial_files: Callable[[int], TrialFiles],
         check: Callable[[dict[str, Any]], Any],
         constant_liar: bool,
+        recipes: Sequence[dict[str, Any]] = (),
     ) -> None:
         # The liar counts running trials as bad ones, so that trials side by side are not all drawn alike.
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=constant_liar)
         super().__init__(space=space, metric=OBJECTIVE, mode="max", sampler=sampler)
         self._epochs, self._trial_files, self._check = epochs, trial_files, check
+        self._recipes = list(recipes)
         self._unfinished: list[tuple[Suggestion, list[dict[str, Any]]]] = []
         self._next_number = 1
         self.bad_suggestions: list[str] = []
@@ -69,6 +72,7 @@ class FairOptunaSearch(OptunaSearch):
     def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: dict[str, Any] | None) -> None:
         """Tells the sampler of a trial of the ledger; one without a verdict is handed out again by `suggest`."""
         self._next_number = max(self._next_number, suggestion.number + 1)
+        self._recipes = [recipe for recipe in self._recipes if not recipe.items() <= suggestion.sampled.items()]
         if verdict is None:
             self._unfinished.append((suggestion, records))
             return
@@ -81,6 +85,8 @@ class FairOptunaSearch(OptunaSearch):
             self._ot_trials[trial_id] = self._ask_again(suggestion, records)
             return {"number": suggestion.number, "params": suggestion.params}
         for _ in range(MAX_BAD_SUGGESTIONS):
+            if self._recipes:
+                self._ot_study.enqueue_trial(self._recipes.pop(0))
             ot_trial = self._ot_study.ask()
             try:
                 params = self._space(ot_trial)

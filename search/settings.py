@@ -24,6 +24,8 @@ class Settings:
     fix: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()
     pretrained: bool | None = None
+    init_from: str | None = None
+    init_partial: bool = False
     grace_period: int | None = None
     reduction_factor: float = 3.0
     brackets: int = 1
@@ -48,7 +50,7 @@ class Settings:
     def __post_init__(self) -> None:
         for path in ("runs_dir", "cache_dir"):
             object.__setattr__(self, path, Path(getattr(self, path)).expanduser().resolve())
-        for path in ("data", "weights_dir"):
+        for path in ("data", "weights_dir", "init_from"):
             if getattr(self, path) not in (None, "sample"):
                 object.__setattr__(self, path, str(Path(getattr(self, path)).expanduser().resolve()))
         if self.space.endswith(".py"):
@@ -57,6 +59,15 @@ class Settings:
             raise UserError(
                 f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"
             )
+        self._check_init_from()
+
+    def _check_init_from(self) -> None:
+        if self.init_from is None:
+            return
+        if not Path(self.init_from).is_file():
+            raise UserError(f"--init-from {self.init_from} is no file: it must be the checkpoint of a backbone")
+        if self.pretrained is False:
+            raise UserError("--init-from and --no-pretrained contradict each other: leave one out")
 
     def lasting(self) -> dict[str, Any]:
         """The part that makes the study, as plain values; it is compared when the study is resumed."""
@@ -73,13 +84,14 @@ REMEMBERED = (
 )
 LASTING = (
     *("space", "data", "unlabelled", "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "grid"),
-    *("pretrained", "grace_period", "reduction_factor", "brackets"),
+    *("pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets"),
 )
 FLAGS = {field.name: "--" + field.name.replace("_", "-") for field in dataclasses.fields(Settings)}
 
 
 def resumed(settings: Settings, given: set[str], stored: dict[str, Any]) -> Settings:
     """`settings` with what the study was made of and ran with; UserError where a flag `given` says otherwise."""
+    stored = Settings().lasting() | Settings().remembered() | stored  # a study of before a flag existed has its default
     for name in LASTING:
         asked, made = _plain(getattr(settings, name)), stored[name]
         if name in given and asked != made:

@@ -47,6 +47,16 @@ class Space:
     def data(self) -> str | None:
         return getattr(self.module, "DATA", None)
 
+    @property
+    def recipes(self) -> list[dict[str, Any]]:
+        """The module's RECIPES, suggestions to try before any is drawn, that say nothing else than what is pinned."""
+        fitting = [
+            {name: value for name, value in recipe.items() if name not in self.fixed}
+            for recipe in getattr(self.module, "RECIPES", ())
+            if all(self.fixed.get(name, value) == value for name, value in recipe.items())
+        ]
+        return [recipe for recipe in fitting if recipe]
+
     def __call__(self, trial: Any) -> dict[str, Any]:
         values = self.module.suggest(_Pinned(trial, self.fixed, self.folds))
         if not isinstance(values, dict):

@@ -28,6 +28,8 @@ from trainables.config import TrialConfig
 from trainables.data import Dataset, PackedData, load_dataset, make_splits, pack
 from trainables.data.sample import write_sample
 from trainables.errors import UserError
+from trainables.models import build_model
+from trainables.models.checkpoints import load_checkpoint
 from trainables.models.weights import check_weights
 
 SHOWN_CONFIGURATIONS = 3
@@ -82,6 +84,8 @@ def make_space(settings: Settings) -> Space:
         "image_size": settings.image_size,
         "pretrained": settings.pretrained,
         "weights_dir": settings.weights_dir,
+        "init_from": settings.init_from,
+        "init_partial": settings.init_partial or None,
         "seed": settings.seed,
     }
     fixed = parse_fix(settings.fix) | {key: value for key, value in pinned.items() if value is not None}
@@ -215,14 +219,37 @@ def _show_cpu_time(plan: Plan, console: Console) -> None:
 def _check_all_weights(plan: Plan, console: Console) -> None:
     """Once, here, rather than in every trial: what no node can load stops the study before it begins."""
     configs = plan.points or [plan.first]
-    if not any(config.get("pretrained", True) for config in configs):
-        return
     choice = plan.space.choices.get("backbone")
     varied = choice.values if choice and not plan.points and "backbone" not in plan.space.fixed else ()
     backbones = dict.fromkeys([*(config["backbone"] for config in configs), *varied])
+    if configs[0].get("init_from"):
+        _show_initial_weights(configs[0], list(backbones), console)
+        return
+    if not any(config.get("pretrained", True) for config in configs):
+        return
     for backbone in backbones:
         with console.status(f"Looking for the weights of {backbone} …"):
             check_weights(backbone, configs[0].get("weights_dir"))
+
+
+def _show_initial_weights(params: dict[str, Any], backbones: list[str], console: Console) -> None:
+    """What of --init-from goes into the backbone; UserError where it does not fit, or several would need it to."""
+    config = TrialConfig.from_dict(params)
+    if len(backbones) > 1:
+        raise UserError(
+            f"{config.init_from} is the checkpoint of one backbone, but the trials have {', '.join(backbones)}: "
+            f"pin it, as with --fix backbone={backbones[0]}"
+        )
+    with console.status(f"Reading {config.init_from} …"):
+        model = build_model(
+            head=config.head,
+            backbone=config.backbone,
+            num_classes=2,
+            pretrained=False,
+            image_size=config.size,
+        )
+        report = load_checkpoint(model.backbone.model, config.init_from, allow_partial=config.init_partial)
+    console.print(f"[bold]initial weights[/bold] {escape(report.summary())}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

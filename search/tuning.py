@@ -59,6 +59,7 @@ class StudyTuner:
             trial_files=plan.study.trial_files,
             check=_Check(plan),
             constant_liar=plan.resources.concurrency > 1,
+            recipes=plan.space.recipes,
         )
 
     def _replay(self) -> None:
@@ -149,6 +150,8 @@ class StudyTuner:
         """What a new study of this space and seed would try first."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+        for recipe in space.recipes[:count]:
+            study.enqueue_trial(recipe)
         return [space(study.ask()) for _ in range(count)]
 
 

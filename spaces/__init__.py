@@ -2,10 +2,13 @@
 
 from types import ModuleType
 
-from spaces import cnn_heads, quickstart, swin_heads
+from spaces import all_heads, beit_heads, cnn_heads, convnext_heads, quickstart, swin_heads
 
 SPACES: dict[str, ModuleType] = {
     "quickstart": quickstart,
     "swin_heads": swin_heads,
     "cnn_heads": cnn_heads,
+    "convnext_heads": convnext_heads,
+    "beit_heads": beit_heads,
+    "all_heads": all_heads,
 }

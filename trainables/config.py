@@ -21,6 +21,8 @@ class TrialConfig:
     backbone: str
     pretrained: bool = True
     weights_dir: str | None = None  # one safetensors file per timm model name; None: timm's own download
+    init_from: str | None = None  # a checkpoint of the backbone from elsewhere, instead of pretrained weights
+    init_partial: bool = False  # whether it may lack more than a tenth of the backbone's parameters
 
     image_size: str = "512"  # what photos are resized to: "N" or "WIDTHxHEIGHT", pixels
     augmentation: str = "light"
@@ -31,6 +33,7 @@ class TrialConfig:
     optimizer: str = "adamw"
     lr: float = 1e-3  # of the backbone, after warm-up
     head_lr_factor: float = 1.0  # the head's learning rate is lr × this
+    layer_decay: float = 1.0  # of the learning rate, from each layer of the backbone to the one below; 1: off
     weight_decay: float = 0.01
     momentum: float = 0.9  # sgd alone
     schedule: str = "poly"
@@ -143,6 +146,8 @@ def _check_ranges(config: TrialConfig) -> None:
     for name in ("ema_decay", "drop_path", "dropout", "momentum"):
         if not 0 <= getattr(config, name) < 1:
             raise UserError(f"`{name}` is {getattr(config, name)}, but must be in [0, 1)")
+    if not 0 < config.layer_decay <= 1:
+        raise UserError(f"`layer_decay` is {config.layer_decay}, but must be above 0 and at most 1")
     if config.warmup_epochs > config.epochs:
         raise UserError(f"`warmup_epochs` is {config.warmup_epochs}, but must not exceed `epochs`, {config.epochs}")
     if config.fold != FOLD_ALL and not (isinstance(config.fold, int) and config.fold >= 0):

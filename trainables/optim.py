@@ -10,11 +10,15 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from trainables.errors import UserError
+from trainables.models.layers import layer_ids
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 
-# Tables of positions and temperatures: more than one dimension, yet nothing that should shrink towards zero.
-NO_DECAY_NAMES = ("relative_position_bias_table", "pos_embed", "cls_token", "cpb_mlp", "logit_scale")
+# Tables of positions, tokens and temperatures: more than one dimension, yet nothing that should shrink towards zero.
+NO_DECAY_NAMES = (
+    *("relative_position_bias_table", "pos_embed", "pos_block", "cpb_mlp", "logit_scale"),
+    *("cls_token", "mask_token", "reg_token", "dist_token"),
+)
 
 
 def build_optimizer(
@@ -25,38 +29,55 @@ def build_optimizer(
     head_lr: float | None = None,
     weight_decay: float = 0.0,
     momentum: float = 0.9,
+    layer_decay: float = 1.0,
 ) -> Optimizer:
     """Return the optimizer `name`, a key of OPTIMIZERS, over all of `model`'s trainable parameters.
 
-    Parameters of `model.backbone` learn at `lr`, all others at `head_lr` (`lr` if None). Norms, biases and other
-    one-dimensional parameters, and position tables, have no weight decay. Up to four groups, whose "name" is
-    backbone or head, "/", decay or no_decay. `momentum` is SGD's. Raises UserError for an unknown name and for
-    values out of range.
+    Parameters of `model.backbone` learn at `lr`, all others at `head_lr` (`lr` if None). With `layer_decay` d below
+    1, a backbone's layer i of n learns at lr d^(n - i), where layer n comes after the last block (see
+    trainables/models/layers.py). Norms, biases and other one-dimensional parameters, tokens and tables of positions
+    have no weight decay. Groups are named backbone or head, "/", decay or no_decay, with "/" and the layer's number
+    after backbone where layers differ. `momentum` is SGD's.
+
+    Raises UserError for an unknown name, for values out of range, and for a backbone whose layers have no known order
+    where `layer_decay` is below 1.
     """
     if name not in OPTIMIZERS:
         raise UserError(f"unknown optimizer {name!r}: choose one of {', '.join(OPTIMIZERS)}")
     head_lr = lr if head_lr is None else head_lr
-    _check_rates(lr=lr, head_lr=head_lr, weight_decay=weight_decay, momentum=momentum)
+    _check_rates(lr=lr, head_lr=head_lr, weight_decay=weight_decay, momentum=momentum, layer_decay=layer_decay)
+    scales = _layer_scales(model, layer_decay)
     groups: dict[str, dict[str, Any]] = {}
     for key, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        part = "backbone" if key.startswith("backbone.") else "head"
+        part, scale = scales.get(key, ("head", head_lr / lr))
         decays = parameter.ndim > 1 and not any(table in key for table in NO_DECAY_NAMES)
         group = groups.setdefault(
             f"{part}/{'decay' if decays else 'no_decay'}",
-            {
-                "params": [],
-                "lr": lr if part == "backbone" else head_lr,
-                "weight_decay": weight_decay if decays else 0.0,
-            },
+            {"params": [], "lr": lr * scale, "weight_decay": weight_decay if decays else 0.0},
         )
         group["params"].append(parameter)
     options = {"momentum": momentum} if name == "sgd" else {}
     return OPTIMIZERS[name]([{"name": key, **groups[key]} for key in sorted(groups)], lr=lr, **options)
 
 
-def _check_rates(*, lr: float, head_lr: float, weight_decay: float, momentum: float) -> None:
+def _layer_scales(model: nn.Module, layer_decay: float) -> dict[str, tuple[str, float]]:
+    """{parameter of the backbone: (its group's name before the last "/", what the learning rate is multiplied by)}."""
+    names = [key for key, _ in model.named_parameters() if key.startswith("backbone.")]
+    if layer_decay == 1.0:
+        return dict.fromkeys(names, ("backbone", 1.0))
+    layers = layer_ids(names)
+    if layers is None:
+        raise UserError(
+            f"layer_decay is {layer_decay}, but this backbone's layers have no known order (ViT, BEiT, Swin, ConvNeXt "
+            "and MiT have one): set it to 1"
+        )
+    ids, last = layers
+    return {name: (f"backbone/{layer:02d}", layer_decay ** (last - layer)) for name, layer in ids.items()}
+
+
+def _check_rates(*, lr: float, head_lr: float, weight_decay: float, momentum: float, layer_decay: float) -> None:
     for key, value in (("lr", lr), ("head_lr", head_lr)):
         if not (math.isfinite(value) and value > 0):
             raise UserError(f"{key} is {value}, but must be above 0")
@@ -64,11 +85,18 @@ def _check_rates(*, lr: float, head_lr: float, weight_decay: float, momentum: fl
         raise UserError(f"weight_decay is {weight_decay}, but must be at least 0")
     if not 0 <= momentum < 1:
         raise UserError(f"momentum is {momentum}, but must be at least 0 and below 1")
+    if not 0 < layer_decay <= 1:
+        raise UserError(f"layer_decay is {layer_decay}, but must be above 0 and at most 1")
 
 
 def poly(progress: float, *, power: float = 0.9) -> float:
     """(1 - progress)^power (Liu et al., ParseNet, 2015; 0.9 as in DeepLab)."""
     return (1 - progress) ** power
+
+
+def linear(progress: float) -> float:
+    """1 - progress: poly with power 1, as the papers on transformers have it."""
+    return poly(progress, power=1.0)
 
 
 def step(progress: float, *, milestones: tuple[float, ...] = (0.75, 0.9), gamma: float = 0.1) -> float:
@@ -94,6 +122,7 @@ def cosine_restarts(progress: float, *, cycles: int = 3, growth: int = 2) -> flo
 
 SCHEDULES: dict[str, Callable[..., float]] = {
     "poly": poly,
+    "linear": linear,
     "step": step,
     "cosine": cosine,
     "cosine_restarts": cosine_restarts,

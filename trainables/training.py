@@ -53,6 +53,7 @@ class Trainer:
             head_lr=config.head_lr,
             weight_decay=config.weight_decay,
             momentum=config.momentum,
+            layer_decay=config.layer_decay,
         )
         steps = len(self.batches)
         self.schedule = build_schedule(
@@ -72,6 +73,8 @@ class Trainer:
             num_classes=self.study.num_classes,
             pretrained=config.pretrained,
             weights_dir=config.weights_dir,
+            init_from=config.init_from,
+            init_partial=config.init_partial,
             image_size=config.size,
             drop_path=config.drop_path,
             dropout=config.dropout,
@@ -124,7 +127,7 @@ class Trainer:
         # Dropout and drop path draw from the global generator: seeded by epoch, a resumed trial draws the same.
         torch.manual_seed(sample_seed(self.config.seed, self.epoch))
         self.peak_memory.reset()
-        lr = self.optimizer.param_groups[0]["lr"]
+        lr = self.config.lr * self._schedule_factor()
         loss = self._train()
         trained_s = time.monotonic() - started
         self.epoch += 1
@@ -136,6 +139,10 @@ class Trainer:
             **self._scores(keep),
         }
         return record | {"epoch_s": time.monotonic() - started, "peak_memory_gb": self.peak_memory.gigabytes()}
+
+    def _schedule_factor(self) -> float:
+        group = self.optimizer.param_groups[0]
+        return group["lr"] / group["initial_lr"]
 
     def _train(self) -> float:
         self.model.train()
@@ -186,7 +193,9 @@ class Trainer:
         total = torch.zeros((), device=self.precision.device)
         for some, targets in zip(images.split(self.micro_batch), masks.split(self.micro_batch)):
             with self.precision.autocast():
-                loss = self.loss(self.model(self._input(some)), targets) * (len(some) / len(images))
+                outputs = self.model.training_logits(self._input(some))
+                loss = sum(weight * self.loss(logits, targets) for weight, logits in outputs)
+                loss = loss * (len(some) / len(images))
             self.scaler.scale(loss).backward()
             total += loss.detach()
         return total

@@ -9,6 +9,7 @@ import os
 from rich.console import Console
 
 from tests.benchmarks import (
+    head_cost,
     honesty,
     loader_against_tensors,
     predictions_file,
@@ -21,6 +22,7 @@ from tests.benchmarks.places import CAMVID, WEIGHTS
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
+    "head_cost": head_cost,
     "predictions_file": predictions_file,
     "selection": selection,
     "selection_optimum": selection_optimum,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ensembling import hard_vote, select_ensemble, shortlist
+from ensembling.assessment import assess
 from ensembling.scores import confusion_matrix, miou
 from ensembling.selection import Options
 from ensembling.shortlist import select_from_many
@@ -41,6 +42,14 @@ def test_scores_and_promise_are_exact_whatever_was_sampled(monkeypatch):
     assert selection.miou == pytest.approx(miou(confusion_matrix(voted, pool.target, 5)), abs=1e-13)
     exact = select_ensemble(pool.predictions, pool.target, 5, max_members=6, must_include=[77])
     assert selection.miou > exact.miou - 0.01
+
+
+def test_the_crossfit_of_a_shortlist_names_the_candidates_that_voted():
+    pool = pool_of(40)
+    selection = select(pool, Options(max_members=6), shortlist=10, image_ids=pool.image_ids)
+    assert any(index >= 10 for members in selection.crossfit.members for index in members)
+    voted = assess(selection, pool.predictions, pool.target, 5, pool.image_ids)
+    assert voted.crossfit_miou.value == pytest.approx(selection.crossfit_miou, abs=1e-13)
 
 
 def test_wrong_sizes_and_ids_are_refused():

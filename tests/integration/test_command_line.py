@@ -65,6 +65,7 @@ def test_unusable_data_ends_with_code_2_and_a_message(line, data_dir, capfd, spo
         (["--grid", "colour"], "--grid colour"),
         (["--time-budget", "soon"], "--time-budget is 'soon'"),
         (["--weights-dir", "/nowhere"], "--weights-dir /nowhere is no directory"),
+        (["--init-from", "/nowhere"], "--init-from /nowhere is no file"),
         (["--resume", "--name", "never"], "there is no study never"),
         (["--name", "a/b"], "--name 'a/b'"),
         (["--trials", "0"], "--trials"),

@@ -26,8 +26,9 @@ def ledger(tmp_path):
 
 @pytest.fixture
 def searcher(ledger):
-    def make(space=suggest, check=lambda params: None, seed=0):
-        return FairOptunaSearch(space, seed=seed, epochs=EPOCHS, trial_files=ledger, check=check, constant_liar=False)
+    def make(space=suggest, check=lambda params: None, seed=0, recipes=()):
+        how = {"seed": seed, "epochs": EPOCHS, "trial_files": ledger, "check": check, "constant_liar": False}
+        return FairOptunaSearch(space, recipes=recipes, **how)
 
     return make
 
@@ -215,6 +216,42 @@ def test_a_trial_that_goes_on_is_told_with_all_its_epochs(searcher, ledger):
 def test_nothing_is_written_to_tunes_snapshots(searcher, tmp_path):
     searcher().save(str(tmp_path / "snapshot"))
     assert not (tmp_path / "snapshot").exists()
+
+
+RECIPES = [{"head": "fpn", "sgd_lr": 1e-2}, {"head": "unet"}, {"head": "unet", "adam_lr": 1e-4}]
+
+
+def test_recipes_are_tried_first_and_in_order_and_what_they_leave_open_is_drawn(searcher):
+    ours = searcher(recipes=RECIPES)
+    first = [ours.suggest(name)["params"] for name in "abc"]
+    assert first[0] == {"head": "fpn", "lr": 1e-2, "epochs": EPOCHS}
+    assert first[1]["head"] == "unet"
+    assert 1e-4 < first[1]["lr"] < 1e-2
+    assert first[2] == {"head": "unet", "lr": 1e-4, "epochs": EPOCHS}
+    drawn = [ours.suggest(str(number))["params"] for number in range(8)]
+    assert not [params for params in drawn if params in first]
+
+
+def test_a_resumed_study_tries_the_recipes_that_it_has_not_tried(searcher, ledger):
+    before, after = searcher(recipes=RECIPES), searcher(recipes=RECIPES)
+    before.suggest("a")
+    unfinished = before.suggest("b")
+    after.replay(Suggestion.load(ledger(1)), curve(EPOCHS, 0.5), {"status": "completed"})
+    after.replay(Suggestion.load(ledger(2)), curve(2, 0.25), None)
+    assert after.suggest("x") == unfinished
+    assert after.suggest("y") == {"number": 3, "params": {"head": "unet", "lr": 1e-4, "epochs": EPOCHS}}
+    assert after.suggest("z")["params"]["lr"] not in (1e-2, 1e-4)
+
+
+def test_a_recipe_that_cannot_be_trained_is_passed_over(searcher):
+    def only_unet(params):
+        if params["head"] != "unet":
+            raise ValueError("no such head")
+
+    ours = searcher(check=only_unet, recipes=RECIPES)
+    assert ours.suggest("a")["params"]["head"] == "unet"
+    assert ours.suggest("b")["params"] == {"head": "unet", "lr": 1e-4, "epochs": EPOCHS}
+    assert ours.bad_suggestions == ["ValueError: no such head"]
 
 
 POINTS = [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}]

@@ -89,3 +89,21 @@ def test_a_flag_that_repeats_the_study_is_fine():
 
 def test_flags_are_named_as_they_are_typed():
     assert FLAGS["image_size"] == "--image-size"
+
+
+def test_initial_weights_must_be_a_file_and_are_part_of_the_study(tmp_path):
+    file = tmp_path / "swin.pth"
+    file.touch()
+    before = stored(init_from=str(file), init_partial=True)
+    after = resumed(Settings(resume=True), {"resume"}, before)
+    assert (after.init_from, after.init_partial) == (str(file), True)
+    with pytest.raises(UserError, match=r"--init-from .*other\.pth is no file: it must be the checkpoint"):
+        Settings(init_from=str(tmp_path / "other.pth"))
+    with pytest.raises(UserError, match="--init-from and --no-pretrained contradict each other"):
+        Settings(init_from=str(file), pretrained=False)
+
+
+def test_a_study_of_before_a_flag_existed_has_its_default():
+    before = stored(epochs=9)
+    del before["init_from"]
+    assert resumed(Settings(resume=True), {"resume"}, before).init_from is None

@@ -6,6 +6,7 @@ import optuna
 import pytest
 
 from search.space import Choice, Space, check_fixed, describe_spaces, grid_points, parse_fix, parse_value
+from spaces import SPACES
 from trainables.errors import UserError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -257,9 +258,37 @@ def test_a_space_can_be_pickled_with_what_is_pinned(space_file):
     assert {params["optimizer"] for params in drawn(space)} == {"sgd"}
 
 
+RECIPES = """
+RECIPES = [{"head": "unet", "lr": 0.1}, {"head": "fpn", "lr": 0.2}, {"head": "fpn"}]
+
+def suggest(trial):
+    return {"head": trial.suggest_categorical("head", ["unet", "fpn"]), "lr": trial.suggest_float("lr", 0.1, 0.3)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fixed", "recipes"),
+    [
+        ({}, [{"head": "unet", "lr": 0.1}, {"head": "fpn", "lr": 0.2}, {"head": "fpn"}]),
+        ({"epochs": 3}, [{"head": "unet", "lr": 0.1}, {"head": "fpn", "lr": 0.2}, {"head": "fpn"}]),
+        ({"head": "unet"}, [{"lr": 0.1}]),
+        ({"head": "fpn"}, [{"lr": 0.2}]),
+        ({"lr": 0.2}, [{"head": "fpn"}, {"head": "fpn"}]),
+        ({"lr": 0.3}, [{"head": "fpn"}]),
+        ({"head": "segformer"}, []),
+    ],
+)
+def test_recipes_are_those_that_pinned_values_allow(space_file, fixed, recipes):
+    assert Space.load(space_file(RECIPES), fixed).recipes == recipes
+
+
+def test_a_space_without_recipes_has_none(space_file):
+    assert Space.load(space_file()).recipes == []
+
+
 def test_spaces_describe_themselves():
     described = {name: (summary, choices) for name, summary, choices in describe_spaces()}
-    assert list(described) == ["quickstart", "swin_heads", "cnn_heads"]
+    assert list(described) == list(SPACES)
     summary, choices = described["cnn_heads"]
     assert summary.startswith("Convolutional backbones")
     assert {"adamw_lr", "sgd_lr", "sgd_weight_decay"} <= set(choices)

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -68,6 +69,108 @@ def test_swin_position_tables_and_norms_do_not_decay_and_no_parameter_is_lost():
     assert sum(len(group["params"]) for group in groups.values()) == len(list(model.parameters()))
 
 
+class Body(nn.Module):
+    """A timm feature extractor as a model's backbone, with a head, on no device: names and shapes are all it takes."""
+
+    def __init__(self, name, **options):
+        super().__init__()
+        with torch.device("meta"):
+            self.backbone = nn.ModuleDict({"model": timm.create_model(name, features_only=True, **options)})
+            self.head = nn.Conv2d(8, 2, 1)
+
+
+def scales_of(model, decay):
+    """{parameter's name: its learning rate} where the common one is 1."""
+    optimizer = build_optimizer(model, "sgd", lr=1.0, layer_decay=decay)
+    rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert len(rates) == len(list(model.parameters()))
+    return {
+        name.removeprefix("backbone.").removeprefix("model."): rates[id(parameter)]
+        for name, parameter in model.named_parameters()
+    }
+
+
+@pytest.mark.parametrize(
+    ("backbone", "decay", "exponents"),
+    [
+        # ConvNeXt: by stage, and the power starts from 12 layers, of the tiny one from 6.
+        (
+            "convnext_base",
+            0.9,
+            {
+                "stem_0.weight": 13,
+                "stem_1.bias": 13,
+                "stages_1.downsample.1.weight": 13,
+                "stages_3.downsample.0.bias": 13,
+                "stages_0.blocks.0.conv_dw.weight": 12,
+                "stages_2.blocks.26.mlp.fc2.weight": 10,
+                "stages_3.blocks.2.gamma": 9,
+                "head.weight": 0,
+            },
+        ),
+        ("convnext_tiny", 0.9, {"stem_0.weight": 7, "stages_0.blocks.2.norm.bias": 6, "stages_3.blocks.0.gamma": 3}),
+        # BEiT and ViT: by block.
+        (
+            "beit_base_patch16_224",
+            0.9,
+            {
+                "model.cls_token": 13,
+                "model.patch_embed.proj.weight": 13,
+                "model.blocks.0.attn.relative_position_bias_table": 12,
+                "model.blocks.0.gamma_1": 12,
+                "model.blocks.11.mlp.fc2.bias": 1,
+                "head.bias": 0,
+            },
+        ),
+        ("beit_large_patch16_224", 0.95, {"model.cls_token": 25, "model.blocks.0.norm1.bias": 24}),
+        ("vit_small_patch14_reg4_dinov2", 0.8, {"model.pos_embed": 13, "model.reg_token": 13}),
+        # Swin: by block through all stages; merging goes with the block before it.
+        (
+            "swin_tiny_patch4_window7_224",
+            0.9,
+            {
+                "patch_embed.proj.weight": 13,
+                "layers_0.blocks.0.norm1.weight": 12,
+                "layers_1.downsample.reduction.weight": 11,
+                "layers_1.blocks.0.norm1.weight": 10,
+                "layers_3.blocks.1.mlp.fc2.weight": 1,
+            },
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_layers_learn_at_powers_of_the_decay(backbone, decay, exponents):
+    rates = scales_of(Body(backbone), decay)
+    assert {name: rates[name] for name in exponents} == {
+        name: pytest.approx(decay**exponent) for name, exponent in exponents.items()
+    }
+
+
+def test_mix_transformers_layers_count_through_the_stages():
+    rates = scales_of(build_model(head="fpn", backbone="mit_b0", num_classes=2, pretrained=False), 0.5)
+    exponents = {"patch_embed1.proj.weight": 9, "block1.0.norm1.bias": 8, "patch_embed2.proj.bias": 7}
+    exponents |= {"block2.0.mlp.fc1.weight": 6, "block4.1.attn.q.bias": 1, "norm4.weight": 0}
+    assert {name: rates[name] for name in exponents} == {name: 0.5**power for name, power in exponents.items()}
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18", "regnety_002"])
+def test_cnns_have_no_layer_decay(backbone):
+    with pytest.raises(UserError, match=r"no known order \(ViT, BEiT, Swin, ConvNeXt and MiT have one\): set it to 1"):
+        scales_of(Body(backbone), 0.9)
+
+
+def test_tokens_and_tables_do_not_decay_in_any_layer():
+    model = Body("vit_small_patch14_reg4_dinov2")
+    optimizer = build_optimizer(model, "adamw", lr=1.0, weight_decay=0.05, layer_decay=0.9)
+    decaying = {
+        id(parameter) for group in optimizer.param_groups if group["weight_decay"] for parameter in group["params"]
+    }
+    names = {name for name, parameter in model.named_parameters() if id(parameter) not in decaying}
+    assert {f"backbone.model.model.{name}" for name in ("pos_embed", "cls_token", "reg_token")} <= names
+    assert {name for name, parameter in model.named_parameters() if parameter.ndim == 1} <= names
+    assert not any(name.endswith(("qkv.weight", "fc1.weight")) for name in names)
+
+
 def rates_of(name, *, total_steps, warmup_steps=0, steps=None, **options):
     """Learning rates used at steps 0, 1, ... of the first group, whose own rate is 1; the second's stays twice that."""
     first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
@@ -88,6 +191,7 @@ def rates_of(name, *, total_steps, warmup_steps=0, steps=None, **options):
     [
         ("poly", {}, {0: 1, 5: 0.5**0.9, 9: 0.1**0.9, 10: 0, 12: 0}),
         ("poly", {"power": 1.0}, {0: 1, 3: 0.7, 9: 0.1}),
+        ("linear", {}, {0: 1, 3: 0.7, 9: 0.1, 10: 0}),
         ("step", {}, {0: 1, 7: 1, 8: 0.1, 9: 0.01, 12: 0.01}),
         ("step", {"milestones": (0.5,), "gamma": 0.5}, {4: 1, 5: 0.5, 9: 0.5}),
         ("cosine", {}, {0: 1, 5: 0.5, 9: (1 + math.cos(0.9 * math.pi)) / 2, 10: 0, 12: 0}),
@@ -145,6 +249,8 @@ def test_resumed_schedule_goes_on_where_it_stopped(name):
         ("adamw", {"lr": 0.0}, r"lr is 0\.0, but must be above 0"),
         ("adamw", {"head_lr": math.nan}, r"head_lr is nan, but must be above 0"),
         ("adamw", {"weight_decay": -1.0}, r"weight_decay is -1\.0, but must be at least 0"),
+        ("adamw", {"layer_decay": 0.0}, r"layer_decay is 0\.0, but must be above 0 and at most 1"),
+        ("adamw", {"layer_decay": 0.9}, r"layer_decay is 0\.9, but this backbone's layers have no known order"),
         ("sgd", {"momentum": 1.0}, r"momentum is 1\.0, but must be at least 0 and below 1"),
     ],
 )
@@ -156,7 +262,7 @@ def test_wrong_optimizer_arguments_are_named(name, arguments, message):
 @pytest.mark.parametrize(
     ("name", "warmup_steps", "message"),
     [
-        ("linear", 0, r"unknown schedule 'linear': choose one of poly, step, cosine, cosine_restarts"),
+        ("lineal", 0, r"unknown schedule 'lineal': choose one of poly, linear, step, cosine, cosine_restarts"),
         ("poly", 10, r"warmup_steps is 10, but must be at least 0 and below total_steps \(10\)"),
         ("poly", -1, r"warmup_steps is -1"),
     ],

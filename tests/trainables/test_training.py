@@ -26,9 +26,11 @@ class Recorded(torch.nn.Module):
     def normalize(self, images):
         return self.model.normalize(images)
 
+    def training_logits(self, images):
+        self.seen.append(images.clone())
+        return self.model.training_logits(images)
+
     def forward(self, images):
-        if self.training:
-            self.seen.append(images.clone())
         return self.model(images)
 
 
@@ -116,6 +118,16 @@ def test_accumulated_passes_see_the_photos_of_the_large_batch(study):
     assert [len(images) for images in one.model.seen] == [4]
     assert [len(images) for images in several.model.seen] == [2, 2]
     assert torch.equal(torch.cat(several.model.seen), one.model.seen[0])
+
+
+def test_the_loss_is_the_weighted_sum_over_the_outputs_of_the_head(study):
+    made = trainer(study, head="fcn", dropout=0.0)
+    made.model.eval()
+    images, masks = next(made.batches.epoch(0))
+    (_, logits), (_, auxiliary) = made.model.training_logits(made.model.normalize(images))
+    expected = made.loss(logits, masks) + 0.4 * made.loss(auxiliary, masks)
+    assert torch.allclose(made._accumulate(images, masks), expected.detach(), atol=1e-5)
+    assert made.model.head.auxiliary.classifier.weight.grad.any()
 
 
 def test_accumulated_gradients_are_those_of_the_large_batch(study):

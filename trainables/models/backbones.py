@@ -2,38 +2,77 @@
 
 import difflib
 import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import timm
+import torch
 from segmentation_models_pytorch.encoders import get_encoder
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from trainables.errors import UserError
+from trainables.models.beit import take_any_size
+from trainables.models.feature2pyramid import Feature2Pyramid, tapped_blocks
+from trainables.models.necks import JoinBranches, TapNorms
+from trainables.models.swin import pad_before_shift
 from trainables.models.weights import MIX_TRANSFORMERS, Weights, load_weights
 
-PYRAMIDS = ((2, 4, 8, 16, 32), (4, 8, 16, 32), (2, 4, 8, 16, 16), (4, 8, 16, 16))
+STRIDES = (4, 8, 16, 32)
+ALL_TAPS = (-4, -3, -2, -1)
+FINEST = ((), (2,))  # some families have a map at stride 2, no head needs it
+PYRAMIDS = [(*finest, 4, 8, *deep) for finest in FINEST for deep in ((16, 32), (16, 16), (8, 8))]
 
-# Options that a family's factory needs to make features of images of any size.
-FAMILY_OPTIONS: dict[str, dict[str, Any]] = {
-    "swin_": {"strict_img_size": False},
-    "swinv2_": {"strict_img_size": False},
-    "swinv2_cr_": {},
-}
 
-# Families whose strided layers all round sizes up (97 -> 49 -> 25), so that images need no padding for them.
-ROUNDING_UP = (
-    *("resnet", "resnext", "wide_resnet", "regnet"),
-    *("efficientnet", "tf_efficientnet", "mobilenet", "tf_mobilenet"),
+@dataclass(frozen=True)
+class Family:
+    """What is special about the backbones whose names begin with one of `prefixes`.
+
+    `options` go to timm's factory. `tap_norms` puts a LayerNorm on each map, as the family's authors do for
+    segmentation. `size_multiple` is what height and width must be multiples of, by default the deepest stride.
+    `parallel` branches are equally deep. `shifts_windows` names Swin's own padding. `fixed_size` backbones have tables
+    for one image size.
+    """
+
+    prefixes: tuple[str, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    tap_norms: bool = False
+    size_multiple: int | None = None
+    parallel: bool = False
+    shifts_windows: bool = False
+    fixed_size: bool = False
+
+
+SWIN_OPTIONS = {"strict_img_size": False, "always_partition": True}
+
+FAMILIES = (
+    Family(("swin_", "swinv2_"), SWIN_OPTIONS, tap_norms=True, size_multiple=4, shifts_windows=True),
+    Family(("swinv2_cr_",)),
+    Family(("convnext",), tap_norms=True),
+    # Strided layers that all round sizes up (97 -> 49 -> 25), so that images need no padding for them.
+    Family(("resnet", "resnext", "wide_resnet", "regnet"), size_multiple=1),
+    Family(("efficientnet", "tf_efficientnet", "mobilenet", "tf_mobilenet"), size_multiple=1),
+    Family(("hrnet",), {"feature_location": "", "out_indices": (1, 2, 3, 4)}, parallel=True),
+    Family(("vit_", "deit", "eva02_"), {"dynamic_img_size": True}),
+    Family(("beit",), fixed_size=True),
 )
+
+
+def family_of(name: str) -> Family:
+    """Return the family with the longest prefix of `name`, one without anything special where there is none."""
+    fitting = [(len(prefix), family) for family in FAMILIES for prefix in family.prefixes if name.startswith(prefix)]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else Family(("",))
 
 
 class Backbone(nn.Module):
     """A feature extractor. Map i, finest first, is (N, channels[i], about H / strides[i], about W / strides[i]).
 
-    `size_multiple` is what H and W must be multiples of for the backbone alone; `mean` and `std` are what its
-    pretrained weights expect images in 0..1 to be normalised with.
+    `model` is timm's, with the pretrained weights, and `maps` are the places of those of its maps that are taken;
+    `neck`, list of maps to list of maps, is what segmentation adds and trains from scratch. `size_multiple` is what H
+    and W must be multiples of, and `pyramid_multiple` what they must be for each map to be exactly half the one before.
+    `mean` and `std` are what the pretrained weights expect images in 0..1 to be normalised with.
     """
 
     def __init__(
@@ -42,25 +81,32 @@ class Backbone(nn.Module):
         *,
         channels: Sequence[int],
         strides: Sequence[int],
+        maps: Sequence[int],
         mean: Sequence[float],
         std: Sequence[float],
         size_multiple: int,
+        pyramid_multiple: int,
+        neck: nn.Module | None = None,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
+        self.neck = neck or nn.Identity()
         self.channels = tuple(channels)
         self.strides = tuple(strides)
+        self.maps = tuple(maps)
         self.mean = tuple(mean)
         self.std = tuple(std)
         self.size_multiple = size_multiple
+        self.pyramid_multiple = pyramid_multiple
         self.channels_last = channels_last
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        features = list(self.model(images))[-len(self.strides) :]
+        features = list(self.model(images))
+        features = [features[index] for index in self.maps]
         if self.channels_last:
             features = [feature.permute(0, 3, 1, 2) for feature in features]  # NHWC -> NCHW
-        return features
+        return self.neck(features)
 
 
 def check_backbone(name: str) -> None:
@@ -77,53 +123,113 @@ def check_backbone(name: str) -> None:
 
 
 def build_backbone(
-    name: str, *, weights: Weights | None = None, drop_path: float = 0.0, output_stride: int = 32
+    name: str,
+    *,
+    weights: Weights | None = None,
+    drop_path: float = 0.0,
+    output_stride: int = 32,
+    image_size: tuple[int, int] | None = None,
+    taps: Sequence[int] | None = None,
 ) -> Backbone:
     """Return the backbone `name`, with `weights` if there are any.
 
     Where the family can, the deepest map is dilated to `output_stride` (8 or 16); others keep 32, and `strides` of
-    what comes back says so. Raises UserError where `drop_path` is above 0 and the family has no stochastic depth,
-    where the maps do not form a pyramid of strides 4 to 32, and where the weights do not fit.
+    what comes back says so. A family with tables for one image size has them resized to `image_size` (height, width).
+    `taps` are the maps to return, counted from the deepest (-1); all by default. Where they are not all and the
+    family's branches are parallel, these come as one map, resized to the finest and concatenated. Raises UserError
+    where `drop_path` is above 0 and the family has no stochastic depth, where the maps do not form a pyramid of
+    strides 4 to 32, and where the weights do not fit.
     """
-    build = _mix_transformer if name in MIX_TRANSFORMERS else _timm_backbone
-    return build(name, weights=weights, drop_path=drop_path, output_stride=output_stride)
+    if name in MIX_TRANSFORMERS:
+        return _mix_transformer(name, weights=weights, drop_path=drop_path, taps=taps or ALL_TAPS)
+    model = _create(name, weights=weights, drop_path=drop_path, output_stride=output_stride)
+    if weights is not None and not weights.from_timm:
+        load_weights(model, weights.path)
+    config = timm.models.get_pretrained_cfg(name)
+    statistics = {
+        "mean": config.mean if config else IMAGENET_DEFAULT_MEAN,
+        "std": config.std if config else IMAGENET_DEFAULT_STD,
+    }
+    if len(set(model.feature_info.reduction())) == 1:
+        return _plain(name, model, image_size, taps or ALL_TAPS, statistics)
+    return _hierarchical(name, model, taps, statistics)
 
 
-def _mix_transformer(name: str, *, weights: Weights | None, drop_path: float, output_stride: int) -> Backbone:
-    model = get_encoder(name, weights=None)
-    model.reset_drop_path(drop_path)
+def _mix_transformer(name: str, *, weights: Weights | None, drop_path: float, taps: Sequence[int]) -> Backbone:
+    with torch.device("cpu"):  # both read rates out of a tensor, which the meta device does not allow
+        model = get_encoder(name, weights=None)
+        model.reset_drop_path(drop_path)
+    model.to(torch.get_default_device())
     if weights is not None:
         load_weights(model, weights.path)
     return Backbone(
         model,
-        channels=model.out_channels[-4:],
-        strides=(4, 8, 16, 32),
+        channels=[model.out_channels[tap] for tap in taps],
+        strides=[STRIDES[tap] for tap in taps],
+        maps=taps,
         mean=IMAGENET_DEFAULT_MEAN,
         std=IMAGENET_DEFAULT_STD,
         size_multiple=32,
+        pyramid_multiple=32,
     )
 
 
-def _timm_backbone(name: str, *, weights: Weights | None, drop_path: float, output_stride: int) -> Backbone:
-    model = _create(name, weights=weights, drop_path=drop_path, output_stride=output_stride)
-    if weights is not None and not weights.from_timm:
-        load_weights(model, weights.path)
+def _hierarchical(name: str, model: nn.Module, taps: Sequence[int] | None, statistics: dict[str, Any]) -> Backbone:
+    family = family_of(name)
     strides, channels = model.feature_info.reduction(), model.feature_info.channels()
-    finest = 1 if strides[0] == 1 else 0  # VGG's first map is as fine as the image; no head wants it
-    if tuple(strides[finest:]) not in PYRAMIDS:
+    first = 1 if strides[0] == 1 else 0  # VGG's
+    if tuple(strides[first:]) not in PYRAMIDS:
         raise UserError(
             f"backbone {name!r} makes feature maps at strides {', '.join(map(str, strides))}, but heads need "
-            "4, 8, 16, 32: choose a hierarchical one (swin, convnext, resnet, efficientnet, mobilenet, mit)"
+            "4, 8, 16, 32: choose a hierarchical one (swin, convnext, resnet, efficientnet, mobilenet, mit) or a plain "
+            "transformer (vit, beit)"
         )
-    config = timm.models.get_pretrained_cfg(name)
+    every = tuple(range(first - len(strides), 0))
+    joins = family.parallel and tuple(taps or every) != every
+    maps = every if joins else taps or every
+    channels, tapped = [channels[index] for index in maps], [strides[index] for index in maps]
+    if family.shifts_windows:
+        pad_before_shift(model)
+    neck = JoinBranches() if joins else TapNorms(channels) if family.tap_norms else None
     return Backbone(
         model,
-        channels=channels[finest:],
-        strides=strides[finest:],
-        mean=config.mean if config else IMAGENET_DEFAULT_MEAN,
-        std=config.std if config else IMAGENET_DEFAULT_STD,
-        size_multiple=1 if name.startswith(ROUNDING_UP) else strides[-1],
+        channels=[sum(channels)] if joins else channels,
+        strides=tapped[:1] if joins else tapped,
+        maps=maps,
+        size_multiple=family.size_multiple or strides[-1],
+        pyramid_multiple=strides[-1],
+        neck=neck,
         channels_last=getattr(model, "output_fmt", None) == "NHWC",
+        **statistics,
+    )
+
+
+def _plain(
+    name: str,
+    model: nn.Module,
+    image_size: tuple[int, int] | None,
+    taps: Sequence[int],
+    statistics: dict[str, Any],
+) -> Backbone:
+    """A transformer whose maps all have the patches' stride: some blocks' outputs are made a pyramid of."""
+    info, patch = model.feature_info, model.feature_info.reduction()[0]
+    model.out_indices = tapped_blocks(len(info.info))
+    # A multiple of 4 also where patches are 14 wide, so that the map at stride 4 covers the padded image exactly.
+    multiple = math.lcm(patch, 4)
+    if family_of(name).fixed_size:
+        if image_size is not None:
+            model.model.set_input_size(img_size=tuple(-(-size // multiple) * multiple for size in image_size))
+        take_any_size(model)
+    channels = info.channels()[0]
+    return Backbone(
+        model,
+        channels=[channels] * len(taps),
+        strides=[STRIDES[tap] for tap in taps],
+        maps=taps,
+        size_multiple=multiple,
+        pyramid_multiple=math.lcm(2 * patch, 4),
+        neck=Feature2Pyramid(channels, taps),
+        **statistics,
     )
 
 
@@ -132,7 +238,7 @@ def _create(name: str, *, weights: Weights | None, drop_path: float, output_stri
 
     timm has no table of what a factory takes: it refuses by TypeError, AssertionError or NotImplementedError.
     """
-    arguments: dict[str, Any] = {"features_only": True, "pretrained": False, **_family_options(name)}
+    arguments: dict[str, Any] = {"features_only": True, "pretrained": False, **family_of(name).options}
     if weights is not None and weights.from_timm:
         arguments |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights.path)}}
     rates = [{"drop_path_rate": drop_path}] + ([{}] if drop_path == 0 else [])
@@ -145,8 +251,3 @@ def _create(name: str, *, weights: Weights | None, drop_path: float, output_stri
             refusal = error
     remedy = f"drop_path is {drop_path}, which not every family takes: set it to 0" if drop_path else "choose another"
     raise UserError(f"backbone {name!r} cannot be built as a feature pyramid ({refusal}): {remedy}") from refusal
-
-
-def _family_options(name: str) -> dict[str, Any]:
-    prefixes = [prefix for prefix in FAMILY_OPTIONS if name.startswith(prefix)]
-    return FAMILY_OPTIONS[max(prefixes, key=len)] if prefixes else {}

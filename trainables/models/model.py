@@ -1,5 +1,6 @@
 """The segmentation model, and the one place that knows which backbone meets which head."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor, nn
 
 from trainables.errors import UserError
 from trainables.models.backbones import Backbone, build_backbone, check_backbone
+from trainables.models.checkpoints import load_checkpoint
 from trainables.models.heads import HEADS
-from trainables.models.heads.base import Head
+from trainables.models.heads.base import Head, Pyramid
 from trainables.models.weights import find_weights
 
 
@@ -23,7 +25,7 @@ class SegmentationModel(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self.size_multiple = backbone.strides[-1] if head.pads_input else backbone.size_multiple
+        self.size_multiple = backbone.pyramid_multiple if head.pads_input else backbone.size_multiple
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
 
@@ -37,15 +39,29 @@ class SegmentationModel(nn.Module):
         The images are padded with zeros (the mean colour) on the right and below to the multiple that backbone and
         head need, and the logits of the padding are cut off again.
         """
-        height, width = images.shape[-2:]
-        logits = self.head(self.backbone(self._pad(images)))
-        if self.head.stride > 1:
-            logits = F.interpolate(logits, scale_factor=self.head.stride, mode="bilinear", align_corners=False)
-        return logits[..., :height, :width]
+        return self._to_image(self.head(self.backbone(self._pad(images))), images)
+
+    def training_logits(self, images: Tensor) -> list[tuple[float, Tensor]]:
+        """Return (weight, logits) of each output that the loss is summed over, the main one first with weight 1.
+
+        Logits are (N, num_classes, H, W) as those of `forward`; the others are of auxiliary heads and of earlier stages
+        of the head.
+        """
+        outputs = self.head.training_logits(self.backbone(self._pad(images)))
+        return [(weight, self._to_image(logits, images)) for weight, logits in outputs]
 
     def _pad(self, images: Tensor) -> Tensor:
         below, right = (-size % self.size_multiple for size in images.shape[-2:])
         return F.pad(images, (0, right, 0, below)) if below or right else images
+
+    def _to_image(self, logits: Tensor, images: Tensor) -> Tensor:
+        """Return `logits` resized to what the finest map covers, and cut to the images."""
+        height, width = images.shape[-2:]
+        multiple = math.lcm(self.size_multiple, self.backbone.strides[0])
+        covered = [-(-size // multiple) * multiple for size in (height, width)]
+        if list(logits.shape[-2:]) != covered:
+            logits = F.interpolate(logits, covered, mode="bilinear", align_corners=False)
+        return logits[..., :height, :width]
 
 
 def build_model(
@@ -55,6 +71,8 @@ def build_model(
     num_classes: int,
     pretrained: bool = True,
     weights_dir: str | Path | None = None,
+    init_from: str | Path | None = None,
+    init_partial: bool = False,
     image_size: tuple[int, int] | None = None,
     drop_path: float = 0.0,
     dropout: float = 0.1,
@@ -62,21 +80,33 @@ def build_model(
     """Return `head` (a key of HEADS) on `backbone` (a timm model name, or mit_b0 to mit_b5), in train mode.
 
     `num_classes` counts background. With `pretrained` the backbone's weights are `<weights_dir>/<backbone>.safetensors`
-    or, where that is absent, timm's download. `image_size` (height, width) is the size that the model is trained at;
-    no backbone that is supported now depends on it. `drop_path` is the backbone's stochastic depth rate, `dropout`
-    the head's. Raises UserError for names that do not exist, values out of range and weights that cannot be had.
+    or, where that is absent, timm's download; `init_from`, a checkpoint of the backbone from elsewhere, takes their
+    place, and `init_partial` allows that it lacks more than a tenth of the parameters.
+
+    `image_size` (height, width) is the size that the model is trained at: BEiT's position tables are made for it.
+    `drop_path` is the backbone's stochastic depth rate, `dropout` the head's. Auxiliary heads are part of the model,
+    and used by `training_logits` alone. Raises UserError for names that do not exist, values out of range and weights
+    that cannot be had.
     """
     if head not in HEADS:
         raise UserError(f"unknown head {head!r}: choose one of {', '.join(HEADS)}")
     check_backbone(backbone)
     _check_values(num_classes=num_classes, drop_path=drop_path, dropout=dropout, image_size=image_size)
     head_class = HEADS[head]
-    weights = find_weights(backbone, weights_dir) if pretrained else None
-    body = build_backbone(backbone, weights=weights, drop_path=drop_path, output_stride=head_class.output_stride)
-    top = head_class(
-        in_channels=body.channels, strides=body.strides, num_classes=num_classes, dropout=dropout
-    ).initialize()
-    return SegmentationModel(body, top)
+    weights = find_weights(backbone, weights_dir) if pretrained and init_from is None else None
+    body = build_backbone(
+        backbone,
+        weights=weights,
+        drop_path=drop_path,
+        output_stride=head_class.output_stride,
+        image_size=image_size,
+        taps=head_class.taps,
+    )
+    if init_from is not None:
+        load_checkpoint(body.model, init_from, allow_partial=init_partial)
+    body = head_class.adapt(body, num_classes=num_classes, dropout=dropout)
+    pyramid = Pyramid(body.channels, body.strides, sum(parameter.numel() for parameter in body.model.parameters()))
+    return SegmentationModel(body, head_class(pyramid, num_classes=num_classes, dropout=dropout).initialize())
 
 
 def _check_values(*, num_classes: int, drop_path: float, dropout: float, image_size: tuple[int, int] | None) -> None:

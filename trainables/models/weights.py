@@ -6,11 +6,10 @@ from pathlib import Path
 
 import huggingface_hub
 import timm
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from trainables.errors import UserError
+from trainables.models.checkpoints import match_tensors, paired, read_safetensors
 
 MIX_TRANSFORMERS = tuple(f"mit_b{size}" for size in range(6))
 HUB_FILE = "model.safetensors"
@@ -84,37 +83,30 @@ def _hub_repository(backbone: str) -> str:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Load a timm state dict (safetensors, any float type) into a backbone, all of whose tensors must be in it.
 
-    Tensors that the backbone lacks (a classifier, conv_head) are left over. Raises UserError that names the tensors
-    that are missing or of another shape, or the file where it cannot be read.
+    Tables of positions are resized to the backbone's. Tensors that the backbone lacks (a classifier, conv_head) are
+    left out. Raises UserError that names the tensors that are missing or of another shape, or the file where it
+    cannot be read.
     """
-    given = {_canonical(key): tensor for key, tensor in _read(path).items()}
+    given = read_safetensors(path)
     own = model.state_dict()
-    faults = [fault for key, tensor in own.items() if (fault := _fault(key, tensor, given.get(_canonical(key))))]
+    pairs = paired(own, given)
+    found, _ = match_tensors(model, given)
+    faults = [_fault(key, own[key], given.get(pairs.get(key))) for key in own if _is_needed(key) and key not in found]
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise UserError(
             f"{path} does not fit the backbone: {'; '.join(faults[:5])}{more}. It must be the state dict of the timm "
             "model that the file is named by"
         )
-    model.load_state_dict({key: given.get(_canonical(key), tensor) for key, tensor in own.items()})
+    model.load_state_dict(own | {key: tensor for key, (_, tensor) in found.items()})
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a readable safetensors file ({error}): copy or download it again") from error
+def _is_needed(key: str) -> bool:
+    # Files from before PyTorch 0.4.1 have no such counters, and nothing depends on them.
+    return not key.endswith("num_batches_tracked")
 
 
-def _canonical(key: str) -> str:
-    """timm's feature extractors write `stages_0` for the full model's `stages.0`."""
-    return key.replace("_", ".")
-
-
-def _fault(key: str, own: Tensor, given: Tensor | None) -> str | None:
+def _fault(key: str, own: Tensor, given: Tensor | None) -> str:
     if given is None:
-        # Files from before PyTorch 0.4.1 have no such counters, and nothing depends on them.
-        return None if key.endswith("num_batches_tracked") else f"{key} is missing"
-    if own.shape != given.shape:
-        return f"{key} has shape {tuple(given.shape)} instead of {tuple(own.shape)}"
-    return None
+        return f"{key} is missing"
+    return f"{key} has shape {tuple(given.shape)} instead of {tuple(own.shape)}"

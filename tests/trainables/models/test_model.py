@@ -3,89 +3,34 @@ import timm
 import torch
 import torch.nn.functional as F
 
+from tests.trainables.models.matrix import narrow_heads
 from trainables.errors import UserError
 from trainables.models import HEADS, build_model
 
 torch.set_num_threads(1)
 
-FAMILIES = {
-    "swin": "swin_tiny_patch4_window7_224",
-    "convnext": "convnext_atto",
-    "resnet": "resnet18",
-    "efficientnet": "efficientnet_b0",
-    "efficientnet_lite": "tf_efficientnet_lite0",
-    "mobilenetv2": "mobilenetv2_050",
-    "mobilenetv3": "mobilenetv3_small_050",
-    "mit": "mit_b0",
-}
-
 
 def build(head="unet", backbone="mobilenetv3_small_050", num_classes=3, **options):
     torch.manual_seed(0)
-    return build_model(head=head, backbone=backbone, num_classes=num_classes, pretrained=False, **options)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("head", HEADS)
-def test_every_head_on_every_family_trains_on_one_image_of_odd_size(head, family):
-    num_classes = 12 if list(FAMILIES).index(family) % 2 else 2
-    model = build(head, FAMILIES[family], num_classes)
-    logits = model(torch.randn(1, 3, 97, 131))
-    assert logits.shape == (1, num_classes, 97, 131)
-    F.cross_entropy(logits, torch.randint(num_classes, (1, 97, 131))).backward()
-    without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
-    assert without == []
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-    assert all(parameter.grad.abs().sum() > 0 for parameter in model.head.classifier.parameters())
-
-
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("num_classes", [2, 12])
-def test_batch_of_one_small_image_trains(head, num_classes):
-    logits = build(head, "resnet18", num_classes)(torch.randn(1, 3, 64, 64))
-    logits.square().mean().backward()
-    assert logits.shape == (1, num_classes, 64, 64)
-
-
-@pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "convnext_atto", "mit_b0"])
-@pytest.mark.parametrize("head", HEADS)
-def test_bfloat16_and_channels_last_agree_with_float32(head, backbone):
-    model = build(head, backbone).eval()
-    images = torch.randn(2, 3, 64, 96)
-    with torch.no_grad():
-        expected = model(images)
-        model = model.to(memory_format=torch.channels_last)
-        images = images.to(memory_format=torch.channels_last)
-        assert torch.allclose(model(images), expected, atol=1e-4 * expected.abs().max())
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            low = model(images).float()
-    assert (low - expected).abs().mean() < 0.05 * expected.abs().mean()
+    with narrow_heads():
+        return build_model(head=head, backbone=backbone, num_classes=num_classes, pretrained=False, **options)
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_bfloat16_trains(head):
     model = build(head).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = model(torch.randn(2, 3, 65, 64).to(memory_format=torch.channels_last))
-    logits.float().square().mean().backward()
+        outputs = model.training_logits(torch.randn(2, 3, 65, 64).to(memory_format=torch.channels_last))
+    sum(weight * logits.float().square().mean() for weight, logits in outputs).backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_images_of_a_batch_do_not_see_each_other(head):
-    model = build(head).eval()
-    images = torch.randn(3, 3, 64, 64)
-    with torch.no_grad():
-        together, alone = model(images), model(images[1:2])
-    assert torch.allclose(together[1:2], alone, atol=1e-4)
-
-
-@pytest.mark.parametrize("head", HEADS)
 def test_odd_sizes_are_padded_on_the_right_and_below_and_cut(head):
-    model = build(head, "convnext_atto").eval()
+    model = build(head, "convnext_micro").eval()
     images = torch.randn(1, 3, 50, 89)
     with torch.no_grad():
-        padded = model(F.pad(images, (0, 96 - 89, 0, 64 - 50)))
+        padded = model(F.pad(images, (0, -89 % model.size_multiple, 0, -50 % model.size_multiple)))
         assert torch.allclose(model(images), padded[..., :50, :89], atol=1e-5)
 
 
@@ -112,16 +57,16 @@ def test_logits_lie_where_the_pixels_are(head):
         (slice(32, 64), slice(32, 64)),
         (slice(96, 160), slice(0, 64)),
     ):
-        assert inside > 2 * change[rows, columns].mean()
+        assert inside > 1.5 * change[rows, columns].mean()
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_deepest_map_acts_where_it_lies(head):
-    model = build(head, "resnet18").eval()
+    model = build(head, "resnet_micro").eval()
     with torch.no_grad():
         features = model.backbone(torch.randn(1, 3, 320, 448))
-        changed = [*features[:-1], features[-1].clone()]
-        deepest = changed[-1]
+        changed = [feature.clone() for feature in features]
+        deepest = changed[3 if head == "semask_fpn" else -1]  # its priors follow after its maps
         height, width = deepest.shape[-2:]
         deepest[..., : height // 5, -(width // 7) :] += 5 * torch.randn(deepest.shape[1], 1, 1)
         change = (model.head(changed) - model.head(features)).abs().sum((0, 1))
@@ -163,13 +108,13 @@ def test_learns_to_tell_left_from_right(head):
     target[..., 32:] = 1
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     losses = []
-    for _ in range(12):
-        loss = F.cross_entropy(model(images), target)
+    for _ in range(16):
+        loss = sum(weight * F.cross_entropy(logits, target) for weight, logits in model.training_logits(images))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.6 * losses[0]
 
 
 @pytest.mark.parametrize(
@@ -194,8 +139,9 @@ def test_normalize_keeps_the_memory_format_and_statistics_stay_out_of_the_state(
 
 def test_state_dict_restores_the_model():
     model = build("upernet").eval()
-    torch.manual_seed(5)
-    other = build_model(head="upernet", backbone="mobilenetv3_small_050", num_classes=3, pretrained=False).eval()
+    other = build("upernet").eval()
+    for parameter in other.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert not torch.equal(model(images), other(images))
@@ -213,7 +159,7 @@ def test_state_dict_restores_the_model():
         ({"backbone": "resnet19"}, "unknown backbone 'resnet19': did you mean .*resnet18"),
         ({"backbone": "mit_b6"}, "unknown backbone 'mit_b6': did you mean mit_b"),
         ({"backbone": "resnet18.nope"}, r"unknown pretrained tag in backbone 'resnet18.nope': .*resnet18\.a1_in1k"),
-        ({"backbone": "vit_tiny_patch16_224"}, "'vit_tiny_patch16_224' makes feature maps at strides 16, 16, 16, but"),
+        ({"backbone": "levit_128s"}, "'levit_128s' makes feature maps at strides 16, 32, 64, but"),
         ({"backbone": "densenet121", "drop_path": 0.1}, "'densenet121' cannot be built.*drop_path is 0.1.*set it to 0"),
         ({"drop_path": 1.0}, r"drop_path is 1\.0, but must be at least 0 and below 1"),
         ({"dropout": -0.1}, r"dropout is -0\.1, but must be at least 0 and below 1"),

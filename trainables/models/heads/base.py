@@ -1,46 +1,89 @@
-"""What all heads have in common."""
+"""What all heads have in common: what they are told, what they answer, and how they start."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import torch.nn.functional as F
-from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
+from segmentation_models_pytorch.base.initialization import initialize_decoder
 from torch import Tensor, nn
+
+from trainables.models.parts import AUXILIARY_WEIGHT, AuxiliaryFCN, BatchNorm
+
+LIGHT_PARAMETERS = 20_000_000
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """What a head is told of the backbone: map i, finest first, is (N, channels[i], H / strides[i], W / strides[i]).
+
+    The maps are those that the head asked for; or one, of all branches, where the backbone's are parallel (HRNet) and
+    the head did not ask for all. `parameters` is the size of the whole backbone.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    parameters: int
+
+    @property
+    def is_light(self) -> bool:
+        """Whether the backbone is of MiT-B0's or B1's size, for which SegFormer and Lawin publish a lighter head."""
+        return self.parameters < LIGHT_PARAMETERS
 
 
 class Head(nn.Module):
     """Turns a backbone's feature maps into logits.
 
-    A subclass takes `in_channels` and `strides` (of the maps, finest first; four or five), `num_classes` and
-    `dropout` as keywords, names its last convolution `classifier`, and maps a list of (N, C_i, H_i, W_i) features to
-    logits (N, num_classes, H, W) at `stride`. It says in class variables what it needs of the backbone and input.
+    A subclass takes a Pyramid, and `num_classes` and `dropout` as keywords. It has `decode`, features to the map that
+    is classified; `dropout`; and `classifier`, the last convolution. Features are a list of (N, C_i, H_i, W_i), finest
+    first. Logits are (N, num_classes, H, W) at any stride: the model resizes them. It says in class variables what
+    it needs of backbone and input.
     """
 
-    stride: ClassVar[int] = 4
-    """Stride of the logits."""
+    taps: ClassVar[tuple[int, ...] | None] = (-4, -3, -2, -1)
+    """Which of the backbone's maps it takes, counted from the deepest; None for all, that at stride 2 included."""
     output_stride: ClassVar[int] = 32
     """Deepest stride that the backbone is dilated to, where its family can."""
-    pads_input: ClassVar[bool] = True
+    pads_input: ClassVar[bool] = False
     """Whether the image is padded to a multiple of the deepest stride, so that each map is half the one before."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.auxiliary: nn.Module | None = None  # on the map at stride 16, the last but one; in training only
+
+    @classmethod
+    def adapt(cls, backbone: nn.Module, *, num_classes: int, dropout: float) -> nn.Module:
+        """Return the backbone with what the head needs inside of it, by default nothing."""
+        return backbone
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        return self.classifier(self.dropout(self.decode(features)))
+
+    def training_logits(self, features: list[Tensor]) -> list[tuple[float, Tensor]]:
+        """Return what the loss is summed over: (weight, logits), the main output first with weight 1."""
+        return [(1.0, self(features)), *self.auxiliary_logits(features)]
+
+    def auxiliary_logits(self, features: list[Tensor]) -> list[tuple[float, Tensor]]:
+        return [] if self.auxiliary is None else [(AUXILIARY_WEIGHT, self.auxiliary(features[-2]))]
+
     def initialize(self) -> Self:
-        """Draw new weights as segmentation-models-pytorch does: He for the decoder, Glorot for the classifier."""
+        """Draw new weights: He for convolutions, Glorot for linear layers, N(0, 0.01) for every classifier."""
         _replace_batch_norms(self)
         initialize_decoder(self)
-        initialize_head(self.classifier)
+        for name, module in self.named_modules():
+            if name.split(".")[-1] == "classifier":
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
         return self
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch norm that uses its running statistics on a batch of one value a channel, which PyTorch refuses.
-
-    That is a batch of one image pooled to 1 x 1, as in pyramid pooling: there is no variance to divide by.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.numel() == x.shape[1]:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
+def auxiliary_head(pyramid: Pyramid, *, num_classes: int, dropout: float) -> AuxiliaryFCN | None:
+    """Return a head for the last map but one, or None where parallel branches have become one map."""
+    if len(pyramid.channels) == 1:
+        return None
+    return AuxiliaryFCN(pyramid.channels[-2], num_classes=num_classes, dropout=dropout)
 
 
 def _replace_batch_norms(module: nn.Module) -> None:
@@ -50,9 +93,9 @@ def _replace_batch_norms(module: nn.Module) -> None:
                 setattr(parent, name, BatchNorm(child.num_features, eps=child.eps, momentum=child.momentum))
 
 
-def full_channels(in_channels: Sequence[int], strides: Sequence[int]) -> list[int]:
+def full_channels(pyramid: Pyramid) -> list[int]:
     """Return channels at strides 1 (the image), 2 (0 where the backbone has no such map), 4, 8, 16 and 32."""
-    return [3, *([] if strides[0] == 2 else [0]), *in_channels]
+    return [3, *([] if pyramid.strides[0] == 2 else [0]), *pyramid.channels]
 
 
 def full_maps(features: list[Tensor], strides: Sequence[int]) -> list[Tensor]:

@@ -1,51 +1,29 @@
-"""DeepLabV3+ (Chen et al., 2018) from segmentation-models-pytorch's parts, for any depth of backbone.
+"""DeepLabV3+ (Chen et al., Encoder-Decoder with Atrous Separable Convolution, 2018)."""
 
-Its own decoder upsamples by a fixed factor and so refuses backbones that cannot be dilated (Swin, MiT).
-"""
-
-from collections.abc import Sequence
-
-import torch
-import torch.nn.functional as F
-from segmentation_models_pytorch.decoders.deeplabv3.decoder import ASPP, SeparableConv2d
 from torch import Tensor, nn
 
-from trainables.models.heads.base import Head
+from trainables.models.heads.base import Head, Pyramid, auxiliary_head
+from trainables.models.heads.deeplabv3 import AtrousPyramid
+from trainables.models.parts import concatenate, conv_bn_relu, separable
 
-DECODER_CHANNELS = 256
-FINE_CHANNELS = 48
+WIDTH = 512
+FINE_WIDTH = 48
 
 
 class DeepLabV3PlusHead(Head):
-    """Atrous spatial pyramid pooling on the deepest map, joined with the map at stride 4.
+    """Atrous pyramid pooling on the deepest map at stride 8, joined with the map at stride 4 by two convolutions."""
 
-    Rates are 6, 12, 18 at stride 16 (section 3.1 of the paper) and the same in image pixels at other strides.
-    """
+    taps = (-4, -2, -1)
+    output_stride = 8
 
-    output_stride = 16
-
-    def __init__(self, *, in_channels: Sequence[int], strides: Sequence[int], num_classes: int, dropout: float) -> None:
+    def __init__(self, pyramid: Pyramid, *, num_classes: int, dropout: float) -> None:
         super().__init__()
-        self.fine = strides.index(4)
-        rate = 96 // strides[-1]
-        self.pooling = nn.Sequential(
-            ASPP(in_channels[-1], DECODER_CHANNELS, (rate, 2 * rate, 3 * rate), separable=True, dropout=dropout),
-            *_separable(DECODER_CHANNELS),
-        )
-        self.project = nn.Sequential(
-            nn.Conv2d(in_channels[self.fine], FINE_CHANNELS, kernel_size=1, bias=False),
-            nn.BatchNorm2d(FINE_CHANNELS),
-            nn.ReLU(),
-        )
-        self.fuse = nn.Sequential(*_separable(DECODER_CHANNELS + FINE_CHANNELS))
-        self.classifier = nn.Conv2d(DECODER_CHANNELS, num_classes, kernel_size=1)
+        self.pooling = AtrousPyramid(pyramid.channels[-1], WIDTH, stride=pyramid.strides[-1], separably=True)
+        self.project = conv_bn_relu(pyramid.channels[0], FINE_WIDTH)
+        self.fuse = nn.Sequential(separable(WIDTH + FINE_WIDTH, WIDTH), separable(WIDTH, WIDTH))
+        self.dropout = nn.Dropout2d(dropout)
+        self.classifier = nn.Conv2d(WIDTH, num_classes, kernel_size=1)
+        self.auxiliary = auxiliary_head(pyramid, num_classes=num_classes, dropout=dropout)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        fine = self.project(features[self.fine])
-        pooled = F.interpolate(self.pooling(features[-1]), fine.shape[-2:], mode="bilinear", align_corners=False)
-        return self.classifier(self.fuse(torch.cat([pooled, fine], dim=1)))
-
-
-def _separable(in_channels: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    conv = SeparableConv2d(in_channels, DECODER_CHANNELS, kernel_size=3, padding=1, bias=False)
-    return conv, nn.BatchNorm2d(DECODER_CHANNELS), nn.ReLU()
+    def decode(self, features: list[Tensor]) -> Tensor:
+        return self.fuse(concatenate([self.project(features[0]), self.pooling(features[-1])]))

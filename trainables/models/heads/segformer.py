@@ -1,26 +1,26 @@
 """SegFormer's all-MLP head (Xie et al., 2021)."""
 
-from collections.abc import Sequence
-
-from segmentation_models_pytorch.decoders.segformer.decoder import SegformerDecoder
 from torch import Tensor, nn
 
-from trainables.models.heads.base import Head, full_channels, full_maps
+from trainables.models.heads.base import Head, Pyramid
+from trainables.models.parts import concatenate, conv_bn_relu
 
-DECODER_CHANNELS = 256
+WIDTH, LIGHT_WIDTH = 768, 256
 
 
 class SegFormerHead(Head):
-    """A linear layer a map, of strides 4 to 32 as in the paper, resized to stride 4, concatenated and mixed."""
+    """A linear layer a map, of strides 4 to 32, resized to stride 4, concatenated and mixed.
 
-    def __init__(self, *, in_channels: Sequence[int], strides: Sequence[int], num_classes: int, dropout: float) -> None:
+    768 channels wide, and 256 on a light backbone, as the paper has it for MiT-B2 to B5 and for B0 and B1.
+    """
+
+    def __init__(self, pyramid: Pyramid, *, num_classes: int, dropout: float) -> None:
         super().__init__()
-        self.strides = tuple(strides[-4:])
-        self.decoder = SegformerDecoder(
-            full_channels(in_channels[-4:], self.strides), segmentation_channels=DECODER_CHANNELS
-        )
+        width = LIGHT_WIDTH if pyramid.is_light else WIDTH
+        self.linears = nn.ModuleList(nn.Conv2d(channel, width, kernel_size=1) for channel in pyramid.channels)
+        self.fuse = conv_bn_relu(len(pyramid.channels) * width, width)
         self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(DECODER_CHANNELS, num_classes, kernel_size=1)
+        self.classifier = nn.Conv2d(width, num_classes, kernel_size=1)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        return self.classifier(self.dropout(self.decoder(full_maps(features[-4:], self.strides))))
+    def decode(self, features: list[Tensor]) -> Tensor:
+        return self.fuse(concatenate([linear(x) for linear, x in zip(self.linears, features)]))

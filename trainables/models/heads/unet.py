@@ -1,11 +1,9 @@
 """U-Net (Ronneberger et al., 2015), in the form that decodes a classification backbone's maps."""
 
-from collections.abc import Sequence
-
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
-from trainables.models.heads.base import Head, full_channels, full_maps
+from trainables.models.heads.base import Head, Pyramid, full_channels, full_maps
 
 DECODER_CHANNELS = (256, 128, 64, 32, 16)
 
@@ -13,18 +11,17 @@ DECODER_CHANNELS = (256, 128, 64, 32, 16)
 class UNetHead(Head):
     """Nearest upsampling and two 3x3 convolutions a level, to the image's own resolution.
 
-    Dropout is on the deepest map, "at the end of the contracting path" (section 3.1 of the paper).
+    Dropout is on the deepest map, "at the end of the contracting path" (section 3.1 of the paper). Upsampling by size
+    doubles maps that were rounded up exactly, so nothing need be padded for it.
     """
 
-    stride = 1
-    # Nearest upsampling by size doubles maps that were rounded up exactly, so nothing need be padded for it.
-    pads_input = False
+    taps = None
 
-    def __init__(self, *, in_channels: Sequence[int], strides: Sequence[int], num_classes: int, dropout: float) -> None:
+    def __init__(self, pyramid: Pyramid, *, num_classes: int, dropout: float) -> None:
         super().__init__()
-        self.strides = tuple(strides)
+        self.strides = pyramid.strides
         self.dropout = nn.Dropout2d(dropout)
-        self.decoder = UnetDecoder(full_channels(in_channels, strides), DECODER_CHANNELS)
+        self.decoder = UnetDecoder(full_channels(pyramid), DECODER_CHANNELS)
         self.classifier = nn.Conv2d(DECODER_CHANNELS[-1], num_classes, kernel_size=3, padding=1)
 
     def forward(self, features: list[Tensor]) -> Tensor:

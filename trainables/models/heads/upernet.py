@@ -1,24 +1,38 @@
-"""UPerNet (Xiao et al., 2018) as segmentation-models-pytorch builds it: 256 channels, a norm on each map."""
+"""UPerNet (Xiao et al., Unified Perceptual Parsing for Scene Understanding, 2018)."""
 
-from collections.abc import Sequence
-
-from segmentation_models_pytorch.decoders.upernet.decoder import UPerNetDecoder
 from torch import Tensor, nn
 
-from trainables.models.heads.base import Head, full_channels, full_maps
+from trainables.models.heads.base import Head, Pyramid, auxiliary_head
+from trainables.models.parts import PyramidPooling, concatenate, conv_bn_relu, resize
 
-DECODER_CHANNELS = 256
+WIDTH = 512
 
 
 class UPerNetHead(Head):
-    """Pyramid pooling (1, 2, 3, 6) on the deepest map and a top-down pyramid over strides 4 to 32."""
+    """Pyramid pooling on the deepest map, and a feature pyramid over strides 4 to 32 whose levels are joined.
 
-    def __init__(self, *, in_channels: Sequence[int], strides: Sequence[int], num_classes: int, dropout: float) -> None:
+    It is 512 channels wide; on a plain transformer, whose maps have all the same channels, as wide as they are
+    (BEiT; Bao et al., 2022).
+    """
+
+    def __init__(self, pyramid: Pyramid, *, num_classes: int, dropout: float) -> None:
         super().__init__()
-        self.strides = tuple(strides)
-        self.decoder = UPerNetDecoder(full_channels(in_channels, strides), decoder_channels=DECODER_CHANNELS)
+        channels = pyramid.channels
+        width = channels[0] if len(set(channels)) == 1 else WIDTH
+        self.pooling = PyramidPooling(channels[-1], width)
+        self.laterals = nn.ModuleList(conv_bn_relu(finer, width) for finer in channels[:-1])
+        # The deepest level has none: the pooling ends in such a convolution.
+        self.smooth = nn.ModuleList(conv_bn_relu(width, width, 3) for _ in channels[:-1])
+        self.fuse = conv_bn_relu(len(channels) * width, width, 3)
         self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(DECODER_CHANNELS, num_classes, kernel_size=1)
+        self.classifier = nn.Conv2d(width, num_classes, kernel_size=1)
+        self.auxiliary = auxiliary_head(pyramid, num_classes=num_classes, dropout=dropout)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        return self.classifier(self.dropout(self.decoder(full_maps(features, self.strides))))
+    def decode(self, features: list[Tensor]) -> Tensor:
+        *finer, deepest = features
+        levels = [self.pooling(deepest)]
+        for lateral, feature in zip(reversed(self.laterals), reversed(finer)):
+            side = lateral(feature)
+            levels.insert(0, side + resize(levels[0], side))
+        smoothed = [smooth(level) for smooth, level in zip(self.smooth, levels)]
+        return self.fuse(concatenate([*smoothed, levels[-1]]))

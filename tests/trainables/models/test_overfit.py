@@ -1,0 +1,50 @@
+"""Each head learns eight real photos by heart. Minutes a head: `python -m pytest -m long tests/trainables/models`."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.benchmarks.places import ROOT, WEIGHTS
+from trainables.data import load_dataset, pack
+from trainables.metrics import confusion_matrix, miou
+from trainables.models import HEADS, build_model
+
+RECYCLE = ROOT.parent / "shared" / "data" / "recycle60"
+BACKBONE = "tf_efficientnet_lite0"
+SIZE = (128, 128)
+PHOTOS = 8
+STEPS = 300
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Eight photos, uint8 (8, 3, h, w), and their class maps; classes that no photo has are no outputs."""
+    packed = pack(load_dataset(RECYCLE), SIZE, tmp_path_factory.mktemp("cache"))
+    images = torch.from_numpy(packed.images[:PHOTOS].copy()).permute(0, 3, 1, 2)
+    classes, target = torch.from_numpy(packed.masks[:PHOTOS].copy()).long().unique(return_inverse=True)
+    return images, target, len(classes)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not RECYCLE.is_dir() or not WEIGHTS.is_dir(), reason=f"there is no {RECYCLE}, or no {WEIGHTS}")
+@pytest.mark.parametrize("head", HEADS)
+def test_head_learns_eight_photos_by_heart(head, photos):
+    images, target, num_classes = photos
+    torch.manual_seed(0)
+    model = build_model(
+        head=head, backbone=BACKBONE, num_classes=num_classes, weights_dir=WEIGHTS, image_size=SIZE, dropout=0.0
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=STEPS)
+    for step in range(STEPS):
+        part = slice(4 * (step % 2), 4 * (step % 2) + 4)
+        outputs = model.train().training_logits(model.normalize(images[part]))
+        sum(weight * F.cross_entropy(logits, target[part]) for weight, logits in outputs).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    with torch.no_grad():
+        prediction = model.eval()(model.normalize(images)).argmax(1)
+    score = miou(confusion_matrix(prediction, target, num_classes))
+    print(f"{head}: {score:.3f}")
+    assert score >= 0.9

@@ -1,0 +1,91 @@
+"""Layers that several heads are made of."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+AUXILIARY_CHANNELS = 256
+AUXILIARY_WEIGHT = 0.4  # of the loss of every auxiliary output (Zhao et al., PSPNet, section 3.3)
+POOL_SIZES = (1, 2, 3, 6)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that uses its running statistics on a batch of one value a channel, which PyTorch refuses.
+
+    That is a batch of one image pooled to 1 x 1, as in pyramid pooling: there is no variance to divide by.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+def conv_bn(
+    in_channels: int, out_channels: int, kernel_size: int = 1, *, dilation: int = 1, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Return a convolution without bias, padded to keep the size where its stride is 1, and batch norm."""
+    conv = nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=stride,
+        padding=dilation * (kernel_size // 2) if stride == 1 else 0,
+        dilation=dilation,
+        groups=groups,
+        bias=False,
+    )
+    return nn.Sequential(conv, BatchNorm(out_channels))
+
+
+def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int = 1, **options: int) -> nn.Sequential:
+    return conv_bn(in_channels, out_channels, kernel_size, **options).append(nn.ReLU(inplace=True))
+
+
+def separable(in_channels: int, out_channels: int, kernel_size: int = 3, **options: int) -> nn.Sequential:
+    """Return a depthwise and a pointwise convolution, batch norm and ReLU after each."""
+    depthwise = conv_bn_relu(in_channels, in_channels, kernel_size, groups=in_channels, **options)
+    return nn.Sequential(depthwise, conv_bn_relu(in_channels, out_channels))
+
+
+def resize(x: Tensor, like: Tensor) -> Tensor:
+    """Return `x` resized bilinearly to the height and width of `like`."""
+    if x.shape[-2:] == like.shape[-2:]:
+        return x
+    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def concatenate(maps: list[Tensor]) -> Tensor:
+    """Return the maps, (N, C_i, H_i, W_i), resized to the first one and concatenated."""
+    return torch.cat([resize(x, maps[0]) for x in maps], dim=1)
+
+
+class AuxiliaryFCN(nn.Module):
+    """A small head for deep supervision: one 3x3 convolution of 256 channels, dropout, classifier."""
+
+    def __init__(self, in_channels: int, *, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.conv = conv_bn_relu(in_channels, AUXILIARY_CHANNELS, 3)
+        self.dropout = nn.Dropout2d(dropout)
+        self.classifier = nn.Conv2d(AUXILIARY_CHANNELS, num_classes, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.conv(x)))
+
+
+class PyramidPooling(nn.Module):
+    """Pyramid pooling module (Zhao et al., 2017, figure 3): (N, C, H, W) to (N, width, H, W).
+
+    The map's averages over grids of 1x1, 2x2, 3x3 and 6x6 cells, each through a 1x1 convolution of `width` channels
+    and resized back, are concatenated with the map itself and mixed by a 3x3 convolution.
+    """
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.pools = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(size), conv_bn_relu(in_channels, width)) for size in POOL_SIZES
+        )
+        self.fuse = conv_bn_relu(in_channels + len(POOL_SIZES) * width, width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fuse(concatenate([x, *(pool(x) for pool in self.pools)]))
