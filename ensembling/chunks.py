@@ -1,4 +1,4 @@
-"""Chunks of the table: the disputed pixels of a stretch of pixels, packed, and how their masks follow a new ranking."""
+"""Chunks of the table: the disputed pixels of a stretch of pixels, packed, and how they follow a new ranking."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,39 +7,62 @@ from typing import NoReturn
 
 import numpy as np
 
+from ensembling import blocks
 from ensembling.compiled import compiled
-from ensembling.packing import ABSTAIN, NONE, ONE, WORD_BITS, Ids, Room, pack_pixels, sort_pairs
+from ensembling.packing import (
+    ABSTAIN,
+    HASH_BITS,
+    MOST_CLASSES,
+    MOST_GROUPS,
+    NONE,
+    ONE,
+    WORD_BITS,
+    Ids,
+    Room,
+    pack_pixels,
+)
 from ensembling.vote import check_class_ids
 
-CHUNK_PIXELS = 1 << 20
-SCRATCH_BYTES = 1 << 28
+CHUNK_PIXELS = 1 << 22
+SCRATCH_BYTES = 1 << 29
+# Smaller groups would waste most of their blocks.
+LEAST_PIXELS = 16
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """The disputed pixels of some neighbouring pixels; `spans` and `runs` name the folds of theirs."""
+    """The disputed pixels of some neighbouring pixels: blocks of those in groups (see blocks.py), and single ones."""
 
-    pair_masks: np.ndarray  # uint64 (words, pairs), of the pairs' higher classes
-    spans: np.ndarray  # int64 (spans, 4): first pair, end, key (see packing.Room), fold; sorted
-    labels: np.ndarray  # uint8 (several,)
-    kinds: np.ndarray  # uint8 (several,), how many of `classes` and, less one, of `voters` belong to each
+    groups: np.ndarray  # int64 (groups, columns), see blocks.Group
+    rows: np.ndarray  # uint64 (rows, 64 * words)
+    spans: np.ndarray  # int64 (spans, 3): first slot, end and fold; a slot is 64 * block + bit
+    slots: np.ndarray  # uint64 (blocks,): the bits that hold a pixel
+    labels: np.ndarray  # uint8 (singles,)
+    kinds: np.ndarray  # uint8 (singles,), how many of `classes` and, less one, of `voters` belong to each
     classes: np.ndarray  # uint8 (entries,)
-    voters: np.ndarray  # uint64 (entries - several, words)
-    runs: np.ndarray  # int64 (runs, 4): first of several, end, first entry, fold
+    voters: np.ndarray  # uint64 (entries - singles, words)
+    runs: np.ndarray  # int64 (runs, 4): first single, end, first entry, fold
 
     def of_folds(self, wanted: np.ndarray) -> "Chunk":
         """A view of the folds whose place in `wanted` bool (folds,) is true."""
         if wanted.all():
             return self
-        return replace(self, spans=self.spans[wanted[self.spans[:, 3]]], runs=self.runs[wanted[self.runs[:, 3]]])
+        slots = np.zeros_like(self.slots)
+        blocks.select_slots(self.spans, wanted, slots)
+        return replace(self, slots=slots, runs=self.runs[wanted[self.runs[:, 3]]])
 
     def in_file(self) -> "Chunk":
         """The same, mapped from a file that is gone with it."""
         return Chunk(*(_mapped(array) for array in vars(self).values()))
 
     @property
+    def singles(self) -> tuple[np.ndarray, ...]:
+        """What the kernels of counting_singly.py take."""
+        return self.labels, self.kinds, self.classes, self.voters, self.runs
+
+    @property
     def disputed(self) -> int:
-        return self.pair_masks.shape[1] + len(self.labels)
+        return int(np.bitwise_count(self.slots).sum()) + len(self.labels)
 
     @property
     def nbytes(self) -> int:
@@ -57,8 +80,8 @@ def _mapped(array: np.ndarray) -> np.ndarray:
 
 def room_for(num_candidates: int, num_classes: int) -> int:
     """How many pixels at a time can be packed without much memory."""
-    words = -(-num_candidates // WORD_BITS)
-    pixel_bytes = 8 * words + 8 + min(num_candidates, num_classes + 1) * (8 * words + 1)
+    words, kinds = -(-num_candidates // WORD_BITS), min(num_candidates, num_classes + 1)
+    pixel_bytes = 8 + (min(kinds, MOST_CLASSES) + kinds) * 8 * words + kinds
     return max(1024, min(CHUNK_PIXELS, SCRATCH_BYTES // pixel_bytes))
 
 
@@ -80,7 +103,7 @@ def pack_chunk(
     before = []
     for start, stop in zip(starts, [*starts[1:], len(target)], strict=True):
         fold = int(folds[start])
-        before.append([*room.used[:3], fold])
+        before.append([room.used[0], room.used[3], room.used[4], fold])
         tally, labels = np.zeros((num_classes + 2,) * 2, np.int64), np.zeros(num_classes + 2, np.int64)
         if not pack_pixels(addresses + np.uint64(start), target[start:stop], ids, tally, labels, room):
             return None
@@ -88,40 +111,54 @@ def pack_chunk(
         votes_of = tally[:num_classes, :num_classes]
         votes_of[0] += tally[num_classes, :num_classes]  # where all abstain, background wins
         agreed[fold] += np.diagonal(votes_of), votes_of.sum(axis=1)
-    return _chunk_of(room, np.array(before, np.int64).reshape(-1, 4), num_classes), agreed, labelled
+    return _chunk_of(room, np.array(before, np.int64).reshape(-1, 4)), agreed, labelled
 
 
 def _run_starts(folds: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.flatnonzero(folds[1:] != folds[:-1]) + 1]) if len(folds) else np.empty(0, np.int64)
 
 
-def _chunk_of(room: Room, before: np.ndarray, num_classes: int) -> Chunk:
-    """The chunk of packed pixels. `before` (runs, 4): pairs, several, entries before a fold's run, and its fold."""
-    pairs, several, entries, voters = (int(number) for number in room.used)
-    masks, spans = sort_pairs(room.keys[:pairs], room.masks[:, :pairs], before[:, [0, 3]], 3 * num_classes**2)
-    first = before[:, 1]
-    runs = np.stack([first, np.append(first[1:], several), before[:, 2], before[:, 3]], axis=1)
-    return Chunk(
-        masks,
-        spans,
-        room.labels[:several].copy(),
-        room.kinds[:several].copy(),
-        room.classes[:entries].copy(),
-        room.voters[:voters].copy(),
-        runs[runs[:, 1] > runs[:, 0]],
-    )
+def _chunk_of(room: Room, before: np.ndarray) -> Chunk:
+    """The chunk of packed pixels. `before` (runs, 4): grouped, singles, entries before a fold's run, and its fold."""
+    grouped, entries, kinds, singles, classes, voters = (int(number) for number in room.used)
+    members, masks, folds = room.groups[:grouped], room.voters[:entries], before[:, [0, 3]]
+    groups = blocks.read_keys(room.keys[:kinds])
+    num_blocks, num_rows = blocks.place_groups(groups, members, LEAST_PIXELS)
+    rows, slots = np.zeros((num_rows, masks.shape[1] * WORD_BITS), np.uint64), np.zeros(num_blocks, np.uint64)
+    spans = blocks.fill_rows(groups, members, masks, folds, rows)
+    blocks.select_slots(spans, np.ones(int(before[:, 3].max(initial=0)) + 1, np.bool_), slots)
+    small = [np.empty(shape, kind) for shape, kind in _small_shapes(groups, members, masks)]
+    taken = blocks.take_small(groups, members, masks, folds, *small)
+    runs = np.stack([before[:, 1], np.append(before[1:, 1], singles), before[:, 2], before[:, 3]], axis=1)
+    taken += np.array([singles, singles, classes, 0])
+    runs = np.concatenate([runs[: len(before)], taken])
+    rare = (room.labels[:singles], room.kinds[:singles], room.classes[:classes], room.others[:voters])
+    joined = (np.concatenate(parts) for parts in zip(rare, small, strict=True))
+    return Chunk(groups, rows, spans, slots, *joined, runs[runs[:, 1] > runs[:, 0]])
+
+
+def _small_shapes(groups: np.ndarray, members: np.ndarray, masks: np.ndarray) -> list[tuple]:
+    pixels, classes = blocks.count_small(groups, members)
+    return [
+        (pixels, np.uint8),
+        (pixels, np.uint8),
+        (classes, np.uint8),
+        ((classes - pixels, masks.shape[1]), np.uint64),
+    ]
 
 
 def _room(num_candidates: int, num_classes: int, pixels: int) -> Room:
     words, kinds = -(-num_candidates // WORD_BITS), min(num_candidates, num_classes + 1)
     return Room(
         np.empty(pixels, np.int32),
-        np.empty((words, pixels), np.uint64),
+        np.empty((pixels * min(kinds, MOST_CLASSES), words), np.uint64),
+        np.full((1 << HASH_BITS, 2), -1, np.int64),
+        np.empty(MOST_GROUPS, np.int64),
         np.empty(pixels, np.uint8),
         np.empty(pixels, np.uint8),
-        np.empty((pixels + 1) * kinds, np.uint8),
-        np.empty(((pixels + 1) * kinds, words), np.uint64),
-        np.zeros(4, np.int64),
+        np.empty(pixels * kinds, np.uint8),
+        np.empty((pixels * kinds, words), np.uint64),
+        np.zeros(6, np.int64),
     )
 
 
@@ -171,3 +208,14 @@ def move_bits(masks, moved):  # pragma: no cover - compiled
             byte = (old[place // 8] >> np.uint64(8 * (place % 8))) & np.uint64(255)
             for word in range(masks.shape[0]):
                 masks[word, mask] |= moved[place, byte, word]
+
+
+@compiled
+def move_words(rows, old_ranks):  # pragma: no cover - compiled
+    """Put each row's words of candidates, old_ranks (candidates,), in their new order."""
+    old = np.empty(old_ranks.size, np.uint64)
+    for row in range(rows.shape[0]):
+        for rank in range(old_ranks.size):
+            old[rank] = rows[row, old_ranks[rank]]
+        for rank in range(old_ranks.size):
+            rows[row, rank] = old[rank]

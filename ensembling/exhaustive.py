@@ -6,9 +6,10 @@ of thousands of patterns instead of millions of pixels.
 
 import numpy as np
 
+from ensembling.blocks import COLUMN
 from ensembling.compiled import compiled, lowest_bit, population
-from ensembling.counting import complete
-from ensembling.packing import ABSTAIN, NONE, ONE
+from ensembling.counting_singly import complete
+from ensembling.packing import ABSTAIN, NONE, ONE, WORD_BITS
 from ensembling.scores import miou_from_counts
 from ensembling.search_modes import Found, Limits, as_found, highest
 from ensembling.table import Chunk, Folds, VoteTable
@@ -36,8 +37,8 @@ def set_counts(table: VoteTable, folds: Folds, sets: np.ndarray) -> np.ndarray:
     """Counts of the vote of each of `sets`, uint64 (sets,) with a bit for each rank: int64 (sets, 3, num_classes)."""
     counts = np.zeros((2, table.num_classes, len(sets)), np.int64)
     for times, chunk in table.parts_of(folds):
-        for patterns, pixels in (_merge_pairs(chunk, table), _merge_several(chunk, table)):
-            _count_patterns(patterns, times * pixels, sets, counts)
+        patterns, pixels = np.unique(_votes_of(chunk, len(table.ranking)), axis=0, return_counts=True)
+        _count_patterns(patterns, times * pixels, sets, counts)
     agreed, labelled = table.fixed_counts(folds)
     counts = counts.transpose(2, 0, 1) + agreed
     return np.concatenate([counts, np.broadcast_to(labelled, (len(sets), 1, table.num_classes))], axis=1)
@@ -57,43 +58,49 @@ def _ranks(bits: int) -> list[int]:
     return [rank for rank in range(MOST_CANDIDATES) if bits >> rank & 1]
 
 
-def _merge_pairs(chunk: Chunk, table: VoteTable) -> tuple[np.ndarray, np.ndarray]:
-    """Patterns uint8 (patterns, candidates + 1) of votes and label (255: neither class), and the pixels of each."""
-    pairs = [np.empty(0, np.int64)]
-    for start, stop, key, _ in chunk.spans:
-        pairs.append(key << MOST_CANDIDATES | chunk.pair_masks[0, start:stop].astype(np.int64))
-    merged, pixels = np.unique(np.concatenate(pairs), return_counts=True)
-    candidates = len(table.ranking)
-    key = merged >> MOST_CANDIDATES
-    lower, higher, kind = key // 3 // table.num_classes, key // 3 % table.num_classes, key % 3
-    patterns = np.empty((len(merged), candidates + 1), np.uint8)
-    patterns[:, :-1] = np.where(merged[:, None] >> np.arange(candidates) & 1, higher[:, None], lower[:, None])
-    patterns[:, -1] = np.choose(kind, [lower, higher, np.full_like(lower, ABSTAIN)])
-    return patterns, pixels
-
-
-def _merge_several(chunk: Chunk, table: VoteTable) -> tuple[np.ndarray, np.ndarray]:
-    candidates = len(table.ranking)
-    patterns = np.empty((len(chunk.labels), candidates + 1), np.uint8)
+def _votes_of(chunk: Chunk, candidates: int) -> np.ndarray:
+    """Each disputed pixel's votes by rank, then its label (255: a class that nobody votes for): uint8 (pixels, …)."""
+    votes = np.empty((chunk.disputed, candidates + 1), np.uint8)
+    used = _write_blocks(chunk.groups, chunk.rows, chunk.slots, votes)
     everyone = np.array([(1 << candidates) - 1], np.uint64)
-    kept = _expand(chunk.labels, chunk.kinds, chunk.classes, chunk.voters, chunk.runs, everyone, patterns)
-    return np.unique(patterns[:kept], axis=0, return_counts=True)
+    return votes[: used + _write_singles(*chunk.singles, everyone, votes[used:])]
 
 
 @compiled
-def _expand(labels, kinds, classes, voters, runs, everyone, patterns):  # pragma: no cover - compiled
+def _write_blocks(groups, rows, slots, votes):  # pragma: no cover - compiled
+    pixel, last = 0, votes.shape[1] - 1
+    for group in range(groups.shape[0]):
+        number, hit, row = groups[group, COLUMN.number], groups[group, COLUMN.hit], groups[group, COLUMN.first_row]
+        first = groups[group, COLUMN.first_block]
+        for block in range(first, first + groups[group, COLUMN.blocks]):
+            for bit in range(WORD_BITS):
+                if slots[block] >> np.uint64(bit) & ONE == NONE:
+                    continue
+                for candidate in range(last):
+                    kind = 0
+                    while kind < number - 1 and rows[row + kind, candidate] >> np.uint64(bit) & ONE == NONE:
+                        kind += 1
+                    votes[pixel, candidate] = groups[group, COLUMN.classes + kind]
+                votes[pixel, last] = groups[group, COLUMN.classes + hit] if hit < number else ABSTAIN
+                pixel += 1
+            row += number - 1
+    return pixel
+
+
+@compiled
+def _write_singles(labels, kinds, classes, voters, runs, everyone, votes):  # pragma: no cover - compiled
     masks = np.empty((256, 1), np.uint64)
-    place = 0
+    place, last = 0, votes.shape[1] - 1
     for run in range(runs.shape[0]):
         entry, row = runs[run, 2], runs[run, 2] - runs[run, 0]
         for pixel in range(runs[run, 0], runs[run, 1]):
             number = np.int64(kinds[pixel])
             complete(voters, row, number, everyone, masks)
             for kind in range(number):
-                for candidate in range(patterns.shape[1] - 1):
+                for candidate in range(last):
                     if masks[kind, 0] >> np.uint64(candidate) & ONE:
-                        patterns[place, candidate] = classes[entry + kind]
-            patterns[place, -1] = labels[pixel]
+                        votes[place, candidate] = classes[entry + kind]
+            votes[place, last] = labels[pixel]
             place += 1
             entry += number
             row += number - 1

@@ -18,6 +18,9 @@ ABSTAIN = np.uint8(255)
 WORD_BITS = 64
 ONE = np.uint64(1)
 NONE = np.uint64(0)
+MOST_CLASSES = 6  # of a group: hit and classes fit its key
+HASH_BITS = 15
+MOST_GROUPS = 1 << (HASH_BITS - 1)
 SPREAD = np.uint64(0x0101010101010101)
 BYTE = np.uint64(255)
 
@@ -30,15 +33,17 @@ class Ids(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where packed pixels go, room for the worst case; `used` counts the pairs, several and entries so far."""
+    """Where packed pixels go, with room for the worst case."""
 
-    keys: np.ndarray  # int32 (pixels,), of pairs: (lower class * num_classes + higher class) * 3 + kind
-    masks: np.ndarray  # uint64 (words, pixels), of pairs: who votes for the higher class
-    labels: np.ndarray  # uint8 (pixels,), of several: the target
-    kinds: np.ndarray  # uint8 (pixels,), of several: how many classes, abstention counted as one
-    classes: np.ndarray  # uint8 (entries,), of several: which ones
-    voters: np.ndarray  # uint64 (entries, words), of several: who votes for them; none for a pixel's last
-    used: np.ndarray  # int64 (4,): pairs, several, classes, voters
+    groups: np.ndarray  # int32 (pixels,): the group of each pixel that has one
+    voters: np.ndarray  # uint64 (entries, words): who votes for each class of its group but the last
+    known: np.ndarray  # int64 (HASH_SIZE, 2): keys of groups and their numbers, -1 where there is none
+    keys: np.ndarray  # int64 (MOST_GROUPS,): the groups' keys, see `key_of`
+    labels: np.ndarray  # uint8 (pixels,): the target of each other pixel
+    kinds: np.ndarray  # uint8 (pixels,): how many classes, abstention counted as one
+    classes: np.ndarray  # uint8 (entries,): which ones
+    others: np.ndarray  # uint64 (entries, words): who votes for each but the last
+    used: np.ndarray  # int64 (6,): pixels with a group, their entries, groups; other pixels, their classes, entries
 
 
 @compiled
@@ -165,9 +170,10 @@ def _emit(tile, bits, several, diff, granules, target, ids, labelled, room):  # 
     """Write the disputed pixels to `room`; False where an id is refused."""
     # Taken out of the tuples once: each access counts a reference, which would cost more than the pixel.
     of_vote, of_label = ids
-    keys, masks, labels, kinds, classes, voters, used = room
+    groups, voters, known, keys, labels, kinds, classes, others, used = room
     num_classes = labelled.size - 2
-    differs = np.empty(masks.shape[0], np.uint64)
+    masks, found = np.empty((256, voters.shape[1]), np.uint64), np.empty(256, np.uint8)
+    last_key, last_group = np.int64(-1), np.int64(-1)
     for place in range(granules.size):
         offset = granules[place] * GRANULE
         for lane in range(min(GRANULE, target.size - offset)):
@@ -175,93 +181,136 @@ def _emit(tile, bits, several, diff, granules, target, ids, labelled, room):  # 
             if diff[pixel] == 0:
                 continue
             label = target[offset + lane]
-            counts = of_label[label] < num_classes
             labelled[of_label[label]] += 1
             first, second = tile[0, pixel], tile[0, pixel] ^ diff[pixel]
-            _gather_bits(bits, pixel, differs)
-            if several[pixel] or first == ABSTAIN or second == ABSTAIN:
-                number, accepted = _mask_classes(tile, pixel, of_vote, differs, classes, used[2], voters, used[3])
-                if not accepted:
-                    return False
-                labels[used[1]], kinds[used[1]] = label, number
-                # What does not count is written over by the next.
-                used[1] += counts
-                used[2] += counts * number
-                used[3] += counts * (number - 1)
-                continue
             lower, higher = min(first, second), max(first, second)
-            if of_vote[higher] >= num_classes:
-                return False
-            kind = 0 if label == lower else 1 if label == higher else 2
-            keys[used[0]] = (np.int32(lower) * num_classes + higher) * 3 + kind
-            flip = NONE if first == lower else ~NONE
-            for word in range(masks.shape[0]):
-                masks[word, used[0]] = differs[word] ^ flip
-            used[0] += counts
+            is_pair = not several[pixel] and higher != ABSTAIN
+            if is_pair:
+                if of_vote[higher] >= num_classes:
+                    return False
+                hit = 0 if label == lower else 1 if label == higher else 2
+                key = ((256 | np.int64(lower)) << 8 | np.int64(higher)) << 3 | hit
+            else:
+                number = _split(tile, bits, pixel, masks, found)
+                if of_vote[found[number - 1]] > num_classes or of_vote[found[number - 2]] > num_classes:
+                    return False
+                small = number <= MOST_CLASSES and found[number - 1] != ABSTAIN
+                key = _key_of(found, number, label) if small else np.int64(-1)
+            if of_label[label] >= num_classes:
+                continue
+            # Neighbours are mostly alike.
+            if key != last_key:
+                last_key = key
+                last_group = _number_of(key, known, keys, used) if key >= 0 else np.int64(-1)
+            if is_pair and last_group >= 0:
+                groups[used[0]] = last_group
+                used[0] += 1
+                flip = ~NONE if first == lower else NONE
+                for word in range(voters.shape[1]):
+                    voters[used[1], word] = _differing(bits, pixel, word) ^ flip
+                used[1] += 1
+                continue
+            if is_pair:
+                number = _split(tile, bits, pixel, masks, found)
+            if last_group >= 0:
+                groups[used[0]] = last_group
+                used[0] += 1
+                _copy(masks, number - 1, voters, used[1])
+                used[1] += number - 1
+                continue
+            labels[used[3]], kinds[used[3]] = label, number
+            classes[used[4] : used[4] + number] = found[:number]
+            _copy(masks, number - 1, others, used[5])
+            used[3] += 1
+            used[4] += number
+            used[5] += number - 1
     return labelled[num_classes + 1] == 0
 
 
 @compiled
-def _gather_bits(bits, pixel, differs):  # pragma: no cover - compiled
-    for word in range(differs.size):
-        differs[word] = NONE
-        for eight in range(word * 8, min(word * 8 + 8, bits.shape[0])):
-            differs[word] |= np.uint64(bits[eight, pixel]) << np.uint64(8 * (eight - word * 8))
+def _copy(masks, number, rows, start):  # pragma: no cover - compiled
+    for kind in range(number):
+        for word in range(masks.shape[1]):
+            rows[start + kind, word] = masks[kind, word]
 
 
 @compiled
-def _mask_classes(tile, pixel, of_vote, differs, classes, entry, voters, row):  # pragma: no cover - compiled
-    """Write a pixel's classes from `entry` on, and who votes for each but the first from `row` on.
+def _split(tile, bits, pixel, masks, found):  # pragma: no cover - compiled
+    """Leave a pixel's classes, ascending, in `found` and who votes for each in `masks`; returns how many they are.
 
-    The first candidate's class comes last, as it has the rest. Returns how many classes, and whether they are accepted.
+    Masks may have bits above the last candidate's.
     """
-    number, accepted = 0, of_vote[tile[0, pixel]] <= of_vote[ABSTAIN]
-    for word in range(differs.size):
-        while differs[word] != NONE:
-            vote = tile[word * WORD_BITS + lowest_bit(differs[word]), pixel]
-            for other in range(differs.size):
-                voters[row + number, other] = NONE
-            for other in range(word, differs.size):
-                mask, rest = NONE, differs[other]
-                while rest != NONE:
-                    bit = lowest_bit(rest)
-                    rest &= rest - ONE
-                    mask |= np.uint64(tile[other * WORD_BITS + bit, pixel] == vote) << np.uint64(bit)
-                voters[row + number, other] = mask
-                differs[other] &= ~mask
-            classes[entry + number] = vote
-            accepted &= of_vote[vote] <= of_vote[ABSTAIN]
+    words = masks.shape[1]
+    number = 1
+    found[0] = tile[0, pixel]
+    for word in range(words):
+        masks[0, word] = ~_differing(bits, pixel, word)
+    for start in range(words):
+        rest = ~masks[0, start]
+        for kind in range(1, number):
+            rest &= ~masks[kind, start]
+        while rest != NONE:
+            found[number] = tile[start * WORD_BITS + lowest_bit(rest), pixel]
+            for word in range(start):
+                masks[number, word] = NONE
+            masks[number, start] = _voters(tile, pixel, start, found[number], rest)
+            for word in range(start + 1, words):
+                masks[number, word] = _voters(tile, pixel, word, found[number], ~masks[0, word])
+            rest &= ~masks[number, start]
             number += 1
-    classes[entry + number] = tile[0, pixel]
-    return number + 1, accepted
+    for kind in range(1, number):
+        place = kind
+        while place > 0 and found[place - 1] > found[place]:
+            found[place - 1], found[place] = found[place], found[place - 1]
+            for word in range(words):
+                mask = masks[place, word]
+                masks[place, word] = masks[place - 1, word]
+                masks[place - 1, word] = mask
+            place -= 1
+    return number
 
 
 @compiled
-def sort_pairs(keys, masks, runs, num_keys):  # pragma: no cover - compiled
-    """Pairs in order of their key, then as they came: (masks uint64 (words, pairs), spans int64 (spans, 4)).
+def _differing(bits, pixel, word):  # pragma: no cover - compiled
+    """Those of a word's 64 candidates who differ from the first candidate."""
+    mask = NONE
+    for eight in range(word * 8, min(word * 8 + 8, bits.shape[0])):
+        mask |= np.uint64(bits[eight, pixel]) << np.uint64(8 * (eight - word * 8))
+    return mask
 
-    `runs` int64 (runs, 2) are the pairs' first places and folds. A span is start, stop, key, fold of neighbours alike.
-    """
-    next_place, last_run = np.zeros(num_keys + 1, np.int64), np.full(num_keys, -1, np.int64)
-    for key in keys:
-        next_place[key + 1] += 1
-    next_place = np.cumsum(next_place)
-    ordered = np.empty(masks.shape, np.uint64)
-    spans = np.empty((keys.size, 4), np.int64)
-    count = 0
-    for run in range(runs.shape[0]):
-        stop = runs[run + 1, 0] if run + 1 < runs.shape[0] else keys.size
-        for pair in range(runs[run, 0], stop):
-            key = keys[pair]
-            place = next_place[key]
-            next_place[key] += 1
-            for word in range(masks.shape[0]):
-                ordered[word, place] = masks[word, pair]
-            if last_run[key] != run:
-                last_run[key] = run
-                spans[count, 0], spans[count, 2], spans[count, 3] = place, key, runs[run, 1]
-                count += 1
-    spans = spans[:count][np.argsort(spans[:count, 0])]
-    for span in range(count):
-        spans[span, 1] = spans[span + 1, 0] if span + 1 < count else keys.size
-    return ordered, spans
+
+@compiled
+def _voters(tile, pixel, word, vote, among):  # pragma: no cover - compiled
+    mask = NONE
+    while among != NONE:
+        bit = lowest_bit(among)
+        among &= among - ONE
+        mask |= np.uint64(tile[word * WORD_BITS + bit, pixel] == vote) << np.uint64(bit)
+    return mask
+
+
+@compiled
+def _key_of(found, number, label):  # pragma: no cover - compiled
+    """A group's key: its classes, a byte each after a leading 1, then 3 bits: which of them is the target, or none."""
+    key, hit = np.int64(1), number
+    for kind in range(number):
+        key = key << 8 | np.int64(found[kind])
+        if found[kind] == label:
+            hit = kind
+    return key << 3 | hit
+
+
+@compiled
+def _number_of(key, known, keys, used):  # pragma: no cover - compiled
+    """The number of the group with this key, a new one if need be; -1 where there are too many."""
+    place = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - HASH_BITS))
+    while known[place, 0] != key:
+        if known[place, 0] < 0:
+            if used[2] == keys.size:
+                return np.int64(-1)
+            known[place, 0], known[place, 1] = key, used[2]
+            keys[used[2]] = key
+            used[2] += 1
+        else:
+            place = (place + 1) & ((1 << HASH_BITS) - 1)
+    return known[place, 1]

@@ -1,10 +1,10 @@
 """The table on which votes are counted: what is left of the candidates' class maps once all else is folded away.
 
-Pixels on which all candidates agree add the same counts to every vote and are only counted. A disputed pixel keeps one
-bit mask of candidates for each class predicted there, bit position = rank; the last class has the rest, so that its
-mask need not be kept. Most disputed pixels have two classes: such a pair keeps a single word for 64 candidates, and
-pairs lie sorted by their two classes and by which of these is the target. The others keep their target and classes too,
-where abstaining (255) is one more class.
+Pixels on which all candidates agree add the same counts to every vote and are only counted. The disputed ones are
+grouped by their classes and by which of these is the target, and lie 64 to a block: of each class but the last, which
+has the rest, a block keeps a word of 64 bits for each candidate, a bit a pixel. Most groups have two classes, so that a
+disputed pixel takes one bit a candidate. Where a group would be too small, or somebody abstains (255), a pixel stays
+alone: with its target, its classes, and for each class but the last a bit mask of candidates, bit position = rank.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ensembling.chunks import Chunk, move_bits, moved_bytes, pack_chunk, refuse, room_for
-from ensembling.counting import count_pairs, count_several, own_counts
+from ensembling.chunks import Chunk, move_bits, move_words, moved_bytes, pack_chunk, refuse, room_for
+from ensembling.counting import count_blocks, own_blocks
+from ensembling.counting_pairs import count_pairs
+from ensembling.counting_singly import count_singly, own_singly
 from ensembling.packing import WORD_BITS
 
 Members = Iterable[int] | Mapping[int, int]
@@ -67,13 +69,13 @@ class VoteTable:
     def vote_counts(self, members: Members, folds: Folds) -> np.ndarray:
         """Counts of the members' vote on the pixels of `folds`: (3, num_classes). Without members all is class 0."""
         agreed, labelled = self.fixed_counts(folds)
-        weights = _planes_of(members, len(self.ranking))
-        if not weights.any():
+        votes = self._votes(members)
+        if not votes.any():
             nothing = np.zeros((2, self.num_classes), np.int64)
             nothing[:, 0] = labelled[0], labelled.sum()
             return np.concatenate([nothing, labelled[None]])
-        votes = self._count(folds, partial(_count_vote, weights, self._everyone(), None))[0]
-        return np.concatenate([votes + agreed, labelled[None]])
+        counts = self._count(folds, partial(_count_vote, votes, None))[0]
+        return np.concatenate([counts + agreed, labelled[None]])
 
     def addition_counts(self, members: Members, folds: Folds, *, repeat: bool = False) -> np.ndarray:
         """Counts of the vote with one more vote of each candidate: (candidates, 3, num_classes), by rank.
@@ -81,13 +83,12 @@ class VoteTable:
         The row of a candidate that is a member already is the vote of `members` itself, unless members may `repeat`.
         """
         agreed, labelled = self.fixed_counts(folds)
-        weights, everyone = _planes_of(members, len(self.ranking)), self._everyone()
-        if weights.any():
-            allowed = everyone if repeat else everyone & ~np.bitwise_or.reduce(weights)
-            counts = self._count(folds, partial(_count_vote, weights, everyone, allowed))
+        votes = self._votes(members)
+        if votes.any():
+            counts = self._count(folds, partial(_count_vote, votes, repeat))
             counts[1:] += counts[0]
         else:
-            counts = self._count(folds, partial(_count_own, everyone))
+            counts = self._count(folds, _count_own)
         labelled = np.broadcast_to(labelled, (len(self.ranking), 1, self.num_classes))
         return np.concatenate([counts[1:] + agreed, labelled], axis=1)
 
@@ -114,12 +115,19 @@ class VoteTable:
         self.ranking = tuple(int(candidate) for candidate in ranking)
         if np.array_equal(moves, np.arange(len(moves))):
             return
-        moved = moved_bytes(moves)
-        masks = [masks for chunk in self.chunks for masks in (chunk.pair_masks, chunk.voters.T)]
-        in_threads(lambda masks: move_bits(masks, moved), masks, self.threads)
+        old_ranks, moved = np.argsort(moves), moved_bytes(moves)
 
-    def _everyone(self) -> np.ndarray:
-        return _planes_of(range(len(self.ranking)), len(self.ranking))[0]
+        def move(chunk: Chunk) -> None:
+            move_words(chunk.rows, old_ranks)
+            move_bits(chunk.voters.T, moved)
+
+        in_threads(move, self.chunks, self.threads)
+
+    def _votes(self, members: Members) -> np.ndarray:
+        """How many votes each candidate has: int64 (candidates,), by rank."""
+        votes = np.zeros(len(self.ranking), np.int64)
+        votes[list(members)] = list(members.values()) if isinstance(members, Mapping) else 1
+        return votes
 
     def _times(self, folds: Folds) -> np.ndarray:
         """How often each part is to be counted: int64 (parts,)."""
@@ -127,16 +135,21 @@ class VoteTable:
             return folds.times
         return np.bincount(np.fromiter(folds, np.int64), minlength=self.num_folds)[self.fold_of_part]
 
-    def _count(self, folds: Folds, count: Callable[[Chunk, np.ndarray], None]) -> np.ndarray:
-        """Sum over the disputed pixels of what `count` adds to zeros (1 + candidates, 2, num_classes)."""
-        shape = (1 + len(self.ranking), 2, self.num_classes)
+    def _count(self, folds: Folds, count: Callable[[Chunk, np.ndarray, np.ndarray], None]) -> np.ndarray:
+        """What `count` adds on the disputed pixels to the vote's counts, then the candidates': (1 + n, 2, classes)."""
+        candidates = len(self.ranking)
 
         def count_part(part: tuple[int, Chunk]) -> np.ndarray:
-            counts = np.zeros(shape, np.int64)
-            count(part[1], counts)
-            return part[0] * counts
+            times, chunk = part
+            counts, gains = (
+                np.zeros((2, self.num_classes), np.int64),
+                np.zeros((2, self.num_classes, candidates), np.int64),
+            )
+            count(chunk, counts, gains)
+            return times * np.concatenate([counts[None], gains.transpose(2, 0, 1)])
 
-        return sum(in_threads(count_part, self.parts_of(folds), self.threads), np.zeros(shape, np.int64))
+        nothing = np.zeros((1 + candidates, 2, self.num_classes), np.int64)
+        return sum(in_threads(count_part, self.parts_of(folds), self.threads), nothing)
 
 
 def build_table(
@@ -160,7 +173,8 @@ def build_table(
     `num_classes`; it names the pixel as counted from `offset`.
     """
     table = VoteTable(len(rows), num_classes, num_folds, threads)
-    size = chunk_pixels or room_for(len(rows), num_classes)
+    most = chunk_pixels or room_for(len(rows), num_classes)
+    size = max(1, -(-len(target) // max(threads, -(-len(target) // most))))
     starts = range(0, len(target), size)
 
     def pack(start: int) -> tuple[Chunk, np.ndarray, np.ndarray]:
@@ -187,29 +201,25 @@ def in_threads(function: Callable[[Any], Any], items: Iterable[Any], threads: in
         return list(pool.map(function, items))
 
 
-def _planes_of(members: Members, num_candidates: int) -> np.ndarray:
-    """Numbers of votes as bits: row i of uint64 (bits, words) holds bit i of each candidate's number."""
-    votes = np.zeros(num_candidates, np.int64)
-    votes[list(members)] = list(members.values()) if isinstance(members, Mapping) else 1
-    bits = np.arange(max(1, int(votes.max()).bit_length()))
-    padded = np.zeros((len(bits), -(-num_candidates // WORD_BITS) * WORD_BITS), np.uint8)
-    padded[:, :num_candidates] = votes >> bits[:, None] & 1
+def _masks_of(values: np.ndarray) -> np.ndarray:
+    """Numbers by bits: row i of uint64 (bits, words) holds bit i of each of `values` int64 (candidates,)."""
+    bits = np.arange(max(1, int(values.max()).bit_length()))
+    padded = np.zeros((len(bits), -(-len(values) // WORD_BITS) * WORD_BITS), np.uint8)
+    padded[:, : len(values)] = values >> bits[:, None] & 1
     return np.packbits(padded, axis=1, bitorder="little").view(np.dtype("<u8")).astype(np.uint64)
 
 
-def _count_vote(
-    weights: np.ndarray, everyone: np.ndarray, allowed: np.ndarray | None, chunk: Chunk, counts: np.ndarray
-) -> None:
-    """Add the members' vote to counts[0], and what one more vote of each `allowed` candidate changes to counts[1:]."""
-    members = np.flatnonzero(np.unpackbits(np.bitwise_or.reduce(weights).view(np.uint8), bitorder="little"))
-    gains = counts[1:] if allowed is not None else counts[:0]
-    allowed = everyone if allowed is None else allowed
-    count_pairs(chunk.pair_masks, chunk.spans, weights, int(members[0]), allowed, counts[0], gains)
-    several = (chunk.labels, chunk.kinds, chunk.classes, chunk.voters, chunk.runs)
-    count_several(*several, weights, allowed, everyone, counts[0], gains)
+def _count_vote(votes: np.ndarray, repeat: bool | None, chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
+    """Add the vote to `counts`; unless `repeat` is None, what one more vote of each candidate turns to `gains`."""
+    gains = gains if repeat is not None else np.empty((*counts.shape, 0), np.int64)
+    members, everyone = np.flatnonzero(votes), _masks_of(np.ones_like(votes))[0]
+    for count in (count_pairs, count_blocks):
+        count(chunk.groups, chunk.rows, chunk.slots, members, votes[members], int(bool(repeat)), counts, gains)
+    allowed = everyone if repeat else _masks_of(np.int64(votes == 0))[0]
+    count_singly(*chunk.singles, _masks_of(votes), allowed, everyone, counts, gains)
 
 
-def _count_own(everyone: np.ndarray, chunk: Chunk, counts: np.ndarray) -> None:
-    """Add the counts of each candidate alone to counts[1:]."""
-    several = (chunk.labels, chunk.kinds, chunk.classes, chunk.voters, chunk.runs)
-    own_counts(chunk.pair_masks, chunk.spans, *several, everyone, counts[1:])
+def _count_own(chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
+    """Add the counts of each candidate alone to `gains`."""
+    own_blocks(chunk.groups, chunk.rows, chunk.slots, gains)
+    own_singly(*chunk.singles, _masks_of(np.ones(gains.shape[2], np.int64))[0], gains)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembling import hard_vote, select_ensemble
+from ensembling import chunks, hard_vote, select_ensemble
 from ensembling.search_modes import best_prefix, rank_by_score
 from ensembling.selection import Options, select_from_table
 from ensembling.table import build_table
@@ -56,14 +56,18 @@ def assert_equals_naive(case, selection):
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_selection_equals_the_slow_reference(batch):
+def test_selection_equals_the_slow_reference(batch, monkeypatch):
+    # Half of them in blocks, half pixel by pixel, as small groups are.
+    monkeypatch.setattr(chunks, "LEAST_PIXELS", [1, 1000][batch % 2])
     for seed in range(batch * BATCH_CASES, (batch + 1) * BATCH_CASES):
         case = random_case(seed)
         assert_equals_naive(case, select(case, image_ids=None))
 
 
+@pytest.mark.parametrize("least", [1, 1000])
 @pytest.mark.parametrize("candidates", [63, 64, 65, 128, 129])
-def test_selection_equals_the_slow_reference_past_the_width_of_a_word(candidates):
+def test_selection_equals_the_slow_reference_past_the_width_of_a_word(candidates, least, monkeypatch):
+    monkeypatch.setattr(chunks, "LEAST_PIXELS", least)
     case = random_case(candidates, candidates=candidates, pixels=12)
     changed = select(case, image_ids=None, max_members=4)
     assert_equals_naive(type(case)(**vars(case) | {"max_members": 4}), changed)
@@ -82,8 +86,10 @@ def test_votes_of_more_than_64_members_equal_the_slow_reference(candidates):
         assert selection.path_miou[size - 1] == pytest.approx(float(naive.miou(voted, target, 4)), abs=1e-13)
 
 
-def test_folds_blocks_and_their_order_change_nothing():
-    for seed in range(100):
+@pytest.mark.parametrize("least", [1, 3])
+def test_folds_chunks_threads_and_their_order_change_nothing(least, monkeypatch):
+    monkeypatch.setattr(chunks, "LEAST_PIXELS", least)
+    for seed in range(50):
         case = random_case(seed, pixels=40)
         table = build_table(
             list(case.predictions),
