@@ -42,54 +42,70 @@ def read_keys(keys):  # pragma: no cover - compiled
 
 @compiled
 def place_groups(groups, members, least):  # pragma: no cover - compiled
-    """Fill in blocks and rows of groups with `least` pixels: how many blocks and rows there are."""
-    pixels = np.zeros(groups.shape[0], np.int64)
+    """Fill in blocks and rows of groups with `least` pixels: how many there are, and the others' pixels and classes."""
+    count = np.zeros(groups.shape[0], np.int64)
     for group in members:
-        pixels[group] += 1
-    blocks, rows = 0, 0
+        count[group] += 1
+    blocks, rows, pixels, classes = 0, 0, 0, 0
     for group in range(groups.shape[0]):
-        if pixels[group] >= least:
-            groups[group, COLUMN.blocks] = -(-pixels[group] // WORD_BITS)
+        number = groups[group, COLUMN.number]
+        if count[group] >= least:
+            groups[group, COLUMN.blocks] = -(-count[group] // WORD_BITS)
             groups[group, COLUMN.first_block], groups[group, COLUMN.first_row] = blocks, rows
             blocks += groups[group, COLUMN.blocks]
-            rows += groups[group, COLUMN.blocks] * (groups[group, COLUMN.number] - 1)
-    return blocks, rows
+            rows += groups[group, COLUMN.blocks] * (number - 1)
+        else:
+            pixels += count[group]
+            classes += count[group] * number
+    return blocks, rows, pixels, classes
 
 
 @compiled
-def fill_rows(groups, members, voters, runs, rows):  # pragma: no cover - compiled
-    """Put the pixels of large groups into `rows` uint64 (rows, 64 * words), zeros at first.
+def place_pixels(groups, members, masks, runs, rows, labels, kinds, classes, voters):  # pragma: no cover - compiled
+    """Put pixels of large groups into `rows` uint64 (rows, 64 * words), zeros at first, others one after another.
 
-    `members` int32 (pixels,) are the pixels' groups; `runs` int64 (runs, 2) say from which pixel on they are of which
-    fold. Returns spans int64 (spans, 3): first slot, end and fold; a slot is 64 * block + bit.
+    `members` int32 (pixels,) are the pixels' groups, `masks` the words of their classes but the last; `runs` int64
+    (runs, 2) say from which pixel on they are of which fold. Returns spans int64 (spans, 3): first slot, end and fold,
+    where a slot is 64 * block + bit; and the runs of the others, int64 (runs, 4): first, end, first class and fold.
     """
     used, last_run = np.zeros(groups.shape[0], np.int64), np.full(groups.shape[0], -1, np.int64)
-    last_span = np.empty(groups.shape[0], np.int64)
-    spans = np.empty((members.size, 3), np.int64)
-    entry, count = 0, 0
+    last_span, spans = np.empty(groups.shape[0], np.int64), np.empty((members.size, 3), np.int64)
+    others = np.empty((runs.shape[0], 4), np.int64)
+    entry, count, single, begun, row = 0, 0, 0, 0, 0
     for run in range(runs.shape[0]):
         stop = runs[run + 1, 0] if run + 1 < runs.shape[0] else members.size
+        others[run, 0], others[run, 2], others[run, 3] = single, begun, runs[run, 1]
         for pixel in range(runs[run, 0], stop):
             group = members[pixel]
-            masks = groups[group, COLUMN.number] - 1
+            number = groups[group, COLUMN.number]
             if groups[group, COLUMN.blocks]:
                 slot = used[group]
                 used[group] += 1
-                row = groups[group, COLUMN.first_row] + slot // WORD_BITS * masks
-                for kind in range(masks):
-                    for word in range(voters.shape[1]):
-                        rows[row + kind, word * WORD_BITS + slot % WORD_BITS] = voters[entry + kind, word]
+                first = groups[group, COLUMN.first_row] + slot // WORD_BITS * (number - 1)
+                for kind in range(number - 1):
+                    for word in range(masks.shape[1]):
+                        rows[first + kind, word * WORD_BITS + slot % WORD_BITS] = masks[entry + kind, word]
                 if last_run[group] != run:
                     last_run[group], last_span[group] = run, count
-                    spans[count, 0] = groups[group, COLUMN.first_block] * WORD_BITS + slot
-                    spans[count, 1], spans[count, 2] = spans[count, 0], runs[run, 1]
+                    spans[count, 0] = spans[count, 1] = groups[group, COLUMN.first_block] * WORD_BITS + slot
+                    spans[count, 2] = runs[run, 1]
                     count += 1
                 spans[last_span[group], 1] += 1
-            entry += masks
-    for row in range(rows.shape[0]):
+            else:
+                hit = groups[group, COLUMN.hit]
+                labels[single] = groups[group, COLUMN.classes + hit] if hit < number else ABSTAIN
+                kinds[single] = number
+                for kind in range(number):
+                    classes[begun + kind] = groups[group, COLUMN.classes + kind]
+                for kind in range(number - 1):
+                    voters[row + kind] = masks[entry + kind]
+                single, begun, row = single + 1, begun + number, row + number - 1
+            entry += number - 1
+        others[run, 1] = single
+    for first in range(rows.shape[0]):
         for start in range(0, rows.shape[1], WORD_BITS):
-            _transpose(rows[row, start : start + WORD_BITS])
-    return spans[:count].copy()
+            _transpose(rows[first, start : start + WORD_BITS])
+    return spans[:count].copy(), others
 
 
 @compiled
@@ -105,41 +121,6 @@ def _transpose(square):  # pragma: no cover - compiled
                 square[word + width] ^= swapped
         width >>= 1
         mask ^= mask << np.uint64(width)
-
-
-@compiled
-def count_small(groups, members):  # pragma: no cover - compiled
-    """Pixels of small groups, and their classes altogether."""
-    pixels, classes = 0, 0
-    for group in members:
-        if not groups[group, COLUMN.blocks]:
-            pixels += 1
-            classes += groups[group, COLUMN.number]
-    return pixels, classes
-
-
-@compiled
-def take_small(groups, members, voters, runs, labels, kinds, classes, others):  # pragma: no cover - compiled
-    """Write the pixels of small groups out one by one: int64 (runs, 4) of first pixel, end, first class and fold."""
-    taken = np.empty((runs.shape[0], 4), np.int64)
-    entry, pixels, begun, row = 0, 0, 0, 0
-    for run in range(runs.shape[0]):
-        stop = runs[run + 1, 0] if run + 1 < runs.shape[0] else members.size
-        taken[run, 0], taken[run, 2], taken[run, 3] = pixels, begun, runs[run, 1]
-        for pixel in range(runs[run, 0], stop):
-            group = members[pixel]
-            number, hit = groups[group, COLUMN.number], groups[group, COLUMN.hit]
-            if not groups[group, COLUMN.blocks]:
-                labels[pixels] = groups[group, COLUMN.classes + hit] if hit < number else ABSTAIN
-                kinds[pixels] = number
-                for kind in range(number):
-                    classes[begun + kind] = groups[group, COLUMN.classes + kind]
-                for kind in range(number - 1):
-                    others[row + kind] = voters[entry + kind]
-                pixels, begun, row = pixels + 1, begun + number, row + number - 1
-            entry += number - 1
-        taken[run, 1] = pixels
-    return taken
 
 
 @compiled

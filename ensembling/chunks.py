@@ -16,6 +16,7 @@ from ensembling.packing import (
     MOST_GROUPS,
     NONE,
     ONE,
+    UNKNOWN,
     WORD_BITS,
     Ids,
     Room,
@@ -24,7 +25,7 @@ from ensembling.packing import (
 from ensembling.vote import check_class_ids
 
 CHUNK_PIXELS = 1 << 22
-SCRATCH_BYTES = 1 << 29
+SCRATCH_BYTES = 1 << 30  # reserved, and touched as far as pixels are disputed
 # Smaller groups would waste most of their blocks.
 LEAST_PIXELS = 16
 
@@ -120,31 +121,20 @@ def _run_starts(folds: np.ndarray) -> np.ndarray:
 
 def _chunk_of(room: Room, before: np.ndarray) -> Chunk:
     """The chunk of packed pixels. `before` (runs, 4): grouped, singles, entries before a fold's run, and its fold."""
-    grouped, entries, kinds, singles, classes, voters = (int(number) for number in room.used)
+    grouped, entries, num_groups, singles, classes, voters = (int(number) for number in room.used)
     members, masks, folds = room.groups[:grouped], room.voters[:entries], before[:, [0, 3]]
-    groups = blocks.read_keys(room.keys[:kinds])
-    num_blocks, num_rows = blocks.place_groups(groups, members, LEAST_PIXELS)
+    groups = blocks.read_keys(room.keys[:num_groups])
+    num_blocks, num_rows, pixels, kinds = blocks.place_groups(groups, members, LEAST_PIXELS)
     rows, slots = np.zeros((num_rows, masks.shape[1] * WORD_BITS), np.uint64), np.zeros(num_blocks, np.uint64)
-    spans = blocks.fill_rows(groups, members, masks, folds, rows)
+    small = [np.empty(pixels, np.uint8), np.empty(pixels, np.uint8), np.empty(kinds, np.uint8)]
+    small.append(np.empty((kinds - pixels, masks.shape[1]), np.uint64))
+    spans, taken = blocks.place_pixels(groups, members, masks, folds, rows, *small)
     blocks.select_slots(spans, np.ones(int(before[:, 3].max(initial=0)) + 1, np.bool_), slots)
-    small = [np.empty(shape, kind) for shape, kind in _small_shapes(groups, members, masks)]
-    taken = blocks.take_small(groups, members, masks, folds, *small)
     runs = np.stack([before[:, 1], np.append(before[1:, 1], singles), before[:, 2], before[:, 3]], axis=1)
-    taken += np.array([singles, singles, classes, 0])
-    runs = np.concatenate([runs[: len(before)], taken])
+    runs = np.concatenate([runs[: len(before)], taken + np.array([singles, singles, classes, 0])])
     rare = (room.labels[:singles], room.kinds[:singles], room.classes[:classes], room.others[:voters])
     joined = (np.concatenate(parts) for parts in zip(rare, small, strict=True))
     return Chunk(groups, rows, spans, slots, *joined, runs[runs[:, 1] > runs[:, 0]])
-
-
-def _small_shapes(groups: np.ndarray, members: np.ndarray, masks: np.ndarray) -> list[tuple]:
-    pixels, classes = blocks.count_small(groups, members)
-    return [
-        (pixels, np.uint8),
-        (pixels, np.uint8),
-        (classes, np.uint8),
-        ((classes - pixels, masks.shape[1]), np.uint64),
-    ]
 
 
 def _room(num_candidates: int, num_classes: int, pixels: int) -> Room:
@@ -154,6 +144,7 @@ def _room(num_candidates: int, num_classes: int, pixels: int) -> Room:
         np.empty((pixels * min(kinds, MOST_CLASSES), words), np.uint64),
         np.full((1 << HASH_BITS, 2), -1, np.int64),
         np.empty(MOST_GROUPS, np.int64),
+        np.full(3 * num_classes**2, UNKNOWN, np.int32),
         np.empty(pixels, np.uint8),
         np.empty(pixels, np.uint8),
         np.empty(pixels * kinds, np.uint8),

@@ -156,12 +156,15 @@ def _count_flips(rows, row, number, members, winner, reach, late, voted, last, f
             if pixels != NONE:
                 _add_populations(rows, row, new, number, last, pixels, 0, candidates, flips, new * MOST_CLASSES + old)
             pixels = late[new] & winner[old]
-            start, place = 0, 0
-            while pixels != NONE and start < candidates:
-                stop = members[place] + 1 if place < members.size else candidates
-                _add_populations(rows, row, new, number, last, pixels, start, stop, flips, new * MOST_CLASSES + old)
-                start, place = stop, place + 1
-                pixels &= ~voted[place] if place <= members.size else NONE
+            start = 0
+            for place in range(members.size + 1):
+                pixels &= ~voted[place]
+                if pixels == NONE:
+                    break
+                stop = members[place] if place < members.size else candidates
+                if stop > start:
+                    _add_populations(rows, row, new, number, last, pixels, start, stop, flips, new * MOST_CLASSES + old)
+                start = stop + 1
 
 
 @compiled

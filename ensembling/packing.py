@@ -20,6 +20,7 @@ ONE = np.uint64(1)
 NONE = np.uint64(0)
 MOST_CLASSES = 6  # of a group: hit and classes fit its key
 HASH_BITS = 15
+UNKNOWN = -2
 MOST_GROUPS = 1 << (HASH_BITS - 1)
 SPREAD = np.uint64(0x0101010101010101)
 BYTE = np.uint64(255)
@@ -39,6 +40,7 @@ class Room(NamedTuple):
     voters: np.ndarray  # uint64 (entries, words): who votes for each class of its group but the last
     known: np.ndarray  # int64 (HASH_SIZE, 2): keys of groups and their numbers, -1 where there is none
     keys: np.ndarray  # int64 (MOST_GROUPS,): the groups' keys, see `key_of`
+    group_of_pair: np.ndarray  # int32 (classes^2 * 3,): the numbers of groups of two classes, UNKNOWN at first
     labels: np.ndarray  # uint8 (pixels,): the target of each other pixel
     kinds: np.ndarray  # uint8 (pixels,): how many classes, abstention counted as one
     classes: np.ndarray  # uint8 (entries,): which ones
@@ -54,19 +56,20 @@ def pack_pixels(addresses, target, ids, tally, labelled, room):  # pragma: no co
     `labelled` int64 (places,). Returns False as soon as an id is refused.
     """
     diff = np.empty(BLOCK_PIXELS, np.uint8)
-    # A row length that is no power of two keeps the rows of one column out of the same cache set.
-    tile = np.empty((addresses.size, BLOCK_PIXELS + 64), np.uint8)
-    bits = np.empty(((addresses.size + 7) // 8, BLOCK_PIXELS + 64), np.uint8)
-    several = np.empty(BLOCK_PIXELS, np.uint8)
+    # Rows after the last candidate's, to make the number a multiple of 8, repeat the first's. A row length that is no
+    # power of two keeps the rows of one column out of the same cache set.
+    tile = np.empty(((addresses.size + 7) // 8 * 8, BLOCK_PIXELS + 64), np.uint8)
+    bits = np.empty((2, tile.shape[0] // 8, BLOCK_PIXELS + 64), np.uint8)
+    changes = np.empty((3, BLOCK_PIXELS), np.uint8)
     granules = np.empty(BLOCK_PIXELS // GRANULE, np.int64)
     for start in range(0, target.size, BLOCK_PIXELS):
         labels = target[start : start + BLOCK_PIXELS]
         _find_differences(addresses, start, labels.size, diff)
         first = carray(bytes_at(addresses[0] + np.uint64(start)), (labels.size,))
         disputed = _tally_agreed(first, labels, diff, ids, tally, granules)
-        _gather(addresses, start, labels.size, granules[:disputed], diff, tile)
-        _compare(tile, diff, disputed * GRANULE, bits, several)
-        if not _emit(tile, bits, several, diff, granules[:disputed], labels, ids, labelled, room):
+        _gather(addresses, start, labels.size, granules[:disputed], tile)
+        _compare(tile, disputed * GRANULE, changes, bits)
+        if not _emit(tile, changes, bits, granules[:disputed], labels, ids, labelled, room):
             return False
     last = tally.shape[0] - 1
     return tally[last].sum() == 0 and tally[:, last].sum() == 0
@@ -123,11 +126,11 @@ def _as_words(row, words):  # pragma: no cover - compiled
 
 
 @compiled
-def _gather(addresses, start, size, granules, diff, tile):  # pragma: no cover - compiled
-    """Move the granules' pixels side by side to the front of `tile` and `diff`."""
+def _gather(addresses, start, size, granules, tile):  # pragma: no cover - compiled
+    """Move the granules' pixels side by side to the front of `tile`."""
     full = size // GRANULE
-    for candidate in range(addresses.size):
-        begin = addresses[candidate] + np.uint64(start)
+    for candidate in range(tile.shape[0]):
+        begin = addresses[candidate if candidate < addresses.size else 0] + np.uint64(start)
         words, dense = carray(words_at(begin), (full,)), _as_words(tile[candidate], tile.shape[1] // GRANULE)
         for place in range(granules.size):
             if granules[place] < full:
@@ -137,94 +140,177 @@ def _gather(addresses, start, size, granules, diff, tile):  # pragma: no cover -
                 dense[place] = NONE
                 for pixel in range(full * GRANULE, size):
                     tile[candidate, place * GRANULE + pixel - full * GRANULE] = row[pixel]
-    for place in range(granules.size):
-        for lane in range(GRANULE):
-            diff[place * GRANULE + lane] = diff[granules[place] * GRANULE + lane]
 
 
 @compiled
-def _compare(tile, diff, pixels, bits, several):  # pragma: no cover - compiled
-    """Leave in `bits` (candidates / 8, pixels) who differs from the first, in `several` where not all to one class."""
-    several[:pixels] = 0
-    for eight in range(tile.shape[0] // 8):
-        for pixel in range(pixels):
-            first, other = tile[0, pixel], diff[pixel]
-            who, third = np.uint8(0), np.uint8(0)
-            for bit in range(8):
-                change = tile[eight * 8 + bit, pixel] ^ first
-                who |= np.uint8(change != 0) << np.uint8(bit)
-                third |= np.uint8((change != 0) & (change != other))
-            bits[eight, pixel] = who
-            several[pixel] |= third
-    for eight in range(tile.shape[0] // 8, bits.shape[0]):
-        bits[eight, :pixels] = 0
-        for candidate in range(eight * 8, tile.shape[0]):
-            for pixel in range(pixels):
-                change = tile[candidate, pixel] ^ tile[0, pixel]
-                bits[eight, pixel] |= np.uint8(change != 0) << np.uint8(candidate % 8)
-                several[pixel] |= np.uint8((change != 0) & (change != diff[pixel]))
+def _compare(tile, pixels, changes, bits):  # pragma: no cover - compiled
+    """Say who votes for what at each pixel, as far as it has up to three classes.
+
+    A candidate's change is its id ^ the first candidate's. `changes` (3, pixels) gets the first two changes that occur,
+    in the order of candidates, and whether others do; `bits` (2, candidates / 8, pixels) who changes at all, and who by
+    the first of them. All of it on bytes side by side.
+    """
+    changes[:, :pixels] = 0
+    for eight in range(bits.shape[1]):
+        _compare_eight(tile, eight * 8, pixels, changes, bits[0, eight], bits[1, eight])
 
 
 @compiled
-def _emit(tile, bits, several, diff, granules, target, ids, labelled, room):  # pragma: no cover - compiled
+def _compare_eight(tile, start, pixels, changes, who, who_second):  # pragma: no cover - compiled
+    zero = np.uint8(0)
+    for pixel in range(pixels):
+        some, same, first = zero, zero, tile[0, pixel]
+        second, third, more = changes[0, pixel], changes[1, pixel], changes[2, pixel]
+        for bit in range(8):
+            change = np.uint8(tile[start + bit, pixel] ^ first)
+            second = change if second == zero else second
+            other = change if change != second else zero
+            third = other if third == zero else third
+            some |= np.uint8(change != zero) << np.uint8(bit)
+            same |= np.uint8((change != zero) & (other == zero)) << np.uint8(bit)
+            more |= np.uint8((other != zero) & (other != third))
+        changes[0, pixel], changes[1, pixel], changes[2, pixel] = second, third, more
+        who[pixel], who_second[pixel] = some, same
+
+
+@compiled
+def _emit(tile, changes, bits, granules, target, ids, labelled, room):  # pragma: no cover - compiled
     """Write the disputed pixels to `room`; False where an id is refused."""
+    pairs, triples, others = np.empty((3, BLOCK_PIXELS), np.int32)
+    few, more, rest = _sort_out(tile, changes, granules, pairs, triples, others)
+    rest = _emit_pairs(tile, changes, bits, pairs[:few], granules, target, ids, labelled, room, others, rest)
+    if rest >= 0:
+        rest = _emit_triples(tile, changes, bits, triples[:more], granules, target, ids, labelled, room, others, rest)
+    if rest < 0 or not _emit_others(tile, changes, bits, others[:rest], granules, target, ids, labelled, room):
+        return False
+    return labelled[labelled.size - 1] == 0
+
+
+@compiled
+def _sort_out(tile, changes, granules, pairs, triples, others):  # pragma: no cover - compiled
+    """List the pixels of two classes, of three, and other disputed ones; how many of each. Without hard branches."""
+    few, more, rest = 0, 0, 0
+    for pixel in range(granules.size * GRANULE):
+        first, second, third = tile[0, pixel], changes[0, pixel], changes[1, pixel]
+        disputed = np.int64(second != 0)
+        plain = disputed & np.int64(first != ABSTAIN) & np.int64(first ^ second != ABSTAIN)
+        is_pair = plain & np.int64(third == 0)
+        is_triple = plain & np.int64(third != 0) & np.int64(first ^ third != ABSTAIN) & np.int64(changes[2, pixel] == 0)
+        pairs[few] = triples[more] = others[rest] = pixel
+        few += is_pair
+        more += is_triple
+        rest += disputed & ~is_pair & ~is_triple
+    return few, more, rest
+
+
+@compiled
+def _emit_pairs(
+    tile, changes, bits, pixels, granules, target, ids, labelled, room, others, rest
+):  # pragma: no cover - compiled
+    """Write pixels of two classes, or append to `others` where no group is left; the end of those, -1 if refused."""
     # Taken out of the tuples once: each access counts a reference, which would cost more than the pixel.
     of_vote, of_label = ids
-    groups, voters, known, keys, labels, kinds, classes, others, used = room
+    groups, voters, known, keys, group_of_pair, _, _, _, _, used = room
     num_classes = labelled.size - 2
+    place, entry = used[0], used[1]
+    for pixel in pixels:
+        label = target[granules[pixel >> 3] * GRANULE + (pixel & 7)]
+        first = tile[0, pixel]
+        second = first ^ changes[0, pixel]
+        lower, higher = np.int64(min(first, second)), np.int64(max(first, second))
+        if of_vote[higher] >= num_classes:
+            return -1
+        hit = 2 - 2 * np.int64(label == lower) - np.int64(label == higher)
+        pair = (lower * num_classes + higher) * 3 + hit
+        if group_of_pair[pair] == UNKNOWN:
+            group_of_pair[pair] = _number_of(((256 | lower) << 8 | higher) << 3 | hit, known, keys, used)
+        if group_of_pair[pair] < 0:
+            others[rest] = pixel
+            rest += 1
+            continue
+        labelled[of_label[label]] += 1
+        groups[place] = group_of_pair[pair]
+        flip = ~NONE if first == lower else NONE
+        for word in range(voters.shape[1]):
+            voters[entry, word] = _gather_bits(bits, 0, pixel, word) ^ flip
+        # What does not count is written over by the next.
+        counts = of_label[label] < num_classes
+        place += counts
+        entry += counts
+    used[0], used[1] = place, entry
+    return rest
+
+
+@compiled
+def _emit_triples(
+    tile, changes, bits, pixels, granules, target, ids, labelled, room, others, rest
+):  # pragma: no cover - compiled
+    """As `_emit_pairs`, with three classes."""
+    of_vote, of_label = ids
+    groups, voters, known, keys, _, _, _, _, _, used = room
+    num_classes, last_key, group = labelled.size - 2, np.int64(-1), np.int64(-1)
+    place, entry = used[0], used[1]
+    for pixel in pixels:
+        label = target[granules[pixel >> 3] * GRANULE + (pixel & 7)]
+        first = np.int64(tile[0, pixel])
+        second, third = first ^ changes[0, pixel], first ^ changes[1, pixel]
+        lowest, highest = min(first, second, third), max(first, second, third)
+        middle = first ^ second ^ third ^ lowest ^ highest
+        if of_vote[highest] >= num_classes or of_vote[middle] >= num_classes:
+            return -1
+        hit = 3 - 3 * np.int64(label == lowest) - 2 * np.int64(label == middle) - np.int64(label == highest)
+        key = (((256 | lowest) << 8 | middle) << 8 | highest) << 3 | hit
+        if key != last_key:
+            last_key, group = key, np.int64(_number_of(key, known, keys, used))
+        if group < 0:
+            others[rest] = pixel
+            rest += 1
+            continue
+        labelled[of_label[label]] += 1
+        groups[place] = group
+        for word in range(voters.shape[1]):
+            change, by_second = _gather_bits(bits, 0, pixel, word), _gather_bits(bits, 1, pixel, word)
+            by_third = change & ~by_second
+            voters[entry, word] = ~change if lowest == first else by_second if lowest == second else by_third
+            voters[entry + 1, word] = ~change if middle == first else by_second if middle == second else by_third
+        counts = of_label[label] < num_classes
+        place += counts
+        entry += 2 * counts
+    used[0], used[1] = place, entry
+    return rest
+
+
+@compiled
+def _emit_others(tile, changes, bits, pixels, granules, target, ids, labelled, room):  # pragma: no cover - compiled
+    of_vote, of_label = ids
+    groups, voters, known, keys, _, labels, kinds, classes, others, used = room
     masks, found = np.empty((256, voters.shape[1]), np.uint64), np.empty(256, np.uint8)
-    last_key, last_group = np.int64(-1), np.int64(-1)
-    for place in range(granules.size):
-        offset = granules[place] * GRANULE
-        for lane in range(min(GRANULE, target.size - offset)):
-            pixel = place * GRANULE + lane
-            if diff[pixel] == 0:
-                continue
-            label = target[offset + lane]
-            labelled[of_label[label]] += 1
-            first, second = tile[0, pixel], tile[0, pixel] ^ diff[pixel]
-            lower, higher = min(first, second), max(first, second)
-            is_pair = not several[pixel] and higher != ABSTAIN
-            if is_pair:
-                if of_vote[higher] >= num_classes:
-                    return False
-                hit = 0 if label == lower else 1 if label == higher else 2
-                key = ((256 | np.int64(lower)) << 8 | np.int64(higher)) << 3 | hit
-            else:
-                number = _split(tile, bits, pixel, masks, found)
-                if of_vote[found[number - 1]] > num_classes or of_vote[found[number - 2]] > num_classes:
-                    return False
-                small = number <= MOST_CLASSES and found[number - 1] != ABSTAIN
-                key = _key_of(found, number, label) if small else np.int64(-1)
-            if of_label[label] >= num_classes:
-                continue
-            # Neighbours are mostly alike.
-            if key != last_key:
-                last_key = key
-                last_group = _number_of(key, known, keys, used) if key >= 0 else np.int64(-1)
-            if is_pair and last_group >= 0:
-                groups[used[0]] = last_group
-                used[0] += 1
-                flip = ~NONE if first == lower else NONE
-                for word in range(voters.shape[1]):
-                    voters[used[1], word] = _differing(bits, pixel, word) ^ flip
-                used[1] += 1
-                continue
-            if is_pair:
-                number = _split(tile, bits, pixel, masks, found)
-            if last_group >= 0:
-                groups[used[0]] = last_group
-                used[0] += 1
-                _copy(masks, number - 1, voters, used[1])
-                used[1] += number - 1
-                continue
+    num_classes = labelled.size - 2
+    for pixel in pixels:
+        label = target[granules[pixel >> 3] * GRANULE + (pixel & 7)]
+        labelled[of_label[label]] += 1
+        number = _split(tile, changes, bits, pixel, masks, found)
+        if of_vote[found[number - 1]] > num_classes or of_vote[found[number - 2]] > num_classes:
+            return False
+        if of_label[label] >= num_classes:
+            continue
+        group = np.int64(-1)
+        if number <= MOST_CLASSES and found[number - 1] != ABSTAIN:
+            group = _number_of(_key_of(found, number, label), known, keys, used)
+        if group >= 0:
+            groups[used[0]] = group
+            _copy(masks, number - 1, voters, used[1])
+            used[0] += 1
+            used[1] += number - 1
+        else:
             labels[used[3]], kinds[used[3]] = label, number
-            classes[used[4] : used[4] + number] = found[:number]
+            for kind in range(number):
+                classes[used[4] + kind] = found[kind]
             _copy(masks, number - 1, others, used[5])
             used[3] += 1
             used[4] += number
             used[5] += number - 1
-    return labelled[num_classes + 1] == 0
+    return True
 
 
 @compiled
@@ -235,29 +321,20 @@ def _copy(masks, number, rows, start):  # pragma: no cover - compiled
 
 
 @compiled
-def _split(tile, bits, pixel, masks, found):  # pragma: no cover - compiled
+def _split(tile, changes, bits, pixel, masks, found):  # pragma: no cover - compiled
     """Leave a pixel's classes, ascending, in `found` and who votes for each in `masks`; returns how many they are.
 
     Masks may have bits above the last candidate's.
     """
     words = masks.shape[1]
-    number = 1
-    found[0] = tile[0, pixel]
+    first = tile[0, pixel]
+    found[0], found[1], found[2] = first, first ^ changes[0, pixel], first ^ changes[1, pixel]
+    number = 3 if changes[1, pixel] else 2
     for word in range(words):
-        masks[0, word] = ~_differing(bits, pixel, word)
-    for start in range(words):
-        rest = ~masks[0, start]
-        for kind in range(1, number):
-            rest &= ~masks[kind, start]
-        while rest != NONE:
-            found[number] = tile[start * WORD_BITS + lowest_bit(rest), pixel]
-            for word in range(start):
-                masks[number, word] = NONE
-            masks[number, start] = _voters(tile, pixel, start, found[number], rest)
-            for word in range(start + 1, words):
-                masks[number, word] = _voters(tile, pixel, word, found[number], ~masks[0, word])
-            rest &= ~masks[number, start]
-            number += 1
+        change, second = _gather_bits(bits, 0, pixel, word), _gather_bits(bits, 1, pixel, word)
+        masks[0, word], masks[1, word], masks[2, word] = ~change, second, change & ~second
+    if changes[2, pixel]:
+        number = _split_third(tile, pixel, masks, found)
     for kind in range(1, number):
         place = kind
         while place > 0 and found[place - 1] > found[place]:
@@ -271,21 +348,32 @@ def _split(tile, bits, pixel, masks, found):  # pragma: no cover - compiled
 
 
 @compiled
-def _differing(bits, pixel, word):  # pragma: no cover - compiled
-    """Those of a word's 64 candidates who differ from the first candidate."""
-    mask = NONE
-    for eight in range(word * 8, min(word * 8 + 8, bits.shape[0])):
-        mask |= np.uint64(bits[eight, pixel]) << np.uint64(8 * (eight - word * 8))
-    return mask
+def _split_third(tile, pixel, masks, found):  # pragma: no cover - compiled
+    """Split who votes for neither of the first two classes: how many classes there are then."""
+    kind = 2
+    for start in range(masks.shape[1]):
+        while masks[kind, start] != NONE:
+            found[kind] = tile[start * WORD_BITS + lowest_bit(masks[kind, start]), pixel]
+            for word in range(masks.shape[1]):
+                rest = masks[kind, word]
+                masks[kind, word] = NONE
+                masks[kind + 1, word] = rest
+                while rest != NONE:
+                    bit = lowest_bit(rest)
+                    if tile[word * WORD_BITS + bit, pixel] == found[kind]:
+                        masks[kind, word] |= ONE << np.uint64(bit)
+                    rest &= rest - ONE
+                masks[kind + 1, word] &= ~masks[kind, word]
+            kind += 1
+    return kind
 
 
 @compiled
-def _voters(tile, pixel, word, vote, among):  # pragma: no cover - compiled
+def _gather_bits(bits, which, pixel, word):  # pragma: no cover - compiled
+    """A word of 64 candidates' bits at a pixel."""
     mask = NONE
-    while among != NONE:
-        bit = lowest_bit(among)
-        among &= among - ONE
-        mask |= np.uint64(tile[word * WORD_BITS + bit, pixel] == vote) << np.uint64(bit)
+    for eight in range(word * 8, min(word * 8 + 8, bits.shape[1])):
+        mask |= np.uint64(bits[which, eight, pixel]) << np.uint64(8 * (eight - word * 8))
     return mask
 
 
