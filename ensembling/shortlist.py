@@ -36,8 +36,9 @@ def select_from_many(
 
     `sizes` are the images' (height, width), in the order of the pixels. Of the two tables, what exceeds `memory_gb`
     (10^9 bytes) is kept in temporary files. Own scores and ranking are exact and of all candidates, and the selection's
-    mIoU is exact too; the baseline "all" is the vote of the shortlist. Raises ValueError as `select_ensemble`, and
-    where the sizes do not add up to the pixels.
+    mIoU is exact too; the baseline "all" is the vote of the shortlist. Cross-fitted votes are chosen from the
+    shortlist, which all images drew up: their score may flatter where that of `select_ensemble` does not. Raises
+    ValueError as `select_ensemble` does, and where the sizes do not add up to the pixels.
     """
     problem = check_problem(
         predictions, target, num_classes, options, ignore_index=ignore_index, image_ids=image_ids, threads=threads

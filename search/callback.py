@@ -12,6 +12,7 @@ from search.outcome import Outcome, keep_outcome
 from search.progress import Progress, Screen
 from search.study import Study
 from search.tracking import Tracker
+from trainables.errors import UserError
 from trainables.trial_files import TrialFiles
 
 PAUSE_S = 60  # after MLflow did not answer: each call would keep the trials waiting for its time-out
@@ -102,7 +103,10 @@ class StudyCallback(Callback):
         self.screen.ended(number, self._note(outcome, files.log))
         try:
             artifacts = keep_outcome(self.study, outcome, files)
-        except OSError as error:  # without a verdict it has not ended: a resumed study brings it to its end
+        except (
+            OSError,
+            UserError,
+        ) as error:  # without a verdict it has not ended: a resumed study brings it to its end
             self.screen.warn(f"trial {number}: its outcome could not be written ({_one_line(error)})")
             return
         self._try(number, lambda: self._track_end(number, outcome, artifacts))

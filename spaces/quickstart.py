@@ -1,6 +1,6 @@
 """Small CNNs from scratch on the built-in data set: to see everything work on a CPU within minutes, not to win."""
 
-TRIALS = 7
+TRIALS = 5
 DATA = "sample"
 GRACE_PERIOD = 3  # with so few and short trials, the first epoch says little about the last
 

@@ -206,6 +206,19 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys):
     assert "take another --name or --out" in capsys.readouterr().err
 
 
+def test_a_run_whose_predictions_are_lost_does_not_vote_and_is_named(store, caplog):
+    code, before = store.vote("--studies", "cnn", name="before")
+    client, _ = store.client
+    best = before["members"][0]["run_id"]
+    lost = client.get_run(best).info
+    shutil.rmtree(Path(lost.artifact_uri.removeprefix("file://")) / PREDICTIONS)
+    code, after = store.vote("--studies", "cnn", name="after")
+    assert code == 0
+    assert f"{lost.run_name} does not vote" in caplog.text
+    voters = {candidate["run_id"] for candidate in before["candidates"]}
+    assert {candidate["run_id"] for candidate in after["candidates"]} == voters - {best}
+
+
 def test_a_damaged_predictions_file_is_named(store, capsys):
     client, experiment = store.client
     run = client.search_runs([experiment], "tags.`segvote.kind` = 'trial'")[0]

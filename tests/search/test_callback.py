@@ -11,6 +11,7 @@ from search.callback import StudyCallback
 from search.outcome import holdout_masks, write_target
 from search.progress import Progress, Screen
 from tests import tiny
+from trainables.errors import UserError
 from trainables.trial_files import read_json, write_json, write_text
 
 
@@ -110,15 +111,21 @@ def test_a_store_that_is_away_at_the_end_leaves_the_trial_behind_and_its_verdict
     assert callback.progress.ended == 1
 
 
-def test_a_disk_that_is_full_leaves_the_trial_to_be_resumed(study, callback, tracker, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(OSError(28, "No space left on device"), "No space left on device"), (UserError("the data changed"), "changed")],
+)
+def test_an_outcome_that_cannot_be_written_leaves_the_trial_to_be_resumed(
+    study, callback, tracker, monkeypatch, error, words
+):
+    def refused(*_):
+        raise error
 
-    monkeypatch.setattr("search.callback.keep_outcome", full)
+    monkeypatch.setattr("search.callback.keep_outcome", refused)
     callback.on_trial_start(0, [], trial())
     epoch(study, callback, 1)
     callback.on_trial_complete(0, [], trial(epoch=1))
-    assert "No space left on device" in shown(callback)
+    assert words in shown(callback)
     assert not study.trial_files(1).verdict.exists()
     assert tracker.ended is None
 

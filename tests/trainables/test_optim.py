@@ -171,6 +171,15 @@ def test_tokens_and_tables_do_not_decay_in_any_layer():
     assert not any(name.endswith(("qkv.weight", "fc1.weight")) for name in names)
 
 
+def test_position_mixing_of_lawin_does_not_decay():
+    model = build_model(head="lawin", backbone="resnet50", num_classes=2, pretrained=False)
+    optimizer = build_optimizer(model, "adamw", lr=1.0, weight_decay=0.05)
+    still = {id(weight) for group in optimizer.param_groups if not group["weight_decay"] for weight in group["params"]}
+    mixing = [weight for name, weight in model.named_parameters() if "mix_positions.weight" in name]
+    assert len(mixing) == 3
+    assert all(id(weight) in still for weight in mixing)
+
+
 def rates_of(name, *, total_steps, warmup_steps=0, steps=None, **options):
     """Learning rates used at steps 0, 1, ... of the first group, whose own rate is 1; the second's stays twice that."""
     first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
