@@ -103,10 +103,8 @@ class StudyCallback(Callback):
         self.screen.ended(number, self._note(outcome, files.log))
         try:
             artifacts = keep_outcome(self.study, outcome, files)
-        except (
-            OSError,
-            UserError,
-        ) as error:  # without a verdict it has not ended: a resumed study brings it to its end
+        except (OSError, UserError) as error:
+            # Without a verdict it has not ended: a resumed study brings it to its end.
             self.screen.warn(f"trial {number}: its outcome could not be written ({_one_line(error)})")
             return
         self._try(number, lambda: self._track_end(number, outcome, artifacts))
