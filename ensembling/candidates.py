@@ -21,11 +21,12 @@ MAX_RUNS = 50000  # what MLflow returns at most
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A run and its class maps of the holdout. `ended` is MLflow's, in ms since 1970."""
+    """A run, trial number `trial` of its study, and its class maps of the holdout. `ended` is in ms since 1970."""
 
     run_id: str
     name: str
     study: str
+    trial: int
     params: dict[str, str]
     ended: int
     predictions: Predictions
@@ -77,9 +78,8 @@ def _load(client: MlflowClient, run: Run, target: Predictions) -> Candidate | No
         log.warning("%s does not vote: %s", info.run_name, error)
         return None
     check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
-    return Candidate(
-        info.run_id, info.run_name, tags.get("segvote.study", ""), run.data.params, info.end_time, predictions
-    )
+    study, trial = tags.get("segvote.study", ""), int(tags.get("segvote.trial", 0))
+    return Candidate(info.run_id, info.run_name, study, trial, run.data.params, info.end_time, predictions)
 
 
 def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:
@@ -94,4 +94,5 @@ def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:
 
 def describe_candidate(candidate: Candidate, miou: float) -> dict[str, Any]:
     """Plain values for ensemble.json."""
-    return {"run_id": candidate.run_id, "name": candidate.name, "study": candidate.study, "miou": float(miou)}
+    names = {"run_id": candidate.run_id, "name": candidate.name, "study": candidate.study, "trial": candidate.trial}
+    return {**names, "miou": float(miou)}

@@ -26,10 +26,10 @@ def predict_maps(
         with torch.inference_mode(), precision.autocast():
             logits = model(model.normalize(images.permute(0, 3, 1, 2)))
         for row, one in zip(batch, logits):
-            yield row, _class_map(one, packed.sizes[row])
+            yield row, to_class_map(one, packed.sizes[row])
 
 
-def _class_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
+def to_class_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(logits.shape[-2:]) != tuple(size):
         logits = nn.functional.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0]
     # As argmax, the first of equal classes; on a CPU argmax takes up to ten times as long.

@@ -229,7 +229,7 @@ def _images(
 ) -> tuple[ImageRecord, ...]:
     """The records of all splits. Raises UserError listing the photos that are missing, broken or of another size."""
     entries = [(split, entry) for split, content in contents.items() for entry in content["images"]]
-    paths = [_photo_path(root, entry["file_name"]) for _, entry in entries]
+    paths = [photo_path(root, entry["file_name"]) for _, entry in entries]
     facts = _photo_facts(root, paths, cache_dir)
     records, faults = [], _twice_listed(entries, paths)
     for row, ((split, entry), path, fact) in enumerate(zip(entries, paths, facts)):
@@ -250,7 +250,7 @@ def _images(
     return tuple(records)
 
 
-def _photo_path(root: Path, file_name: str) -> Path:
+def photo_path(root: Path, file_name: str) -> Path:
     path = root / posixpath.normpath(file_name)
     below_images = root / "images" / posixpath.normpath(file_name)
     return below_images if below_images.is_file() and not path.is_file() else path

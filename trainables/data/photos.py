@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -90,11 +91,24 @@ def _inspect(path: Path) -> PhotoFacts:
         return PhotoFacts(hashlib.sha256(data).hexdigest(), *image.size, _orientation(image))
 
 
+def inspect_header(path: Path) -> PhotoFacts:
+    """The facts of a photo but for its hash: nothing but the file's beginning is read. Raises PhotoError."""
+    try:
+        with path.open("rb") as file, _open_stream(file) as image:
+            return PhotoFacts("", *image.size, _orientation(image))
+    except OSError as error:
+        raise PhotoError(f"cannot be read ({error.strerror or error})") from error
+
+
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise PhotoError("is empty (0 bytes)")
+    return _open_stream(io.BytesIO(data))
+
+
+def _open_stream(stream: BinaryIO) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(stream, formats=FORMATS)
     except Image.UnidentifiedImageError:
         raise PhotoError(f"is no image of a known kind ({', '.join(FORMATS)})") from None
     except _DECODE_ERRORS as error:
@@ -118,16 +132,33 @@ def decode_photo(data: bytes, stated_size: tuple[int, int], image_size: tuple[in
     It is turned as its EXIF orientation says where it then has the `stated_size` (height, width) of the annotations,
     and left as stored otherwise. Raises PhotoError where the pixels cannot be decoded, as in a truncated file.
     """
+    return decode_at_sizes(data, stated_size, [image_size])[0]
+
+
+def decode_at_sizes(
+    data: bytes, stated_size: tuple[int, int], image_sizes: Sequence[tuple[int, int]]
+) -> list[np.ndarray]:
+    """`decode_photo` at each of several sizes, decoded once."""
     image = _open(data)
     facts = PhotoFacts("", *image.size, _orientation(image))
     try:
         # A JPEG can be decoded at a half, a quarter or an eighth; twice the wanted size leaves the filter enough.
-        image.draft(None, (2 * max(image_size), 2 * max(image_size)))
+        largest = max(max(size) for size in image_sizes)
+        image.draft(None, (2 * largest, 2 * largest))
         if facts.orientation != 1 and facts.shown_size == tuple(stated_size):
             image = ImageOps.exif_transpose(image)
         image = _to_rgb(image)
     except _DECODE_ERRORS as error:
         raise PhotoError(f"is truncated or damaged ({error})") from error
+    return [_resize(image, size) for size in image_sizes]
+
+
+def resize_photo(image: np.ndarray, image_sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """An RGB image uint8 (H, W, 3) at each size, as `decode_at_sizes` resizes a photo that it has decoded."""
+    return [_resize(Image.fromarray(image), size) for size in image_sizes]
+
+
+def _resize(image: Image.Image, image_size: tuple[int, int]) -> np.ndarray:
     size = (image_size[1], image_size[0])
     return np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BILINEAR))
 

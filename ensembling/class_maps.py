@@ -1,0 +1,111 @@
+"""The class-map file: one member's class maps of any number of images, written one by one and readable while it grows.
+
+File layout, integers little-endian:
+
+    8 bytes   b"SEGMAPS\\n"
+    frames    height, width, size of the payload and its CRC-32, uint32; then the class map under zstandard, row by row
+
+A frame that a kill cut off is found by its size or checksum, and written again: what is before it stays.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import zstandard
+
+MAGIC = b"SEGMAPS\n"
+FRAME = struct.Struct("<IIII")
+LEVEL = 1  # of zstandard: class maps are regions, higher levels hardly gain
+
+
+class ClassMapsError(ValueError):
+    """A class-map file is not what it must be; the message names it."""
+
+
+class ClassMapWriter:
+    """Appends class maps to a file, after those whole frames that it has: `count` of them from the start."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        self._file = path.open("r+b")
+        self.count, end = _whole_frames(self._file, path)
+        self._file.truncate(end)
+        self._file.seek(end)
+        if end == 0:
+            self._file.write(MAGIC)
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
+
+    def add(self, class_map: np.ndarray) -> None:
+        """uint8 (H, W)."""
+        payload = self._compressor.compress(np.ascontiguousarray(class_map))
+        self._file.write(FRAME.pack(*class_map.shape, len(payload), zlib.crc32(payload)) + payload)
+        self._file.flush()
+        self.count += 1
+
+    def __enter__(self) -> "ClassMapWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def count_class_maps(path: Path) -> int:
+    """How many whole frames the file has; 0 where it is not there. It may be growing."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return _whole_frames(file, path)[0]
+
+
+def read_class_maps(path: Path) -> Iterator[np.ndarray]:
+    """Yields each class map, uint8 (H, W), one in memory at a time. Raises ClassMapsError where one is damaged."""
+    decompressor = zstandard.ZstdDecompressor()
+    with path.open("rb") as file:
+        _check_magic(file.read(len(MAGIC)), path)
+        while prefix := file.read(FRAME.size):
+            try:
+                height, width, size, checksum = FRAME.unpack(prefix)
+                payload = file.read(size)
+                if zlib.crc32(payload) != checksum:
+                    raise ValueError("a frame's checksum is wrong")
+                pixels = decompressor.decompress(payload, max_output_size=height * width)
+                yield np.frombuffer(pixels, np.uint8).reshape(height, width)
+            except (struct.error, ValueError, zstandard.ZstdError) as error:
+                raise ClassMapsError(f"{path} is damaged ({error}): delete it, it is predicted again") from error
+
+
+def _whole_frames(file: BinaryIO, path: Path) -> tuple[int, int]:
+    """The number of whole frames from the start, and where the last of them ends."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    magic = file.read(len(MAGIC))
+    if len(magic) < len(MAGIC):
+        return 0, 0
+    _check_magic(magic, path)
+    count, end, last = 0, len(MAGIC), 0
+    while end + FRAME.size <= size:
+        file.seek(end)
+        payload = FRAME.unpack(file.read(FRAME.size))[2]
+        if end + FRAME.size + payload > size:
+            break
+        count, last, end = count + 1, end, end + FRAME.size + payload
+    # Only the last can be half on the disk: the file grows at its end.
+    return (count - 1, last) if count and not _is_sound(file, last) else (count, end)
+
+
+def _is_sound(file: BinaryIO, start: int) -> bool:
+    file.seek(start)
+    _, _, size, checksum = FRAME.unpack(file.read(FRAME.size))
+    return zlib.crc32(file.read(size)) == checksum
+
+
+def _check_magic(magic: bytes, path: Path) -> None:
+    if magic != MAGIC:
+        raise ClassMapsError(f"{path} is no class-map file: delete it, it is predicted again")

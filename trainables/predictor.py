@@ -1,0 +1,175 @@
+"""Predictor: a trained model that turns photos into class maps, as fast as its forward passes let it."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from trainables.ahead import work_ahead
+from trainables.config import TrialConfig
+from trainables.data.photos import PhotoError, decode_at_sizes, resize_photo, usable_threads
+from trainables.data.unlabelled import Photo
+from trainables.errors import UserError
+from trainables.inference import to_class_map
+from trainables.models import build_model
+from trainables.precision import choose_precision
+from trainables.views import Views, window_corners, window_weights
+
+DECODED_BATCHES = 2  # that wait for the model
+
+
+class Predictor:
+    """One model on this machine's device. `views` are averaged as probabilities; then each pixel takes the likeliest.
+
+    Raises UserError where the weights cannot be read, or are those of another model or number of classes.
+    """
+
+    def __init__(
+        self, config: TrialConfig, weights: Path, *, num_classes: int, views: Views | None = None, batch_size: int = 0
+    ) -> None:
+        self.config, self.views = config, views or Views()
+        self.batch_size = batch_size or config.batch_size
+        self.precision = choose_precision(config.precision)
+        self.model = load_model(config, weights, num_classes).to(self.precision.device)
+        if config.channels_last:
+            self.model = self.model.to(memory_format=torch.channels_last)
+
+    def class_maps(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
+        """Yields the class map uint8 (H, W) of each photo, in order and at the photo's own size.
+
+        Photos are decoded ahead of the model, a few batches at most. Raises UserError for one that cannot be decoded.
+        """
+        waiting: list[Tensor] = []
+        with torch.inference_mode():
+            for batch, images in self._decoded(photos):
+                maps = self._maps(batch, images)
+                # The device works on this batch while the one before is fetched from it.
+                yield from (one.cpu().numpy() for one in waiting)
+                waiting = maps
+            yield from (one.cpu().numpy() for one in waiting)
+
+    def class_map(self, image: np.ndarray) -> np.ndarray:
+        """The class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""
+        photo = Photo(Path(), "", 0, *image.shape[:2])
+        with torch.inference_mode():
+            return self._maps([photo], [resize_photo(image, self._sizes(photo))])[0].cpu().numpy()
+
+    def _decoded(self, photos: Sequence[Photo]) -> Iterator[tuple[list[Photo], list[list[np.ndarray]]]]:
+        """Batches of photos, and of each its pixels at all sizes."""
+        pool = ThreadPoolExecutor(usable_threads())
+        try:
+            ahead = work_ahead(pool, self._decode, photos, ahead=(DECODED_BATCHES + 1) * self.batch_size)
+            for start in range(0, len(photos), self.batch_size):
+                batch = list(photos[start : start + self.batch_size])
+                yield batch, list(islice(ahead, len(batch)))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _decode(self, photo: Photo) -> list[np.ndarray]:
+        try:
+            return decode_at_sizes(photo.path.read_bytes(), photo.size, self._sizes(photo))
+        except OSError as error:
+            raise UserError(f"{photo.path} cannot be read ({error.strerror}): restore it, and go on") from error
+        except PhotoError as error:
+            raise UserError(f"{photo.path} {error}: restore it or leave it out, and go on") from error
+
+    def _sizes(self, photo: Photo) -> list[tuple[int, int]]:
+        """(height, width) at which the photo is looked at, one for each scale."""
+        training = self.config.size
+        base = training
+        if self.views.window:  # at its own size, or as much larger as it takes to fill a window
+            fit = max(1.0, *(side / length for side, length in zip(training, photo.size)))
+            base = tuple(length * fit for length in photo.size)
+        sizes = [tuple(max(1, round(length * scale)) for length in base) for scale in self.views.scales]
+        if self.views.window:
+            sizes = [tuple(map(max, size, training)) for size in sizes]
+        return sizes
+
+    def _maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
+        """Class maps uint8 (H, W) on the device."""
+        if self.views.plain:
+            logits = self._logits(self._to_device([one[0] for one in images]))
+            return [to_class_map(one, photo.size) for one, photo in zip(logits, photos)]
+        totals = [self._average(photo, pixels) for photo, pixels in zip(photos, images)]
+        return [to_class_map(total, photo.size) for total, photo in zip(totals, photos)]
+
+    def _average(self, photo: Photo, images: list[np.ndarray]) -> Tensor:
+        """The sum over all views of the probabilities float32 (C, H, W) at the photo's size."""
+        total = None
+        for image in images:
+            looks = self._to_device([image])
+            if self.views.flip:
+                looks = torch.cat([looks, looks.flip(-1)])
+            seen = self._windows(looks) if self.views.window else self._resized(self._logits(looks), photo.size)
+            for mirrored, one in enumerate(seen):
+                one = _resize(one.flip(-1) if mirrored else one, photo.size)
+                total = one if total is None else total.add_(one)
+        return total
+
+    def _resized(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """Probabilities (N, C, H, W): logits are resized before the softmax, as they are before an argmax."""
+        if tuple(logits.shape[-2:]) != tuple(size):
+            logits = nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+        return logits.float().softmax(1)
+
+    def _windows(self, looks: Tensor) -> Tensor:
+        """Probabilities (N, C, h, w) of images (N, 3, h, w), blended from windows of the training size."""
+        window = self.config.size
+        weights = torch.from_numpy(window_weights(window)).to(looks.device)
+        corners = window_corners(looks.shape[-2:], window, self.views.overlap)
+        places = [(number, y, x) for number in range(len(looks)) for y, x in corners]
+        total, weight = None, torch.zeros(looks.shape[-2:], device=looks.device)
+        for y, x in corners:
+            weight[y : y + window[0], x : x + window[1]] += weights
+        for start in range(0, len(places), self.batch_size):
+            some = places[start : start + self.batch_size]
+            crops = torch.stack([looks[number, :, y : y + window[0], x : x + window[1]] for number, y, x in some])
+            for (number, y, x), seen in zip(some, self._logits(crops).float().softmax(1) * weights):
+                if total is None:
+                    total = seen.new_zeros(len(looks), len(seen), *looks.shape[-2:])
+                total[number, :, y : y + window[0], x : x + window[1]] += seen
+        return total / weight
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with self.precision.autocast():
+            images = self.model.normalize(images)
+            if self.config.channels_last:
+                images = images.contiguous(memory_format=torch.channels_last)
+            return self.model(images)
+
+    def _to_device(self, images: Sequence[np.ndarray]) -> Tensor:
+        return self.precision.to_device(torch.from_numpy(np.stack(images))).permute(0, 3, 1, 2)
+
+
+def load_model(config: TrialConfig, weights: Path, num_classes: int) -> nn.Module:
+    """The trained model in evaluation mode, on the CPU. Raises UserError where the weights do not fit it."""
+    model = build_model(
+        head=config.head,
+        backbone=config.backbone,
+        num_classes=num_classes,
+        pretrained=False,
+        image_size=config.size,
+        dropout=config.dropout,
+    )
+    try:
+        model.load_state_dict(safetensors.torch.load_file(weights))
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{weights} cannot be read ({error}): restore it, or train the trial again") from error
+    except RuntimeError as error:  # names that are missing or left over, or tensors of other shapes
+        reason = str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else str(error)
+        raise UserError(
+            f"{weights} does not hold a {config.head} on {config.backbone} with {num_classes} classes: {reason}"
+        ) from error
+    return model.eval()
+
+
+def _resize(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(probabilities.shape[-2:]) == tuple(size):
+        return probabilities
+    return nn.functional.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
