@@ -68,16 +68,17 @@ def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowCl
 def _from_file(path: Path, runs_dir: Path) -> Ensemble:
     try:
         description = read_json(path)
-        listed, class_names = description["members"], tuple(description["class_names"])
+        listed, class_names = [dict(one) for one in description["members"]], tuple(description["class_names"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no ensemble.json ({error!r}): select one with segvote ensemble") from error
     views = Views.from_dict(description["views"]) if description.get("views") else Views()
-    members = tuple(_member(one, place, path, runs_dir) for place, one in enumerate(listed, start=1))
+    members = tuple(find_member(one, place, path, runs_dir) for place, one in enumerate(listed, start=1))
     name = path.parent.name
     return Ensemble(name, members, class_names, views, description)
 
 
-def _member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> Member:
+def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> Member:
+    """The member at `place`, from 1, of the ensemble in `ensemble_file`, as listed there. Raises UserError."""
     name = listed.get("name", f"at place {place}")
     try:
         files = _files_of(listed, place, ensemble_file, runs_dir)

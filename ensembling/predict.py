@@ -63,9 +63,13 @@ class Prediction:
                 writer.add(class_map)
                 progress(writer.count)
 
+    def maps(self, place: int) -> Iterator[np.ndarray]:
+        """The member's class maps, uint8 (H, W), photo by photo."""
+        return read_class_maps(self.maps_file(place))
+
     def ballots(self) -> Iterator[tuple[Photo, np.ndarray, np.ndarray]]:
         """Yields each photo, its members' class maps uint8 (members, H, W), and their hard vote uint8 (H, W)."""
-        readers = [read_class_maps(self.maps_file(place)) for place in range(len(self.ensemble.members))]
+        readers = [self.maps(place) for place in range(len(self.ensemble.members))]
         for photo, *maps in zip(self.photos, *readers, strict=True):
             stack = np.stack(maps)
             yield photo, stack, hard_vote(stack, len(self.ensemble.class_names), self.ensemble.votes)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from search.ensemble_cli import ensemble_command
+from search.predict_cli import predict_command
 from search.settings import Settings
 from trainables.errors import UserError
 
@@ -171,6 +172,7 @@ def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
 
 
 commands.add_command(ensemble_command)
+commands.add_command(predict_command)
 
 
 def _list_spaces(console: Console) -> None:

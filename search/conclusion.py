@@ -95,6 +95,7 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
     return {
         **describe_ensemble(selection, assessment, diversity, candidates, target, seed),
         **options.recorded(),
+        "views": options.views.to_dict(),
         "command": options.command(ended_by=max(candidate.ended for candidate in candidates)),
     }
 

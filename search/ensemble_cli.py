@@ -37,6 +37,15 @@ class TakesLists(click.Command):
 @click.option("--must-include", multiple=True, metavar="RUN…", help="Runs, by name or id, that vote in any case.")
 @click.option("--start", multiple=True, metavar="RUN…", help="Runs, by name or id, that the selection starts from.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of cross-fit and bootstrap.")
+@click.option(
+    "--tta",
+    multiple=True,
+    metavar="WORD…",
+    help="Predict the holdout again with several views in each run, and select with it: scales=0.75,1.0,1.25 flip.",
+)
+@click.option("--window", is_flag=True, help="The same with windows of the training size over photos at their own.")
+@click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side.")
+@click.option("--data", metavar="DIR", help="Where the holdout's photos are, for --tta. [default: the studies']")
 @click.option("--name", help="Of the ensemble's run in MLflow. [default: ensemble and time]")
 @click.option("--out", metavar="DIR", help="Where ensemble.json and plots go. [default: RUNS/ensembles/NAME]")
 @click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are.")

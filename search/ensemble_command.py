@@ -11,9 +11,11 @@ from rich.console import Console
 from ensembling import Predictions, check_same_holdout, hard_vote
 from ensembling.candidates import Candidate, load_candidates, load_target
 from ensembling.scores import confusion_matrix, miou
+from search.bars import Bars
 from search.conclusion import elect, reading_predictions, record
 from search.ensemble_options import EnsembleOptions
 from search.ensemble_report import show_candidates, show_ensemble
+from search.repredict import effect_of_views, with_views
 from search.tracking import KIND, STUDY, connect, default_tracking_uri
 from trainables.errors import UserError
 
@@ -35,14 +37,31 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
             include_stopped=options.all_candidates,
         )
     candidates = _good_enough(candidates, target, options)
+    scored = candidates
+    if not options.views.plain:
+        candidates = _with_views(candidates, target, options, console)
     with console.status(f"Choosing among {len(candidates)} candidates …"):
         ensemble = elect(candidates, target, options)
+    if not options.views.plain:
+        ensemble["effect_of_views"] = effect_of_views(ensemble, scored, candidates, target)
     directory.mkdir(parents=True, exist_ok=True)
     record(client, experiment_id, name, {STUDY: " ".join(options.studies)}, ensemble, directory)
     show_candidates(console, ensemble)
     show_ensemble(console, ensemble)
     console.print(f"ensemble  {directory / 'ensemble.json'}\nMLflow    run {name}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _with_views(
+    candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions, console: Console
+) -> list[Candidate]:
+    with Bars(console) as bars, reading_predictions():
+        bar = bars.add(f"predicting the holdout with {options.views}", len(candidates))
+        again = []
+        for candidate in with_views(candidates, target, options):
+            again.append(candidate)
+            bar(len(again))
+    return again
 
 
 def _open_store(options: EnsembleOptions) -> tuple[MlflowClient, str]:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RECORDED = ("studies", "min_miou", "all_candidates", "mode", "max_members", "must_include", "start", "seed")
+from trainables.views import Views
+
+RECORDED = (
+    *("studies", "min_miou", "all_candidates", "mode", "max_members", "must_include", "start", "seed"),
+    *("tta", "window", "overlap"),
+)
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
 
 
@@ -24,11 +29,21 @@ class EnsembleOptions:
     must_include: tuple[str, ...] = ()  # names or ids of runs, as are those of `start`
     start: tuple[str, ...] = ()
     seed: int = 0
+    tta: tuple[str, ...] = ()
+    window: bool = False
+    overlap: float = 0.5
+    data: str | None = None  # where the holdout's photos are, if not where the studies had them
+    cache_dir: Path = Path("~/.cache/segvote")
     runs_dir: Path = Path("runs")
     tracking_uri: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "runs_dir", Path(self.runs_dir).expanduser().resolve())
+
+    @property
+    def views(self) -> Views:
+        """What the candidates' class maps are averaged over. Raises UserError for impossible ones."""
+        return Views.parse(self.tta, window=self.window, overlap=self.overlap)
 
     def recorded(self) -> dict[str, Any]:
         """What ensemble.json keeps of it, as plain values; the command has the rest."""

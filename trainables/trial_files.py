@@ -1,5 +1,6 @@
 """The files of one trial, by name. Nobody else spells them; every write is atomic."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ class TrialFiles:
         self.picture = self.directory / "holdout.png"
         self.log = self.directory / "log.txt"
         self.lock = self.directory / ".lock"
+
+    def predictions_with(self, views: str) -> Path:
+        """Of the holdout, averaged over other views than those that a trial is scored with."""
+        return self.directory / f"holdout.{hashlib.sha256(views.encode()).hexdigest()[:12]}.predictions"
 
     @property
     def number(self) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainables.models.parts import AUXILIARY_WEIGHT, AuxiliaryFCN, BatchNorm
 
 LIGHT_PARAMETERS = 20_000_000
+NARROW = 64  # channels before a classifier
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,19 @@ class Head(nn.Module):
         return [] if self.auxiliary is None else [(AUXILIARY_WEIGHT, self.auxiliary(features[-2]))]
 
     def initialize(self) -> Self:
-        """Draw new weights: He for convolutions, Glorot for linear layers, N(0, 0.01) for every classifier."""
+        """Draw new weights: He for convolutions, Glorot for linear layers and a narrow decoder's classifier.
+
+        All other classifiers start at N(0, 0.01), as published. Those of few inputs would not come far from that in a
+        short run: Adam moves a weight by no more than the learning rate a step.
+        """
         _replace_batch_norms(self)
         initialize_decoder(self)
         for name, module in self.named_modules():
             if name.split(".")[-1] == "classifier":
-                nn.init.normal_(module.weight, std=0.01)
+                if module.in_channels < NARROW:
+                    nn.init.xavier_uniform_(module.weight)
+                else:
+                    nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
         return self
 

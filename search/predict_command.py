@@ -1,0 +1,162 @@
+"""`segvote predict`: an ensemble's class maps of photos without labels, and what is made of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from mlflow.tracking import MlflowClient
+from rich.console import Console
+
+from ensembling.class_maps import ClassMapsError
+from ensembling.members import open_ensemble
+from ensembling.predict import Prediction
+from ensembling.submission import SubmissionError
+from search.bars import Bars
+from search.predict_outputs import Outputs
+from search.tracking import connect, default_tracking_uri
+from trainables.data.unlabelled import Photo, PhotoList, list_photos
+from trainables.errors import UserError
+from trainables.views import Views
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """One `segvote predict` command."""
+
+    reference: str
+    images: str
+    out: Path
+    kinds: tuple[str, ...] = ()
+    each: bool = False
+    tta: tuple[str, ...] = ()
+    window: bool = False
+    overlap: float = 0.5
+    batch_size: int | None = None
+    address: str | None = None
+    runs_dir: Path = Path("runs")
+    tracking_uri: str | None = None
+
+    @property
+    def asked_views(self) -> Views | None:
+        """None where nothing was asked for: then they are those of the selection."""
+        views = Views.parse(self.tta, window=self.window, overlap=self.overlap)
+        return views if self.tta or self.window else None
+
+    def connect(self) -> MlflowClient:
+        return connect(self.tracking_uri or default_tracking_uri(self.runs_dir), self.runs_dir)[0]
+
+
+def run_predict(options: PredictOptions, console: Console) -> int:
+    """Predicts, votes and writes; returns the exit code. What was predicted before is not predicted again."""
+    views = options.asked_views
+    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
+    with console.status("Looking at the photos …"):
+        listed = list_photos(options.images)
+    prediction = Prediction(
+        options.out, ensemble, listed.photos, views or ensemble.views, batch_size=options.batch_size or 0
+    )
+    console.print(
+        f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each",
+        soft_wrap=True,
+        highlight=False,
+    )
+    if prediction.views != ensemble.views:
+        console.print(f"The set was selected with {ensemble.views}: what votes now is not quite what was scored.")
+    with _claimed(prediction):
+        if options.address:
+            _predict_on_ray(prediction, options.address, console)
+        else:
+            _predict_here(prediction, console)
+        _write(prediction, listed, options, console)
+    return 0
+
+
+@contextmanager
+def _claimed(prediction: Prediction) -> Iterator[None]:
+    """Keeps other commands out of the directory."""
+    prediction.directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(prediction.directory / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"another command predicts into {prediction.directory}: wait for it, or stop it") from error
+    try:
+        prediction.open()
+        yield
+    except (ClassMapsError, SubmissionError) as error:
+        raise UserError(str(error)) from error
+    finally:
+        lock.release()
+
+
+def _predict_here(prediction: Prediction, console: Console) -> None:
+    """One member after another: the device holds one model."""
+    photos, members = len(prediction.photos), prediction.ensemble.members
+    with Bars(console) as bars:
+        everything = bars.add("all members", photos * len(members)) if len(members) > 1 else None
+        for place, member in enumerate(members):
+            own = bars.add(f"member {place + 1}, {member.name}", photos)
+
+            def show(done: int, own: Callable[[int], None] = own, before: int = place * photos) -> None:
+                own(done)
+                if everything:
+                    everything(before + done)
+
+            prediction.predict(place, show)
+
+
+def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> None:
+    """A member on each GPU of the cluster, or on each core where it has none, all into the same directory."""
+    import ray
+
+    from search.resources import start_ray
+
+    start_ray(address)
+    gpus = int(ray.cluster_resources().get("GPU", 0) > 0)
+    predict = ray.remote(num_gpus=gpus, num_cpus=1, max_retries=2)(Prediction.predict)
+    places = range(len(prediction.ensemble.members))
+    left = [predict.remote(prediction, place) for place in places]
+    with Bars(console) as bars:
+        everything = bars.add("all members", len(prediction.photos) * len(places))
+        while left:
+            ready, left = ray.wait(left, timeout=2)
+            for one in ready:
+                _raise_own(ray.get, one)
+            everything(sum(map(prediction.done, places)))
+
+
+def _raise_own(get: Callable[[Any], Any], result: Any) -> None:
+    """Raises a UserError of another machine as such."""
+    try:
+        get(result)
+    except UserError as error:  # Ray's error is of its cause's class, too, and its message is the whole traceback
+        raise getattr(error, "cause", error) from None
+
+
+def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, console: Console) -> None:
+    names, kinds = prediction.ensemble.class_names, options.kinds or ("maps", "csv")
+    pixels = np.zeros(256, np.int64)
+    with Bars(console) as bars:
+        update = bars.add("vote", len(listed.photos))
+        for done in Outputs(options.out, kinds, listed, names).write(_counted(prediction.ballots(), pixels)):
+            update(done)
+        for place, member in enumerate(prediction.ensemble.members if options.each else ()):
+            directory = options.out / "each" / f"{place + 1:02d}-{member.name}"
+            update = bars.add(member.name, len(listed.photos))
+            for done in Outputs(directory, kinds, listed, names).write(zip(listed.photos, prediction.maps(place))):
+                update(done)
+    shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(names))
+    console.print(f"pixels    {shares}\nresults   {options.out}", soft_wrap=True, highlight=False)
+
+
+def _counted(
+    ballots: Iterator[tuple[Photo, np.ndarray, np.ndarray]], pixels: np.ndarray
+) -> Iterator[tuple[Photo, np.ndarray]]:
+    """Photos and their votes; `pixels` int64 (256,) counts the classes of the pixels that went by."""
+    for photo, _, winners in ballots:
+        pixels += np.bincount(winners.reshape(-1), minlength=256)
+        yield photo, winners

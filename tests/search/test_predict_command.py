@@ -1,0 +1,77 @@
+"""`segvote predict` as it is typed, on members that are there already."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ensembling import hard_vote
+from ensembling.submission import SubmissionFile
+from search.cli import main
+from tests import tiny
+from tests.ensembling.made_ensemble import make_study
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("predict")
+    tiny.write_data(directory / "data")
+    make_study(directory / "runs")
+    return directory
+
+
+def predict(place, out, *flags, images="data", ensemble="runs/night/ensemble.json"):
+    typed = ["--ensemble", str(place / ensemble), "--images", str(place / images), "--out", str(place / out)]
+    return main(["predict", *typed, "--runs-dir", str(place / "runs"), *flags])
+
+
+def test_the_vote_is_that_of_the_members_own_submissions(place, capsys):
+    assert predict(place, "out", "--each", "--write", "csv", "maps") == 0
+    own = [SubmissionFile(path / "submission.csv") for path in sorted((place / "out" / "each").iterdir())]
+    assert len(own) == 3
+    for image_id, ids in SubmissionFile(place / "out" / "submission.csv"):
+        assert np.array_equal(ids, hard_vote(np.stack([file.ids(image_id) for file in own]), 3))
+    assert Image.open(place / "out" / "maps" / "1.png").size == (tiny.WIDTH, tiny.HEIGHT)
+    said = capsys.readouterr().out
+    assert "8 photos, 3 members, one view each" in said
+    assert "all members: 24 of 24" in said
+
+
+def test_a_second_time_nothing_is_predicted_again(place, monkeypatch):
+    assert predict(place, "twice", "--write", "csv") == 0
+    first = (place / "twice" / "submission.csv").read_bytes()
+    monkeypatch.setattr("ensembling.predict.make_predictor", None)
+    assert predict(place, "twice", "--write", "csv", "coco") == 0
+    assert (place / "twice" / "submission.csv").read_bytes() == first
+    assert (place / "twice" / "results.json").exists()
+
+
+def test_other_views_than_the_selections_are_said(place, capsys):
+    assert predict(place, "flipped", "--tta", "flip", "--write", "csv") == 0
+    assert "The set was selected with one view" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"images": "nowhere"}, "there is neither a directory nor a file"),
+        ({"ensemble": "runs/day/ensemble.json"}, "there is no such file"),
+        ({"flags": ["--tta", "upside-down"]}, "--tta upside-down: say scales="),
+        ({"flags": ["--window", "--overlap", "1.5"]}, "--overlap 1.5 is not from"),
+    ],
+)
+def test_mistakes_end_with_one_line(place, capsys, change, said):
+    flags = change.pop("flags", [])
+    assert predict(place, "wrong", *flags, **change) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (place / "wrong").exists()
+
+
+def test_a_photo_that_is_none_is_named(place, capsys):
+    (place / "broken").mkdir()
+    (place / "broken" / "cat.jpg").write_text("no image")
+    assert predict(place, "wrong", images="broken") == 2
+    assert "cat.jpg" in capsys.readouterr().err
