@@ -117,11 +117,11 @@ class SubmissionFile:
         return cells
 
     def _parse(self, text: str, image_id: str) -> np.ndarray:
-        data = np.frombuffer(text.encode(), np.uint8)
+        data = np.frombuffer(text.strip().encode(), np.uint8)
         if not data.size or not (((data >= 48) & (data <= 57)) | (data == 32)).all():
             raise SubmissionError(f"{self.path}, image {image_id}: its PredictionString is no list of class ids")
         ids = np.fromstring(text, dtype=np.int64, sep=" ")
-        if ids.size == 0 or ids.max() > LARGEST:
+        if ids.max() > LARGEST:
             raise SubmissionError(f"{self.path}, image {image_id}: class ids must be from 0 to {LARGEST}")
         return ids.astype(np.uint8)
 

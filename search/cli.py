@@ -15,6 +15,7 @@ from rich.markup import escape
 from search.ensemble_cli import ensemble_command
 from search.predict_cli import predict_command
 from search.settings import Settings
+from search.vote_cli import vote_command
 from trainables.errors import UserError
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -173,6 +174,7 @@ def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
 
 commands.add_command(ensemble_command)
 commands.add_command(predict_command)
+commands.add_command(vote_command)
 
 
 def _list_spaces(console: Console) -> None:

@@ -60,10 +60,10 @@ class Outputs:
         if "maps" in self.kinds:
             image = Image.fromarray(class_map)
             image.putpalette(self._colours.reshape(-1).tolist())
-            _save(image, self.directory / "maps" / name)
+            save_png(image, self.directory / "maps" / name)
         if "overlays" in self.kinds:
             pixels = decode_photo(photo.path.read_bytes(), photo.size, photo.size)
-            _save(Image.fromarray(overlay(pixels, class_map, self._colours)), self.directory / "overlays" / name)
+            save_png(Image.fromarray(overlay(pixels, class_map, self._colours)), self.directory / "overlays" / name)
         objects = coco_results(photo.image_id, class_map, self._category_ids) if "coco" in self.kinds else []
         return photo, class_map, objects
 
@@ -114,7 +114,8 @@ def png_names(file_names: Sequence[str]) -> dict[str, str]:
     return {name: f"{stem if counts[stem] == 1 else name}.png" for name, stem in stems.items()}
 
 
-def _save(image: Image.Image, path: Path) -> None:
+def save_png(image: Image.Image, path: Path) -> None:
+    """The file is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     image.save(temporary, format="PNG")
