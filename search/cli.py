@@ -83,6 +83,10 @@ def commands() -> None:
     show_default=True,
     help="What pixels without annotation are: class 0, or no class and not scored.",
 )
+@click.option("--pseudo", metavar="P", help="Pseudo-labels to train on as well: a COCO data set, see the README.")
+@click.option(
+    "--pseudo-weight", type=float, default=0.5, show_default=True, help="Of such a photo in the loss; labelled ones: 1."
+)
 @click.option("--image-size", metavar="N|WxH", help="Photos are resized to this many pixels. [default: the space's]")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial. [default: the space's]")
 @click.option("--trials", type=click.IntRange(1), help="Number of trials. [default: the space's]")

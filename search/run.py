@@ -9,10 +9,13 @@ from search.settings import Settings
 
 def run_search(settings: Settings, given: set[str], command: str, console: Console) -> int:
     """Runs or resumes one study and returns the exit code. `given` are the flags typed, `command` is the line."""
-    from search import steps  # torch, ray and mlflow take seconds to import, which `--help` need not wait for
+    from search import (  # torch, ray and mlflow take seconds to import, which `--help` need not wait for
+        preparing,
+        steps,
+    )
 
     settings = steps.resolve(settings, given, console)
-    study, dataset = steps.prepare_data(settings, console)
+    study, dataset = preparing.prepare_data(settings, console)
     plan = steps.make_plan(study, settings, console)
     steps.show_plan(plan, dataset, settings, console)
     if settings.dry_run:

@@ -16,6 +16,8 @@ class Settings:
     space: str = "quickstart"
     data: str | None = None
     unlabelled: str = "background"
+    pseudo: str | None = None
+    pseudo_weight: float = 0.5  # of a photo with pseudo-labels in the loss; a labelled one has 1
     epochs: int | None = None
     image_size: str | None = None
     folds: int = 5
@@ -50,7 +52,7 @@ class Settings:
     def __post_init__(self) -> None:
         for path in ("runs_dir", "cache_dir"):
             object.__setattr__(self, path, Path(getattr(self, path)).expanduser().resolve())
-        for path in ("data", "weights_dir", "init_from"):
+        for path in ("data", "pseudo", "weights_dir", "init_from"):
             if getattr(self, path) not in (None, "sample"):
                 object.__setattr__(self, path, str(Path(getattr(self, path)).expanduser().resolve()))
         if self.space.endswith(".py"):
@@ -60,6 +62,8 @@ class Settings:
                 f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"
             )
         self._check_init_from()
+        if not 0 < self.pseudo_weight < float("inf"):
+            raise UserError(f"--pseudo-weight is {self.pseudo_weight}, but must be above 0 and finite")
 
     def _check_init_from(self) -> None:
         if self.init_from is None:
@@ -83,8 +87,9 @@ REMEMBERED = (
     *("tracking_uri", "all_candidates", "max_members"),
 )
 LASTING = (
-    *("space", "data", "unlabelled", "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "grid"),
-    *("pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets"),
+    *("space", "data", "unlabelled", "pseudo", "pseudo_weight", "epochs", "image_size", "folds", "holdout_fraction"),
+    *("seed", "fix", "grid", "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor"),
+    "brackets",
 )
 FLAGS = {field.name: "--" + field.name.replace("_", "-") for field in dataclasses.fields(Settings)}
 

@@ -1,5 +1,6 @@
 """Spaces as the search sees them: loaded by name or file, pinned by flags, and described."""
 
+import dataclasses
 import importlib.util
 import itertools
 import json
@@ -9,7 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from search.settings import Settings
 from spaces import SPACES
+from trainables.config import TrialConfig
 from trainables.errors import UserError
 
 DEFAULT_TRIALS = 20
@@ -261,3 +264,20 @@ def describe_spaces() -> Iterator[tuple[str, str, dict[str, Choice]]]:
     """(name, first line of its docstring, choices) of every space in spaces/."""
     for name, module in SPACES.items():
         yield name, (module.__doc__ or "").strip().splitlines()[0], Space(name, module).choices
+
+
+def make_space(settings: Settings) -> Space:
+    """The space with everything that flags pin; UserError for a pinned key that nobody knows."""
+    pinned = {
+        "epochs": settings.epochs,
+        "image_size": settings.image_size,
+        "pretrained": settings.pretrained,
+        "weights_dir": settings.weights_dir,
+        "init_from": settings.init_from,
+        "init_partial": settings.init_partial or None,
+        "seed": settings.seed,
+    }
+    fixed = parse_fix(settings.fix) | {key: value for key, value in pinned.items() if value is not None}
+    space = Space.load(settings.space, fixed, settings.folds)
+    check_fixed(space, {field.name for field in dataclasses.fields(TrialConfig)})
+    return space

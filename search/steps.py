@@ -9,7 +9,6 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress as Bar
 
 from search.conclusion import conclude
 from search.ensemble_report import show_ensemble
@@ -20,13 +19,12 @@ from search.progress import Progress, Screen, duration
 from search.resources import cluster_share, start_ray
 from search.scheduler import default_grace_period, rungs
 from search.settings import Settings, resumed
-from search.space import Space, check_fixed, grid_points, parse_fix
-from search.study import Study, check_name, check_same_data, new_study, open_study, stored_settings, study_name
+from search.space import Space, grid_points, make_space
+from search.study import Study, check_name, stored_settings, study_name
 from search.tracking import Tracker, connect, default_tracking_uri
 from search.tuning import StudyTuner
-from trainables.config import TrialConfig
-from trainables.data import Dataset, PackedData, load_dataset, make_splits, pack
-from trainables.data.sample import write_sample
+from trainables.config import FOLD_ALL, TrialConfig
+from trainables.data import Dataset
 from trainables.errors import UserError
 from trainables.models import build_model
 from trainables.models.checkpoints import load_checkpoint
@@ -52,74 +50,6 @@ def _with_data(settings: Settings, console: Console) -> Settings:
         where = "./data" if data != "sample" else "the built-in data set (there is no ./data/train.json)"
         console.print(f"No --data was given: training on {where}.", soft_wrap=True)
     return dataclasses.replace(settings, data=data)
-
-
-def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
-    """The study, new or resumed, and its data set: checked, split, and decoded into this node's cache."""
-    space = make_space(settings)
-    first = TrialConfig.from_dict(space.first())
-    root = _sample(settings, console) if settings.data == "sample" else Path(settings.data)
-    with console.status("Checking the data set …"):
-        dataset = load_dataset(root, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
-    _show_problems(dataset, console)
-    if dataset.num_classes < 2:
-        raise UserError(
-            f"{dataset.root} has one class only ({dataset.class_names[0]}): there is nothing to tell apart; "
-            "annotate more categories, or leave out --unlabelled ignore to score it against the background"
-        )
-    if settings.resume:
-        study = open_study(settings)
-        check_same_data(study, dataset)
-    else:
-        how = {"folds": settings.folds, "holdout_fraction": settings.holdout_fraction, "seed": settings.seed}
-        study = new_study(settings, dataset, make_splits(dataset, **how))
-    holdout_masks(study, _pack(dataset, first.size, settings, console))  # a holdout without labels ends here
-    return study, dataset
-
-
-def make_space(settings: Settings) -> Space:
-    """The space with everything that flags pin; UserError for a pinned key that nobody knows."""
-    pinned = {
-        "epochs": settings.epochs,
-        "image_size": settings.image_size,
-        "pretrained": settings.pretrained,
-        "weights_dir": settings.weights_dir,
-        "init_from": settings.init_from,
-        "init_partial": settings.init_partial or None,
-        "seed": settings.seed,
-    }
-    fixed = parse_fix(settings.fix) | {key: value for key, value in pinned.items() if value is not None}
-    space = Space.load(settings.space, fixed, settings.folds)
-    check_fixed(space, {field.name for field in dataclasses.fields(TrialConfig)})
-    return space
-
-
-def _sample(settings: Settings, console: Console) -> Path:
-    # In the runs directory, which all nodes see; it is drawn once.
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("Drawing the built-in data set", total=None)
-        return write_sample(
-            settings.runs_dir / "sample",
-            seed=0,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-
-
-def _pack(dataset: Dataset, size: tuple[int, int], settings: Settings, console: Console) -> PackedData:
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("Decoding photos", total=None)
-        report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-        return pack(dataset, size, settings.cache_dir, progress=report)
-
-
-def _show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:
-    if not dataset.problems:
-        return
-    console.print(f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
-    for problem in dataset.problems[:shown]:
-        console.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
-    if len(dataset.problems) > shown:
-        console.print(f"  … and {len(dataset.problems) - shown} more")
 
 
 def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
@@ -174,6 +104,9 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         f"{len(splits.holdout)} holdout, {sum(map(len, splits.folds))} training in {len(splits.folds)} folds, "
         f"{len(splits.test)} test",
     )
+    if study.data.pseudo:
+        photos, weight = len(study.data.pseudo.rows), study.data.pseudo.weight
+        say("pseudo", f"{photos} photos of {study.data.pseudo.root} in training alone, at weight {weight:g}")
     say(
         "space",
         f"{plan.space.name}: {plan.trials} trials of up to {plan.epochs} epochs, "
@@ -199,12 +132,11 @@ def _show_configurations(plan: Plan, settings: Settings, console: Console) -> No
 
 
 def _show_cpu_time(plan: Plan, console: Console) -> None:
-    images = sum(map(len, plan.study.data.splits.folds))
     with console.status("Timing a training step …"):
         seconds = study_seconds(
             plan.first,
             num_classes=plan.study.data.num_classes,
-            images=images,
+            images=plan.study.data.photos_per_epoch(FOLD_ALL),
             trials=plan.trials,
             concurrency=plan.resources.concurrency,
         )
@@ -287,13 +219,18 @@ def tracked(plan: Plan, settings: Settings) -> Iterator[Tracker]:
 
 
 def _study_params(plan: Plan, settings: Settings) -> dict[str, Any]:
-    splits = plan.study.data.splits
+    data = plan.study.data
+    made_of = {key: value for key, value in settings.lasting().items() if value not in (None, [])}
+    if data.pseudo:
+        made_of |= {"pseudo_fingerprint": data.pseudo.fingerprint, "pseudo_images": len(data.pseudo.rows)}
+    else:
+        del made_of["pseudo_weight"]
     return {
-        **{key: value for key, value in settings.lasting().items() if value not in (None, [])},
-        "data_fingerprint": plan.study.data.fingerprint,
-        "num_classes": plan.study.data.num_classes,
-        "holdout_images": len(splits.holdout),
-        "training_images": sum(map(len, splits.folds)),
+        **made_of,
+        "data_fingerprint": data.fingerprint,
+        "num_classes": data.num_classes,
+        "holdout_images": len(data.splits.holdout),
+        "training_images": sum(map(len, data.splits.folds)),
         "code_version": plan.study.manifest["code_version"],
     }
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from search.settings import Settings
 from trainables.data import Dataset, Splits
 from trainables.errors import UserError
-from trainables.study_data import StudyData
+from trainables.study_data import PseudoData, StudyData
 from trainables.trial_files import TrialFiles, read_json, write_json
 
 MANIFEST = "study.json"
@@ -125,7 +125,7 @@ def stored_settings(settings: Settings, name: str) -> dict[str, Any]:
     return _read_manifest(settings.runs_dir / name)["settings"]
 
 
-def new_study(settings: Settings, dataset: Dataset, splits: Splits) -> Study:
+def new_study(settings: Settings, dataset: Dataset, splits: Splits, pseudo: PseudoData | None = None) -> Study:
     """A study that is not on disk yet: `claimed` takes its name."""
     manifest = {
         "format_version": FORMAT_VERSION,
@@ -138,6 +138,7 @@ def new_study(settings: Settings, dataset: Dataset, splits: Splits) -> Study:
             "class_id_of": {str(category): class_id for category, class_id in dataset.class_id_of.items()},
         },
         "splits": splits.to_dict(),
+        "pseudo": pseudo and pseudo.to_dict(),
         "code_version": code_version(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -149,6 +150,7 @@ def open_study(settings: Settings) -> Study:
 
 
 def _study(settings: Settings, manifest: dict[str, Any]) -> Study:
+    pseudo = manifest.get("pseudo")  # none in a study of before there were any
     data = StudyData(
         root=Path(manifest["data"]["root"]),
         unlabelled=manifest["settings"]["unlabelled"],
@@ -156,16 +158,23 @@ def _study(settings: Settings, manifest: dict[str, Any]) -> Study:
         class_names=tuple(manifest["data"]["class_names"]),
         splits=Splits.from_dict(manifest["splits"]),
         cache_dir=settings.cache_dir,
+        pseudo=PseudoData.from_dict(pseudo) if pseudo else None,
     )
     return Study(settings.runs_dir / settings.name, manifest, data)
 
 
-def check_same_data(study: Study, dataset: Dataset) -> None:
-    """UserError when the data set changed since the study was started: its scores could not be compared."""
-    if dataset.fingerprint != study.data.fingerprint:
+def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = None) -> None:
+    """UserError when what is trained on changed since the study was started: its scores could not be compared."""
+    _check_same("data", dataset.root, dataset.fingerprint, study.data.fingerprint, study)
+    if pseudo and study.data.pseudo:
+        _check_same("pseudo-labels", pseudo.root, pseudo.fingerprint, study.data.pseudo.fingerprint, study)
+
+
+def _check_same(what: str, root: Path, found: str, started_on: str, study: Study) -> None:
+    if found != started_on:
         raise UserError(
-            f"the data in {dataset.root} changed since the study {study.name} was started (fingerprint "
-            f"{dataset.fingerprint[:12]}, was {study.data.fingerprint[:12]}): "
+            f"the {what} in {root} changed since the study {study.name} was started (fingerprint "
+            f"{found[:12]}, was {started_on[:12]}): "
             "restore it, or start another study with --name"
         )
 

@@ -16,46 +16,61 @@ def sample_seed(*parts: int) -> int:
     return zlib.crc32(",".join(map(str, parts)).encode())
 
 
-class _AugmentedPhotos(Dataset):
-    """Maps (row, seed) to (image uint8 (3, H, W), mask uint8 (H, W))."""
+def steps_per_epoch(photos: int, batch_size: int) -> int:
+    """Batches of an epoch, and so steps of the optimizer, where `batch_size` is the effective one."""
+    return max(1, photos // batch_size)
 
-    def __init__(self, packed: PackedData, augmentation: str, size: tuple[int, int], seed: int) -> None:
-        self._packed = packed
+
+class _AugmentedPhotos(Dataset):
+    """Maps (row, source, seed) to (image uint8 (3, H, W), mask uint8 (H, W)).
+
+    Source 0 are labelled photos, source 1 those with pseudo-labels; where there are both, which it is comes third.
+    """
+
+    def __init__(self, sources: Sequence[PackedData], augmentation: str, size: tuple[int, int], seed: int) -> None:
+        self._sources = sources
         self._augment = build_augmentation(augmentation, size, seed)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        row, seed = key
-        image, mask = self._augment(self._packed.images[row], self._packed.masks[row], seed)
-        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), torch.from_numpy(
-            np.ascontiguousarray(mask)
-        )
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, bool]:
+        row, source, seed = key
+        packed = self._sources[source]
+        image, mask = self._augment(packed.images[row], packed.masks[row], seed)
+        image = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        mask = torch.from_numpy(np.ascontiguousarray(mask))
+        return (image, mask) if len(self._sources) == 1 else (image, mask, source == 1)
 
 
 class _EpochBatches:
-    """Yields one epoch's batches of (row, seed).
+    """Yields one epoch's batches of (row, source, seed), from `photos`, the (row, source) to train on.
 
     The order and every photo's augmentation depend on the seed and the epoch alone, so that a resumed trial sees what
     an unbroken one would have seen, whatever the number of loader processes.
     """
 
-    def __init__(self, rows: Sequence[int], batch_size: int, seed: int) -> None:
-        self._rows, self._batch_size, self._seed = list(rows), batch_size, seed
+    def __init__(self, photos: Sequence[tuple[int, int]], batch_size: int, seed: int) -> None:
+        self._photos, self._batch_size, self._seed = list(photos), batch_size, seed
         self.epoch = 0
 
     def __len__(self) -> int:
-        return max(1, len(self._rows) // self._batch_size)
+        return steps_per_epoch(len(self._photos), self._batch_size)
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.random.default_rng((self._seed, self.epoch)).permutation(len(self._rows))
+    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
+        order = np.random.default_rng((self._seed, self.epoch)).permutation(len(self._photos))
         for batch in range(len(self)):
             picked = order[batch * self._batch_size : (batch + 1) * self._batch_size]
-            yield [(self._rows[i], sample_seed(self._seed, self.epoch, self._rows[i])) for i in picked]
+            yield [self._key(*self._photos[i]) for i in picked]
+
+    def _key(self, row: int, source: int) -> tuple[int, int, int]:
+        photo = (row, source) if source else (row,)  # as without pseudo-labels, labelled photos have their row alone
+        return row, source, sample_seed(self._seed, self.epoch, *photo)
 
 
 class TrainingBatches:
     """The training photos, in batches: images uint8 (N, 3, H, W), masks uint8 (N, H, W).
 
-    The last short one is left out unless it is the only one: batch norm needs company.
+    `rows` of `packed`, mixed with those of `pseudo` in one permutation if it is given; then, bool (N,), which photos of
+    the batch have pseudo-labels comes third. The last short batch is left out unless it is the only one: batch norm
+    needs company.
     """
 
     def __init__(
@@ -63,6 +78,7 @@ class TrainingBatches:
         packed: PackedData,
         rows: Sequence[int],
         *,
+        pseudo: tuple[PackedData, Sequence[int]] | None = None,
         batch_size: int,
         augmentation: str,
         size: tuple[int, int],
@@ -70,9 +86,11 @@ class TrainingBatches:
         workers: int,
         pin_memory: bool,
     ) -> None:
-        self._order = _EpochBatches(rows, batch_size, seed)
+        sources = [(packed, rows), *([pseudo] if pseudo else [])]
+        photos = [(row, source) for source, (_, its_rows) in enumerate(sources) for row in its_rows]
+        self._order = _EpochBatches(photos, batch_size, seed)
         self._loader = DataLoader(
-            _AugmentedPhotos(packed, augmentation, size, seed),
+            _AugmentedPhotos([cache for cache, _ in sources], augmentation, size, seed),
             batch_sampler=self._order,
             num_workers=workers,
             pin_memory=pin_memory,
@@ -83,6 +101,6 @@ class TrainingBatches:
     def __len__(self) -> int:
         return len(self._order)
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, number: int) -> Iterator[Sequence[Tensor]]:
         self._order.epoch = number
         return iter(self._loader)

@@ -1,12 +1,37 @@
-"""What every trial of a study sees of the data: the packed cache of this node, and the study's splits."""
+"""What every trial of a study sees of the data: the packed caches of this node, and the study's splits."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from trainables.data import PackedData, Splits, load_dataset, open_packed, pack
+from trainables.data import Dataset, PackedData, Splits, load_dataset, open_packed, pack
 from trainables.data.packed import packed_directory
+from trainables.data.pseudo import load_pseudo
 from trainables.errors import UserError
+
+
+@dataclass(frozen=True)
+class PseudoData:
+    """Photos with pseudo-labels, trained on beside the labelled ones: the `rows` of the data set in `root`.
+
+    In the loss each of them counts `weight` times as much as a labelled photo.
+    """
+
+    root: Path
+    fingerprint: str
+    rows: tuple[int, ...]
+    weight: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self) | {"root": str(self.root)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "PseudoData":
+        return cls(Path(values["root"]), values["fingerprint"], tuple(values["rows"]), values["weight"])
 
 
 @dataclass(frozen=True)
@@ -19,6 +44,7 @@ class StudyData:
     class_names: tuple[str, ...]
     splits: Splits
     cache_dir: Path
+    pseudo: PseudoData | None = None
 
     @property
     def num_classes(self) -> int:
@@ -29,15 +55,30 @@ class StudyData:
 
         Raises UserError where this node's copy of the data set is not the one that the study was started on.
         """
-        directory = packed_directory(self.cache_dir, self.fingerprint, size)
+        load = partial(load_dataset, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
+        return self._open(self.root, self.fingerprint, load, size)
+
+    def open_pseudo(self, size: tuple[int, int]) -> tuple[PackedData, tuple[int, ...]] | None:
+        """As `open`, of the photos with pseudo-labels, with the rows to train on; None for a study without."""
+        if self.pseudo is None:
+            return None
+        load = partial(load_pseudo, class_names=self.class_names, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
+        return self._open(self.pseudo.root, self.pseudo.fingerprint, load, size), self.pseudo.rows
+
+    def _open(self, root: Path, fingerprint: str, load: Callable[[Path], Dataset], size: tuple[int, int]) -> PackedData:
+        directory = packed_directory(self.cache_dir, fingerprint, size)
         if directory.exists():
             with suppress(UserError):  # a damaged cache is built again
                 return open_packed(directory)
-        dataset = load_dataset(self.root, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
-        if dataset.fingerprint != self.fingerprint:
+        dataset = load(root)
+        if dataset.fingerprint != fingerprint:
             raise UserError(
-                f"{self.root} holds another data set here (fingerprint {dataset.fingerprint[:12]}) than the one the "
-                f"study was started on ({self.fingerprint[:12]}): "
+                f"{root} holds another data set here (fingerprint {dataset.fingerprint[:12]}) than the one the "
+                f"study was started on ({fingerprint[:12]}): "
                 f"copy the same files to every node, or start a new study"
             )
         return pack(dataset, size, self.cache_dir)
+
+    def photos_per_epoch(self, fold: int | str) -> int:
+        """How many a trial that leaves out `fold` trains on, with those that have pseudo-labels."""
+        return len(self.splits.training_rows(fold)) + (len(self.pseudo.rows) if self.pseudo else 0)

@@ -17,6 +17,7 @@ from trainables.losses import build_loss, class_weights_from
 from trainables.metrics import iou_per_class, miou, pixel_accuracy
 from trainables.models import build_model
 from trainables.optim import build_optimizer, build_schedule
+from trainables.parts import loss_parts
 from trainables.peak_memory import PeakMemory
 from trainables.precision import choose_precision
 from trainables.study_data import StudyData
@@ -87,6 +88,7 @@ class Trainer:
         return TrainingBatches(
             self.packed,
             self.study.splits.training_rows(config.fold),
+            pseudo=self.study.open_pseudo(config.size),
             batch_size=config.effective_batch,
             augmentation=config.augmentation,
             size=config.size,
@@ -103,6 +105,7 @@ class Trainer:
         return loss.to(self.precision.device)
 
     def _pixel_counts(self) -> np.ndarray:
+        """Of the labelled photos by class: pseudo-labels have the balance of the models that made them."""
         counts = np.zeros(256, dtype=np.int64)
         for row in self.study.splits.training_rows(self.config.fold):
             counts += np.bincount(self.packed.masks[row].reshape(-1), minlength=256)
@@ -147,8 +150,8 @@ class Trainer:
     def _train(self) -> float:
         self.model.train()
         total = torch.zeros((), device=self.precision.device)
-        for step, (images, masks) in enumerate(self.batches.epoch(self.epoch), start=1):
-            total += self._step(images, masks)
+        for step, batch in enumerate(self.batches.epoch(self.epoch), start=1):
+            total += self._step(*batch)
             if step % FINITE_CHECK_STEPS == 0 or step == len(self.batches):
                 self._check_finite("training loss", total, step)
         # The last step's loss was finite before it changed the weights.
@@ -163,11 +166,14 @@ class Trainer:
                 f"a lower lr than {self.config.lr:g}, warm-up or --fix grad_clip=1 usually helps"
             )
 
-    def _step(self, images: Tensor, masks: Tensor) -> Tensor:
-        """One optimizer step; returns its loss. Out of GPU memory: again with half the micro-batch, same batch."""
+    def _step(self, images: Tensor, masks: Tensor, pseudo: Tensor | None = None) -> Tensor:
+        """One optimizer step; returns its loss. Out of GPU memory: again with half the micro-batch, same batch.
+
+        `pseudo`, bool (N,), says which photos have pseudo-labels; None: none has.
+        """
         while True:
             try:
-                loss = self._accumulate(self.precision.to_device(images), self.precision.to_device(masks))
+                loss = self._accumulate(self.precision.to_device(images), self.precision.to_device(masks), pseudo)
                 self._update_weights()
                 return loss
             except torch.OutOfMemoryError:  # the optimizer's first step makes its own state, twice the weights' size
@@ -189,13 +195,17 @@ class Trainer:
         if self.ema:
             self.ema.update_parameters(self.model)
 
-    def _accumulate(self, images: Tensor, masks: Tensor) -> Tensor:
+    def _accumulate(self, images: Tensor, masks: Tensor, pseudo: Tensor | None = None) -> Tensor:
         total = torch.zeros((), device=self.precision.device)
-        for some, targets in zip(images.split(self.micro_batch), masks.split(self.micro_batch)):
+        pseudo_weight = self.study.pseudo.weight if self.study.pseudo else 1.0
+        passes = loss_parts(len(images), self.micro_batch, pseudo, pseudo_weight)
+        for some, targets, parts in zip(images.split(self.micro_batch), masks.split(self.micro_batch), passes):
             with self.precision.autocast():
-                outputs = self.model.training_logits(self._input(some))
-                loss = sum(weight * self.loss(logits, targets) for weight, logits in outputs)
-                loss = loss * (len(some) / len(images))
+                outputs = list(self.model.training_logits(self._input(some)))
+                loss = sum(
+                    sum(weight * self.loss(logits[part], targets[part]) for weight, logits in outputs) * share
+                    for part, share in parts
+                )
             self.scaler.scale(loss).backward()
             total += loss.detach()
         return total

@@ -8,7 +8,8 @@ import torch
 from rich.console import Console
 
 from search.settings import Settings
-from search.steps import _show_initial_weights, make_space
+from search.space import make_space
+from search.steps import _show_initial_weights
 from trainables.errors import UserError
 
 

@@ -107,3 +107,18 @@ def test_a_study_of_before_a_flag_existed_has_its_default():
     before = stored(epochs=9)
     del before["init_from"]
     assert resumed(Settings(resume=True), {"resume"}, before).init_from is None
+
+
+def test_pseudo_labels_are_part_of_the_study(tmp_path):
+    before = stored(pseudo=str(tmp_path / "P"), pseudo_weight=0.25)
+    after = resumed(Settings(resume=True), {"resume"}, before)
+    assert (after.pseudo, after.pseudo_weight) == (str(tmp_path / "P"), 0.25)
+    for changes, message in (({"pseudo": str(tmp_path / "Q")}, "--pseudo .*Q does"), ({"pseudo_weight": 0.5}, "0.25")):
+        with pytest.raises(UserError, match=message):
+            resumed(Settings(resume=True, **changes), set(changes), before)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_weight_of_pseudo_labels_is_above_zero(weight):
+    with pytest.raises(UserError, match=r"--pseudo-weight is .*, but must be above 0 and finite"):
+        Settings(pseudo_weight=weight)
