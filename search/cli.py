@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from search.ensemble_cli import ensemble_command
 from search.predict_cli import predict_command
+from search.pseudo_cli import pseudo_command
 from search.settings import Settings
 from search.vote_cli import vote_command
 from trainables.errors import UserError
@@ -178,6 +179,7 @@ def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
 
 commands.add_command(ensemble_command)
 commands.add_command(predict_command)
+commands.add_command(pseudo_command)
 commands.add_command(vote_command)
 
 

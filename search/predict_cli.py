@@ -1,5 +1,6 @@
 """`segvote predict` on the command line."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,45 @@ from search.ensemble_cli import TakesLists
 KINDS = ("maps", "overlays", "coco", "csv")
 
 
+def predicts(command: Callable[..., int]) -> Callable[..., int]:
+    """The flags of every command that lets an ensemble predict photos."""
+    flags = [
+        click.option(
+            "--ensemble",
+            "reference",
+            required=True,
+            metavar="E",
+            help="ensemble.json or its directory, the id of its run or a trial's in MLflow, or models:/NAME/VERSION.",
+        ),
+        click.option("--images", required=True, metavar="DIR|JSON", help="A directory, or a COCO file like test.json."),
+        click.option(
+            "--tta",
+            multiple=True,
+            metavar="WORD…",
+            help="Views to average in each member: scales=0.75,1.0,1.25 flip. [default: those it was selected with]",
+        ),
+        click.option(
+            "--window", is_flag=True, help="Slide windows of the training size over photos at their own size."
+        ),
+        click.option(
+            "--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side."
+        ),
+        click.option("--batch-size", type=click.IntRange(1), help="Photos at once. [default: as in training]"),
+        click.option(
+            "--address", help="Of a running Ray cluster, whose GPUs take a member each; 'auto' on its head node."
+        ),
+        click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where the studies are."),
+        click.option(
+            "--tracking-uri", metavar="URI", help="Of MLflow. [default: the SQLite file in the runs directory]"
+        ),
+    ]
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
 @click.command("predict", cls=TakesLists)
-@click.option(
-    "--ensemble",
-    "reference",
-    required=True,
-    metavar="E",
-    help="ensemble.json or its directory, the id of an ensemble's or trial's run in MLflow, or models:/NAME/VERSION.",
-)
-@click.option("--images", required=True, metavar="DIR|JSON", help="Photos: a directory, or a COCO file like test.json.")
+@predicts
 @click.option("--out", required=True, metavar="DIR", help="Where the results go; the same command goes on there.")
 @click.option(
     "--write",
@@ -29,18 +60,6 @@ KINDS = ("maps", "overlays", "coco", "csv")
     help="Class maps (PNG), overlays, COCO results, the submission. [default: maps csv]",
 )
 @click.option("--each", is_flag=True, help="Write the same for each member alone, too.")
-@click.option(
-    "--tta",
-    multiple=True,
-    metavar="WORD…",
-    help="Average several views in each member: scales=0.75,1.0,1.25 flip. [default: those it was selected with]",
-)
-@click.option("--window", is_flag=True, help="Slide windows of the training size over photos at their own size.")
-@click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side.")
-@click.option("--batch-size", type=click.IntRange(1), help="Photos at once. [default: as in training]")
-@click.option("--address", help="Of a running Ray cluster, whose GPUs take a member each; 'auto' on its head node.")
-@click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where the members' studies are.")
-@click.option("--tracking-uri", metavar="URI", help="Of MLflow. [default: the SQLite file in the runs directory]")
 def predict_command(runs_dir: str, out: str, **flags: Any) -> int:
     """Predict photos without labels: the hard vote of an ensemble's members."""
     from search.predict_command import PredictOptions, run_predict  # torch takes seconds to import

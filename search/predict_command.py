@@ -52,32 +52,36 @@ class PredictOptions:
 
 def run_predict(options: PredictOptions, console: Console) -> int:
     """Predicts, votes and writes; returns the exit code. What was predicted before is not predicted again."""
-    views = options.asked_views
-    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
-    with console.status("Looking at the photos …"):
-        listed = list_photos(options.images)
-    prediction = Prediction(
-        options.out, ensemble, listed.photos, views or ensemble.views, batch_size=options.batch_size or 0
-    )
-    console.print(
-        f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each",
-        soft_wrap=True,
-        highlight=False,
-    )
-    if prediction.views != ensemble.views:
-        console.print(f"The set was selected with {ensemble.views}: what votes now is not quite what was scored.")
-    with _claimed(prediction):
-        if options.address:
-            _predict_on_ray(prediction, options.address, console)
-        else:
-            _predict_here(prediction, console)
+    with predicted(options, options.out, console) as (prediction, listed):
         _write(prediction, listed, options, console)
     return 0
 
 
 @contextmanager
+def predicted(options: PredictOptions, directory: Path, console: Console) -> Iterator[tuple[Prediction, PhotoList]]:
+    """The finished prediction in `directory`, which other commands are kept out of meanwhile, and its photos."""
+    views = options.asked_views
+    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
+    with console.status("Looking at the photos …"):
+        listed = list_photos(options.images)
+    prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, options.batch_size or 0)
+    counts = f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each"
+    console.print(counts, soft_wrap=True, highlight=False)
+    if prediction.views != ensemble.views:
+        console.print(f"The set was selected with {ensemble.views}: what votes now is not quite what was scored.")
+    try:
+        with _claimed(prediction):
+            if options.address:
+                _predict_on_ray(prediction, options.address, console)
+            else:
+                _predict_here(prediction, console)
+            yield prediction, listed
+    except (ClassMapsError, SubmissionError) as error:
+        raise UserError(str(error)) from error
+
+
+@contextmanager
 def _claimed(prediction: Prediction) -> Iterator[None]:
-    """Keeps other commands out of the directory."""
     prediction.directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(prediction.directory / ".lock", timeout=0)
     try:
@@ -87,8 +91,6 @@ def _claimed(prediction: Prediction) -> Iterator[None]:
     try:
         prediction.open()
         yield
-    except (ClassMapsError, SubmissionError) as error:
-        raise UserError(str(error)) from error
     finally:
         lock.release()
 
