@@ -12,6 +12,7 @@ from tests.benchmarks import (
     head_cost,
     honesty,
     loader_against_tensors,
+    predict_against_forward,
     predictions_file,
     selection,
     selection_optimum,
@@ -22,13 +23,14 @@ from tests.benchmarks.places import CAMVID, WEIGHTS
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
+    "predict_against_forward": predict_against_forward,
     "head_cost": head_cost,
     "predictions_file": predictions_file,
     "selection": selection,
     "selection_optimum": selection_optimum,
     "honesty": honesty,
 }
-NEED_DATA = {"trial_against_loop", "loader_against_tensors"}
+NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 
 
 def main() -> None:

@@ -1,0 +1,106 @@
+"""Predicting photo files, with everything that it takes, against bare forward passes of the same model and batches.
+
+In turn, on the same threads. Predicting reads and decodes the files, resizes the logits to the photo, takes the argmax,
+and writes the class maps to disk; a bare pass takes ready tensors to logits.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import safetensors.torch
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from ensembling.class_maps import ClassMapWriter
+from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, SIZE
+from trainables.config import TrialConfig
+from trainables.data.photos import decode_photo
+from trainables.data.unlabelled import Photo, list_photos
+from trainables.models import build_model
+from trainables.predictor import Predictor
+from trainables.views import Views
+
+NUM_CLASSES = 11
+VIEWS = {"one view": Views(), "flip": Views(flip=True), "scales 0.75,1,1.25": Views((0.75, 1.0, 1.25))}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--photos", type=int, default=48, help="(%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="(%(default)s)")
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    torch.set_num_threads(options.threads)
+    photos = list_photos(CAMVID / "val.json").photos[: options.photos]
+    table = Table("", "predict, photos/s", "bare, photos/s", "predict / bare")
+    with tempfile.TemporaryDirectory() as directory:
+        for name, views in VIEWS.items():
+            predictor = _predictor(Path(directory), views)
+            ready = _ready(predictor, photos)
+            _bare(predictor, ready[:1])  # the first pass chooses kernels and allocates
+            measured = []
+            for number in range(options.rounds):
+                path = Path(directory) / f"{name}-{number}.maps"
+                measured.append((_predict(predictor, photos, path), _bare(predictor, ready)))
+            predicting, bare = (len(photos) / median(seconds) for seconds in zip(*measured))
+            ratio = median(bare_s / predict_s for predict_s, bare_s in measured)
+            table.add_row(name, f"{predicting:.2f}", f"{bare:.2f}", f"{ratio:.3f}")
+    console.print(table)
+
+
+def _predictor(directory: Path, views: Views) -> Predictor:
+    config = TrialConfig(
+        head="unet", backbone=BACKBONE, image_size=f"{SIZE[1]}x{SIZE[0]}", batch_size=BATCH_SIZE, pretrained=False
+    )
+    model = build_model(
+        head=config.head, backbone=config.backbone, num_classes=NUM_CLASSES, pretrained=False, image_size=config.size
+    )
+    path = directory / "weights.safetensors"
+    safetensors.torch.save_file({name: one.contiguous() for name, one in model.state_dict().items()}, path)
+    return Predictor(config, path, num_classes=NUM_CLASSES, views=views)
+
+
+def _ready(predictor: Predictor, photos: tuple[Photo, ...]) -> list[Tensor]:
+    """What the model is given when it predicts: normalised batches of every view, on the device."""
+    batches = []
+    views = predictor.views
+    # Averaging takes a photo at a time, with its mirror image beside it.
+    size = BATCH_SIZE if views.plain else 1
+    for start in range(0, len(photos), size):
+        for scale in views.scales:
+            shape = tuple(round(side * scale) for side in SIZE)
+            pixels = np.stack(
+                [decode_photo(photo.path.read_bytes(), photo.size, shape) for photo in photos[start : start + size]]
+            )
+            images = predictor.precision.to_device(torch.from_numpy(pixels)).permute(0, 3, 1, 2)
+            images = torch.cat([images, images.flip(-1)]) if views.flip else images
+            normalised = predictor.model.normalize(images)
+            batches.append(normalised.contiguous(memory_format=torch.channels_last))
+    return batches
+
+
+def _bare(predictor: Predictor, batches: list[Tensor]) -> float:
+    """Seconds."""
+    began = time.monotonic()
+    with torch.inference_mode(), predictor.precision.autocast():
+        for batch in batches:
+            predictor.model(batch)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.monotonic() - began
+
+
+def _predict(predictor: Predictor, photos: tuple[Photo, ...], path: Path) -> float:
+    began = time.monotonic()
+    with ClassMapWriter(path) as writer:
+        for class_map in predictor.class_maps(photos):
+            writer.add(class_map)
+    return time.monotonic() - began
