@@ -30,6 +30,8 @@ class Candidate:
     params: dict[str, str]
     ended: int
     predictions: Predictions
+    pseudo: bool = False
+    """Whether its study trained on pseudo-labels, too."""
 
 
 def load_candidates(
@@ -50,7 +52,7 @@ def load_candidates(
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
     far = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
     chosen = runs if include_stopped or not far else far
-    loaded = (_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id))
+    loaded = [_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id)]
     return [candidate for candidate in loaded if candidate]
 
 
@@ -79,7 +81,8 @@ def _load(client: MlflowClient, run: Run, target: Predictions) -> Candidate | No
         return None
     check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
     study, trial = tags.get("segvote.study", ""), int(tags.get("segvote.trial", 0))
-    return Candidate(info.run_id, info.run_name, study, trial, run.data.params, info.end_time, predictions)
+    pseudo = "pseudo" in client.get_run(tags[MLFLOW_PARENT_RUN_ID]).data.params
+    return Candidate(info.run_id, info.run_name, study, trial, run.data.params, info.end_time, predictions, pseudo)
 
 
 def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:

@@ -6,6 +6,7 @@ is computed from the patterns, of which there are far fewer than pixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -67,6 +68,20 @@ def measure_diversity(
     patterns = find_patterns(rows, target, num_classes, weights=weights, ignore_index=ignore_index)
     shapley, error = shapley_values(patterns, rounds, seed)
     return Diversity(*_pairwise(patterns), leave_one_out(patterns), shapley, error)
+
+
+def mean_disagreement(rows: Sequence[np.ndarray], target: np.ndarray, ignore_index: int = 255) -> float:
+    """Share of pixels on which two of `rows`, uint8 (pixels,) each, differ: the mean over all pairs.
+
+    At pixels whose target is not `ignore_index`. Raises ValueError for fewer than two rows.
+    """
+    if len(rows) < 2:
+        raise ValueError(f"there are {len(rows)} rows, and two at least have something to differ on")
+    counted = max(1, np.count_nonzero(target != ignore_index))
+    pairs = list(combinations(rows, 2))
+    return (
+        sum(np.count_nonzero((one != other) & (target != ignore_index)) for one, other in pairs) / counted / len(pairs)
+    )
 
 
 def find_patterns(

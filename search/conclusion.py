@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from ensembling import Predictions, PredictionsError, read_predictions, select_ensemble
 from ensembling.assessment import assess
 from ensembling.candidates import Candidate, load_candidates
-from ensembling.diversity import measure_diversity
+from ensembling.diversity import mean_disagreement, measure_diversity
 from ensembling.ensemble import describe_ensemble, save_ensemble
 from search.ensemble_options import RECORDED, EnsembleOptions
 from search.ensemble_plots import plot_ensemble
@@ -24,6 +24,7 @@ from search.tracking import KIND, STUDY, Tracker, default_tracking_uri, metric_n
 from trainables.errors import UserError
 from trainables.trial_files import read_json
 
+COMPARED = 20  # candidates of a kind
 BATCH = 1000  # metrics that MLflow takes at once
 
 
@@ -96,7 +97,24 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
         **describe_ensemble(selection, assessment, diversity, candidates, target, seed),
         **options.recorded(),
         "views": options.views.to_dict(),
+        "pool_diversity": pool_diversity([candidates[index] for index in selection.ranking], target),
         "command": options.command(ended_by=max(candidate.ended for candidate in candidates)),
+    }
+
+
+def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str, dict[str, float]] | None:
+    """How unlike two candidates are that were trained with pseudo-labels, and two without; None where none was with.
+
+    Labels from one vote make models alike. Of each kind the best COMPARED candidates are looked at, pair by pair.
+    """
+    kinds = {"with": [one for one in ranked if one.pseudo], "without": [one for one in ranked if not one.pseudo]}
+    if not kinds["with"]:
+        return None
+    rows = {kind: [one.predictions.pixels for one in those[:COMPARED]] for kind, those in kinds.items()}
+    return {
+        kind: {"candidates": len(some), "disagreement": mean_disagreement(some, target.pixels)}
+        for kind, some in rows.items()
+        if len(some) > 1
     }
 
 

@@ -46,6 +46,13 @@ class TakesLists(click.Command):
 @click.option("--window", is_flag=True, help="The same with windows of the training size over photos at their own.")
 @click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side.")
 @click.option("--data", metavar="DIR", help="Where the holdout's photos are, for --tta. [default: the studies']")
+@click.option(
+    "--cache-dir",
+    default="~/.cache/segvote",
+    show_default=True,
+    metavar="DIR",
+    help="What is known of photos, per node.",
+)
 @click.option("--name", help="Of the ensemble's run in MLflow. [default: ensemble and time]")
 @click.option("--out", metavar="DIR", help="Where ensemble.json and plots go. [default: RUNS/ensembles/NAME]")
 @click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are.")

@@ -38,7 +38,8 @@ class EnsembleOptions:
     tracking_uri: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "runs_dir", Path(self.runs_dir).expanduser().resolve())
+        for name in ("runs_dir", "cache_dir"):
+            object.__setattr__(self, name, Path(getattr(self, name)).expanduser().resolve())
 
     @property
     def views(self) -> Views:
@@ -61,7 +62,7 @@ class EnsembleOptions:
         """Those that differ from their defaults."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            default = Path("runs").resolve() if field.name == "runs_dir" else field.default
+            default = field.default.expanduser().resolve() if isinstance(field.default, Path) else field.default
             if value == default:
                 continue
             yield "--" + field.name.replace("_", "-")

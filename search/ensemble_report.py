@@ -111,6 +111,12 @@ def honest_words(ensemble: dict[str, Any]) -> str:
         words.append("No vote of several runs scores higher on this holdout than the best single run.")
     else:
         words += _doubtful_gains(ensemble)
+    if ensemble.get("pool_diversity"):
+        kinds = [
+            f"{100 * one['disagreement']:.2f} % of pixels if trained {kind} pseudo-labels ({one['candidates']} runs)"
+            for kind, one in ensemble["pool_diversity"].items()
+        ]
+        words.append(f"Two candidates differ on {' and on '.join(kinds)}.")
     if ensemble["holdout_images"] < FEW_IMAGES:
         words.append(
             f"The holdout has only {ensemble['holdout_images']} images, fewer than {FEW_IMAGES}: differences of a few "

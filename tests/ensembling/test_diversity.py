@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from ensembling import diversity
-from ensembling.diversity import find_patterns, measure_diversity, shapley_values
+from ensembling.diversity import find_patterns, mean_disagreement, measure_diversity, shapley_values
 from tests.ensembling import naive
 from tests.ensembling.cases import random_case
 
@@ -146,3 +146,13 @@ def test_errors_shrink_with_the_root_of_the_rounds():
     patterns = find_patterns(case.predictions, case.target, case.num_classes, ignore_index=case.ignore_index)
     few, many = (shapley_values(patterns, rounds, seed=0)[1].mean() for rounds in (20, 320))
     assert many == pytest.approx(few / 4, rel=0.35)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_pools_disagreement_is_the_mean_over_its_pairs(seed):
+    case = random_case(seed, candidates=4, pixels=60)
+    pairs = measured(case, rounds=2).disagreement[np.triu_indices(4, 1)]
+    found = mean_disagreement(case.predictions, case.target, case.ignore_index)
+    assert found == pytest.approx(pairs.mean())
+    with pytest.raises(ValueError, match="two at least"):
+        mean_disagreement(case.predictions[:1], case.target)

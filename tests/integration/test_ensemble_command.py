@@ -50,13 +50,13 @@ class Store:
     runs: Path
     studies: dict[str, str] = field(default_factory=dict)  # ids by name
 
-    def add_study(self, name, target, trials, stopped=(), family=0, head="fpn"):
+    def add_study(self, name, target, trials, stopped=(), family=0, head="fpn", **params):
         """A study whose trial n has seed n; those in `stopped` did not reach the last rung."""
         tracker = Tracker(*connect(default_tracking_uri(self.runs), self.runs), name, study_id=uuid.uuid4().hex)
         directory = self.runs / name
         directory.mkdir(exist_ok=True)
         write_predictions(directory / "holdout.target", target)
-        tracker.describe_study({"space": head}, [directory / "holdout.target"])
+        tracker.describe_study({"space": head, **params}, [directory / "holdout.target"])
         for number in trials:
             self.add_trial(tracker, number, made_trial(target, family, number), number not in stopped, head)
         tracker.end_study()
@@ -227,3 +227,17 @@ def test_a_damaged_predictions_file_is_named(store, capsys):
     code, _ = store.vote("--studies", "cnn", "swin", "--all-candidates")
     assert code == 2
     assert "holdout.predictions" in capsys.readouterr().err
+
+
+def test_pools_with_and_without_pseudo_labels_are_compared(store, capsys):
+    target = made_target()
+    store.add_study("alike", target, trials=(41, 42), family=3, pseudo="P")
+    code, ensemble = store.vote("--studies", "cnn", "alike")
+    assert code == 0
+    one, other = (made_trial(target, 3, number).pixels for number in (41, 42))
+    share = (one != other)[target.pixels != 255].mean()
+    assert ensemble["pool_diversity"]["with"] == {"candidates": 2, "disagreement": pytest.approx(share)}
+    assert ensemble["pool_diversity"]["without"]["candidates"] == 5
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{100 * share:.2f} % of pixels if trained with pseudo-labels (2 runs)" in said
+    assert store.vote("--studies", "cnn", name="no-pseudo")[1]["pool_diversity"] is None
