@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from trainables.views import Views
+
 FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
 SHOWN_CANDIDATES = 20
 SHOWN_PARAMS = ("head", "backbone", "loss")
@@ -19,6 +21,8 @@ def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
     console.print(_members_table(ensemble))
     if len(ensemble["members"]) > 1:
         console.print(_diversity_table(ensemble))
+    if ensemble.get("effect_of_views"):
+        console.print(_views_table(ensemble))
     console.print(escape(honest_words(ensemble)), soft_wrap=True, highlight=False)
     console.print(f"the same ensemble again:\n    {escape(ensemble['command'])}", soft_wrap=True, highlight=False)
 
@@ -86,6 +90,15 @@ def _diversity_table(ensemble: dict[str, Any]) -> Table:
     averages = zip(*(mean_of_others(ensemble[key]) for key in ("disagreement", "kappa", "double_fault")))
     for member, (differs, kappa, wrong) in zip(ensemble["members"], averages):
         table.add_row(escape(member["name"]), f"{100 * differs:.1f}", f"{kappa:.3f}", f"{100 * wrong:.1f}")
+    return table
+
+
+def _views_table(ensemble: dict[str, Any]) -> Table:
+    title = f"The holdout's mIoU with one view, and with {Views.from_dict(ensemble['views'])}"
+    table = _table(title, "run", ">one view", ">all views", ">gain")
+    for row in ensemble["effect_of_views"]:
+        gain = 100 * (row["all_views"] - row["one_view"])
+        table.add_row(escape(row["name"]), f"{row['one_view']:.4f}", f"{row['all_views']:.4f}", f"{gain:+.2f}")
     return table
 
 

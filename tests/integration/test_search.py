@@ -7,6 +7,8 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from ensembling import hard_vote, read_predictions
+from ensembling.class_maps import read_class_maps
+from search.cli import main
 from tests.integration.recount import Recount, missing
 
 SPACE = """
@@ -112,3 +114,51 @@ def test_whole_search(study):
     # Artifacts of a trial.
     artifacts = {item.path for item in client.list_artifacts(others[0].info.run_id)}
     assert artifacts == {"predictions", "holdout.png", "config.json", "log.txt"}
+
+    check_prediction(study, ensemble_run.info.run_id, ensemble, maps)
+    check_views(study, ensemble, maps, target)
+
+
+def check_prediction(study, run_id, ensemble, maps):
+    """The ensemble, named by its run, predicts the holdout's photos as its members were scored on them."""
+    out, runs = study.directory / "predicted", ["--runs-dir", str(study.runs)]
+    photos = ["--images", str(study.data / "val.json")]
+    assert main(["predict", "--ensemble", run_id, *photos, "--out", str(out), "--each", *runs]) == 0
+    for file, member in zip(sorted((out / "members").iterdir()), ensemble["members"], strict=True):
+        again = np.concatenate([class_map.reshape(-1) for class_map in read_class_maps(file)])
+        assert np.mean(again == maps[member["run_id"]]) > 0.999  # threads add up in another order
+    own = [str(path / "submission.csv") for path in sorted((out / "each").iterdir())]
+    assert main(["vote", *own, "--out", str(study.directory / "vote.csv")]) == 0
+    assert (study.directory / "vote.csv").read_bytes() == (out / "submission.csv").read_bytes()
+
+    single = ["predict", "--ensemble", ensemble["members"][0]["run_id"], *photos, "--out", str(study.directory / "one")]
+    assert main([*single, *runs]) == 0
+    first = sorted((out / "members").iterdir())[0]
+    assert next((study.directory / "one" / "members").iterdir()).read_bytes() == first.read_bytes()
+
+
+def check_views(study, ensemble, maps, target):
+    """With --tta the holdout is predicted again, and what is selected is what votes."""
+    flags = ["--runs-dir", str(study.runs), "--cache-dir", str(study.directory / "cache")]
+    assert main(["ensemble", "--studies", "whole", "--tta", "flip", "--name", "flipped", *flags]) == 0
+    file = study.runs / "ensembles" / "flipped" / "ensemble.json"
+    flipped = json.loads(file.read_text())
+    *members, vote = flipped["effect_of_views"]
+    num_classes, rows = len(target.class_names), []
+    for member, effect in zip(flipped["members"], members, strict=True):
+        trial = study.runs / "whole" / "trials" / f"{member['trial']:04d}"
+        rows.append(read_predictions(next(trial.glob("holdout.*.predictions"))).pixels)
+        assert (
+            member["miou"]
+            == effect["all_views"]
+            == pytest.approx(_recomputed_miou(rows[-1], target.pixels, num_classes))
+        )
+        assert effect["one_view"] == pytest.approx(_recomputed_miou(maps[member["run_id"]], target.pixels, num_classes))
+    voted = hard_vote(np.stack(rows), num_classes)
+    assert vote["all_views"] == flipped["miou"] == pytest.approx(_recomputed_miou(voted, target.pixels, num_classes))
+    assert len(flipped["candidates"]) == len(ensemble["candidates"])
+    out = study.directory / "flipped"
+    predict = ["predict", "--ensemble", str(file), "--images", str(study.data / "val.json"), "--out", str(out)]
+    assert main([*predict, "--runs-dir", str(study.runs)]) == 0
+    first = np.concatenate([one.reshape(-1) for one in read_class_maps(sorted((out / "members").iterdir())[0])])
+    assert np.mean(first == rows[0]) > 0.999
