@@ -51,7 +51,7 @@ class StudyCallback(Callback):
         if number in self.progress.trials and self.progress.trials[number].status == "running":
             return  # a retry after its process died
         records = self.study.trial_files(number).records()
-        best = max((record["holdout/miou"] for record in records), default=-1.0)
+        best = self.study.data.kept_score(records)
         self.progress.start(number, params, epochs_done=len(records), best=best)
         self.behind.add(number)
         self._try(number, lambda: self._track(number, records))
@@ -81,10 +81,10 @@ class StudyCallback(Callback):
         if result.get("failure"):
             return
         number, record = trial.config["number"], result["record"]
-        self.progress.epoch(number, record)
         # All so far: a report may have been lost with its process.
-        before = self.study.trial_files(number).records()[: record["epoch"] - 1]
-        self._try(number, lambda: self._track(number, [*before, record]))
+        records = [*self.study.trial_files(number).records()[: record["epoch"] - 1], record]
+        self.progress.epoch(number, record, self.study.data.kept_score(records))
+        self._try(number, lambda: self._track(number, records))
         self.screen.epoch(number)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -97,8 +97,9 @@ class StudyCallback(Callback):
 
     def _end(self, number: int, failure: str | None) -> None:
         files = self.study.trial_files(number)
-        _wait_for_records(files, self.progress.trials[number].epoch)
-        outcome = Outcome.of(self.study, number, epochs=self.progress.epochs, last_rung=self.last_rung, failure=failure)
+        trial = self.progress.trials[number]
+        _wait_for_records(files, trial.epoch)
+        outcome = Outcome.of(self.study, number, epochs=trial.epochs, last_rung=self.last_rung, failure=failure)
         self.progress.end(number, outcome.status)
         self.screen.ended(number, self._note(outcome, files.log))
         try:

@@ -1,7 +1,6 @@
 """The command line: flags to Settings, errors to one message and exit code 2."""
 
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -15,12 +14,13 @@ from rich.markup import escape
 from search.ensemble_cli import ensemble_command
 from search.predict_cli import predict_command
 from search.pseudo_cli import pseudo_command
+from search.refit_cli import refit_command
+from search.run_options import PLACES, PSEUDO, RESOURCES, flags_to_settings, typed_flags, typed_line, with_options
 from search.settings import Settings
 from search.vote_cli import vote_command
 from trainables.errors import UserError
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
-GPU_HELP = "GPUs per trial; fractions share one. [default: one, where there is any]"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,10 +84,7 @@ def commands() -> None:
     show_default=True,
     help="What pixels without annotation are: class 0, or no class and not scored.",
 )
-@click.option("--pseudo", metavar="P", help="Pseudo-labels to train on as well: a COCO data set, see the README.")
-@click.option(
-    "--pseudo-weight", type=float, default=0.5, show_default=True, help="Of such a photo in the loss; labelled ones: 1."
-)
+@with_options(PSEUDO)
 @click.option("--image-size", metavar="N|WxH", help="Photos are resized to this many pixels. [default: the space's]")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial. [default: the space's]")
 @click.option("--trials", type=click.IntRange(1), help="Number of trials. [default: the space's]")
@@ -126,42 +123,24 @@ def commands() -> None:
     help="One in so many goes on at each rung.",
 )
 @click.option("--brackets", type=click.IntRange(1), default=1, show_default=True, help="ASHA brackets.")
-@click.option("--time-budget", metavar="TIME", help="End the search after 90s, 30m, 8h or 2d.")
-@click.option("--concurrency", type=click.IntRange(1), help="Trials side by side. [default: as many as fit]")
-@click.option("--gpus-per-trial", type=click.FloatRange(0), help=GPU_HELP)
-@click.option("--cpus-per-trial", type=click.IntRange(1), help="CPU cores per trial. [default: an even share]")
-@click.option(
-    "--max-failures",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="Times that a trial whose process died is started again.",
-)
-@click.option("--address", help="Of a running Ray cluster; 'auto' on its head node. [default: this machine]")
+@with_options(RESOURCES)
 @click.option("--name", help="Of the study. [default: space and time]")
 @click.option("--resume", is_flag=True, help="Go on with the study --name, or the newest of this space.")
-@click.option(
-    "--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are; seen by all nodes."
-)
-@click.option(
-    "--cache-dir", default="~/.cache/segvote", show_default=True, metavar="DIR", help="Decoded photos, per node."
-)
-@click.option("--tracking-uri", metavar="URI", help="Of MLflow. [default: a SQLite file in the runs directory]")
+@with_options(PLACES)
 @click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung.")
 @click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
 @click.option("--dry-run", is_flag=True, help="Show data, splits, resources and first configurations; train nothing.")
 @click.pass_context
-def search_command(context: click.Context, list_spaces: bool, time_budget: str | None, **flags: Any) -> int:
+def search_command(context: click.Context, list_spaces: bool, **flags: Any) -> int:
     """Search a space on a data set, log every trial to MLflow, and select the best vote."""
     console = Console()
     if list_spaces:
         _list_spaces(console)
         return 0
-    given = {name for name in flags if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE}
-    settings = Settings(time_budget=_seconds(time_budget), **flags)
+    settings = Settings(**flags_to_settings(flags))
     from search.run import run_search
 
-    return run_search(settings, given, _typed(context), console)
+    return run_search(settings, typed_flags(context), typed_line(context), console)
 
 
 @commands.command("ui")
@@ -181,6 +160,7 @@ commands.add_command(ensemble_command)
 commands.add_command(predict_command)
 commands.add_command(pseudo_command)
 commands.add_command(vote_command)
+commands.add_command(refit_command)
 
 
 def _list_spaces(console: Console) -> None:
@@ -190,28 +170,6 @@ def _list_spaces(console: Console) -> None:
         console.print(f"[bold]{name}[/bold]  {escape(summary)}", soft_wrap=True)
         for choice in choices.values():
             console.print(f"    {choice.name:<22} {escape(str(choice))}", highlight=False, soft_wrap=True)
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        seconds = float(number) * units[unit]
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise UserError(f"--time-budget is {text!r}, but must be a time like 90s, 30m, 8h or 2d")
-    return seconds
-
-
-def _typed(context: click.Context) -> str:
-    """The command as it was typed, for saying how to go on."""
-    script = Path(sys.argv[0]).name
-    start = "python search/run.py" if script == "run.py" else "segvote search"
-    rest = sys.argv[1:] if script == "run.py" else sys.argv[2:]
-    return shlex.join([*shlex.split(start), *rest])
 
 
 def _quiet_libraries() -> None:

@@ -36,9 +36,13 @@ class LiveVote:
     def metrics(self) -> dict[str, float]:
         """`vote_miou` of the selected vote, of the trials that would be candidates now; none without any.
 
+        None in a refit either: who votes there is chosen already.
+
         Looks for trials that have ended since, and reads their predictions. Raises OSError or PredictionsError where
         they cannot be read.
         """
+        if self._study.data.keep_last:
+            return {}
         for files in self._study.trials():
             if files.number not in self._seen and files.verdict.exists():
                 self._read(files)

@@ -20,6 +20,8 @@ from trainables.trial_files import TrialFiles, read_json, replacing, write_json
 class Outcome:
     """`status` is completed, stopped (by ASHA, at a rung), failed, or killed; `epochs` is how many were trained.
 
+    `best_epoch` is the one whose weights are kept; 0 where there is none.
+
     A killed trial has not ended: time ran out or Ctrl-C came, and a resumed study goes on with it.
     """
 
@@ -35,10 +37,12 @@ class Outcome:
     ) -> "Outcome":
         records = study.trial_files(number).records()
         done = len(records)
-        best = max(records, key=lambda record: record["holdout/miou"])["epoch"] if records else 0
+        kept = study.data.kept(records)
+        best = kept["epoch"] if kept else 0
         ended = "completed" if done >= epochs else "stopped"
         status = "failed" if failure else "killed" if killed else ended
-        return cls(status, done, best, reached_last_rung=not failure and done >= last_rung, failure=failure)
+        far = not failure and done >= min(last_rung, epochs)
+        return cls(status, done, best, reached_last_rung=far, failure=failure)
 
     @property
     def mlflow_status(self) -> str:

@@ -10,11 +10,11 @@ from search.study import Study
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched, how far, and on what."""
+    """What is trained, how far, and on what. A refit has no space, and the points to train have epochs of their own."""
 
     study: Study
-    space: Space
-    points: list[dict[str, Any]]  # of the grid; empty without --grid
+    space: Space | None
+    points: list[dict[str, Any]]  # of the grid, or of the refit; empty where the space is searched
     trials: int
     epochs: int
     grace_period: int

@@ -1,5 +1,6 @@
 """The data of a study: checked, split, and decoded into this node's cache, with its pseudo-labels if there are any."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -7,7 +8,7 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 
 from search.outcome import holdout_masks
-from search.settings import Settings
+from search.settings import Settings, StudySettings
 from search.space import make_space
 from search.study import Study, check_same_data, new_study, open_study
 from trainables.config import TrialConfig
@@ -23,7 +24,7 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
     size = TrialConfig.from_dict(make_space(settings).first()).size
     root = _sample(settings, console) if settings.data == "sample" else Path(settings.data)
     dataset = checked_data(root, settings, console)
-    pseudo = pseudo_data(dataset, size, settings, console)
+    pseudo = pseudo_data(dataset, [size], settings, console)
     if settings.resume:
         study = open_study(settings)
         check_same_data(study, dataset, pseudo)
@@ -34,7 +35,7 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
     return study, dataset
 
 
-def checked_data(root: Path, settings: Settings, console: Console) -> Dataset:
+def checked_data(root: Path, settings: StudySettings, console: Console) -> Dataset:
     """The data set, its problems shown. Raises UserError where it cannot be trained on."""
     with console.status("Checking the data set …"):
         dataset = load_dataset(root, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
@@ -47,8 +48,10 @@ def checked_data(root: Path, settings: Settings, console: Console) -> Dataset:
     return dataset
 
 
-def pseudo_data(dataset: Dataset, size: tuple[int, int], settings: Settings, console: Console) -> PseudoData | None:
-    """The photos of --pseudo that `dataset` does not have, decoded at `size`; None without the flag.
+def pseudo_data(
+    dataset: Dataset, sizes: Iterable[tuple[int, int]], settings: StudySettings, console: Console
+) -> PseudoData | None:
+    """The photos of --pseudo that `dataset` does not have, decoded at all `sizes`; None without the flag.
 
     Raises UserError for other categories than the data set's, and where no photo is left.
     """
@@ -68,7 +71,8 @@ def pseudo_data(dataset: Dataset, size: tuple[int, int], settings: Settings, con
             style="yellow",
             soft_wrap=True,
         )
-    packed_data(pseudo, size, settings, console)
+    for size in sizes:
+        packed_data(pseudo, size, settings, console)
     return PseudoData(root, pseudo.fingerprint, rows, settings.pseudo_weight)
 
 
@@ -83,7 +87,7 @@ def _sample(settings: Settings, console: Console) -> Path:
         )
 
 
-def packed_data(dataset: Dataset, size: tuple[int, int], settings: Settings, console: Console) -> PackedData:
+def packed_data(dataset: Dataset, size: tuple[int, int], settings: StudySettings, console: Console) -> PackedData:
     with Bar(console=console, transient=True) as bar:
         task = bar.add_task("Decoding photos", total=None)
         report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731

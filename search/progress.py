@@ -20,10 +20,11 @@ class TrialProgress:
 
     number: int
     params: dict[str, Any]
+    epochs: int
     epoch: int = 0
     loss: float | None = None
     miou: float | None = None
-    best: float = -1.0
+    best: float | None = None  # of the epoch that is kept, where anything is scored
     status: str = "running"
 
     @property
@@ -39,21 +40,24 @@ class Progress:
     """The state of the study: what the screen shows and the tracker logs. `clock` returns seconds."""
 
     total: int
-    epochs: int
+    epochs: int  # of a trial, unless its configuration has its own
+    kept: str | None = "best"  # which epoch's score counts: "best", "last", or None where nothing is scored
     clock: Callable[[], float] = time.monotonic
     trials: dict[int, TrialProgress] = field(default_factory=dict)
     epochs_trained: int = 0  # by this command
     started: float | None = None  # of the first epoch that this command saw
 
-    def start(self, number: int, params: dict[str, Any], epochs_done: int = 0, best: float = -1.0) -> None:
+    def start(self, number: int, params: dict[str, Any], epochs_done: int = 0, best: float | None = None) -> None:
         self.started = self.clock() if self.started is None else self.started
-        self.trials[number] = TrialProgress(number, params, epoch=epochs_done, best=best)
+        epochs = params.get("epochs", self.epochs)
+        self.trials[number] = TrialProgress(number, params, epochs, epoch=epochs_done, best=best)
 
-    def epoch(self, number: int, record: dict[str, Any]) -> None:
+    def epoch(self, number: int, record: dict[str, Any], best: float | None) -> None:
+        """`best` is the score of the epoch that is kept so far."""
         trial = self.trials[number]
         self.epochs_trained += record["epoch"] - trial.epoch
-        trial.epoch, trial.miou, trial.loss = record["epoch"], record["holdout/miou"], record.get("train/loss")
-        trial.best = max(trial.best, trial.miou)
+        trial.epoch, trial.miou, trial.loss = record["epoch"], record.get("holdout/miou"), record.get("train/loss")
+        trial.best = best
 
     def end(self, number: int, status: str) -> None:
         self.trials[number].status = status
@@ -67,7 +71,7 @@ class Progress:
 
     @property
     def best(self) -> TrialProgress | None:
-        scored = [trial for trial in self.trials.values() if trial.best >= 0 and trial.status != "failed"]
+        scored = [trial for trial in self.trials.values() if trial.best is not None and trial.status != "failed"]
         return max(scored, key=lambda trial: (trial.best, -trial.number), default=None)
 
     def seconds_left(self) -> float | None:
@@ -77,7 +81,8 @@ class Progress:
         ended = [trial.epoch for trial in self.trials.values() if trial.status in ("completed", "stopped")]
         expected = sum(ended) / len(ended) if ended else self.epochs
         running = [trial for trial in self.trials.values() if trial.status == "running"]
-        left = (self.total - len(self.trials)) * expected + sum(max(1, expected - trial.epoch) for trial in running)
+        left = (self.total - len(self.trials)) * expected
+        left += sum(max(1, min(expected, trial.epochs) - trial.epoch) for trial in running)
         return left * (self.clock() - self.started) / self.epochs_trained if running or left else 0.0
 
 
@@ -101,11 +106,11 @@ class Screen:
 
     def epoch(self, number: int) -> None:
         trial = self.progress.trials[number]
-        if not self._live and trial.miou is not None:
+        if not self._live:
+            miou = f"  mIoU {trial.miou:.4f}" if trial.miou is not None else ""
             loss = f"  loss {trial.loss:.3f}" if trial.loss is not None else ""
             self.console.print(
-                f"trial {number:>3}  epoch {trial.epoch}/{self.progress.epochs}  "
-                f"mIoU {trial.miou:.4f}{loss}  ({trial.label})",
+                f"trial {number:>3}  epoch {trial.epoch}/{trial.epochs}{miou}{loss}  ({trial.label})",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -113,8 +118,9 @@ class Screen:
     def ended(self, number: int, note: str = "") -> None:
         """A line that stays above the live table."""
         trial = self.progress.trials[number]
-        score = f"best mIoU {trial.best:.4f}" if trial.best >= 0 else "no score"
-        text = f"trial {number:>3}  {trial.status} after {trial.epoch} epochs, {score}{f': {note}' if note else ''}"
+        kept = self.progress.kept
+        score = f", {kept} mIoU {trial.best:.4f}" if trial.best is not None else ", no score" if kept else ""
+        text = f"trial {number:>3}  {trial.status} after {trial.epoch} epochs{score}{f': {note}' if note else ''}"
         style = "red" if trial.status == "failed" else None
         self.console.print(Text(text, style=style or ""), soft_wrap=True)
         if not self._live:
@@ -126,31 +132,33 @@ class Screen:
 
     def _summary(self) -> str:
         progress = self.progress
-        best = f"best {progress.best.best:.4f} (trial {progress.best.number})" if progress.best else "no score yet"
+        best = f"best {progress.best.best:.4f} (trial {progress.best.number}); " if progress.best else "no score yet; "
+        if progress.kept != "best":  # nobody is looking for the best one
+            best = ""
         left = progress.seconds_left()
         return (
             f"{progress.ended}/{progress.total} trials ended ({progress.count('completed')} completed, "
-            f"{progress.count('stopped')} stopped, {progress.count('failed')} failed); {best}; "
+            f"{progress.count('stopped')} stopped, {progress.count('failed')} failed); {best}"
             + ("time left not known yet" if left is None else f"about {duration(left)} left")
         )
 
     def _render(self) -> Group:
         table = Table(title=self.name, title_justify="left", expand=False)
-        for column in ("trial", "epoch", "mIoU", "best", "loss", "configuration"):
+        for column in ("trial", "epoch", "mIoU", self.progress.kept or "score", "loss", "configuration"):
             table.add_column(column, justify="left" if column == "configuration" else "right", no_wrap=True)
         running = [trial for trial in self.progress.trials.values() if trial.status == "running"]
         for trial in running[:SHOWN_TRIALS]:
-            table.add_row(*_cells(trial, self.progress.epochs))
+            table.add_row(*_cells(trial))
         hidden = len(running) - SHOWN_TRIALS
         more = [Text(f"… and {hidden} more running")] if hidden > 0 else []
         return Group(table, *more, Text(self._summary()))
 
 
-def _cells(trial: TrialProgress, epochs: int) -> tuple[str, ...]:
+def _cells(trial: TrialProgress) -> tuple[str, ...]:
     miou = f"{trial.miou:.4f}" if trial.miou is not None else "–"
-    best = f"{trial.best:.4f}" if trial.best >= 0 else "–"
+    best = f"{trial.best:.4f}" if trial.best is not None else "–"
     loss = f"{trial.loss:.3f}" if trial.loss is not None else "–"
-    return str(trial.number), f"{trial.epoch}/{epochs}", miou, best, loss, trial.label
+    return str(trial.number), f"{trial.epoch}/{trial.epochs}", miou, best, loss, trial.label
 
 
 def duration(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from trainables.segmentation import OBJECTIVE
+from trainables.study_data import OBJECTIVE
 from trainables.trial_files import TrialFiles, read_ledger, write_json
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class GridSearch(Searcher):
     """Hands out the points of a grid in order; on resume, those that have not ended."""
 
     def __init__(self, points: list[dict[str, Any]], *, trial_files: Callable[[int], TrialFiles]) -> None:
-        super().__init__(metric=OBJECTIVE, mode="max")
+        super().__init__()  # no metric: whatever its trials score, if anything, every point is trained
         self._waiting = [Suggestion(number, params, {}) for number, params in enumerate(points, start=1)]
         self._trial_files = trial_files
         self.bad_suggestions: list[str] = []

@@ -5,9 +5,9 @@ import math
 from typing import Any
 
 import numpy as np
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
 
-from trainables.segmentation import OBJECTIVE
+from trainables.study_data import OBJECTIVE
 
 
 class Asha(AsyncHyperBandScheduler):
@@ -71,11 +71,11 @@ def _entrant(trial: Any) -> _Entrant:
     return _Entrant(trial.config["number"])
 
 
-class NoStopping(Asha):
-    """Every trial runs to its end: for grids, where a factor is compared with all else the same."""
+class NoStopping(FIFOScheduler):
+    """Every trial runs to its own end: for grids, where a factor is compared with all else the same, and refits."""
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        return TrialScheduler.STOP if result["epoch"] >= self._max_t else TrialScheduler.CONTINUE
+    def replay(self, number: int, records: list[dict[str, Any]]) -> None:
+        """Nothing: no trial is compared with another."""
 
 
 def default_grace_period(epochs: int, reduction_factor: float) -> int:

@@ -3,21 +3,77 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from trainables.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """One `segvote search` command. What is None takes the space's or the machine's own value."""
+class StudySettings:
+    """What every command that trains trials asks for. What is None takes the machine's own value.
 
-    # What the study is made of: the same when it is resumed.
-    space: str = "quickstart"
+    `made_of` names the settings that a study is made of, the same when it is resumed; `ran_with` those that a resumed
+    study takes over unless the flag is given again.
+    """
+
+    made_of: ClassVar[tuple[str, ...]] = ("data", "unlabelled", "pseudo", "pseudo_weight")
+    ran_with: ClassVar[tuple[str, ...]] = (
+        *("weights_dir", "concurrency", "gpus_per_trial", "cpus_per_trial", "max_failures", "tracking_uri"),
+    )
+
     data: str | None = None
     unlabelled: str = "background"
     pseudo: str | None = None
     pseudo_weight: float = 0.5  # of a photo with pseudo-labels in the loss; a labelled one has 1
+    weights_dir: str | None = None
+    time_budget: float | None = None  # seconds
+    concurrency: int | None = None
+    gpus_per_trial: float | None = None
+    cpus_per_trial: int | None = None
+    max_failures: int = 2
+    address: str | None = None
+    name: str | None = None
+    resume: bool = False
+    runs_dir: Path = Path("runs")
+    cache_dir: Path = Path("~/.cache/segvote")
+    tracking_uri: str | None = None
+
+    def __post_init__(self) -> None:
+        for path in ("runs_dir", "cache_dir"):
+            object.__setattr__(self, path, Path(getattr(self, path)).expanduser().resolve())
+        for path in ("data", "pseudo", "weights_dir"):
+            self._make_absolute(path)
+        if self.weights_dir and not Path(self.weights_dir).is_dir():
+            raise UserError(
+                f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"
+            )
+        if not 0 < self.pseudo_weight < float("inf"):
+            raise UserError(f"--pseudo-weight is {self.pseudo_weight}, but must be above 0 and finite")
+
+    def _make_absolute(self, name: str) -> None:
+        if getattr(self, name) not in (None, "sample"):
+            object.__setattr__(self, name, str(Path(getattr(self, name)).expanduser().resolve()))
+
+    def lasting(self) -> dict[str, Any]:
+        """The part that makes the study, as plain values; it is compared when the study is resumed."""
+        return {name: _plain(getattr(self, name)) for name in self.made_of}
+
+    def remembered(self) -> dict[str, Any]:
+        """The part that a resumed study takes over unless the flag is given again, as plain values."""
+        return {name: getattr(self, name) for name in self.ran_with}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(StudySettings):
+    """One `segvote search` command. What is None takes the space's or the machine's own value."""
+
+    made_of: ClassVar[tuple[str, ...]] = (
+        *("space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "grid"),
+        *("pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets"),
+    )
+    ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
+
+    space: str = "quickstart"
     epochs: int | None = None
     image_size: str | None = None
     folds: int = 5
@@ -31,39 +87,17 @@ class Settings:
     grace_period: int | None = None
     reduction_factor: float = 3.0
     brackets: int = 1
-    # How it is run: may differ from one command to the next.
     trials: int | None = None
-    weights_dir: str | None = None
-    time_budget: float | None = None  # seconds
-    concurrency: int | None = None
-    gpus_per_trial: float | None = None
-    cpus_per_trial: int | None = None
-    max_failures: int = 2
-    address: str | None = None
-    name: str | None = None
-    resume: bool = False
-    runs_dir: Path = Path("runs")
-    cache_dir: Path = Path("~/.cache/segvote")
-    tracking_uri: str | None = None
     all_candidates: bool = False
     max_members: int = 15
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        for path in ("runs_dir", "cache_dir"):
-            object.__setattr__(self, path, Path(getattr(self, path)).expanduser().resolve())
-        for path in ("data", "pseudo", "weights_dir", "init_from"):
-            if getattr(self, path) not in (None, "sample"):
-                object.__setattr__(self, path, str(Path(getattr(self, path)).expanduser().resolve()))
+        super().__post_init__()
+        self._make_absolute("init_from")
         if self.space.endswith(".py"):
-            object.__setattr__(self, "space", str(Path(self.space).expanduser().resolve()))
-        if self.weights_dir and not Path(self.weights_dir).is_dir():
-            raise UserError(
-                f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"
-            )
+            self._make_absolute("space")
         self._check_init_from()
-        if not 0 < self.pseudo_weight < float("inf"):
-            raise UserError(f"--pseudo-weight is {self.pseudo_weight}, but must be above 0 and finite")
 
     def _check_init_from(self) -> None:
         if self.init_from is None:
@@ -73,40 +107,45 @@ class Settings:
         if self.pretrained is False:
             raise UserError("--init-from and --no-pretrained contradict each other: leave one out")
 
-    def lasting(self) -> dict[str, Any]:
-        """The part that makes the study, as plain values; it is compared when the study is resumed."""
-        return {name: _plain(getattr(self, name)) for name in LASTING}
 
-    def remembered(self) -> dict[str, Any]:
-        """The part that a resumed study takes over unless the flag is given again, as plain values."""
-        return {name: getattr(self, name) for name in REMEMBERED}
+@dataclass(frozen=True, kw_only=True)
+class RefitSettings(StudySettings):
+    """One `segvote refit` command. Without `data` it is what the ensemble's members were trained on."""
 
+    made_of: ClassVar[tuple[str, ...]] = ("ensemble", *StudySettings.made_of, "seeds", "keep_holdout")
 
-REMEMBERED = (
-    *("trials", "weights_dir", "concurrency", "gpus_per_trial", "cpus_per_trial", "max_failures"),
-    *("tracking_uri", "all_candidates", "max_members"),
-)
-LASTING = (
-    *("space", "data", "unlabelled", "pseudo", "pseudo_weight", "epochs", "image_size", "folds", "holdout_fraction"),
-    *("seed", "fix", "grid", "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor"),
-    "brackets",
-)
-FLAGS = {field.name: "--" + field.name.replace("_", "-") for field in dataclasses.fields(Settings)}
+    ensemble: str | None = None  # may be left out when a refit is resumed
+    seeds: int = 1
+    keep_holdout: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ensemble and Path(self.ensemble).expanduser().exists():
+            self._make_absolute("ensemble")
 
 
-def resumed(settings: Settings, given: set[str], stored: dict[str, Any]) -> Settings:
+FLAGS = {
+    field.name: "--" + field.name.replace("_", "-")
+    for kind in (Settings, RefitSettings)
+    for field in dataclasses.fields(kind)
+}
+Kind = TypeVar("Kind", bound=StudySettings)
+
+
+def resumed(settings: Kind, given: set[str], stored: dict[str, Any]) -> Kind:
     """`settings` with what the study was made of and ran with; UserError where a flag `given` says otherwise."""
-    stored = Settings().lasting() | Settings().remembered() | stored  # a study of before a flag existed has its default
-    for name in LASTING:
+    defaults = type(settings)()
+    stored = defaults.lasting() | defaults.remembered() | stored  # a study of before a flag existed has its default
+    for name in settings.made_of:
         asked, made = _plain(getattr(settings, name)), stored[name]
         if name in given and asked != made:
             raise UserError(
                 f"{FLAGS[name]} {asked} does not fit the study, which was started with {made}: "
                 "leave the flag out to resume it, or start another study with another --name"
             )
-    kept = {name: stored[name] for name in REMEMBERED if name not in given}
-    lists = {"fix": tuple(stored["fix"]), "grid": tuple(stored["grid"])}
-    return dataclasses.replace(settings, **{name: stored[name] for name in LASTING} | kept | lists)
+    made = {name: tuple(stored[name]) if isinstance(stored[name], list) else stored[name] for name in settings.made_of}
+    kept = {name: stored[name] for name in settings.ran_with if name not in given}
+    return dataclasses.replace(settings, **made, **kept)
 
 
 def _plain(value: Any) -> Any:

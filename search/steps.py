@@ -18,9 +18,9 @@ from search.plan import Plan
 from search.progress import Progress, Screen, duration
 from search.resources import cluster_share, start_ray
 from search.scheduler import default_grace_period, rungs
-from search.settings import Settings, resumed
+from search.settings import Settings, StudySettings, resumed
 from search.space import Space, grid_points, make_space
-from search.study import Study, check_name, stored_settings, study_name
+from search.study import MANIFEST, Study, check_name, stored_settings, study_name
 from search.tracking import Tracker, connect, default_tracking_uri
 from search.tuning import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
@@ -185,26 +185,27 @@ def _show_initial_weights(params: dict[str, Any], backbones: list[str], console:
 
 
 @contextmanager
-def claimed(plan: Plan, settings: Settings) -> Iterator[None]:
+def claimed(plan: Plan, settings: StudySettings) -> Iterator[None]:
     """From here on the name is taken and no other command runs the study; what was refused before left nothing."""
     study = plan.study
     with study.claimed(resume=settings.resume):
-        if not study.target_file.exists():
+        if study.data.scored and not study.target_file.exists():
             packed = study.data.open(TrialConfig.from_dict(plan.first).size)
             write_target(study, packed, holdout_masks(study, packed))
         yield
 
 
 @contextmanager
-def tracked(plan: Plan, settings: Settings) -> Iterator[Tracker]:
+def tracked(plan: Plan, settings: StudySettings) -> Iterator[Tracker]:
     """The study's runs in MLflow; whatever happens, they end with their true status."""
     uri = settings.tracking_uri or default_tracking_uri(settings.runs_dir)
-    tracker = Tracker(*connect(uri, settings.runs_dir), plan.study.name, plan.study.id)
+    study = plan.study
+    place = {"kind": "refit", "under": study.refit["run_id"]} if study.refit else {}
+    tracker = Tracker(*connect(uri, settings.runs_dir), study.name, study.id, **place)
     try:
         try:
-            tracker.describe_study(
-                _study_params(plan, settings), [plan.study.directory / "study.json", plan.study.target_file]
-            )
+            files = [study.directory / MANIFEST, *([study.target_file] if study.data.scored else [])]
+            tracker.describe_study(_study_params(plan, settings), files)
             yield tracker
         except BaseException as error:
             tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
@@ -218,7 +219,7 @@ def tracked(plan: Plan, settings: Settings) -> Iterator[Tracker]:
         ) from error
 
 
-def _study_params(plan: Plan, settings: Settings) -> dict[str, Any]:
+def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
     data = plan.study.data
     made_of = {key: value for key, value in settings.lasting().items() if value not in (None, [])}
     if data.pseudo:
@@ -237,11 +238,13 @@ def _study_params(plan: Plan, settings: Settings) -> dict[str, Any]:
 
 @contextmanager
 def running_screen(plan: Plan, console: Console) -> Iterator[Screen]:
-    with Screen(Progress(plan.trials, plan.epochs), console, plan.study.name) as screen:
+    data = plan.study.data
+    kept = None if not data.scored else "last" if data.keep_last else "best"
+    with Screen(Progress(plan.trials, plan.epochs, kept), console, plan.study.name) as screen:
         yield screen
 
 
-def make_tuner(plan: Plan, settings: Settings, tracker: Tracker, screen: Screen) -> StudyTuner:
+def make_tuner(plan: Plan, settings: StudySettings, tracker: Tracker, screen: Screen) -> StudyTuner:
     return StudyTuner(plan, settings, tracker, screen)
 
 

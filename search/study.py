@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from search.settings import Settings
+from search.settings import RefitSettings, Settings, StudySettings
 from trainables.data import Dataset, Splits
 from trainables.errors import UserError
 from trainables.study_data import PseudoData, StudyData
@@ -40,6 +40,11 @@ class Study:
     def id(self) -> str:
         """Told apart by it from another study of the same name: a colleague's, or one whose directory was deleted."""
         return self.manifest["id"]
+
+    @property
+    def refit(self) -> dict[str, Any] | None:
+        """What a refit trains again, as search/refit_models.py describes it; None for a search."""
+        return self.manifest.get("refit")
 
     @contextmanager
     def claimed(self, *, resume: bool) -> Iterator[None]:
@@ -100,7 +105,7 @@ def study_name(settings: Settings) -> str:
     return studies[-1].name
 
 
-def check_name(settings: Settings, name: str) -> None:
+def check_name(settings: StudySettings, name: str) -> None:
     """UserError when a new study's name is taken, or there is none to resume under it."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise UserError(f"--name {name!r}: use letters, digits, '-', '_' and '.' only, since it names a directory")
@@ -121,11 +126,23 @@ def _refuse_taken_name(directory: Path) -> None:
         )
 
 
-def stored_settings(settings: Settings, name: str) -> dict[str, Any]:
-    return _read_manifest(settings.runs_dir / name)["settings"]
+def stored_settings(settings: StudySettings, name: str) -> dict[str, Any]:
+    """Raises UserError where the study was started by another kind of command."""
+    manifest = read_manifest(settings.runs_dir / name)
+    kinds = {False: "search", True: "refit"}
+    started, resuming = bool(manifest.get("refit")), isinstance(settings, RefitSettings)
+    if started != resuming:
+        raise UserError(f"{name} is no {kinds[resuming]}: resume it by segvote {kinds[started]} --resume --name {name}")
+    return manifest["settings"]
 
 
-def new_study(settings: Settings, dataset: Dataset, splits: Splits, pseudo: PseudoData | None = None) -> Study:
+def new_study(
+    settings: StudySettings,
+    dataset: Dataset,
+    splits: Splits,
+    pseudo: PseudoData | None = None,
+    refit: dict[str, Any] | None = None,
+) -> Study:
     """A study that is not on disk yet: `claimed` takes its name."""
     manifest = {
         "format_version": FORMAT_VERSION,
@@ -139,17 +156,23 @@ def new_study(settings: Settings, dataset: Dataset, splits: Splits, pseudo: Pseu
         },
         "splits": splits.to_dict(),
         "pseudo": pseudo and pseudo.to_dict(),
+        "refit": refit,
         "code_version": code_version(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    return _study(settings, manifest)
+    return _study(settings.runs_dir / settings.name, manifest, settings.cache_dir)
 
 
-def open_study(settings: Settings) -> Study:
-    return _study(settings, _read_manifest(settings.runs_dir / settings.name))
+def open_study(settings: StudySettings) -> Study:
+    return study_in(settings.runs_dir / settings.name, settings.cache_dir)
 
 
-def _study(settings: Settings, manifest: dict[str, Any]) -> Study:
+def study_in(directory: Path, cache_dir: Path) -> Study:
+    """The study whose directory this is. Raises UserError where it holds none that can be read."""
+    return _study(directory, read_manifest(directory), cache_dir)
+
+
+def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
     pseudo = manifest.get("pseudo")  # none in a study of before there were any
     data = StudyData(
         root=Path(manifest["data"]["root"]),
@@ -157,10 +180,11 @@ def _study(settings: Settings, manifest: dict[str, Any]) -> Study:
         fingerprint=manifest["data"]["fingerprint"],
         class_names=tuple(manifest["data"]["class_names"]),
         splits=Splits.from_dict(manifest["splits"]),
-        cache_dir=settings.cache_dir,
+        cache_dir=cache_dir,
         pseudo=PseudoData.from_dict(pseudo) if pseudo else None,
+        keep_last=bool(manifest.get("refit")),
     )
-    return Study(settings.runs_dir / settings.name, manifest, data)
+    return Study(directory, manifest, data)
 
 
 def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = None) -> None:
@@ -199,7 +223,7 @@ def _space_of(directory: Path) -> str | None:
         return None
 
 
-def _read_manifest(directory: Path) -> dict[str, Any]:
+def read_manifest(directory: Path) -> dict[str, Any]:
     try:
         manifest = read_json(directory / MANIFEST)
     except (OSError, ValueError) as error:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 EXPERIMENT = "segvote"
 # Otherwise MLflow opens its pages for language models, where runs are hard to find.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-KIND = "segvote.kind"  # study, trial or ensemble
+KIND = "segvote.kind"  # study, trial, ensemble or refit
 STUDY = "segvote.study"
 STUDY_ID = "segvote.study_id"
 TRIAL = "segvote.trial"  # the trial's number in its study
@@ -77,11 +77,25 @@ def create_store(runs_dir: Path) -> None:
 
 
 class Tracker:
-    """Writes one study. Safe to start again on the same study: it goes on with the runs that are there."""
+    """Writes one study. Safe to start again on the same study: it goes on with the runs that are there.
 
-    def __init__(self, client: MlflowClient, experiment_id: str, study_name: str, study_id: str) -> None:
+    `kind` is study or refit; `under` is the run that the study's own belongs to, if any: a refit's ensemble.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        study_name: str,
+        study_id: str,
+        *,
+        kind: str = "study",
+        under: str | None = None,
+    ) -> None:
         self.client, self.experiment_id = client, experiment_id
         self.study_name, self.study_id = study_name, study_id
+        self._tags = {KIND: kind, STUDY: study_name, STUDY_ID: study_id}
+        self._tags |= {MLFLOW_PARENT_RUN_ID: under} if under else {}
         self.parent_id = self._open_parent()
         runs = {int(run.data.tags[TRIAL]): run.info for run in self.trial_runs()}
         self._runs = {number: info.run_id for number, info in runs.items()}
@@ -91,12 +105,11 @@ class Tracker:
         self.final_status = "FINISHED"
 
     def _open_parent(self) -> str:
-        found = self.find(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{self.study_id}'")
+        found = self.find(f"tags.`{KIND}` = '{self._tags[KIND]}' and tags.`{STUDY_ID}` = '{self.study_id}'")
         if found:
             self.client.update_run(found[0].info.run_id, status="RUNNING")
             return found[0].info.run_id
-        tags = {KIND: "study", STUDY: self.study_name, STUDY_ID: self.study_id}
-        return self.client.create_run(self.experiment_id, tags=tags, run_name=self.study_name).info.run_id
+        return self.client.create_run(self.experiment_id, tags=self._tags, run_name=self.study_name).info.run_id
 
     def find(self, where: str) -> list[Any]:
         return list(self.client.search_runs([self.experiment_id], where, max_results=50000))
@@ -129,7 +142,7 @@ class Tracker:
     def log_epochs(self, number: int, records: list[dict[str, Any]]) -> None:
         """Logs the records that MLflow does not have yet: a step that is logged twice stands there twice."""
         if number not in self._logged:
-            self._logged[number] = self._last_step(self._runs[number], "holdout/miou")
+            self._logged[number] = self._last_step(self._runs[number], "train/loss")
         for record in records:
             if record["epoch"] > self._logged[number]:
                 self._log_metrics(self._runs[number], record, step=record["epoch"])
@@ -153,6 +166,9 @@ class Tracker:
     def has_ensemble(self) -> bool:
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
         return any(run.info.status == "FINISHED" for run in self.find(where))
+
+    def trial_run_id(self, number: int) -> str:
+        return self._runs[number]
 
     def describe_result(self, text: str) -> None:
         """Puts `text` (Markdown) on the study's page, above a link to MLflow's comparison of its trials."""

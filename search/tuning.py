@@ -13,7 +13,7 @@ from search.plan import Plan
 from search.progress import Screen
 from search.sampler import FairOptunaSearch, GridSearch, Suggestion
 from search.scheduler import Asha, NoStopping
-from search.settings import Settings
+from search.settings import StudySettings
 from search.space import Space
 from search.tracking import Tracker
 from trainables.config import TrialConfig
@@ -24,15 +24,9 @@ from trainables.trial_files import TrialFiles, read_ledger
 class StudyTuner:
     """`fit` runs the trials that the ledger does not know as ended; afterwards `interrupted` says whether all ended."""
 
-    def __init__(self, plan: Plan, settings: Settings, tracker: Tracker, screen: Screen) -> None:
+    def __init__(self, plan: Plan, settings: StudySettings, tracker: Tracker, screen: Screen) -> None:
         self._plan, self._settings, self._tracker, self._screen = plan, settings, tracker, screen
-        self._scheduler = (NoStopping if plan.points else Asha)(
-            epochs=plan.epochs,
-            grace_period=plan.grace_period,
-            reduction_factor=settings.reduction_factor,
-            brackets=settings.brackets,
-            seed=settings.seed,
-        )
+        self._scheduler = self._make_scheduler()
         self._searcher = self._make_searcher()
         self._callback = StudyCallback(
             plan.study, tracker, screen, last_rung=plan.last_rung, gpus_per_trial=plan.resources.gpus
@@ -46,6 +40,18 @@ class StudyTuner:
     @property
     def bad_suggestions(self) -> list[str]:
         return list(dict.fromkeys(self._searcher.bad_suggestions))
+
+    def _make_scheduler(self) -> Asha | NoStopping:
+        plan, settings = self._plan, self._settings
+        if plan.points:
+            return NoStopping()
+        return Asha(
+            epochs=plan.epochs,
+            grace_period=plan.grace_period,
+            reduction_factor=settings.reduction_factor,
+            brackets=settings.brackets,
+            seed=settings.seed,
+        )
 
     def _make_searcher(self) -> FairOptunaSearch | GridSearch:
         plan = self._plan
@@ -74,7 +80,7 @@ class StudyTuner:
             if verdict is None:
                 continue
             self._ended += 1
-            best = max((record["holdout/miou"] for record in records), default=-1.0)
+            best = self._plan.study.data.kept_score(records)
             self._screen.progress.start(suggestion.number, suggestion.params, len(records), best)
             self._screen.progress.end(suggestion.number, verdict["status"])
             if not self._tracker.has_ended(suggestion.number):  # the driver died between the ledger and MLflow
@@ -100,18 +106,20 @@ class StudyTuner:
     def _make_up_for(self, files: TrialFiles) -> None:
         """Brings MLflow's run of the trial to what the ledger says."""
         suggestion, verdict = Suggestion.load(files), _verdict(files)
+        epochs = suggestion.params.get("epochs", self._plan.epochs)
         if files.records() or verdict:
             self._tracker.start_trial(files.number, suggestion.params)
             self._tracker.log_epochs(files.number, files.records())
-        self._close(files.number, verdict["failure"] if verdict else None, killed=verdict is None)
-
-    def _close(self, number: int, failure: str | None, *, killed: bool) -> None:
-        """Brings MLflow's run to what the ledger says."""
-        plan, files = self._plan, self._plan.study.trial_files(number)
         outcome = Outcome.of(
-            plan.study, number, epochs=plan.epochs, last_rung=plan.last_rung, failure=failure, killed=killed
+            self._plan.study,
+            files.number,
+            epochs=epochs,
+            last_rung=self._plan.last_rung,
+            failure=verdict["failure"] if verdict else None,
+            killed=verdict is None,
         )
-        self._tracker.end_trial(number, outcome.mlflow_status, outcome.tags, keep_outcome(plan.study, outcome, files))
+        artifacts = keep_outcome(self._plan.study, outcome, files)
+        self._tracker.end_trial(files.number, outcome.mlflow_status, outcome.tags, artifacts)
 
     def _tuner(self, trials: int) -> tune.Tuner:
         study, resources = self._plan.study, self._plan.resources

@@ -13,12 +13,11 @@ from ray import tune
 
 from trainables.config import TrialConfig
 from trainables.errors import UserError
-from trainables.study_data import StudyData
+from trainables.study_data import OBJECTIVE, StudyData
 from trainables.training import NonFiniteError
 from trainables.trial import Trial
 from trainables.trial_files import TrialFiles
 
-OBJECTIVE = "holdout/miou"
 # Workers outlive a driver that is killed by some seconds: a resumed trial waits for the one before to be gone.
 LOCK_TIMEOUT_S = 300
 WORST = 0.0  # of the objective; a trial that failed reports it, since samplers and schedulers refuse NaN

@@ -1,6 +1,6 @@
 """What every trial of a study sees of the data: the packed caches of this node, and the study's splits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,6 +11,8 @@ from trainables.data import Dataset, PackedData, Splits, load_dataset, open_pack
 from trainables.data.packed import packed_directory
 from trainables.data.pseudo import load_pseudo
 from trainables.errors import UserError
+
+OBJECTIVE = "holdout/miou"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,23 @@ class StudyData:
     splits: Splits
     cache_dir: Path
     pseudo: PseudoData | None = None
+    keep_last: bool = False  # of each trial the last epoch, rather than the one that scores best: a refit's
+
+    @property
+    def scored(self) -> bool:
+        """Whether anything is left to validate on. If not, records have no score, and none is made up."""
+        return bool(self.splits.holdout)
+
+    def kept(self, records: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """The record of the epoch whose weights and class maps are kept; None before the first."""
+        if not records:
+            return None
+        return records[-1] if self.keep_last else max(records, key=lambda record: record[OBJECTIVE])
+
+    def kept_score(self, records: Sequence[dict[str, Any]]) -> float | None:
+        """On the holdout, of that epoch; None where there is none, or nothing is scored."""
+        kept = self.kept(records)
+        return kept.get(OBJECTIVE) if kept else None
 
     @property
     def num_classes(self) -> int:

@@ -32,6 +32,8 @@ class NonFiniteError(ArithmeticError):
 class Trainer:
     """Trains `config` on the study's training rows and scores it on the holdout, and on the fold that it left out.
 
+    A study without holdout scores nothing.
+
     `loader_workers` processes augment photos; 0 does it between the steps, which is right where the CPU trains.
     """
 
@@ -215,6 +217,8 @@ class Trainer:
         return images.contiguous(memory_format=torch.channels_last) if self.config.channels_last else images
 
     def _scores(self, keep: np.ndarray | None) -> dict[str, Any]:
+        if not self.study.scored:
+            return {}
         confusion = self._confusion(self.study.splits.holdout, keep)
         scores: dict[str, Any] = {"holdout/miou": miou(confusion), "holdout/accuracy": pixel_accuracy(confusion)}
         for name, iou in zip(self.study.class_names, iou_per_class(confusion).tolist()):

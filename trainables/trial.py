@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 from trainables.config import TrialConfig
-from trainables.study_data import StudyData
+from trainables.study_data import OBJECTIVE, StudyData
 from trainables.training import Trainer
 from trainables.trial_files import TrialFiles, replacing, write_json
 
@@ -56,31 +56,30 @@ class Trial:
         return state["record"]
 
     def _train(self, trainer: Trainer) -> dict[str, Any]:
-        best = max((record["holdout/miou"] for record in self._records), default=-1.0)
-        maps = np.lib.format.open_memmap(
-            self.files.scratch_maps, mode="w+", dtype=np.uint8, shape=(self._holdout_pixels(),)
-        )
+        maps = self._scratch_maps() if self.study.scored else None
         record = trainer.run_epoch(keep=maps)
-        maps.flush()
-        if record["holdout/miou"] > best:
-            os.replace(self.files.scratch_maps, self.files.best_maps)
+        if self.study.kept([*self._records, record]) is record:
+            if maps is not None:
+                maps.flush()
+                os.replace(self.files.scratch_maps, self.files.best_maps)
             self._save_best_weights(trainer)
         with replacing(self.files.state) as temporary:
             torch.save(trainer.state_dict() | {"record": record}, temporary)
         self._commit(record)
-        log.info(
-            "epoch %d/%d: loss %.4f, holdout/miou %.4f, %.1f s",
-            *(record["epoch"], self.config.epochs, record["train/loss"], record["holdout/miou"], record["epoch_s"]),
-        )
+        score = f", {OBJECTIVE} {record[OBJECTIVE]:.4f}" if self.study.scored else ""
+        said = (record["epoch"], self.config.epochs, record["train/loss"], score, record["epoch_s"])
+        log.info("epoch %d/%d: loss %.4f%s, %.1f s", *said)
         return record
 
     def _commit(self, record: dict[str, Any]) -> None:
         self.files.append_record(record)
         self._records.append(record)
 
-    def _holdout_pixels(self) -> int:
+    def _scratch_maps(self) -> np.ndarray:
+        """Room on disk for the holdout's class maps, one after another."""
         sizes = self.study.open(self.config.size).sizes
-        return sum(sizes[row][0] * sizes[row][1] for row in self.study.splits.holdout)
+        pixels = sum(sizes[row][0] * sizes[row][1] for row in self.study.splits.holdout)
+        return np.lib.format.open_memmap(self.files.scratch_maps, mode="w+", dtype=np.uint8, shape=(pixels,))
 
     def _save_best_weights(self, trainer: Trainer) -> None:
         weights = {name: tensor.contiguous() for name, tensor in trainer.evaluated_model.state_dict().items()}

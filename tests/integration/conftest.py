@@ -53,17 +53,20 @@ class CommandLine:
     def runs(self) -> Path:
         return self.directory / "runs"
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """Starts `python search/run.py …` as a session of its own, so that signals reach it alone."""
-        command = [sys.executable, str(ROOT / "search" / "run.py"), *arguments]
-        command += ["--cache-dir", str(self.directory / "cache")]
+    def start(self, *arguments: str, command: str = "search") -> subprocess.Popen:
+        """Starts `segvote COMMAND …` as a session of its own, so that signals reach it alone."""
+        console = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); from search.cli import console_script; console_script()"
+        )
+        start = [str(ROOT / "search" / "run.py")] if command == "search" else ["-c", console, command]
+        command = [sys.executable, *start, *arguments, "--cache-dir", str(self.directory / "cache")]
         out = (self.directory / "output.txt").open("a")
         return subprocess.Popen(
             command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
 
-    def run(self, *arguments: str) -> int:
-        process = self.start(*arguments)
+    def run(self, *arguments: str, command: str = "search") -> int:
+        process = self.start(*arguments, command=command)
         try:
             return process.wait(timeout=TIMEOUT_S)
         finally:

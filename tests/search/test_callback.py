@@ -14,6 +14,8 @@ from tests import tiny
 from trainables.errors import UserError
 from trainables.trial_files import read_json, write_json, write_text
 
+PARAMS = tiny.params(epochs=2)
+
 
 class FlakyTracker:
     """Keeps what it is told of trial 1, and refuses everything while `away`."""
@@ -55,7 +57,7 @@ def callback(study, tracker, monkeypatch):
     made = StudyCallback(study, tracker, screen, last_rung=2, gpus_per_trial=0)
     packed = study.data.open((32, 48))
     write_target(study, packed, holdout_masks(study, packed))
-    write_json(study.trial_files(1).config, tiny.params())
+    write_json(study.trial_files(1).config, PARAMS)
     write_text(study.trial_files(1).log, "epoch 1\n")
     return made
 
@@ -65,7 +67,7 @@ def shown(callback):
 
 
 def trial(**last_result):
-    return SimpleNamespace(config={"number": 1, "params": tiny.params()}, last_result=last_result, error_file=None)
+    return SimpleNamespace(config={"number": 1, "params": PARAMS}, last_result=last_result, error_file=None)
 
 
 def epoch(study, callback, number, *, in_ledger=True):
@@ -97,7 +99,7 @@ def test_a_store_that_is_away_for_a_while_misses_nothing(study, callback, tracke
     assert "trial 1: MLflow lacks a part of it, made up for later (MLflow is away)" in shown(callback)
     tracker.away = False
     epoch(study, callback, 2)
-    assert (tracker.params, tracker.epochs, callback.behind) == (tiny.params(), [1, 2], set())
+    assert (tracker.params, tracker.epochs, callback.behind) == (PARAMS, [1, 2], set())
 
 
 def test_a_store_that_is_away_at_the_end_leaves_the_trial_behind_and_its_verdict_written(study, callback, tracker):

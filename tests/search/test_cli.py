@@ -5,8 +5,10 @@ import inspect
 
 import pytest
 
-from search.cli import _seconds, commands, main, search_command
-from search.settings import Settings
+from search.cli import commands, main, search_command
+from search.refit_cli import refit_command
+from search.run_options import seconds
+from search.settings import RefitSettings, Settings
 from search.space import Space
 from spaces import SPACES
 from tests.trainables.data.made import annotation, coco, image, write
@@ -27,17 +29,17 @@ def command(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
+    ("text", "expected"),
     [("90s", 90), ("30m", 1800), ("8h", 28800), ("2d", 172800), ("45", 45), ("1.5h", 5400), (None, None)],
 )
-def test_time_budgets(text, seconds):
-    assert _seconds(text) == seconds
+def test_time_budgets(text, expected):
+    assert seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "h", "soon", "-5m", "0s", "nan", "inf", "5x", "1h30m"])
 def test_what_is_no_time_is_refused(text):
     with pytest.raises(UserError, match=f"--time-budget is '{text}', but must be a time like 90s"):
-        _seconds(text)
+        seconds(text)
 
 
 def test_every_setting_is_a_flag_with_the_same_default():
@@ -47,8 +49,14 @@ def test_every_setting_is_a_flag_with_the_same_default():
     assert Settings(**flags) == Settings()
 
 
+def test_every_setting_of_a_refit_is_a_flag_but_what_its_ensemble_says():
+    flags = refit_command.make_context("refit", []).params
+    assert set(flags) == {field.name for field in dataclasses.fields(RefitSettings)} - {"unlabelled"}
+    assert RefitSettings(**flags) == RefitSettings()
+
+
 def test_every_flag_is_explained():
-    assert not [option.name for option in search_command.params if not option.help]
+    assert not [option.name for one in (search_command, refit_command) for option in one.params if not option.help]
     assert all(inspect.getdoc(one.callback) for one in commands.commands.values())
 
 

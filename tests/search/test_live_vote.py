@@ -78,3 +78,9 @@ def test_the_worst_of_too_many_leaves_and_large_holdouts_are_sampled(study, targ
     assert stride > 1
     kept = np.stack([rows[number][::stride] for number in (1, 3, 4)])
     assert vote.metrics() == {"vote_miou": select_ensemble(kept, target.pixels[::stride], 3).miou}
+
+
+def test_in_a_refit_nobody_is_chosen(study, target):
+    end_trial(study, target, 1)
+    refit = dataclasses.replace(study, data=dataclasses.replace(study.data, keep_last=True))
+    assert LiveVote(refit, last_rung=3).metrics() == {}

@@ -39,9 +39,8 @@ def photos(tmp_path):
 
 def prepare(settings, dataset, **changes):
     console = Console(file=io.StringIO(), width=200)
-    return pseudo_data(
-        dataset, SIZE, dataclasses.replace(settings, **changes), console
-    ), console.file.getvalue().strip()
+    pseudo = pseudo_data(dataset, [SIZE], dataclasses.replace(settings, **changes), console)
+    return pseudo, console.file.getvalue().strip()
 
 
 def test_without_the_flag_there_are_none(settings, dataset):

@@ -34,7 +34,7 @@ def record(epoch, miou, loss=1.0):
 
 def train(progress, number, last, miou=0.5, start=0):
     for epoch in range(start + 1, last + 1):
-        progress.epoch(number, record(epoch, miou))
+        progress.epoch(number, record(epoch, miou), miou)
 
 
 def test_nothing_is_promised_before_the_first_epoch(progress):
@@ -119,7 +119,7 @@ def test_the_best_is_of_any_epoch_the_first_of_equals_and_of_no_failed_trial(pro
     for number, scores in enumerate([(0.2, 0.6, 0.4), (0.6, 0.1, 0.1), (0.9, 0.1, 0.1)], start=1):
         progress.start(number, PARAMS)
         for epoch, score in enumerate(scores, start=1):
-            progress.epoch(number, record(epoch, score))
+            progress.epoch(number, record(epoch, score), max(scores[:epoch]))
     progress.end(3, "failed")
     assert (progress.best.number, progress.best.best, progress.best.miou) == (1, 0.6, 0.4)
 
@@ -154,7 +154,7 @@ def screen(progress, output, terminal=False):
 def test_without_a_terminal_every_epoch_is_a_plain_line(progress, output):
     with screen(progress, output) as shown:
         progress.start(1, PARAMS)
-        progress.epoch(1, record(1, 0.12345, 0.9876))
+        progress.epoch(1, record(1, 0.12345, 0.9876), 0.12345)
         shown.epoch(1)
     assert output.getvalue() == "trial   1  epoch 1/10  mIoU 0.1235  loss 0.988  (unet resnet18 0.0012)\n"
 
@@ -222,3 +222,31 @@ def test_on_a_terminal_the_table_is_taken_down_at_the_end(progress, output):
         shown.epoch(1)
     assert shown._live is None
     assert "epoch 0/10" not in output.getvalue()  # no plain lines beside it
+
+
+def test_where_nothing_is_scored_no_score_is_spoken_of(clock, output):
+    progress = Progress(total=2, epochs=9, kept=None, clock=clock)
+    with screen(progress, output) as shown:
+        progress.start(1, {**PARAMS, "epochs": 1})
+        progress.epoch(1, {"epoch": 1, "train/loss": 0.5}, None)
+        shown.epoch(1)
+        progress.end(1, "completed")
+        clock.now = 5.0
+        shown.ended(1)
+    assert output.getvalue().splitlines() == [
+        "trial   1  epoch 1/1  loss 0.500  (unet resnet18 0.0012)",
+        "trial   1  completed after 1 epochs",
+        "1/2 trials ended (1 completed, 0 stopped, 0 failed); about 5 s left",
+    ]
+
+
+def test_where_the_last_epoch_is_kept_its_score_is_shown(clock, output):
+    progress = Progress(total=1, epochs=2, kept="last", clock=clock)
+    with screen(progress, output) as shown:
+        progress.start(1, PARAMS)
+        progress.epoch(1, record(1, 0.6), 0.6)
+        progress.epoch(1, record(2, 0.5), 0.5)
+        progress.end(1, "completed")
+        shown.ended(1)
+    assert "completed after 2 epochs, last mIoU 0.5000\n" in output.getvalue()
+    assert "best" not in output.getvalue()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from search.settings import FLAGS, LASTING, REMEMBERED, Settings, resumed
+from search.settings import FLAGS, RefitSettings, Settings, resumed
 from trainables.errors import UserError
 
 
@@ -32,10 +32,16 @@ def test_a_weights_directory_must_be_there(tmp_path):
         Settings(weights_dir=str(tmp_path / "nothing"))
 
 
-def test_what_makes_a_study_and_how_it_is_run_are_told_apart():
-    assert not set(LASTING) & set(REMEMBERED)
-    assert {"space", "data", "seed", "fix", "grid", "epochs", "folds"} <= set(LASTING)
-    assert not {"resume", "name", "dry_run", "runs_dir", "time_budget"} & {*LASTING, *REMEMBERED}
+@pytest.mark.parametrize("kind", [Settings, RefitSettings])
+def test_what_makes_a_study_and_how_it_is_run_are_told_apart(kind):
+    assert not set(kind.made_of) & set(kind.ran_with)
+    assert {"data", "pseudo", "pseudo_weight"} <= set(kind.made_of)
+    assert not {"resume", "name", "dry_run", "runs_dir", "time_budget"} & {*kind.made_of, *kind.ran_with}
+
+
+def test_a_search_is_made_of_its_space_and_a_refit_of_its_ensemble():
+    assert {"space", "seed", "fix", "grid", "epochs", "folds"} <= set(Settings.made_of)
+    assert {"ensemble", "seeds", "keep_holdout"} <= set(RefitSettings.made_of)
 
 
 def test_what_lasts_is_plain():

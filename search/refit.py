@@ -1,0 +1,26 @@
+"""`segvote refit`: the members of an ensemble, trained again on all labelled photos as trials of a study."""
+
+from rich.console import Console
+
+from search import refit_steps, steps
+from search.refit_conclusion import conclude_refit, report_refit
+from search.settings import RefitSettings
+
+
+def run_refit(settings: RefitSettings, given: set[str], command: str, console: Console) -> int:
+    """Runs or resumes one refit and returns the exit code. `given` are the flags typed, `command` is the line."""
+    settings = refit_steps.resolve(settings, given)
+    study, settings = refit_steps.prepare(settings, console)
+    plan = refit_steps.make_plan(study, settings, console)
+    refit_steps.show_plan(plan, console)
+    with (
+        steps.claimed(plan, settings),
+        steps.tracked(plan, settings) as tracker,
+        steps.running_screen(plan, console) as screen,
+    ):
+        tuner = steps.make_tuner(plan, settings, tracker, screen)
+        tuner.fit()
+        if tuner.interrupted or tuner.cut_off:
+            return steps.say_how_to_resume(plan, command, tracker, console)
+        ensemble = conclude_refit(study, tracker)
+        return report_refit(study, ensemble, console)
