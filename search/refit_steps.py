@@ -16,8 +16,8 @@ from search.outcome import holdout_masks
 from search.plan import Plan
 from search.preparing import checked_data, packed_data, pseudo_data
 from search.refit_models import Original, describe_refit, refit_models
-from search.resources import cluster_share, start_ray
 from search.settings import RefitSettings, resumed
+from search.steps import show_pseudo, start_cluster
 from search.study import (
     MANIFEST,
     Study,
@@ -79,11 +79,12 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
         ensemble = open_ensemble(settings.ensemble, settings.runs_dir, lambda: _client(settings)[0])
         originals = [Original.of(member, settings.cache_dir) for member in ensemble.members]
     first = originals[0].study
+    own = settings.data is not None  # then it may be the members' data set with more labels by now
     data = settings.data or str(first.data.root)
     settings = dataclasses.replace(settings, data=data, unlabelled=first.data.unlabelled)
     dataset = checked_data(Path(data), settings, console)
     _check_classes(dataset, ensemble)
-    if Path(data) == first.data.root:
+    if not own:
         check_same_data(first, dataset)
     splits = refit_splits(dataset, first, keep_holdout=settings.keep_holdout)
     sizes = sorted({original.member.config.size for original in originals})
@@ -152,14 +153,6 @@ def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:
     configs = [TrialConfig.from_dict(point) for point in points]
     _check_start(configs, console)
     epochs = max(config.epochs for config in configs)
-    with console.status("Starting Ray …"):
-        start_ray(settings.address)
-        resources = cluster_share(
-            concurrency=settings.concurrency,
-            gpus_per_trial=settings.gpus_per_trial,
-            cpus_per_trial=settings.cpus_per_trial,
-            elastic=settings.address is not None,
-        )
     return Plan(
         study=study,
         space=None,
@@ -168,7 +161,7 @@ def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:
         epochs=epochs,
         grace_period=epochs,
         last_rung=epochs,
-        resources=resources,
+        resources=start_cluster(settings, console),
     )
 
 
@@ -190,9 +183,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     say("refit", f"{study.name} in {study.directory}, of the ensemble {study.refit['ensemble']}")
     left_out = f"{len(data.splits.holdout)} holdout" if data.scored else "none left to validate on"
     say("data", f"{data.root}: {len(data.splits.training_rows('all'))} training images, {left_out}")
-    if data.pseudo:
-        photos, weight = len(data.pseudo.rows), data.pseudo.weight
-        say("pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
+    show_pseudo(data, say)
     for number, model in enumerate(study.refit["models"], start=1):
         params = model["params"]
         say(

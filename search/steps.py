@@ -1,7 +1,7 @@
 """The steps of a search, in the order in which run.py takes them."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from search.estimate import study_seconds
 from search.outcome import holdout_masks, write_target
 from search.plan import Plan
 from search.progress import Progress, Screen, duration
-from search.resources import cluster_share, start_ray
+from search.resources import Resources, cluster_share, start_ray
 from search.scheduler import default_grace_period, rungs
 from search.settings import Settings, StudySettings, resumed
 from search.space import Space, grid_points, make_space
@@ -29,6 +29,7 @@ from trainables.errors import UserError
 from trainables.models import build_model
 from trainables.models.checkpoints import load_checkpoint
 from trainables.models.weights import check_weights
+from trainables.study_data import StudyData
 
 SHOWN_CONFIGURATIONS = 3
 INTERRUPTED = 130
@@ -64,14 +65,6 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
     _check_one_length(space, points, epochs)
     grace_period = settings.grace_period or space.grace_period
     grace_period = min(epochs, grace_period or default_grace_period(epochs, settings.reduction_factor))
-    with console.status("Starting Ray …"):
-        start_ray(settings.address)
-        resources = cluster_share(
-            concurrency=settings.concurrency,
-            gpus_per_trial=settings.gpus_per_trial,
-            cpus_per_trial=settings.cpus_per_trial,
-            elastic=settings.address is not None,
-        )
     return Plan(
         study=study,
         space=space,
@@ -80,8 +73,20 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
         epochs=epochs,
         grace_period=grace_period,
         last_rung=rungs(epochs, grace_period, settings.reduction_factor)[-1] if not points else epochs,
-        resources=resources,
+        resources=start_cluster(settings, console),
     )
+
+
+def start_cluster(settings: StudySettings, console: Console) -> Resources:
+    """Starts or joins Ray; what each trial gets of it."""
+    with console.status("Starting Ray …"):
+        start_ray(settings.address)
+        return cluster_share(
+            concurrency=settings.concurrency,
+            gpus_per_trial=settings.gpus_per_trial,
+            cpus_per_trial=settings.cpus_per_trial,
+            elastic=settings.address is not None,
+        )
 
 
 def _check_one_length(space: Space, points: list[dict[str, Any]], epochs: int) -> None:
@@ -104,9 +109,7 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         f"{len(splits.holdout)} holdout, {sum(map(len, splits.folds))} training in {len(splits.folds)} folds, "
         f"{len(splits.test)} test",
     )
-    if study.data.pseudo:
-        photos, weight = len(study.data.pseudo.rows), study.data.pseudo.weight
-        say("pseudo", f"{photos} photos of {study.data.pseudo.root} in training alone, at weight {weight:g}")
+    show_pseudo(study.data, say)
     say(
         "space",
         f"{plan.space.name}: {plan.trials} trials of up to {plan.epochs} epochs, "
@@ -122,6 +125,12 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
     if not plan.resources.gpus:
         _show_cpu_time(plan, console)
     _check_all_weights(plan, console)
+
+
+def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
+    if data.pseudo:
+        photos, weight = len(data.pseudo.rows), data.pseudo.weight
+        say("pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
 
 
 def _show_configurations(plan: Plan, settings: Settings, console: Console) -> None:

@@ -146,6 +146,7 @@ def test_the_default_data_set_must_be_as_it_was(prepare, searched):
     write_json(searched.directory / "study.json", manifest)
     with pytest.raises(UserError, match="changed since the study mine was started"):
         prepare()
+    assert prepare(data=str(searched.data.root)).data.fingerprint == searched.data.fingerprint
 
 
 @pytest.mark.parametrize(
