@@ -1,7 +1,7 @@
 """Pictures of class maps: photo, target and prediction side by side."""
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -52,7 +52,7 @@ def holdout_picture(
             strips.append(np.hstack([photo, *(overlay(photo, one, colours) for one in maps)]))
     width = max(strip.shape[1] for strip in strips)
     padded = [np.pad(strip, ((0, 4), (0, width - strip.shape[1]), (0, 0))) for strip in strips]
-    return _with_legend(np.vstack(padded), class_names, colours)
+    return with_legend(np.vstack(padded), "photo, target, prediction", dict(enumerate(class_names)), colours)
 
 
 def _fit(array: np.ndarray, how: Image.Resampling, size: tuple[int, int]) -> np.ndarray:
@@ -60,15 +60,16 @@ def _fit(array: np.ndarray, how: Image.Resampling, size: tuple[int, int]) -> np.
     return np.asarray(Image.fromarray(array).resize((round(size[1] * scale), round(size[0] * scale)), how))
 
 
-def _with_legend(sheet: np.ndarray, class_names: Sequence[str], colours: np.ndarray) -> Image.Image:
+def with_legend(sheet: np.ndarray, caption: str, names: Mapping[int, str], colours: np.ndarray) -> Image.Image:
+    """The sheet uint8 (H, W, 3) with a caption below it, and the colour and name of each class id in `names`."""
     columns = max(1, sheet.shape[1] // 140)
-    lines = -(-len(class_names) // columns) + 1
+    lines = -(-len(names) // columns) + 1
     image = Image.new("RGB", (sheet.shape[1], sheet.shape[0] + lines * LEGEND_HEIGHT), "white")
     image.paste(Image.fromarray(sheet))
     draw = ImageDraw.Draw(image)
-    draw.text((6, sheet.shape[0] + 4), "photo, target, prediction", fill="black")
-    for class_id, name in enumerate(class_names):
-        line, column = divmod(class_id, columns)
+    draw.text((6, sheet.shape[0] + 4), caption, fill="black")
+    for place, (class_id, name) in enumerate(names.items()):
+        line, column = divmod(place, columns)
         left, top = column * 140 + 6, sheet.shape[0] + (line + 1) * LEGEND_HEIGHT
         draw.rectangle((left, top + 3, left + 14, top + 15), fill=tuple(colours[class_id].tolist()), outline="black")
         draw.text((left + 20, top + 3), name[:18], fill="black")

@@ -1,120 +1,154 @@
-"""`segvote vote`: the hard vote over submission files, and what it changes against the best of them."""
+"""`segvote vote`: the tie-broken hard vote over submission files, for runs made anywhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from math import isqrt
+from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from ensembling import hard_vote
 from ensembling.submission import SubmissionError, SubmissionFile, SubmissionWriter
-from search.bars import Bars
-from search.vote_difference import Difference
+from search.vote_changes import check_places, read_class_names, show_changes, write_changes
+from search.vote_options import VoteOptions
 from trainables.errors import UserError
 
-NAMED = 5  # images in an error
+EXAMPLES = 3  # images named in a message
+
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class VoteOptions:
-    """One `segvote vote` command."""
+@dataclass
+class Tally:
+    """Of the images voted on: how many, their pixels, those in which each member (by rank) differs from the vote."""
 
-    files: tuple[Path, ...]
-    out: Path
-    overwrite: bool = False
-    scores: str | None = None
-    diff: Path | None = None
-    images: Path | None = None
-    classes: Path | None = None
+    changed: np.ndarray  # int64 (members,)
+    images: int = 0
+    pixels: int = 0
+    highest: int = 0  # class id
+
+    def add(self, votes: np.ndarray, voted: np.ndarray) -> None:
+        self.changed += (votes != voted).sum(axis=1)
+        self.images += 1
+        self.pixels += voted.size
+        self.highest = max(self.highest, int(votes.max()))
 
 
 def run_vote(options: VoteOptions, console: Console) -> int:
-    """Votes and writes; returns the exit code. Nothing is written unless all files fit together."""
-    if options.out.exists() and not options.overwrite:
-        raise UserError(f"{options.out} exists: take another --out, or --overwrite it")
-    if options.images and not options.diff:
-        raise UserError("--images are for --diff: say where the overlays go")
-    paths = ranked(options.files, options.scores)
-    try:
-        with console.status("Reading the files …"):
-            files = [SubmissionFile(path) for path in paths]
-            _check_same_images(files)
-        difference = Difference(options.diff, options.images, options.classes) if options.diff else None
-        unlike, pixels = np.zeros(len(files), np.int64), 0
-        with SubmissionWriter(options.out) as rows, Bars(console) as bars:
-            update = bars.add("vote", len(files[0].image_ids))
-            for done, (image_id, ballots, winners) in enumerate(_votes(files), start=1):
-                rows.add_ids(image_id, winners)
-                unlike += (ballots != winners).sum(1)
-                pixels += winners.size
-                if difference:
-                    difference.add(image_id, ballots[0], winners)
-                update(done)
-        if difference:
-            difference.write()
-    except SubmissionError as error:
-        raise UserError(str(error)) from error
-    except OSError as error:
-        raise UserError(f"{error.filename or options.out}: {error.strerror or error}") from error
-    _show(console, files, unlike, pixels, difference)
-    console.print(f"vote      {options.out}", soft_wrap=True, highlight=False)
+    """Votes, shows, writes; returns the exit code."""
+    bar = partial(track, console=console, transient=True, disable=not console.is_terminal)
+    with _as_user_errors(), ExitStack() as stack:
+        class_names = read_class_names(options.classes) if options.classes else None
+        given = [stack.enter_context(SubmissionFile(path)) for path in bar(options.files, "Reading")]
+        check_same_images(given)
+        if options.diff:
+            check_places(given[0].image_ids, options.images)
+        ranked = [given[place] for place in options.ranking]
+        tally = _vote(options, ranked, given[0], class_names, bar)
+        _show(console, options, tally)
+        if options.diff:
+            names = class_names or [str(class_id) for class_id in range(tally.highest + 1)]
+            voted = stack.enter_context(SubmissionFile(options.out))
+            changes = write_changes(ranked[0], voted, names, options.diff, options.images, bar)
+            show_changes(console, changes, names, options.diff)
     return 0
 
 
-def ranked(files: Sequence[Path], scores: str | None) -> list[Path]:
-    """The files, best first: as given, or by descending scores, equal ones as given. UserError for other scores."""
-    if len(set(files)) < len(files):
-        twice = next(file for file in files if files.count(file) > 1)
-        raise UserError(f"{twice} is named twice: a file votes once")
-    if scores is None:
-        return list(files)
+@contextmanager
+def _as_user_errors() -> Iterator[None]:
     try:
-        values = [float(score) for score in scores.split(",")]
-    except ValueError:
-        raise UserError(f"--scores {scores}: give numbers with commas between, one for each file") from None
-    if len(values) != len(files) or np.isnan(values).any():
-        raise UserError(f"--scores {scores}: these are {len(values)} scores for {len(files)} files")
-    return [files[place] for place in np.argsort(-np.array(values), kind="stable")]
+        yield
+    except SubmissionError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:  # no permission, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        raise UserError(f"{where}{error.strerror or error}") from error
 
 
-def _check_same_images(files: Sequence[SubmissionFile]) -> None:
+def check_same_images(files: Sequence[SubmissionFile]) -> None:
+    """Raises UserError that names which file lacks which images, unless all have those of the first."""
     first = files[0]
-    for other in files[1:]:
-        for has, lacks in ((first, other), (other, first)):
-            missing = sorted(set(has.image_ids) - set(lacks.image_ids))
+    lacks = []
+    for file in files[1:]:
+        for one, other in ((file, first), (first, file)):
+            missing = [image_id for image_id in other.image_ids if image_id not in one]
             if missing:
-                more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-                raise UserError(
-                    f"{lacks.path} lacks {len(missing)} images of {has.path}: {', '.join(missing[:NAMED])}{more}; "
-                    "vote over files of the same images"
-                )
+                lacks.append(f"{one.path} lacks {_some(missing)} of {other.path}")
+    if lacks:
+        raise UserError(f"{'; '.join(lacks)}: the files must have the same images")
 
 
-def _votes(files: Sequence[SubmissionFile]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yields each image's id, its ballots uint8 (files, n) and their vote uint8 (n,), in the first file's order."""
-    for image_id in files[0].image_ids:
-        rows = [file.ids(image_id) for file in files]
-        for file, row in zip(files, rows):
-            if row.size != rows[0].size:
-                raise UserError(
-                    f"image {image_id} has {row.size} class ids in {file.path}, but {rows[0].size} in {files[0].path}: "
-                    "vote over maps of one size"
-                )
-        ballots = np.stack(rows)
-        yield image_id, ballots, hard_vote(ballots, int(ballots.max()) + 1)
+def _some(image_ids: Sequence[str]) -> str:
+    more = ", …" if len(image_ids) > EXAMPLES else ""
+    plural = "s" if len(image_ids) > 1 else ""
+    return f"{len(image_ids)} image{plural} ({', '.join(map(repr, image_ids[:EXAMPLES]))}{more})"
 
 
-def _show(
-    console: Console, files: Sequence[SubmissionFile], unlike: np.ndarray, pixels: int, difference: Difference | None
+def _vote(
+    options: VoteOptions,
+    ranked: Sequence[SubmissionFile],
+    first: SubmissionFile,
+    class_names: Sequence[str] | None,
+    bar: Track,
+) -> Tally:
+    tally = Tally(np.zeros(len(ranked), np.int64))
+    with SubmissionWriter(options.out) as writer:
+        for image_id in bar(first.image_ids, "Voting"):
+            votes = _votes(ranked, first, image_id)
+            if options.diff:
+                _check_drawable(votes, image_id, ranked, class_names)
+            voted = hard_vote(votes, int(votes.max()) + 1)
+            writer.add_ids(image_id, voted)
+            tally.add(votes, voted)
+    return tally
+
+
+def _votes(ranked: Sequence[SubmissionFile], first: SubmissionFile, image_id: str) -> np.ndarray:
+    """The members' ids of an image: uint8 (members, n)."""
+    rows = {file.path: file.ids(image_id) for file in ranked}
+    expected = rows[first.path].size
+    for path, ids in rows.items():
+        if ids.size != expected:
+            raise UserError(
+                f"{path}: image {image_id!r} has {ids.size} class ids, but {expected} in {first.path}: write the "
+                "shorter one again, or both at one size"
+            )
+    return np.stack(list(rows.values()))
+
+
+def _check_drawable(
+    votes: np.ndarray, image_id: str, ranked: Sequence[SubmissionFile], class_names: Sequence[str] | None
 ) -> None:
-    table = Table(title=f"Vote on {len(files[0].image_ids)} images, {pixels} pixels")
+    pixels = votes.shape[1]
+    if isqrt(pixels) ** 2 != pixels:
+        raise UserError(f"image {image_id!r} has {pixels} class ids, which make no square: --diff cannot draw it")
+    if class_names is not None and votes.max() >= len(class_names):
+        file = ranked[int(votes.max(axis=1).argmax())]
+        raise UserError(
+            f"{file.path}: image {image_id!r} has class id {votes.max()}, but --classes names {len(class_names)} "
+            f"classes, 0 to {len(class_names) - 1}"
+        )
+
+
+def _show(console: Console, options: VoteOptions, tally: Tally) -> None:
+    table = Table(title="Members by rank", title_justify="left")
     table.add_column("rank", justify="right")
-    table.add_column("file")
-    table.add_column("unlike the vote", justify="right")
-    for rank, (file, count) in enumerate(zip(files, unlike), start=1):
-        table.add_row(str(rank), str(file.path), f"{count / pixels:.2%}")
+    table.add_column("file", overflow="fold")
+    if options.scores:
+        table.add_column("score", justify="right")
+    table.add_column("differs from the vote", justify="right")
+    for rank, place in enumerate(options.ranking):
+        score = [f"{options.scores[place]:g}"] if options.scores else []
+        share = f"{tally.changed[rank] / tally.pixels:.2%}"
+        table.add_row(str(rank + 1), escape(str(options.files[place])), *score, share)
     console.print(table)
-    if difference:
-        console.print(difference.table())
+    if len(options.files) == 2:
+        console.print("Two members vote as the better one alone: every tie is decided by it.")
+    written = f"vote  {options.out}: {tally.images:,} images, {tally.pixels:,} pixels"
+    console.print(written, soft_wrap=True, highlight=False, markup=False)

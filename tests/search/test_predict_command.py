@@ -30,8 +30,10 @@ def test_the_vote_is_that_of_the_members_own_submissions(place, capsys):
     assert predict(place, "out", "--each", "--write", "csv", "maps") == 0
     own = [SubmissionFile(path / "submission.csv") for path in sorted((place / "out" / "each").iterdir())]
     assert len(own) == 3
-    for image_id, ids in SubmissionFile(place / "out" / "submission.csv"):
-        assert np.array_equal(ids, hard_vote(np.stack([file.ids(image_id) for file in own]), 3))
+    voted = SubmissionFile(place / "out" / "submission.csv")
+    assert voted.image_ids == tuple(f"{number}.png" for number in range(1, 9))
+    for image_id in voted.image_ids:
+        assert np.array_equal(voted.ids(image_id), hard_vote(np.stack([file.ids(image_id) for file in own]), 3))
     assert Image.open(place / "out" / "maps" / "1.png").size == (tiny.WIDTH, tiny.HEIGHT)
     said = capsys.readouterr().out
     assert "8 photos, 3 members, one view each" in said

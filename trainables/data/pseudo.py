@@ -211,9 +211,10 @@ def load_pseudo(
 
 
 def rows_apart(pseudo: Dataset, labelled: Dataset) -> tuple[int, ...]:
-    """The rows of `pseudo`'s train.json whose bytes are no photo of `labelled`.
+    """The rows of `pseudo`'s train.json whose bytes are no labelled photo of `labelled`.
 
-    The others may be photos of the holdout, a fold or the test: what is trained on cannot be scored on.
+    The others may be photos of the holdout, a fold or the test: what is trained on cannot be scored on. Those of a
+    test.json without labels are not scored, and to be predicted well.
     """
-    known = {image.sha256 for image in labelled.images}
+    known = {image.sha256 for image in labelled.images if image.labelled}
     return tuple(row for row in pseudo.rows("train") if pseudo.images[row].sha256 not in known)

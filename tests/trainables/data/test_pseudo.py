@@ -189,4 +189,7 @@ def test_photos_that_the_labelled_data_set_has_are_found_by_their_bytes(items, t
     for item, known in zip(made, labelled.images):
         item[0].write_bytes(known.path.read_bytes())
     write_pseudo(tmp_path / "P", NAMES, made, agree=1)
-    assert rows_apart(load_pseudo(tmp_path / "P", NAMES, unlabelled="background"), labelled) == (3,)
+    pseudo = load_pseudo(tmp_path / "P", NAMES, unlabelled="background")
+    assert rows_apart(pseudo, labelled) == (3,)
+    write(tmp_path / "data", photos=False, test={"images": splits["test"]["images"]})  # a test whose labels are hidden
+    assert rows_apart(pseudo, load_dataset(tmp_path / "data")) == (2, 3)
