@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from tempfile import TemporaryFile
 from typing import NoReturn
 
 import numpy as np
 
 from ensembling import blocks
 from ensembling.compiled import compiled
+from ensembling.memory import mapped
 from ensembling.packing import (
     ABSTAIN,
     HASH_BITS,
@@ -54,7 +54,7 @@ class Chunk:
 
     def in_file(self) -> "Chunk":
         """The same, mapped from a file that is gone with it."""
-        return Chunk(*(_mapped(array) for array in vars(self).values()))
+        return Chunk(*(mapped(array) for array in vars(self).values()))
 
     @property
     def singles(self) -> tuple[np.ndarray, ...]:
@@ -70,20 +70,11 @@ class Chunk:
         return sum(array.nbytes for array in vars(self).values())
 
 
-def _mapped(array: np.ndarray) -> np.ndarray:
-    if not array.size:
-        return array
-    with TemporaryFile() as file:
-        mapped = np.memmap(file, array.dtype, "w+", shape=array.shape)
-    mapped[...] = array
-    return np.asarray(mapped)
-
-
-def room_for(num_candidates: int, num_classes: int) -> int:
-    """How many pixels at a time can be packed without much memory."""
+def room_for(num_candidates: int, num_classes: int, scratch_bytes: float = SCRATCH_BYTES) -> int:
+    """How many pixels at a time can be packed within `scratch_bytes`, but at least 1,024."""
     words, kinds = -(-num_candidates // WORD_BITS), min(num_candidates, num_classes + 1)
     pixel_bytes = 8 + (min(kinds, MOST_CLASSES) + kinds) * 8 * words + kinds
-    return max(1024, min(CHUNK_PIXELS, SCRATCH_BYTES // pixel_bytes))
+    return max(1024, min(CHUNK_PIXELS, int(min(scratch_bytes, SCRATCH_BYTES)) // pixel_bytes))
 
 
 def pack_chunk(

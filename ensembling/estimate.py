@@ -5,7 +5,7 @@ on all folds but one and vote on that one; one confusion is pooled over all fold
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,14 +26,6 @@ class CrossFit:
     members: tuple[tuple[int, ...], ...]
     weights: tuple[tuple[int, ...], ...]
     rankings: tuple[tuple[int, ...], ...]
-
-    def renamed(self, names: Sequence[int]) -> "CrossFit":
-        """The same, where candidate i is called names[i]."""
-        members, rankings = (
-            tuple(tuple(names[index] for index in group) for group in groups)
-            for groups in (self.members, self.rankings)
-        )
-        return replace(self, members=members, rankings=rankings)
 
 
 def fold_of_images(num_images: int, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:
@@ -59,23 +51,36 @@ def fold_of_pixels(image_ids: np.ndarray, seed: int, max_folds: int = CROSSFIT_F
 
 
 def crossfit(
-    table: VoteTable, select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]]
+    table_for: Callable[[Sequence[int]], VoteTable],
+    num_folds: int,
+    select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]],
 ) -> tuple[float, CrossFit]:
     """mIoU of votes on folds that their members were not selected on, and who votes.
 
-    NaN and nobody where the table has fewer than two folds.
+    NaN and nobody with fewer than two folds.
 
-    `select(table, folds)` chooses on `folds` alone and returns the number of votes of each member's rank; it may rerank
-    the table.
+    `table_for(folds)` has the candidates that may be chosen on `folds`, and counts them on all folds; `select(table,
+    folds)` chooses on `folds` alone and returns the number of votes of each member's rank. It may rerank the table.
     """
-    if table.num_folds < 2:
+    if num_folds < 2:
         return float("nan"), CrossFit((), (), ())
-    counts = np.zeros((3, table.num_classes), np.int64)
-    members, weights, rankings = [], [], []
-    for held_out in range(table.num_folds):
-        votes = dict(sorted(select(table, [fold for fold in range(table.num_folds) if fold != held_out]).items()))
-        counts += table.vote_counts(votes, [held_out])
-        members.append(tuple(table.ranking[rank] for rank in votes))
-        weights.append(tuple(votes.values()))
-        rankings.append(table.ranking)
-    return float(miou_from_counts(counts)), CrossFit(tuple(members), tuple(weights), tuple(rankings))
+    counts, voters = [], []
+    for held_out in range(num_folds):
+        folds = [fold for fold in range(num_folds) if fold != held_out]
+        # The table is not kept here: the next may need its room.
+        counted, *names = _hold_out(table_for(folds), folds, held_out, select)
+        counts.append(counted)
+        voters.append(names)
+    return float(miou_from_counts(np.sum(counts, axis=0))), CrossFit(*zip(*voters, strict=True))
+
+
+def _hold_out(
+    table: VoteTable,
+    folds: Sequence[int],
+    held_out: int,
+    select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]],
+) -> tuple[np.ndarray, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Counts of the vote on the fold held out; members, their weights, and the ranking on the other folds."""
+    votes = dict(sorted(select(table, folds).items()))
+    members = tuple(table.ranking[rank] for rank in votes)
+    return table.vote_counts(votes, [held_out]), members, tuple(votes.values()), table.ranking

@@ -6,7 +6,7 @@ without gain: it runs on to `max_members`, and the answer is its shortest prefix
 """
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,7 +88,8 @@ class Problem:
     threads: int
 
     def build_table(self, candidates: Iterable[int], memory_bytes: float = float("inf")) -> VoteTable:
-        """The table of some candidates; what exceeds `memory_bytes` of it is kept in temporary files."""
+        """The table of some candidates, ascending; what exceeds `memory_bytes` of it is kept in temporary files."""
+        candidates = tuple(candidates)
         table = build_table(
             [self.rows[index] for index in candidates],
             self.target,
@@ -100,6 +101,7 @@ class Problem:
             memory_bytes=memory_bytes,
         )
         table.group(self.fold_of_part)
+        table.ranking = candidates
         return table
 
 
@@ -117,6 +119,7 @@ def select_ensemble(
     image_ids: np.ndarray | Sequence[int] | Sequence[str] | None = None,
     seed: int = 0,
     threads: int = 1,
+    memory_bytes: float = float("inf"),
 ) -> Selection:
     """The set of candidates whose hard vote scores highest on `target`, as far as the search `mode` finds it.
 
@@ -130,7 +133,8 @@ def select_ensemble(
     candidates); "bagged_images" (needs `image_ids`) and "bagged_runs", greedy on random samples of images or
     candidates, each a vote for who is chosen; "replacement", greedy that may give a candidate several votes. The
     candidates in `must_include` are members in any case; the path begins with them and those in `start`. The result
-    does not depend on `threads`. Raises ValueError for wrong shapes, dtypes, ids or options.
+    depends neither on `threads` nor on `memory_bytes`, which bounds what is kept in memory beside the arguments and two
+    bytes a pixel: the rest is in temporary files. Raises ValueError for wrong shapes, dtypes, ids or options.
     """
     problem = check_problem(
         predictions,
@@ -141,13 +145,19 @@ def select_ensemble(
         image_ids=image_ids,
         threads=threads,
     )
-    return select_from_table(problem.build_table(range(len(problem.rows))), problem.options)
+    return select_from_table(problem.build_table(range(len(problem.rows)), memory_bytes), problem.options)
 
 
 def select_from_table(table: VoteTable, options: Options) -> Selection:
     """`select_ensemble` on a table that is built; its folds are those of the cross-fit. Reranks the table."""
-    estimate, fit = crossfit(table, lambda table, folds: search(table, folds, options).votes)
-    folds = range(table.num_folds)
+    return select_from_tables(lambda folds: table, table.num_folds, options)
+
+
+def select_from_tables(table_for: Callable[[Sequence[int]], VoteTable], num_folds: int, options: Options) -> Selection:
+    """The same where `table_for(folds)` has the candidates that may be chosen on `folds`; the last call names all."""
+    estimate, fit = crossfit(table_for, num_folds, lambda table, folds: search(table, folds, options).votes)
+    folds = range(num_folds)
+    table = table_for(folds)
     found = search(table, folds, options)
     counts = table.vote_counts(found.votes, folds)
     ranking = table.ranking
@@ -168,9 +178,9 @@ def select_from_table(table: VoteTable, options: Options) -> Selection:
 
 def search(table: VoteTable, folds: Folds, options: Options) -> Found:
     """Rank the candidates by their own mIoU on `folds`, then search there by the mode: an answer in ranks."""
-    scores = np.empty(len(table.ranking))
-    scores[list(table.ranking)] = own_scores(table, folds)
-    table.rerank(rank_by_score(scores))
+    by_index = np.argsort(table.ranking)
+    order = by_index[rank_by_score(own_scores(table, folds)[by_index])]
+    table.rerank([table.ranking[rank] for rank in order])
     must_include, start = (
         tuple(table.ranking.index(candidate) for candidate in given) for given in (options.must_include, options.start)
     )

@@ -2,21 +2,25 @@
 
 One stream over all maps gives every candidate's exact own score, and a table of every fourth pixel each way. Half of
 the shortlist are the best by score, half those that a greedy path on the sampled table adds: it finds weaker candidates
-that err elsewhere. Time is linear in candidates and in pixels.
+that err elsewhere. Time is linear in candidates and in pixels. The shortlist is a part of the selection, so that the
+cross-fit draws up another for each fold, on the other folds alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ensembling.chunks import room_for
 from ensembling.scores import miou_from_counts
 from ensembling.search_modes import grow, rank_by_score
-from ensembling.selection import Options, Problem, Selection, check_problem, check_whole, select_from_table
+from ensembling.selection import Options, Problem, Selection, check_problem, check_whole, select_from_tables
 from ensembling.table import VoteTable, build_table
 
 STEP = 4
 STREAM_BYTES = 1 << 28
+
+Folds = tuple[int, ...]
 
 
 def select_from_many(
@@ -27,18 +31,16 @@ def select_from_many(
     *,
     sizes: Sequence[tuple[int, int]],
     shortlist: int = 64,
-    memory_gb: float = 6.0,
     ignore_index: int = 255,
     image_ids: np.ndarray | None = None,
     threads: int = 1,
+    memory_bytes: float = float("inf"),
 ) -> Selection:
     """`select_ensemble` among the `shortlist` most promising candidates; their maps may be memory-mapped.
 
-    `sizes` are the images' (height, width), in the order of the pixels. Of the two tables, what exceeds `memory_gb`
-    (10^9 bytes) is kept in temporary files. Own scores and ranking are exact and of all candidates, and the selection's
-    mIoU is exact too; the baseline "all" is the vote of the shortlist. Cross-fitted votes are chosen from the
-    shortlist, which all images drew up: their score may flatter where that of `select_ensemble` does not. Raises
-    ValueError as `select_ensemble` does, and where the sizes do not add up to the pixels.
+    `sizes` are the images' (height, width), in the order of the pixels. Own scores, rankings and the selection's mIoU
+    are exact; the baseline "all" is the vote of the shortlist. Raises ValueError as `select_ensemble` does, and where
+    the sizes do not add up to the pixels.
     """
     problem = check_problem(
         predictions, target, num_classes, options, ignore_index=ignore_index, image_ids=image_ids, threads=threads
@@ -46,25 +48,95 @@ def select_from_many(
     if sum(height * width for height, width in sizes) != problem.target.size:
         raise ValueError(f"sizes have {sum(h * w for h, w in sizes)} pixels, but target has {problem.target.size}")
     check_whole(shortlist, "shortlist", 1)
-    scores, sample = _survey(problem, _sampled_pixels(sizes), memory_gb * 1e9)
-    ranking = rank_by_score(scores)
-    sample.rerank(ranking)
-    kept = _shortlist(sample, problem.options, shortlist)
-    del sample
-    local = {candidate: place for place, candidate in enumerate(kept)}
-    named = {
-        "must_include": tuple(local[candidate] for candidate in problem.options.must_include),
-        "start": tuple(local[candidate] for candidate in problem.options.start),
-    }
-    table = problem.build_table(kept, memory_gb * 1e9)
-    selection = select_from_table(table, replace(problem.options, **named))
-    return replace(
-        selection,
-        members=tuple(kept[index] for index in selection.members),
-        path=tuple(kept[index] for index in selection.path),
-        crossfit=selection.crossfit.renamed(kept),
-        ranking=tuple(ranking),
-        scores=scores,
+    every_fold = range(int(problem.fold_of_part.max(initial=0)) + 1)
+    survey = _survey(problem, sizes, memory_bytes)
+    scores = survey.scores(every_fold)
+    lists, rankings = {}, {}
+    for folds in _subsets(every_fold):
+        rankings[folds] = tuple(rank_by_score(survey.scores(folds)))
+        lists[folds] = _shortlist(survey.sample, folds, rankings[folds], problem.options, shortlist)
+    del survey
+    selection = select_from_tables(_Tables(problem, lists, memory_bytes), len(every_fold), problem.options)
+    everywhere, *others = rankings.values()
+    crossfit = replace(selection.crossfit, rankings=tuple(others))
+    return replace(selection, ranking=everywhere, scores=scores, crossfit=crossfit)
+
+
+def _subsets(every_fold: Sequence[int]) -> Iterator[Folds]:
+    """All folds, then all but each."""
+    yield tuple(every_fold)
+    if len(every_fold) > 1:
+        yield from (tuple(fold for fold in every_fold if fold != held_out) for held_out in every_fold)
+
+
+class _Tables:
+    """The tables of the shortlists; one is kept at a time, until another list is asked for."""
+
+    def __init__(self, problem: Problem, lists: Mapping[Folds, tuple[int, ...]], memory_bytes: float) -> None:
+        self._problem, self._lists, self._memory_bytes = problem, lists, memory_bytes
+        self._candidates: tuple[int, ...] = ()
+        self._table: VoteTable | None = None
+
+    def __call__(self, folds: Sequence[int]) -> VoteTable:
+        wanted = self._lists[tuple(folds)]
+        if wanted != self._candidates:
+            self._table = None  # before the next takes its room
+            self._table = self._problem.build_table(wanted, self._memory_bytes)
+            self._candidates = wanted
+        return self._table
+
+
+@dataclass(frozen=True, eq=False)
+class _Survey:
+    counts: np.ndarray
+    """Of every candidate alone: int64 (folds, candidates, 3, num_classes)."""
+    sample: VoteTable
+    """Of the sampled pixels."""
+
+    def scores(self, folds: Sequence[int]) -> np.ndarray:
+        """Every candidate's own mIoU, float64 (candidates,)."""
+        return miou_from_counts(self.counts[list(folds)].sum(axis=0))
+
+
+def _survey(problem: Problem, sizes: Sequence[tuple[int, int]], memory_bytes: float) -> _Survey:
+    """In one stream."""
+    candidates, pixels, num_parts = len(problem.rows), problem.target.size, len(problem.fold_of_part)
+    num_folds = int(problem.fold_of_part.max(initial=0)) + 1
+    counts = np.zeros((num_folds, candidates, 3, problem.num_classes), np.int64)
+    sample = VoteTable(candidates, problem.num_classes, num_parts, problem.threads, 0.75 * memory_bytes)
+    sampled = _sampled_pixels(sizes)
+    room = problem.threads * room_for(candidates, problem.num_classes, memory_bytes / 4 / problem.threads)
+    step = min(room, max(1 << 16, STREAM_BYTES // candidates))
+    for start in range(0, pixels, step):
+        part = slice(start, min(start + step, pixels))
+        chosen = sampled[slice(*np.searchsorted(sampled, [part.start, part.stop]))] - start
+        whole = _part_table(problem, part, slice(None))
+        whole.group(problem.fold_of_part)
+        for fold in range(num_folds):
+            counts[fold] += whole.addition_counts([], [fold])
+        fewer = _part_table(problem, part, chosen)
+        for chunk in fewer.chunks:
+            fits = sample.nbytes + chunk.nbytes <= 0.75 * memory_bytes
+            sample.chunks.append(chunk if fits else chunk.in_file())
+        sample.agreed += fewer.agreed
+        sample.labelled += fewer.labelled
+    sample.group(problem.fold_of_part)
+    return _Survey(counts, sample)
+
+
+def _part_table(problem: Problem, part: slice, chosen: slice | np.ndarray) -> VoteTable:
+    """Of the `chosen` of some pixels; the table's folds are the problem's parts."""
+    target = problem.target[part][chosen]
+    return build_table(
+        [row[part][chosen] for row in problem.rows],
+        target,
+        problem.num_classes,
+        ignore_index=problem.ignore_index,
+        fold_of_pixel=problem.part_of_pixel[part][chosen],
+        num_folds=len(problem.fold_of_part),
+        chunk_pixels=max(1, -(-len(target) // problem.threads)),
+        threads=problem.threads,
+        offset=part.start,
     )
 
 
@@ -78,35 +150,15 @@ def _sampled_pixels(sizes: Sequence[tuple[int, int]]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *grids])
 
 
-def _survey(problem: Problem, sampled: np.ndarray, memory_bytes: float) -> tuple[np.ndarray, VoteTable]:
-    """Every candidate's own mIoU, float64 (candidates,), and the table of the sampled pixels, in one stream."""
-    candidates, pixels = len(problem.rows), problem.target.size
-    counts = np.zeros((candidates, 3, problem.num_classes), np.int64)
-    sample = VoteTable(candidates, problem.num_classes, 1, problem.threads)
-    step = max(1 << 16, STREAM_BYTES // candidates)
-    for start in range(0, pixels, step):
-        part = slice(start, start + step)
-        rows, target = [row[part] for row in problem.rows], problem.target[part]
-        arguments = {"ignore_index": problem.ignore_index, "threads": problem.threads, "offset": start}
-        chunk_pixels = -(-len(target) // problem.threads)
-        whole = build_table(rows, target, problem.num_classes, chunk_pixels=chunk_pixels, **arguments)
-        counts += whole.addition_counts([], [0])
-        chosen = sampled[slice(*np.searchsorted(sampled, [start, start + step]))] - start
-        fewer = build_table([row[chosen] for row in rows], target[chosen], problem.num_classes, **arguments)
-        for chunk in fewer.chunks:
-            sample.chunks.append(chunk if sample.nbytes + chunk.nbytes <= memory_bytes else chunk.in_file())
-        sample.agreed += fewer.agreed
-        sample.labelled += fewer.labelled
-    return miou_from_counts(counts), sample
-
-
-def _shortlist(sample: VoteTable, options: Options, most: int) -> list[int]:
+def _shortlist(
+    sample: VoteTable, folds: Sequence[int], ranking: Sequence[int], options: Options, most: int
+) -> tuple[int, ...]:
     """Candidates' indices, ascending: those named in the options, then by turns the next by rank and on the path."""
-    ranking = sample.ranking
-    path, _ = grow(sample, [0], [0], min(most, len(ranking)), range(len(ranking)))
+    sample.rerank(ranking)
+    path, _ = grow(sample, folds, [0], min(most, len(ranking)), range(len(ranking)))
     kept = dict.fromkeys((*options.must_include, *options.start))
     for rank, added in enumerate(path):
         for candidate in (ranking[rank], ranking[added]):
             if len(kept) < most:
                 kept[candidate] = None
-    return sorted(kept)
+    return tuple(sorted(kept))

@@ -35,26 +35,42 @@ Folds = Iterable[int] | Bag
 class VoteTable:
     """Counts the vote of any set of candidates, over any of the folds.
 
-    Candidates are spoken of by rank: `ranking[rank]` is the candidate's index, at first rank = index, changed by
-    `rerank`. Counts are int64 (..., 3, num_classes): hits, predicted and labelled pixels (see scores). Members are
-    ranks with one vote each, or a mapping from rank to number of votes. A fold that is named twice counts twice.
+    Candidates are spoken of by rank: `ranking[rank]` is the candidate's index, changed by `rerank`. Counts are int64
+    (..., 3, num_classes): hits, predicted and labelled pixels (see scores). Members are ranks with one vote each, or a
+    mapping from rank to number of votes. A fold that is named twice counts twice.
     """
 
-    def __init__(self, num_candidates: int, num_classes: int, num_folds: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        num_candidates: int,
+        num_classes: int,
+        num_folds: int,
+        threads: int = 1,
+        memory_bytes: float = float("inf"),
+    ) -> None:
         self.ranking = tuple(range(num_candidates))
         self.num_classes = num_classes
         self.num_folds = num_folds
         self.fold_of_part = np.arange(num_folds)
         self.threads = threads
+        self.memory_bytes = memory_bytes
         self.chunks: list[Chunk] = []
         self.labelled = np.zeros((num_folds, num_classes), np.int64)
         self.agreed = np.zeros((num_folds, 2, num_classes), np.int64)
 
     def add(self, chunk: Chunk, agreed: np.ndarray, labelled: np.ndarray) -> None:
         """Take in a chunk, with what all agree on beside it (folds, 2, classes), and its targets (folds, classes)."""
-        self.chunks.append(chunk)
+        fits = self.nbytes + chunk.nbytes <= self.memory_bytes
+        self.chunks.append(chunk if fits else chunk.in_file())
         self.agreed += agreed
         self.labelled += labelled
+
+    def take_in(self, other: "VoteTable") -> None:
+        """The pixels of another table of the same candidates."""
+        for chunk in other.chunks:
+            self.add(chunk, 0, 0)
+        self.agreed += other.agreed
+        self.labelled += other.labelled
 
     @property
     def disputed(self) -> int:
@@ -168,12 +184,12 @@ def build_table(
     """The table of candidates' predictions `rows` (each uint8 (pixels,)) on `target` uint8 (pixels,), in one stream.
 
     `fold_of_pixel` (pixels,), integers, counts from 0. Pixels whose target is `ignore_index` are left out. Neither
-    `chunk_pixels`, which bounds the memory beside the table, nor the number of `threads` changes any count. Chunks
-    beyond `memory_bytes` are mapped from temporary files. Raises ValueError where a class id is not below
-    `num_classes`; it names the pixel as counted from `offset`.
+    `chunk_pixels`, which are packed at a time, nor `threads` nor `memory_bytes` changes any count: a quarter of those
+    bytes is for packing, and what does not fit in the rest is mapped from temporary files. Raises ValueError where a
+    class id is not below `num_classes`; it names the pixel as counted from `offset`.
     """
-    table = VoteTable(len(rows), num_classes, num_folds, threads)
-    most = chunk_pixels or room_for(len(rows), num_classes)
+    table = VoteTable(len(rows), num_classes, num_folds, threads, 0.75 * memory_bytes)
+    most = chunk_pixels or room_for(len(rows), num_classes, memory_bytes / 4 / threads)
     size = max(1, -(-len(target) // max(threads, -(-len(target) // most))))
     starts = range(0, len(target), size)
 
@@ -189,7 +205,7 @@ def build_table(
     # A few at a time, since the next chunks need their room as well.
     for first in range(0, len(starts), threads):
         for chunk, agreed, labelled in in_threads(pack, starts[first : first + threads], threads):
-            table.add(chunk if table.nbytes + chunk.nbytes <= memory_bytes else chunk.in_file(), agreed, labelled)
+            table.add(chunk, agreed, labelled)
     return table
 
 

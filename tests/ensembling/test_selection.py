@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembling import chunks, hard_vote, select_ensemble
+from ensembling.chunks import Chunk
 from ensembling.search_modes import best_prefix, rank_by_score
 from ensembling.selection import Options, select_from_table
 from ensembling.table import build_table
@@ -228,6 +229,19 @@ def test_rows_may_be_memory_mapped_or_strided(tmp_path):
         )
         for field in vars(expected):
             assert_same(getattr(other, field), getattr(expected, field))
+
+
+def test_memory_changes_where_the_table_is_and_nothing_else(monkeypatch):
+    case = random_case(12, candidates=6, pixels=5000)
+    problem = (case.predictions, case.target, case.num_classes)
+    filed, in_file = [], Chunk.in_file
+    monkeypatch.setattr(Chunk, "in_file", lambda chunk: filed.append(chunk.nbytes) or in_file(chunk))
+    expected = select_ensemble(*problem, image_ids=case.image_ids)
+    assert not filed
+    selection = select_ensemble(*problem, image_ids=case.image_ids, memory_bytes=104_000)
+    assert len(filed) == 2  # of five stretches of 1,024 pixels, 25 kB each
+    for field in vars(expected):
+        assert_same(getattr(selection, field), getattr(expected, field))
 
 
 ROWS, TARGET = np.zeros((2, 4), np.uint8), np.zeros(4, np.uint8)

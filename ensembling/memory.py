@@ -1,0 +1,29 @@
+"""Arrays that stay in memory as far as they fit in, and are mapped from temporary files beyond that."""
+
+from tempfile import TemporaryFile
+
+import numpy as np
+
+
+class Budget:
+    """So many bytes of memory, which arrays are given in the order in which they come."""
+
+    def __init__(self, num_bytes: float = float("inf")) -> None:
+        self._left = num_bytes
+
+    def keep(self, array: np.ndarray) -> np.ndarray:
+        """The array itself while there is room, else the same from a file."""
+        if array.nbytes > self._left:
+            return mapped(array)
+        self._left -= array.nbytes
+        return array
+
+
+def mapped(array: np.ndarray) -> np.ndarray:
+    """The same, mapped from a file in the directory of temporary files (TMPDIR) that is gone with it."""
+    if not array.size:
+        return array
+    with TemporaryFile() as file:
+        file_array = np.memmap(file, array.dtype, "w+", shape=array.shape)
+    file_array[...] = array
+    return np.asarray(file_array)
