@@ -11,8 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ensembling import Selection, hard_vote, select_ensemble
-from ensembling.scores import confusion_matrix, miou
+from ensembling import hard_vote
+from ensembling.scores import confusion_matrix, miou, miou_from_counts
+from ensembling.selection import Options, check_problem, search
+from ensembling.table import VoteTable
 from tests.benchmarks.pools import Pool, make_pool
 
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
@@ -24,18 +26,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
-    found = {mode: [] for mode in MODES}
-    gains = {mode: [] for mode in MODES}
-    gaps = {mode: [] for mode in MODES}
+    found, gains, gaps = ({mode: [] for mode in MODES} for _ in range(3))
     for seed in range(options.pools):
         holdout, unseen = make_pool(seed, 8 + seed % 5, HOLDOUT + UNSEEN, SIZE).cut(HOLDOUT)
-        chosen = {mode: _select(holdout, mode) for mode in MODES}
-        single = _score(unseen, [chosen["greedy"].ranking[0]], [1])
-        for mode, selection in chosen.items():
-            gap = chosen["exhaustive"].miou - selection.miou
+        table = _table(holdout)
+        chosen = {mode: _select(table, mode) for mode in MODES}
+        single = _score(unseen, {table.ranking[0]: 1})
+        for mode, (votes, on_holdout) in chosen.items():
+            gap = chosen["exhaustive"][1] - on_holdout
             found[mode].append(gap <= 1e-12)
             gaps[mode].append(gap)
-            gains[mode].append(_score(unseen, selection.members, selection.weights) - single)
+            gains[mode].append(_score(unseen, votes) - single)
     shown = Table("search", "finds the optimum", "behind it on the holdout", "gain on unseen images")
     for mode in MODES:
         is_set = mode in MODES[:4]
@@ -46,12 +47,22 @@ def run(options: argparse.Namespace, console: Console) -> None:
     console.print(shown)
 
 
-def _select(pool: Pool, mode: str) -> Selection:
-    images = pool.image_ids if mode == "bagged_images" else None
-    maps = (np.ascontiguousarray(pool.predictions), pool.target, pool.num_classes)
-    return select_ensemble(*maps, mode=mode, max_members=MEMBERS, image_ids=images)
+def _table(holdout: Pool) -> VoteTable:
+    """One table for all modes, with the images apart, which one mode draws."""
+    maps = (np.ascontiguousarray(holdout.predictions), holdout.target, holdout.num_classes)
+    options = Options("bagged_images", MEMBERS)
+    problem = check_problem(*maps, options, ignore_index=255, image_ids=holdout.image_ids, threads=1)
+    return problem.build_table(range(len(problem.rows)))
 
 
-def _score(pool: Pool, members: list[int] | tuple[int, ...], weights: list[int] | tuple[int, ...]) -> float:
-    voted = hard_vote(pool.predictions[list(members)], pool.num_classes, weights)
+def _select(table: VoteTable, mode: str) -> tuple[dict[int, int], float]:
+    """Votes by candidate, in rank order, and their mIoU on the holdout."""
+    folds = range(table.num_folds)
+    votes = search(table, folds, Options(mode, MEMBERS)).votes
+    on_holdout = float(miou_from_counts(table.vote_counts(votes, folds)))
+    return {table.ranking[rank]: number for rank, number in votes.items()}, on_holdout
+
+
+def _score(pool: Pool, votes: dict[int, int]) -> float:
+    voted = hard_vote(pool.predictions[list(votes)], pool.num_classes, list(votes.values()))
     return miou(confusion_matrix(voted, pool.target, pool.num_classes))
