@@ -128,8 +128,9 @@ def check_prediction(study, run_id, ensemble, maps):
         again = np.concatenate([class_map.reshape(-1) for class_map in read_class_maps(file)])
         assert np.mean(again == maps[member["run_id"]]) > 0.999  # threads add up in another order
     own = [str(path / "submission.csv") for path in sorted((out / "each").iterdir())]
-    assert main(["vote", *own, "--out", str(study.directory / "vote.csv")]) == 0
-    assert (study.directory / "vote.csv").read_bytes() == (out / "submission.csv").read_bytes()
+    if len(own) > 1:
+        assert main(["vote", *own, "--out", str(study.directory / "vote.csv")]) == 0
+        assert (study.directory / "vote.csv").read_bytes() == (out / "submission.csv").read_bytes()
 
     single = ["predict", "--ensemble", ensemble["members"][0]["run_id"], *photos, "--out", str(study.directory / "one")]
     assert main([*single, *runs]) == 0
