@@ -27,26 +27,15 @@ def _epochs(line, *numbers: int) -> list[int]:
     return [len(line.records("study", number)) for number in numbers]
 
 
-def test_killed_then_interrupted_study_resumes(line, wait_for):
-    command = [
-        "--space",
-        line.space(SPACE),
-        "--data",
-        str(line.data),
-        "--trials",
-        "3",
-        "--name",
-        "study",
-        "--grace-period",
-        "6",
-    ]
-
+def test_killed_and_interrupted_study_resumes(line, wait_for):
+    """The driver is killed, then interrupted, then a trial's process is killed: one study, since each start is long."""
+    command = ["--space", line.space(SPACE), "--data", str(line.data), "--trials", "3", "--name", "study"]
+    command += ["--grace-period", "6"]
     process = line.start(*command)
     wait_for(lambda: max(_epochs(line, 1, 2)) >= 2, process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     at_kill = {number: line.records("study", number) for number in (1, 2)}
-
     shown = _epochs_shown(line)
 
     process = line.start(*command, "--resume")
@@ -60,7 +49,15 @@ def test_killed_then_interrupted_study_resumes(line, wait_for):
     assert statuses["study"] == "KILLED"
     assert set(statuses.values()) <= {"KILLED", "FINISHED"}
 
-    assert line.run(*command, "--resume") == 0, line.output()
+    process = line.start(*command, "--resume")
+    wait_for(lambda: _epochs(line, 3)[0] >= 2, process)
+    for worker in _trial_processes(process.pid):
+        worker.kill()
+    before = line.records("study", 3)
+    assert process.wait(timeout=300) == 0, line.output()
+    assert line.records("study", 3)[: len(before)] == before
+    assert "goes on after epoch" in (line.runs / "study" / "trials" / "0003" / "log.txt").read_text()
+
     # What was trained before the kill is as it was, to the millisecond that it took.
     for number, records in at_kill.items():
         assert line.records("study", number)[: len(records)] == records
@@ -76,21 +73,9 @@ def test_killed_then_interrupted_study_resumes(line, wait_for):
     assert not list((line.runs / "study" / "trials").glob("*/state.pt"))
 
 
-def test_trial_whose_process_is_killed_goes_on(line, wait_for):
-    command = ["--space", line.space(SPACE), "--data", str(line.data), "--trials", "1", "--name", "study"]
-    process = line.start(*command)
-    wait_for(lambda: _epochs(line, 1)[0] >= 2, process)
-    before = line.records("study", 1)
-    _trial_process(process.pid).kill()
-    assert process.wait(timeout=200) == 0, line.output()
-    assert line.records("study", 1)[: len(before)] == before
-    assert _epochs(line, 1) == [6]
-    assert "goes on after epoch" in (line.runs / "study" / "trials" / "0001" / "log.txt").read_text()
-
-
-def _trial_process(driver: int) -> psutil.Process:
+def _trial_processes(driver: int) -> list[psutil.Process]:
     workers = psutil.Process(driver).children(recursive=True)
-    return next(worker for worker in workers if "Trainable" in " ".join(worker.cmdline()))
+    return [worker for worker in workers if "Trainable" in " ".join(worker.cmdline())]
 
 
 def test_same_seed_gives_same_metrics(line):
