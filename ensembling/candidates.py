@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from ensembling.memory import Budget
 from ensembling.predictions import Predictions, check_same_holdout, read_predictions
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ class Candidate:
     pseudo: bool = False
     """Whether its study trained on pseudo-labels, too."""
 
+    def kept_in(self, budget: Budget) -> "Candidate":
+        """The same, with its class maps in a file where they do not fit into memory."""
+        return replace(self, predictions=replace(self.predictions, pixels=budget.keep(self.predictions.pixels)))
+
 
 def load_candidates(
     client: MlflowClient,
@@ -42,18 +47,21 @@ def load_candidates(
     *,
     where: str = "",
     include_stopped: bool = False,
+    budget: Budget | None = None,
 ) -> list[Candidate]:
     """The parents' trials that reached the last rung or finished, in order of run id, which decides ties of rank.
 
     Where none did, or with `include_stopped`, all that have predictions. `where` is a filter in MLflow's own words.
-    A run whose predictions are lost is left out, with a warning. Raises PredictionsError for predictions of another
-    holdout than the target's, and MlflowException for a filter that MLflow does not understand.
+    Class maps beyond `budget` are in temporary files. A run whose predictions are lost is left out, with a warning.
+    Raises PredictionsError for predictions of another holdout than the target's, and MlflowException for a filter that
+    MLflow does not understand.
     """
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
     far = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
     chosen = runs if include_stopped or not far else far
-    loaded = [_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id)]
-    return [candidate for candidate in loaded if candidate]
+    budget = budget or Budget()
+    loaded = (_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id))
+    return [candidate.kept_in(budget) for candidate in loaded if candidate]
 
 
 def load_target(client: MlflowClient, parent: Run) -> Predictions:

@@ -76,12 +76,13 @@ class Predictions:
             start += height * width
 
     def image_of_pixels(self) -> np.ndarray:
-        """The image of each pixel, int32 (pixels,), as the place of its id among the sorted ids.
+        """The image of each pixel, unsigned integers (pixels,): the place of its id among the sorted ids.
 
         Made for `select_ensemble`: the folds of its cross-fit then do not depend on the order of the images.
         """
         place = {image_id: index for index, image_id in enumerate(sorted(self.image_ids))}
-        places = np.array([place[image_id] for image_id in self.image_ids], np.int32)
+        smallest = np.min_scalar_type(max(0, len(place) - 1))
+        places = np.array([place[image_id] for image_id in self.image_ids], smallest)
         return np.repeat(places, [height * width for height, width in self.sizes])
 
 

@@ -249,7 +249,7 @@ def _parts(image_ids: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndar
         return np.zeros(0, np.int32), np.zeros(1, np.int64)
     starts = np.concatenate([[0], np.flatnonzero(image_ids[1:] != image_ids[:-1]) + 1])
     images, image_of_run = np.unique(image_ids[starts], return_inverse=True)
-    parts = np.repeat(image_of_run.astype(np.int32), np.diff(starts, append=image_ids.size))
+    parts = np.repeat(image_of_run.astype(np.min_scalar_type(len(images) - 1)), np.diff(starts, append=image_ids.size))
     return parts, fold_of_pixels(images, options.seed)[0].astype(np.int64)
 
 

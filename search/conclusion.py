@@ -7,20 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.exceptions
+import numpy as np
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from ensembling import Predictions, PredictionsError, read_predictions, select_ensemble
+from ensembling import Predictions, PredictionsError, Selection, read_predictions, select_ensemble
 from ensembling.assessment import assess
 from ensembling.candidates import Candidate, load_candidates
 from ensembling.diversity import mean_disagreement, measure_diversity
 from ensembling.ensemble import describe_ensemble, save_ensemble
+from ensembling.selection import Options
+from ensembling.shortlist import select_from_many
 from search.ensemble_options import RECORDED, EnsembleOptions
 from search.ensemble_plots import plot_ensemble
 from search.ensemble_report import markdown, mean_of_others
+from search.memory_bound import MemoryBound
 from search.study import Study
 from search.tracking import KIND, STUDY, Tracker, default_tracking_uri, metric_name
+from trainables.data.photos import usable_cores
 from trainables.errors import UserError
 from trainables.trial_files import read_json
 
@@ -77,19 +82,7 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
     """The ensemble as ensemble.json holds it. Raises UserError for a run that is no candidate, or impossible flags."""
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.image_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
-    try:
-        selection = select_ensemble(
-            pixels,
-            *problem,
-            mode=options.mode,
-            max_members=options.max_members,
-            must_include=find_runs(candidates, options.must_include),
-            start=find_runs(candidates, options.start),
-            image_ids=images,
-            seed=seed,
-        )
-    except ValueError as error:  # an option that does not fit the others, or the number of candidates
-        raise UserError(str(error)) from error
+    selection = _select(candidates, target, images, options)
     assessment = assess(selection, pixels, *problem, images, seed=seed)
     rows = [pixels[index] for index in selection.members]
     diversity = measure_diversity(rows, *problem, weights=selection.weights, seed=seed)
@@ -100,6 +93,30 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
         "pool_diversity": pool_diversity([candidates[index] for index in selection.ranking], target),
         "command": options.command(ended_by=max(candidate.ended for candidate in candidates)),
     }
+
+
+def _select(
+    candidates: Sequence[Candidate], target: Predictions, images: np.ndarray, options: EnsembleOptions
+) -> Selection:
+    problem = ([candidate.predictions.pixels for candidate in candidates], target.pixels, len(target.class_names))
+    how = Options(
+        mode=options.mode,
+        max_members=options.max_members,
+        must_include=tuple(find_runs(candidates, options.must_include)),
+        start=tuple(find_runs(candidates, options.start)),
+        seed=options.seed,
+    )
+    means = {
+        "threads": options.threads or usable_cores(),
+        "memory_bytes": MemoryBound(options.memory, target.pixels.size).selection,
+    }
+    try:
+        if options.shortlist is None or options.shortlist >= len(candidates):
+            return select_ensemble(*problem, image_ids=images, **vars(how), **means)
+        listed = {"sizes": target.sizes, "shortlist": options.shortlist}
+        return select_from_many(*problem, how, image_ids=images, **listed, **means)
+    except ValueError as error:  # an option that does not fit the others, or the number of candidates
+        raise UserError(str(error)) from error
 
 
 def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str, dict[str, float]] | None:

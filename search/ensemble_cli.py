@@ -36,6 +36,12 @@ class TakesLists(click.Command):
 @click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
 @click.option("--must-include", multiple=True, metavar="RUN…", help="Runs, by name or id, that vote in any case.")
 @click.option("--start", multiple=True, metavar="RUN…", help="Runs, by name or id, that the selection starts from.")
+@click.option(
+    "--shortlist",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Choose among the N most promising. [default: all]",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of cross-fit and bootstrap.")
 @click.option(
     "--tta",
@@ -52,6 +58,13 @@ class TakesLists(click.Command):
     show_default=True,
     metavar="DIR",
     help="What is known of photos, per node.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Of the selection. [default: all cores]")
+@click.option(
+    "--memory",
+    type=click.FloatRange(0, min_open=True),
+    metavar="GIB",
+    help="What to keep within; the rest is in temporary files (TMPDIR). [default: no bound]",
 )
 @click.option("--name", help="Of the ensemble's run in MLflow. [default: ensemble and time]")
 @click.option("--out", metavar="DIR", help="Where ensemble.json and plots go. [default: RUNS/ensembles/NAME]")

@@ -10,11 +10,13 @@ from rich.console import Console
 
 from ensembling import Predictions, check_same_holdout, hard_vote
 from ensembling.candidates import Candidate, load_candidates, load_target
+from ensembling.memory import Budget
 from ensembling.scores import confusion_matrix, miou
 from search.bars import Bars
 from search.conclusion import elect, reading_predictions, record
 from search.ensemble_options import EnsembleOptions
 from search.ensemble_report import show_candidates, show_ensemble
+from search.memory_bound import MemoryBound
 from search.repredict import effect_of_views, with_views
 from search.tracking import KIND, STUDY, connect, default_tracking_uri
 from trainables.errors import UserError
@@ -28,6 +30,7 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     directory = _new_directory(out or options.runs_dir / "ensembles" / name)
     with console.status("Reading predictions …"), reading_predictions():
         target = _common_target(client, studies)
+        budget = Budget(MemoryBound(options.memory, target.pixels.size).maps)
         candidates = load_candidates(
             client,
             experiment_id,
@@ -35,11 +38,12 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
             target,
             where=options.where,
             include_stopped=options.all_candidates,
+            budget=budget,
         )
     candidates = _good_enough(candidates, target, options)
     scored = candidates
     if not options.views.plain:
-        candidates = _with_views(candidates, target, options, console)
+        candidates = _with_views(candidates, target, options, budget, console)
     with console.status(f"Choosing among {len(candidates)} candidates …"):
         ensemble = elect(candidates, target, options)
     if not options.views.plain:
@@ -53,13 +57,17 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
 
 
 def _with_views(
-    candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions, console: Console
+    candidates: Sequence[Candidate],
+    target: Predictions,
+    options: EnsembleOptions,
+    budget: Budget,
+    console: Console,
 ) -> list[Candidate]:
     with Bars(console) as bars, reading_predictions():
         bar = bars.add(f"predicting the holdout with {options.views}", len(candidates))
         again = []
         for candidate in with_views(candidates, target, options):
-            again.append(candidate)
+            again.append(candidate.kept_in(budget))
             bar(len(again))
     return again
 

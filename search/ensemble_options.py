@@ -10,9 +10,10 @@ from typing import Any
 from trainables.views import Views
 
 RECORDED = (
-    *("studies", "min_miou", "all_candidates", "mode", "max_members", "must_include", "start", "seed"),
+    *("studies", "min_miou", "all_candidates", "mode", "max_members", "must_include", "start", "shortlist", "seed"),
     *("tta", "window", "overlap"),
 )
+OF_THE_MACHINE = ("threads", "memory")  # they change no result
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
 
 
@@ -28,7 +29,10 @@ class EnsembleOptions:
     max_members: int = 15
     must_include: tuple[str, ...] = ()  # names or ids of runs, as are those of `start`
     start: tuple[str, ...] = ()
+    shortlist: int | None = None  # how many candidates are looked at closely
     seed: int = 0
+    threads: int | None = None  # all cores
+    memory: float | None = None  # GiB
     tta: tuple[str, ...] = ()
     window: bool = False
     overlap: float = 0.5
@@ -63,7 +67,7 @@ class EnsembleOptions:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             default = field.default.expanduser().resolve() if isinstance(field.default, Path) else field.default
-            if value == default:
+            if value == default or field.name in OF_THE_MACHINE:
                 continue
             yield "--" + field.name.replace("_", "-")
             if value is not True:

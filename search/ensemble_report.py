@@ -124,6 +124,11 @@ def honest_words(ensemble: dict[str, Any]) -> str:
         words.append("No vote of several runs scores higher on this holdout than the best single run.")
     else:
         words += _doubtful_gains(ensemble)
+    if len(ensemble["candidates"]) > (ensemble["shortlist"] or len(ensemble["candidates"])):
+        words.append(
+            f"Members are of a shortlist, the {ensemble['shortlist']} most promising of "
+            f"{len(ensemble['candidates'])} candidates; the cross-fit drew up others, without the images scored."
+        )
     if ensemble.get("pool_diversity"):
         kinds = [
             f"{100 * one['disagreement']:.2f} % of pixels if trained {kind} pseudo-labels ({one['candidates']} runs)"

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ensembling import Predictions, check_same_holdout, hard_vote, read_predictions, write_predictions
+from ensembling import Predictions, check_same_holdout, read_predictions, write_predictions
 from ensembling.candidates import Candidate
+from ensembling.growing import ImageRuns, growing_counts
 from ensembling.members import Member, find_member
-from ensembling.scores import confusion_matrix, miou
+from ensembling.scores import miou_from_counts
 from search.ensemble_options import EnsembleOptions
 from search.study import MANIFEST
 from trainables.data import load_dataset
@@ -79,7 +80,9 @@ def effect_of_views(
     once, averaged = ({one.run_id: one.predictions.pixels for one in those} for those in (before, after))
 
     def score(pixels: Sequence[np.ndarray], weights: Sequence[int]) -> float:
-        return miou(confusion_matrix(hard_vote(np.stack(pixels), num_classes, weights), target.pixels, num_classes))
+        whole = ImageRuns.of(np.zeros(target.pixels.size, np.uint8))
+        counts, _ = growing_counts(pixels, target.pixels, num_classes, whole, [], weights=weights)
+        return float(miou_from_counts(counts[-1]))
 
     ids = [member["run_id"] for member in ensemble["members"]]
     rows = [

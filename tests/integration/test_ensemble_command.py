@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensembling import Predictions, read_predictions, write_predictions
+from ensembling import Predictions, memory, read_predictions, write_predictions
+from ensembling.memory import mapped
 from search.cli import main
 from search.tracking import PREDICTIONS, Tracker, connect, default_tracking_uri
 from tests.integration.recount import Recount, missing
@@ -241,3 +242,21 @@ def test_pools_with_and_without_pseudo_labels_are_compared(store, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert f"{100 * share:.2f} % of pixels if trained with pseudo-labels (2 runs)" in said
     assert store.vote("--studies", "cnn", name="no-pseudo")[1]["pool_diversity"] is None
+
+
+def test_a_shortlist_within_bounds_of_memory(store, capsys, monkeypatch):
+    """The bound is set to what leaves next to nothing: class maps and tables are in files, and the result the same."""
+    code, plain = store.vote("--studies", "cnn", "swin", "--max-members", "3", "--shortlist", "5", name="plain")
+    assert code == 0
+    assert "the 5 most promising of 9 candidates" in " ".join(capsys.readouterr().out.split())
+    assert len(plain["candidates"]) == len(plain["topk_miou"]) == 9
+    in_files = []
+    monkeypatch.setattr(memory, "mapped", lambda array: in_files.append(array.nbytes) or mapped(array))
+    flags = ("--studies", "cnn", "swin", "--max-members", "3", "--shortlist", "5", "--threads", "2")
+    pixels = IMAGES * HEIGHT * WIDTH
+    code, bounded = store.vote(*flags, "--memory", str((2**29 + (6 + 2) * pixels) / 2**30), name="bounded")
+    assert code == 0
+    assert in_files == 8 * [pixels]  # all maps but the first
+    assert bounded == plain
+    assert store.vote(*flags, "--memory", "0.5", name="none") == (2, None)
+    assert "--memory 0.5: the holdout's 5,760 pixels take 0.5 GiB" in capsys.readouterr().err

@@ -11,6 +11,8 @@ from search import ensemble_cli
 from search.cli import main
 from search.ensemble_cli import ensemble_command
 from search.ensemble_options import MODES, EnsembleOptions
+from search.memory_bound import MemoryBound
+from trainables.errors import UserError
 
 
 @pytest.fixture
@@ -55,7 +57,13 @@ def test_modes_are_those_of_the_selection():
         {"studies": ("a",)},
         {"studies": ("a", "b"), "where": "params.head = 'fpn'", "min_miou": 0.25, "all_candidates": True},
         {"studies": ("a",), "mode": "swap", "max_members": 5, "must_include": ("r 1", "r2"), "start": ("r3",)},
-        {"studies": ("a",), "seed": 3, "runs_dir": "/elsewhere/my runs", "tracking_uri": "http://127.0.0.1:5000"},
+        {
+            "studies": ("a",),
+            "shortlist": 64,
+            "seed": 3,
+            "runs_dir": "/elsewhere/my runs",
+            "tracking_uri": "http://127.0.0.1:5000",
+        },
     ],
 )
 def test_the_command_asks_for_the_same_of_the_runs_ended_by_then(parsed, options):
@@ -69,6 +77,24 @@ def test_the_command_asks_for_the_same_of_the_runs_ended_by_then(parsed, options
     assert again.command(123) == options.command(123)
 
 
+def test_what_changes_no_result_is_no_part_of_the_same_ensemble(parsed):
+    plain, *_ = parsed("--studies", "a")
+    other, *_ = parsed("--studies", "a", "--threads", "7", "--memory", "1.5")
+    assert (other.threads, other.memory) == (7, 1.5)
+    assert other.command(5) == plain.command(5)
+    assert other.recorded() == plain.recorded()
+    shorter, *_ = parsed("--studies", "a", "--shortlist", "20")
+    assert shorter.recorded() == {**plain.recorded(), "shortlist": 20}
+
+
+def test_memory_is_shared_by_what_is_read_and_what_is_selected():
+    assert MemoryBound(None, 10**9).maps == MemoryBound(None, 10**9).selection == float("inf")
+    bound = MemoryBound(8, 10**9)  # what a gigapixel of masks, images and folds leaves of 8 GiB
+    assert 0 < bound.maps + bound.selection == 8 * 2**30 - 6 * 10**9 - 2**29
+    with pytest.raises(UserError, match=r"--memory 6: the holdout's 1,000,000,000 pixels take 6.1 GiB before any"):
+        MemoryBound(6, 10**9)
+
+
 def test_defaults_are_left_out_of_the_command(parsed):
     assert parsed("--studies", "a")[0].command(5) == ("segvote ensemble --studies a --where 'attributes.end_time <= 5'")
 
@@ -79,6 +105,9 @@ def test_defaults_are_left_out_of_the_command(parsed):
         (["--mode", "best"], "'best' is not one of 'greedy'"),
         (["--max-members", "0"], "--max-members"),
         (["--min-miou", "70"], "--min-miou"),
+        (["--shortlist", "0"], "--shortlist"),
+        (["--threads", "0"], "--threads"),
+        (["--memory", "0"], "--memory"),
         (["--study", "a"], "No such option"),
         (["a"], "unexpected extra argument"),
         ([], "segvote: there is no .*mlflow.db: run a search first, or give --runs-dir or --tracking-uri"),

@@ -47,6 +47,7 @@ def made(members=3, **changes):
         "topk_miou": [0.6, 0.6, 0.61, 0.605],
         "path_miou": [0.6, 0.6, 0.62, 0.615],
         "candidates": candidates,
+        "shortlist": None,
         "disagreement": matrix,
         "kappa": matrix,
         "double_fault": matrix,
@@ -58,6 +59,7 @@ def made(members=3, **changes):
     ("changes", "said"),
     [
         ({}, ["Expect about 0.615 ± 0.011", "flatters by 0.50 points"]),
+        ({"shortlist": 12}, ["shortlist, the 12 most promising of 30 candidates; the cross-fit drew up others"]),
         ({"holdout_images": 49}, ["only 49 images, fewer than 50", "chance"]),
         (
             {"crossfit_gains": {"best_single": gain(0.003, 0.004), "top_k": gain(0.008, 0.002)}},
@@ -81,7 +83,7 @@ def test_doubts_are_said_where_there_are_any(changes, said):
     words = honest_words(made(**changes))
     for part in said:
         assert part in words
-    everything = ["within its standard error", "fewer than 50", "nothing can be"]
+    everything = ["shortlist", "within its standard error", "fewer than 50", "nothing can be"]
     assert [part for part in everything if part in words] == [p for p in everything if any(p in s for s in said)]
 
 

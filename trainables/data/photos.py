@@ -52,10 +52,14 @@ class PhotoFacts:
         return (height, width) in (self.shown_size, (self.height, self.width))
 
 
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def usable_threads() -> int:
     """Threads for reading photos: the cores this process may use, at least 2 and at most 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, max(2, cores))
+    return min(8, max(2, usable_cores()))
 
 
 def inspect_photos(paths: Sequence[Path], memo: Path | None) -> list[PhotoFacts | PhotoError]:
