@@ -1,9 +1,9 @@
 """Selection from hundreds of candidates on a gigapixel: a shortlist first, then the exact table of that alone.
 
 One stream over all maps gives every candidate's exact own score, and a table of every fourth pixel each way. Half of
-the shortlist are the best by score, half those that a greedy path on the sampled table adds: it finds weaker candidates
-that err elsewhere. Time is linear in candidates and in pixels. The shortlist is a part of the selection, so that the
-cross-fit draws up another for each fold, on the other folds alone.
+the shortlist are those that a greedy path on the sampled table adds, which finds weaker candidates that err elsewhere;
+the others are the best by score. Time is linear in candidates and in pixels. The shortlist is a part of the selection,
+so that the cross-fit draws up another for each fold, on the other folds alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,21 +107,22 @@ def _survey(problem: Problem, sizes: Sequence[tuple[int, int]], memory_bytes: fl
     sampled = _sampled_pixels(sizes)
     room = problem.threads * room_for(candidates, problem.num_classes, memory_bytes / 4 / problem.threads)
     step = min(room, max(1 << 16, STREAM_BYTES // candidates))
-    for start in range(0, pixels, step):
-        part = slice(start, min(start + step, pixels))
-        chosen = sampled[slice(*np.searchsorted(sampled, [part.start, part.stop]))] - start
-        whole = _part_table(problem, part, slice(None))
-        whole.group(problem.fold_of_part)
-        for fold in range(num_folds):
-            counts[fold] += whole.addition_counts([], [fold])
-        fewer = _part_table(problem, part, chosen)
-        for chunk in fewer.chunks:
-            fits = sample.nbytes + chunk.nbytes <= 0.75 * memory_bytes
-            sample.chunks.append(chunk if fits else chunk.in_file())
-        sample.agreed += fewer.agreed
-        sample.labelled += fewer.labelled
+    # What is sampled of so many steps makes one more of their size; many small tables would be slow to count on.
+    for window in _stretches(slice(0, pixels), STEP**2 * step):
+        for part in _stretches(window, step):
+            whole = _part_table(problem, part, slice(None))
+            whole.group(problem.fold_of_part)
+            for fold in range(num_folds):
+                counts[fold] += whole.addition_counts([], [fold])
+        chosen = sampled[slice(*np.searchsorted(sampled, [window.start, window.stop]))]
+        sample.take_in(_part_table(problem, window, chosen - window.start))
     sample.group(problem.fold_of_part)
     return _Survey(counts, sample)
+
+
+def _stretches(whole: slice, size: int) -> Iterator[slice]:
+    for start in range(whole.start, whole.stop, size):
+        yield slice(start, min(start + size, whole.stop))
 
 
 def _part_table(problem: Problem, part: slice, chosen: slice | np.ndarray) -> VoteTable:
@@ -153,12 +154,9 @@ def _sampled_pixels(sizes: Sequence[tuple[int, int]]) -> np.ndarray:
 def _shortlist(
     sample: VoteTable, folds: Sequence[int], ranking: Sequence[int], options: Options, most: int
 ) -> tuple[int, ...]:
-    """Candidates' indices, ascending: those named in the options, then by turns the next by rank and on the path."""
+    """Candidates, ascending: those named in the options, then a path of half as many as `most`, then by rank."""
     sample.rerank(ranking)
-    path, _ = grow(sample, folds, [0], min(most, len(ranking)), range(len(ranking)))
-    kept = dict.fromkeys((*options.must_include, *options.start))
-    for rank, added in enumerate(path):
-        for candidate in (ranking[rank], ranking[added]):
-            if len(kept) < most:
-                kept[candidate] = None
-    return tuple(sorted(kept))
+    path, _ = grow(sample, folds, [0], min(-(-most // 2), len(ranking)), range(len(ranking)))
+    named = dict.fromkeys((*options.must_include, *options.start))
+    kept = list(dict.fromkeys((*named, *(ranking[rank] for rank in path), *ranking)))
+    return tuple(sorted(kept[: max(most, len(named))]))

@@ -11,6 +11,7 @@ from rich.console import Console
 from tests.benchmarks import (
     head_cost,
     honesty,
+    large_pool,
     loader_against_tensors,
     predict_against_forward,
     predictions_file,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "selection": selection,
     "selection_optimum": selection_optimum,
     "honesty": honesty,
+    "large_pool": large_pool,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 
