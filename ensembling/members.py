@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ensembling.predictions import read_predictions
+from ensembling.registered import REGISTERED, download_registered
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.trial_files import TrialFiles, read_json
@@ -52,15 +53,18 @@ def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowCl
     """The ensemble that `reference` means, with all its members' files found.
 
     It is an ensemble.json, a directory that holds one (a study, or an exported ensemble), the id of an ensemble's or a
-    trial's run in MLflow, or a registered model as models:/name/version. Members are looked for in members/ beside the
-    file, then in the studies of the directories above it and of `runs_dir`. Raises UserError where something is gone.
+    trial's run in MLflow, or a registered model as models:/name/version or models:/name@alias. Members are looked for
+    in members/ beside the file, then in the studies of the directories above it and of `runs_dir`. Raises UserError
+    where something is gone.
     """
     path = Path(reference).expanduser()
     if path.is_dir():
         path = path / ENSEMBLE_FILE
     if path.is_file():
         return _from_file(path.resolve(), runs_dir)
-    if path.suffix == ".json" or "/" in reference.removeprefix("models:/"):
+    if reference.startswith(REGISTERED):
+        return _from_file(download_registered(reference, runs_dir, connect()) / ENSEMBLE_FILE, runs_dir)
+    if path.suffix == ".json" or "/" in reference:
         raise UserError(f"--ensemble {reference}: there is no such file")
     return _from_mlflow(reference, runs_dir, connect())
 
@@ -118,8 +122,6 @@ def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir:
 def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemble:
     with tempfile.TemporaryDirectory() as directory:
         try:
-            if reference.startswith("models:/"):
-                raise UserError(f"--ensemble {reference}: not yet")
             run = client.get_run(reference)
             if run.data.tags.get("segvote.kind") == "trial":
                 file = _describe_trial(client, run, Path(directory))

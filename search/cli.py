@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from search.ensemble_cli import ensemble_command
+from search.export_cli import export_command
 from search.predict_cli import predict_command
 from search.pseudo_cli import pseudo_command
 from search.refit_cli import refit_command
@@ -161,6 +162,7 @@ commands.add_command(predict_command)
 commands.add_command(pseudo_command)
 commands.add_command(vote_command)
 commands.add_command(refit_command)
+commands.add_command(export_command)
 
 
 def _list_spaces(console: Console) -> None:

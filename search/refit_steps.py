@@ -1,17 +1,16 @@
 """The steps of a refit up to its first trial, in the order in which refit.py takes them."""
 
 import dataclasses
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 from rich.markup import escape
 
-from ensembling.members import ENSEMBLE_FILE, Ensemble, open_ensemble
+from ensembling.members import Ensemble, open_ensemble
+from search.ensemble_run import find_run
 from search.outcome import holdout_masks
 from search.plan import Plan
 from search.preparing import checked_data, packed_data, pseudo_data
@@ -28,14 +27,11 @@ from search.study import (
     read_manifest,
     stored_settings,
 )
-from search.tracking import KIND, connect, default_tracking_uri
+from search.tracking import connect, default_tracking_uri
 from trainables.config import TrialConfig, parse_size
 from trainables.data import Dataset, Splits, make_splits
 from trainables.errors import UserError
 from trainables.models.weights import check_weights
-from trainables.trial_files import read_json
-
-LOOKED_AT = 50  # runs of ensembles in MLflow, the newest first
 
 
 def resolve(settings: RefitSettings, given: set[str]) -> RefitSettings:
@@ -92,7 +88,8 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
     photos = len(splits.training_rows("all")) + (len(pseudo.rows) if pseudo else 0)
     models = refit_models(originals, photos=photos, seeds=settings.seeds, weights_dir=settings.weights_dir)
     name = ensemble.name if Path(settings.ensemble).exists() else settings.ensemble
-    refit = describe_refit(name, _run_of(ensemble, settings), ensemble, models)
+    run_id = find_run(ensemble, settings.ensemble, lambda: _client(settings))
+    refit = describe_refit(name, run_id, ensemble, models)
     return new_study(settings, dataset, splits, pseudo, refit), dataset, settings
 
 
@@ -127,24 +124,6 @@ def refit_splits(dataset: Dataset, before: Study, *, keep_holdout: bool) -> Spli
 
 def _client(settings: RefitSettings) -> tuple[MlflowClient, str]:
     return connect(settings.tracking_uri or default_tracking_uri(settings.runs_dir), settings.runs_dir)
-
-
-def _run_of(ensemble: Ensemble, settings: RefitSettings) -> str | None:
-    """The id of the ensemble's run in MLflow: the newest with the same ensemble.json; None where there is none."""
-    if not Path(settings.ensemble).exists():  # then it was found by the id of its run, or as a registered model
-        return None if settings.ensemble.startswith("models:") else settings.ensemble
-    client, experiment_id = _client(settings)
-    kinds = f"tags.`{KIND}` = 'ensemble'"
-    runs = client.search_runs([experiment_id], kinds, max_results=LOOKED_AT, order_by=["attributes.start_time DESC"])
-    with tempfile.TemporaryDirectory() as directory:
-        for run in runs:
-            try:
-                file = client.download_artifacts(run.info.run_id, ENSEMBLE_FILE, directory)
-            except (MlflowException, OSError):
-                continue  # a selection that broke off
-            if read_json(Path(file)) == ensemble.description:
-                return run.info.run_id
-    return None
 
 
 def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:

@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("search", "spaces", "trainables", "ensembling")
-LOOKS_OUTSIDE = ("candidates", "ensemble", "members", "predict", "export")  # of ensembling: MLflow's runs, models
+# Of ensembling: MLflow's runs, models.
+LOOKS_OUTSIDE = ("candidates", "ensemble", "members", "predict", "export", "member_formats", "registered")
+LOOKS_OUTSIDE += ("served_images", "served_model")
 PROBE = """
 import importlib, json, sys
 for name in json.loads(sys.argv[1]):

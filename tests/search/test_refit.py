@@ -78,7 +78,7 @@ def searched(study):
 
 @pytest.fixture
 def prepare(searched, settings, monkeypatch):
-    monkeypatch.setattr(refit_steps, "_run_of", lambda *_: "parent")
+    monkeypatch.setattr(refit_steps, "find_run", lambda *_: "parent")
 
     def run(**changes):
         asked = {"ensemble": str(searched.ensemble_file), "runs_dir": settings.runs_dir, "name": "again"}

@@ -111,5 +111,5 @@ def full_maps(features: list[Tensor], strides: Sequence[int]) -> list[Tensor]:
     finest = features[0]
     height, width = (size * strides[0] for size in finest.shape[-2:])
     lacking = [stride for stride in (1, 2) if stride < strides[0]]
-    empty = [finest.new_empty(len(finest), 0, height // stride, width // stride) for stride in lacking]
+    empty = [finest.new_empty(finest.shape[0], 0, height // stride, width // stride) for stride in lacking]
     return [*empty, *features]

@@ -92,7 +92,7 @@ class KNetHead(Head):
     def _masks(self, features: list[Tensor]) -> list[Tensor]:
         x = self.base.decode(features)
         masks = [self.base.classifier(self.base.dropout(x))]
-        kernels = self.base.classifier.weight.flatten(1).repeat(len(x), 1, 1)
+        kernels = self.base.classifier.weight.flatten(1).repeat(x.shape[0], 1, 1)
         for update in self.updates:
             kernels, new = update(x, kernels, masks[-1])
             masks.append(new)
