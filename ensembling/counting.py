@@ -3,13 +3,13 @@
 The votes for a class are a number in vertical counters: bit i of the words of `tally`, from the lowest level up, are
 those of pixel i, and a member's word is added by carries. Most votes, ties and a lead of one are comparisons of such
 numbers, the best voter's choice falls out of the members' words in rank order. What one more vote of a candidate would
-turn is then the population count of its word & the pixels in reach.
+turn is then its word & the pixels in reach; only the difference that it makes to each class is kept.
 """
 
 import numpy as np
 
 from ensembling.blocks import COLUMN
-from ensembling.compiled import compiled, population
+from ensembling.compiled import compiled, inlined, population
 from ensembling.packing import MOST_CLASSES, NONE
 
 LEVELS = 32
@@ -29,36 +29,35 @@ def count_blocks(groups, rows, slots, members, votes, repeat, counts, gains):  #
         levels += 1
     words = np.empty((members.size, MOST_CLASSES), np.uint64)
     tally = np.empty((MOST_CLASSES, LEVELS), np.uint64)
-    winner, reach, late = np.empty((3, MOST_CLASSES), np.uint64)
+    winner, tied, reach, late = np.empty((4, MOST_CLASSES), np.uint64)
     voted = np.empty(members.size + 1, np.uint64)
     wins = np.empty(MOST_CLASSES, np.int64)
-    last = np.empty(gains.shape[2], np.uint64)
-    flips = np.empty((MOST_CLASSES**2, gains.shape[2]), np.int64)
+    rest, turned, taken = np.empty((3, gains.shape[2]), np.uint64)
+    net = np.empty((MOST_CLASSES, gains.shape[2]), np.int64)
     for group in range(groups.shape[0]):
         number, row = groups[group, COLUMN.number], groups[group, COLUMN.first_row]
         if number == 2:
             continue
-        wins[:] = 0
-        for new in range(number):
-            flips[new * MOST_CLASSES : new * MOST_CLASSES + number] = 0
+        wins[:], net[:number] = 0, 0
         first = groups[group, COLUMN.first_block]
         for block in range(first, first + groups[group, COLUMN.blocks]):
             if slots[block] != NONE:
                 _add_votes(rows, row, number, members, votes, levels, words, tally)
-                _find_winner(number, members.size, levels, words, tally, slots[block], winner)
+                _find_winner(number, members.size, levels, words, tally, slots[block], tied, winner)
                 for kind in range(number):
                     wins[kind] += population(winner[kind])
                 if gains.shape[2]:
                     _find_reach(number, members.size, levels, words, tally, slots[block], winner, reach, late, voted)
-                    _count_flips(rows, row, number, members, winner, reach, late, voted, last, flips)
+                    _find_taken(members, voted, taken)
+                    _add_turned(rows, row, number, winner, reach, late, taken, rest, turned, net)
             row += number - 1
         if gains.shape[2] and not repeat:
             for member in members:
-                flips[:, member] = 0
-        settle(groups, group, wins, flips, counts, gains)
+                net[:, member] = 0
+        settle(groups, group, wins, net, counts, gains)
 
 
-@compiled
+@inlined
 def _add_votes(rows, row, number, members, votes, levels, words, tally):  # pragma: no cover - compiled
     """Leave the members' words for each class in `words` (members, classes), all votes in `tally`."""
     for kind in range(number):
@@ -84,10 +83,9 @@ def _add_votes(rows, row, number, members, votes, levels, words, tally):  # prag
                 level += 1
 
 
-@compiled
-def _find_winner(number, members, levels, words, tally, slots, winner):  # pragma: no cover - compiled
+@inlined
+def _find_winner(number, members, levels, words, tally, slots, tied, winner):  # pragma: no cover - compiled
     """Leave in `winner` the pixels that each class wins: those with most votes, then the class of the best voter."""
-    tied = np.empty(MOST_CLASSES, np.uint64)
     for kind in range(number):
         tied[kind], winner[kind] = slots, NONE
     for level in range(levels - 1, -1, -1):
@@ -108,7 +106,7 @@ def _find_winner(number, members, levels, words, tally, slots, winner):  # pragm
         open_pixels &= ~decided
 
 
-@compiled
+@inlined
 def _find_reach(
     number, members, levels, words, tally, slots, winner, reach, late, voted
 ):  # pragma: no cover - compiled
@@ -141,67 +139,53 @@ def _find_reach(
         late[kind] = losing & behind & ~early
 
 
-@compiled
-def _count_flips(rows, row, number, members, winner, reach, late, voted, last, flips):  # pragma: no cover - compiled
-    """Add the pixels that one more vote of each candidate turns to `flips` (to * MOST_CLASSES + from, candidates)."""
-    candidates = flips.shape[1]
-    for candidate in range(candidates):
-        last[candidate] = ~rows[row, candidate]
-    for kind in range(1, number - 1):
-        for candidate in range(candidates):
-            last[candidate] &= ~rows[row + kind, candidate]
-    for new in range(number):
-        for old in range(number):
-            pixels = reach[new] & winner[old]
-            if pixels != NONE:
-                _add_populations(rows, row, new, number, last, pixels, 0, candidates, flips, new * MOST_CLASSES + old)
-            pixels = late[new] & winner[old]
-            start = 0
-            for place in range(members.size + 1):
-                pixels &= ~voted[place]
-                if pixels == NONE:
-                    break
-                stop = members[place] if place < members.size else candidates
-                if stop > start:
-                    _add_populations(rows, row, new, number, last, pixels, start, stop, flips, new * MOST_CLASSES + old)
-                start = stop + 1
+@inlined
+def _find_taken(members, voted, taken):  # pragma: no cover - compiled
+    """Leave in `taken` (candidates,) where a better member than the candidate votes for the winner."""
+    start = 0
+    for place in range(members.size + 1):
+        stop = members[place] + 1 if place < members.size else taken.size
+        taken[start:stop] = voted[place]
+        start = stop
+
+
+@inlined
+def _add_turned(rows, row, number, winner, reach, late, taken, rest, turned, net):  # pragma: no cover - compiled
+    """Add to `net` (classes, candidates) how many pixels more each class but the last wins with a candidate's vote.
+
+    Leaves in `turned` (candidates,) those that change their winner, in `rest` those on which it votes for the last.
+    """
+    rest[:], turned[:] = ALL, NONE
+    for kind in range(number):
+        for candidate in range(turned.size):
+            vote = rows[row + kind, candidate] if kind < number - 1 else rest[candidate]
+            rest[candidate] &= ~vote
+            won = vote & (reach[kind] | (late[kind] & ~taken[candidate]))
+            turned[candidate] |= won
+            net[kind, candidate] += population(won)
+    for kind in range(number - 1):
+        for candidate in range(turned.size):
+            net[kind, candidate] -= population(turned[candidate] & winner[kind])
 
 
 @compiled
-def _add_populations(rows, row, kind, number, last, pixels, start, stop, flips, turn):  # pragma: no cover - compiled
-    if kind < number - 1:
-        for candidate in range(start, stop):
-            flips[turn, candidate] += population(pixels & rows[row + kind, candidate])
-    else:
-        for candidate in range(start, stop):
-            flips[turn, candidate] += population(pixels & last[candidate])
-
-
-@compiled
-def settle(groups, group, wins, flips, counts, gains):  # pragma: no cover - compiled
-    """Move the group's pixels from places to classes."""
+def settle(groups, group, wins, net, counts, gains):  # pragma: no cover - compiled
+    """Move the group's pixels from places to classes. What classes gain together is what they lose."""
     number, hit = groups[group, COLUMN.number], groups[group, COLUMN.hit]
-    for new in range(number):
-        winner = groups[group, COLUMN.classes + new]
-        counts[1, winner] += wins[new]
-        if new == hit:
-            counts[0, winner] += wins[new]
-        for old in range(number):
-            if new != old:
-                turn, loser = new * MOST_CLASSES + old, groups[group, COLUMN.classes + old]
-                _move(flips, turn, loser, winner, 1, gains)
-                if new == hit or old == hit:
-                    _move(flips, turn, loser if old == hit else -1, winner if new == hit else -1, 0, gains)
-
-
-@compiled
-def _move(flips, turn, loser, winner, count, gains):  # pragma: no cover - compiled
-    if loser >= 0:
+    for kind in range(number):
+        counts[1, groups[group, COLUMN.classes + kind]] += wins[kind]
+        if kind == hit:
+            counts[0, groups[group, COLUMN.classes + kind]] += wins[kind]
+    last = groups[group, COLUMN.classes + number - 1]
+    for kind in range(number - 1):
+        class_id = groups[group, COLUMN.classes + kind]
         for candidate in range(gains.shape[2]):
-            gains[count, loser, candidate] -= flips[turn, candidate]
-    if winner >= 0:
-        for candidate in range(gains.shape[2]):
-            gains[count, winner, candidate] += flips[turn, candidate]
+            gains[1, class_id, candidate] += net[kind, candidate]
+            gains[1, last, candidate] -= net[kind, candidate]
+        if kind == hit:
+            gains[0, class_id] += net[kind]
+        elif hit == number - 1:
+            gains[0, last] -= net[kind]
 
 
 @compiled

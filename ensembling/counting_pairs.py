@@ -7,9 +7,9 @@ for one of them, so that every tie is decided by that member.
 import numpy as np
 
 from ensembling.blocks import COLUMN
-from ensembling.compiled import compiled, population
+from ensembling.compiled import compiled, inlined, population
 from ensembling.counting import settle
-from ensembling.packing import MOST_CLASSES, NONE
+from ensembling.packing import NONE
 
 ALL = ~NONE
 
@@ -22,12 +22,12 @@ def count_pairs(groups, rows, slots, members, votes, repeat, counts, gains):  # 
         levels += 1
     half, odd = total // 2, total % 2 == 1
     tally = np.empty(levels, np.uint64)
-    wins, flips = np.empty(2, np.int64), np.empty((MOST_CLASSES**2, candidates), np.int64)
-    to_lower, to_higher = flips[1], flips[MOST_CLASSES]  # from 1 to 0, from 0 to 1
+    wins, net = np.empty(2, np.int64), np.empty((1, candidates), np.int64)
+    gained, better = net[0], members[0]
     for group in range(groups.shape[0]):
         if groups[group, COLUMN.number] != 2 or groups[group, COLUMN.blocks] == 0:
             continue
-        to_lower[:], to_higher[:], wins[:] = 0, 0, 0
+        gained[:], wins[:], lost, lost_early = 0, 0, 0, 0
         first_block, first_row = groups[group, COLUMN.first_block], groups[group, COLUMN.first_row]
         for block in range(groups[group, COLUMN.blocks]):
             pixels, row = slots[first_block + block], first_row + block
@@ -53,17 +53,25 @@ def count_pairs(groups, rows, slots, members, votes, repeat, counts, gains):  # 
                 # One behind, a class comes to a tie by one vote: it wins that if the best voter is for it.
                 up = pixels & (equal & best if odd else equal & ~best)
                 down = pixels & (next_to & ~best if odd else equal & best)
-                _add_flips(rows, row, up, down, 0, candidates, to_lower, to_higher)
-                if odd and members[0] > 0:
+                # Who votes for the lower class does not take the pixels of `down` from it: what it wins, less what a
+                # vote for the other class takes from it, is one sum.
+                either, lost = up | down, lost + population(down)
+                for candidate in range(candidates):
+                    gained[candidate] += population(either & rows[row, candidate])
+                if odd and better:
                     up, down = pixels & equal & ~best, pixels & next_to & best
-                    _add_flips(rows, row, up, down, 0, members[0], to_lower, to_higher)
+                    either, lost_early = up | down, lost_early + population(down)
+                    for candidate in range(better):
+                        gained[candidate] += population(either & rows[row, candidate])
+        gained -= lost
+        gained[:better] -= lost_early
         if candidates and not repeat:
             for member in members:
-                to_lower[member], to_higher[member] = 0, 0
-        settle(groups, group, wins, flips, counts, gains)
+                gained[member] = 0
+        settle(groups, group, wins, net, counts, gains)
 
 
-@compiled
+@inlined
 def _compare(tally, half):  # pragma: no cover - compiled
     """Where the number is above `half`, equal to it, and equal to half + 1."""
     above, equal, next_to = NONE, ALL, ALL
@@ -73,10 +81,3 @@ def _compare(tally, half):  # pragma: no cover - compiled
         equal &= ~(bits ^ wanted)
         next_to &= ~(bits ^ (ALL if (half + 1) >> level & 1 else NONE))
     return above, equal, next_to
-
-
-@compiled
-def _add_flips(rows, row, up, down, start, stop, to_lower, to_higher):  # pragma: no cover - compiled
-    for candidate in range(start, stop):
-        to_lower[candidate] += population(up & rows[row, candidate])
-        to_higher[candidate] += population(down & ~rows[row, candidate])
