@@ -21,7 +21,7 @@ from trainables.trial_files import TrialFiles, read_json, write_json
 
 MANIFEST = "study.json"
 FORMAT_VERSION = 2
-RESERVED = ("sample", "artifacts", "ensembles", "mlflow.db")  # beside the studies, in the runs directory
+RESERVED = ("sample", "artifacts", "ensembles", "exported", "downloaded", "mlflow.db")  # beside the studies, in the runs directory
 
 
 @dataclass(frozen=True)
