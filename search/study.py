@@ -21,7 +21,8 @@ from trainables.trial_files import TrialFiles, read_json, write_json
 
 MANIFEST = "study.json"
 FORMAT_VERSION = 2
-RESERVED = ("sample", "artifacts", "ensembles", "exported", "downloaded", "mlflow.db")  # beside the studies, in the runs directory
+# Beside the studies, in the runs directory.
+RESERVED = ("sample", "artifacts", "ensembles", "exported", "downloaded", "mlflow.db")
 
 
 @dataclass(frozen=True)
