@@ -46,13 +46,13 @@ class Predictor:
         Photos are decoded ahead of the model, a few batches at most. Raises UserError for one that cannot be decoded.
         """
         waiting: list[Tensor] = []
-        with torch.inference_mode():
-            for batch, images in self._decoded(photos):
+        for batch, images in self._decoded(photos):
+            with torch.inference_mode():  # not around what is yielded: it would hold for who takes that, too
                 maps = self._maps(batch, images)
-                # The device works on this batch while the one before is fetched from it.
-                yield from (one.cpu().numpy() for one in waiting)
-                waiting = maps
+            # The device works on this batch while the one before is fetched from it.
             yield from (one.cpu().numpy() for one in waiting)
+            waiting = maps
+        yield from (one.cpu().numpy() for one in waiting)
 
     def class_map(self, image: np.ndarray) -> np.ndarray:
         """The class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""

@@ -105,6 +105,12 @@ def test_a_photo_smaller_than_a_window_is_enlarged_to_it(weights, tmp_path):
     assert next(predictor(weights, window=True).class_maps([photo])).shape == (11, 40)
 
 
+def test_who_takes_a_map_can_train(weights, photos):
+    for _ in predictor(weights).class_maps(photos[:3]):
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+
+
 def test_an_image_in_memory_gives_the_map_of_its_file(weights, photos):
     for views in ({}, {"scales": (0.5, 1.0), "flip": True}):
         model = predictor(weights, **views)
