@@ -60,7 +60,8 @@ def load_candidates(
     far = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
     chosen = runs if include_stopped or not far else far
     budget = budget or Budget()
-    loaded = (_load(client, run, target) for run in sorted(chosen, key=lambda run: run.info.run_id))
+    pseudo = {parent for parent in parent_ids if "pseudo" in client.get_run(parent).data.params}
+    loaded = (_load(client, run, target, pseudo) for run in sorted(chosen, key=lambda run: run.info.run_id))
     return [candidate.kept_in(budget) for candidate in loaded if candidate]
 
 
@@ -80,7 +81,8 @@ def _has_predictions(run: Run) -> bool:
     return run.data.tags.get("segvote.status") in ("completed", "stopped", "killed") and bool(run.info.end_time)
 
 
-def _load(client: MlflowClient, run: Run, target: Predictions) -> Candidate | None:
+def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str]) -> Candidate | None:
+    """`pseudo` are the parents that trained on pseudo-labels, too."""
     info, tags = run.info, run.data.tags
     try:
         predictions = _download(client, info.run_id, "predictions")
@@ -89,8 +91,8 @@ def _load(client: MlflowClient, run: Run, target: Predictions) -> Candidate | No
         return None
     check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
     study, trial = tags.get("segvote.study", ""), int(tags.get("segvote.trial", 0))
-    pseudo = "pseudo" in client.get_run(tags[MLFLOW_PARENT_RUN_ID]).data.params
-    return Candidate(info.run_id, info.run_name, study, trial, run.data.params, info.end_time, predictions, pseudo)
+    own = (study, trial, run.data.params, info.end_time, predictions, tags[MLFLOW_PARENT_RUN_ID] in pseudo)
+    return Candidate(info.run_id, info.run_name, *own)
 
 
 def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:

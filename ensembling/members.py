@@ -1,5 +1,6 @@
 """An ensemble that can predict: who votes, in rank order, with the trained weights of each."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -32,6 +33,11 @@ class Member:
     weights: Path
     votes: int
     miou: float | None
+
+    def weights_sha256(self) -> str:
+        """What was predicted belongs to it: a trial that goes on replaces its weights."""
+        with self.weights.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,9 @@ def _from_file(path: Path, runs_dir: Path) -> Ensemble:
     try:
         description = read_json(path)
         listed, class_names = [dict(one) for one in description["members"]], tuple(description["class_names"])
+        views = Views.from_dict(description["views"]) if description.get("views") else Views()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no ensemble.json ({error!r}): select one with segvote ensemble") from error
-    views = Views.from_dict(description["views"]) if description.get("views") else Views()
     members = tuple(find_member(one, place, path, runs_dir) for place, one in enumerate(listed, start=1))
     name = path.parent.name
     return Ensemble(name, members, class_names, views, description)

@@ -77,7 +77,7 @@ class Prediction:
     def _request(self) -> dict[str, Any]:
         """What decides the class maps; a prediction goes on only where all of it is the same."""
         members = [
-            {"run_id": one.run_id, "config": one.config.to_dict(), "weights": one.weights.stat().st_size}
+            {"run_id": one.run_id, "config": one.config.to_dict(), "weights": one.weights_sha256()}
             for one in self.ensemble.members
         ]
         return {
@@ -89,6 +89,7 @@ class Prediction:
 
 
 def make_predictor(member: Member, ensemble: Ensemble, views: Views, batch_size: int = 0) -> Predictor:
+    """Raises UserError where the member's weights are not those of its configuration and the ensemble's classes."""
     num_classes = len(ensemble.class_names)
     return Predictor(member.config, member.weights, num_classes=num_classes, views=views, batch_size=batch_size)
 

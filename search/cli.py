@@ -21,6 +21,7 @@ from search.settings import Settings
 from search.vote_cli import vote_command
 from trainables.errors import UserError
 
+HOW_TO_GO_ON = "what is finished is kept: a study goes on with --resume, all else by the same command"
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
@@ -39,7 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
     except OSError as error:  # a full disk, a directory that may not be written to
-        click.echo(f"segvote: {error}; every finished epoch is kept, --resume goes on from there", err=True)
+        click.echo(
+            f"segvote: {error}; {HOW_TO_GO_ON}",
+            err=True,
+        )
     except Exception:
         if interrupted.is_set():  # what Ctrl-C breaks off may end in any exception: imports make RuntimeErrors of it
             return _stopped()
@@ -61,7 +65,10 @@ def _note_interrupts() -> threading.Event:
 
 
 def _stopped() -> int:
-    click.echo("segvote: stopped; a study that had begun goes on with --resume", err=True)
+    click.echo(
+        f"segvote: stopped; {HOW_TO_GO_ON}",
+        err=True,
+    )
     return INTERRUPTED
 
 

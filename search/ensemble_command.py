@@ -18,13 +18,13 @@ from search.ensemble_options import EnsembleOptions
 from search.ensemble_report import show_candidates, show_ensemble
 from search.memory_bound import MemoryBound
 from search.repredict import effect_of_views, with_views
-from search.tracking import KIND, STUDY, connect, default_tracking_uri
+from search.tracking import KIND, STUDY, open_store
 from trainables.errors import UserError
 
 
 def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> int:
     """Selects, shows, writes and logs; returns the exit code."""
-    client, experiment_id = _open_store(options)
+    client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
     studies = find_studies(client, experiment_id, options.studies)
     name = name or f"ensemble-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = _new_directory(out or options.runs_dir / "ensembles" / name)
@@ -70,13 +70,6 @@ def _with_views(
             again.append(candidate.kept_in(budget))
             bar(len(again))
     return again
-
-
-def _open_store(options: EnsembleOptions) -> tuple[MlflowClient, str]:
-    store = options.runs_dir / "mlflow.db"
-    if options.tracking_uri is None and not store.exists():
-        raise UserError(f"there is no {store}: run a search first, or give --runs-dir or --tracking-uri")
-    return connect(options.tracking_uri or default_tracking_uri(options.runs_dir), options.runs_dir)
 
 
 def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str]) -> list[Run]:

@@ -17,7 +17,7 @@ from ensembling.predict import Prediction
 from ensembling.submission import SubmissionError
 from search.bars import Bars
 from search.predict_outputs import Outputs
-from search.tracking import connect, default_tracking_uri
+from search.tracking import open_store
 from trainables.data.unlabelled import Photo, PhotoList, list_photos
 from trainables.errors import UserError
 from trainables.views import Views
@@ -47,7 +47,7 @@ class PredictOptions:
         return views if self.tta or self.window else None
 
     def connect(self) -> MlflowClient:
-        return connect(self.tracking_uri or default_tracking_uri(self.runs_dir), self.runs_dir)[0]
+        return open_store(self.tracking_uri, self.runs_dir)[0]
 
 
 def run_predict(options: PredictOptions, console: Console) -> int:

@@ -21,7 +21,6 @@ from trainables.data.photos import decode_photo, usable_threads
 from trainables.data.unlabelled import Photo, PhotoList
 from trainables.trial_files import replacing
 
-KINDS = ("maps", "overlays", "coco", "csv")
 AHEAD = 16  # photos whose files are being written
 
 

@@ -7,11 +7,12 @@ import click
 from rich.console import Console
 
 from search.ensemble_cli import TakesLists
-from search.predict_cli import predicts
+from search.predict_cli import PREDICTS
+from search.run_options import with_options
 
 
 @click.command("pseudo", cls=TakesLists)
-@predicts
+@with_options(PREDICTS)
 @click.option("--out", required=True, metavar="P", help="The data set to write; `segvote search --pseudo P` takes it.")
 @click.option(
     "--agree",

@@ -1,9 +1,7 @@
 """The holdout predicted again with other views than a trial is scored with: what votes is what was selected."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +12,12 @@ from ensembling.growing import ImageRuns, growing_counts
 from ensembling.members import Member, find_member
 from ensembling.scores import miou_from_counts
 from search.ensemble_options import EnsembleOptions
-from search.study import MANIFEST
+from search.study import read_manifest
 from trainables.data import load_dataset
 from trainables.data.unlabelled import Photo, as_photos
 from trainables.errors import UserError
 from trainables.predictor import Predictor
-from trainables.trial_files import TrialFiles, read_json
+from trainables.trial_files import TrialFiles
 
 
 def with_views(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> Iterator[Candidate]:
@@ -31,7 +29,7 @@ def with_views(candidates: Sequence[Candidate], target: Predictions, options: En
     photos: tuple[Photo, ...] = ()
     for candidate in candidates:
         member, files = _trained(candidate, options)
-        kept = files.predictions_with(json.dumps(options.views.to_dict()))
+        kept = files.predictions_with(f"{options.views.to_dict()} {member.weights_sha256()}")
         if kept.exists():
             predictions = read_predictions(kept)
             check_same_holdout(target, predictions, first_name="the holdout", second_name=str(kept))
@@ -54,7 +52,7 @@ def _trained(candidate: Candidate, options: EnsembleOptions) -> tuple[Member, Tr
 
 def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleOptions) -> tuple[Photo, ...]:
     """The photos of the holdout, in the target's order. Raises UserError where the data set is gone or another."""
-    manifest = _manifest(options.runs_dir / candidate.study)
+    manifest = read_manifest(options.runs_dir / candidate.study)
     root = options.data or manifest["data"]["root"]
     dataset = load_dataset(root, unlabelled=manifest["settings"]["unlabelled"], cache_dir=options.cache_dir)
     if dataset.fingerprint != manifest["data"]["fingerprint"]:
@@ -63,13 +61,6 @@ def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleO
         )
     by_name = {image.file_name: image for image in dataset.images}
     return as_photos(by_name[name] for name in target.image_ids)
-
-
-def _manifest(study: Path) -> dict[str, Any]:
-    try:
-        return read_json(study / MANIFEST)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{study / MANIFEST} cannot be read ({error}): give the --runs-dir that holds it") from error
 
 
 def effect_of_views(

@@ -63,6 +63,15 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
         ) from error
 
 
+def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, str]:
+    """`connect`, for commands that read: UserError where no search has made a store, rather than an empty one."""
+    if tracking_uri is None and not (runs_dir / "mlflow.db").exists():
+        raise UserError(
+            f"there is no {runs_dir / 'mlflow.db'}: run a search first, or give --runs-dir or --tracking-uri"
+        )
+    return connect(tracking_uri or default_tracking_uri(runs_dir), runs_dir)
+
+
 def create_store(runs_dir: Path) -> None:
     """Makes the SQLite store under another name and renames it: that takes half a minute, two processes that make the
 

@@ -33,9 +33,9 @@ class TrialFiles:
         self.log = self.directory / "log.txt"
         self.lock = self.directory / ".lock"
 
-    def predictions_with(self, views: str) -> Path:
-        """Of the holdout, averaged over other views than those that a trial is scored with."""
-        return self.directory / f"holdout.{hashlib.sha256(views.encode()).hexdigest()[:12]}.predictions"
+    def predictions_with(self, what: str) -> Path:
+        """Of the holdout, by other views than those that a trial is scored with; `what` names views and weights."""
+        return self.directory / f"holdout.{hashlib.sha256(what.encode()).hexdigest()[:12]}.predictions"
 
     @property
     def number(self) -> int:

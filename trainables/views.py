@@ -40,7 +40,9 @@ class Views:
 
     @classmethod
     def parse(cls, words: Sequence[str], *, window: bool = False, overlap: float = 0.5) -> "Views":
-        """From `--tta scales=0.75,1.0,1.25 flip`. Raises UserError for other words."""
+        """From `--tta scales=0.75,1.0,1.25 flip`. Raises UserError for other words, and an overlap without windows."""
+        if overlap != cls.overlap and not window:
+            raise UserError(f"--overlap {overlap:g} is that of windows: give --window, too")
         scales, flip = (1.0,), False
         for word in words:
             key, _, values = word.partition("=")

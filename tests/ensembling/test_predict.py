@@ -68,6 +68,17 @@ def test_what_a_kill_left_is_gone_on_with_to_the_same_bytes(whole, ensemble, pho
         assert one.maps_file(place).read_bytes() == whole.maps_file(place).read_bytes()
 
 
+def test_weights_that_were_trained_further_are_not_gone_on_with(tmp_path, photos):
+    file = make_study(tmp_path / "runs")
+    prediction(tmp_path / "out", open_ensemble(str(file), "", None), photos)
+    weights = file.parent / "trials" / "0001" / "best.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1  # of the same size, as they are after another epoch
+    weights.write_bytes(data)
+    with pytest.raises(UserError, match="holds the prediction of other members"):
+        prediction(tmp_path / "out", open_ensemble(str(file), "", None), photos)
+
+
 @pytest.mark.parametrize("other", ["views", "photos", "members"])
 def test_a_directory_of_another_prediction_is_refused(whole, ensemble, photos, other):
     changed = {

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from search.cli import commands, main, search_command
+from search.cli import HOW_TO_GO_ON, commands, main, search_command
 from search.refit_cli import refit_command
 from search.run_options import seconds
 from search.settings import RefitSettings, Settings
@@ -128,7 +128,7 @@ def test_ctrl_c_is_said_and_has_its_own_exit_code(command, tmp_path):
     (tmp_path / "my_space.py").write_text("raise KeyboardInterrupt\n")
     code, _, errors = command("--space", "my_space.py")
     assert code == 130
-    assert errors.strip() == "segvote: stopped; a study that had begun goes on with --resume"
+    assert errors.strip() == f"segvote: stopped; {HOW_TO_GO_ON}"
 
 
 def test_the_ui_needs_a_store(tmp_path, capsys):

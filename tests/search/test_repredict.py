@@ -1,3 +1,5 @@
+"""What views change: the scores of each member and of the vote, recounted."""
+
 from types import SimpleNamespace
 
 import numpy as np

@@ -41,6 +41,11 @@ def test_an_overlap_out_of_range_is_refused(overlap):
         Views(window=True, overlap=overlap)
 
 
+def test_an_overlap_without_windows_is_refused():
+    with pytest.raises(UserError, match=r"--overlap 0\.25 is that of windows: give --window"):
+        Views.parse(["flip"], overlap=0.25)
+
+
 def test_views_come_back_from_plain_values():
     views = Views((0.5, 1.25), flip=True, window=True, overlap=0.25)
     assert Views.from_dict(views.to_dict()) == views

@@ -91,8 +91,12 @@ def _listed(root: Path, entry: dict[str, Any]) -> Photo:
 
 
 def _faults(file: str, photos: Sequence[Photo]) -> list[Problem]:
-    faults = []
+    faults, first = [], {}
     for photo in photos:
+        other = first.setdefault(photo.file_name, photo)
+        if other is not photo:
+            what = f"{photo.file_name} is also image {other.image_id}"
+            faults.append(Problem(file, photo.image_id, what, "what is predicted has the photo's name: list it once"))
         try:
             fact = inspect_header(photo.path)
         except PhotoError as error:

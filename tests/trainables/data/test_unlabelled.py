@@ -62,6 +62,11 @@ def test_all_faults_are_listed_with_the_photo(tmp_path):
         ("broken.json", "{", "is not JSON"),
         ("none.json", json.dumps({"images": []}), "lists no image"),
         ("absent.json", json.dumps({"images": [made.image(1, "gone.png")]}), "gone.png cannot be read"),
+        (
+            "twice.json",
+            json.dumps({"images": [made.image(1, "a.png"), made.image(2, "a.png")]}),
+            "a.png is also image 1",
+        ),
         ("escape.json", json.dumps({"images": [made.image(1, "../x.png")]}), "x.png"),
     ],
 )
