@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -119,24 +118,25 @@ def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> N
 
     start_ray(address)
     gpus = int(ray.cluster_resources().get("GPU", 0) > 0)
-    predict = ray.remote(num_gpus=gpus, num_cpus=1, max_retries=2)(Prediction.predict)
+    predict = ray.remote(num_gpus=gpus, num_cpus=1, max_retries=2)(_fault_in_predicting)
     places = range(len(prediction.ensemble.members))
     left = [predict.remote(prediction, place) for place in places]
     with Bars(console) as bars:
         everything = bars.add("all members", len(prediction.photos) * len(places))
         while left:
             ready, left = ray.wait(left, timeout=2)
-            for one in ready:
-                _raise_own(ray.get, one)
+            for fault in filter(None, ray.get(ready)):
+                raise UserError(fault)
             everything(sum(map(prediction.done, places)))
 
 
-def _raise_own(get: Callable[[Any], Any], result: Any) -> None:
-    """Raises a UserError of another machine as such."""
+def _fault_in_predicting(prediction: Prediction, place: int) -> str | None:
+    """On the cluster. What a user can mend is returned: raised, Ray would print a traceback of it, once a member."""
     try:
-        get(result)
-    except UserError as error:  # Ray's error is of its cause's class, too, and its message is the whole traceback
-        raise getattr(error, "cause", error) from None
+        prediction.predict(place)
+    except (UserError, ClassMapsError) as error:
+        return str(error)
+    return None
 
 
 def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, console: Console) -> None:
