@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import optuna
+from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
@@ -40,6 +42,16 @@ class Suggestion:
         return cls(files.number, saved["params"], saved["sampled"])
 
 
+def sampler_of(seed: int, number: int, attempt: int = 0, constant_liar: bool = False) -> TPESampler:
+    """TPE for the suggestion of trial `number`, whose draws depend on nothing else.
+
+    One generator for a whole study would begin again when it is resumed, and draw what the study drew at its start.
+    A `constant_liar` counts running trials as bad ones, so that trials side by side are not all drawn alike.
+    """
+    drawn = np.random.SeedSequence((seed, number, attempt)).generate_state(1)
+    return TPESampler(seed=int(drawn[0]), constant_liar=constant_liar)
+
+
 class FairOptunaSearch(OptunaSearch):
     """OptunaSearch that tells the sampler how a trial ended: COMPLETE, PRUNED at its rung, or FAIL.
 
@@ -60,9 +72,8 @@ class FairOptunaSearch(OptunaSearch):
         constant_liar: bool,
         recipes: Sequence[dict[str, Any]] = (),
     ) -> None:
-        # The liar counts running trials as bad ones, so that trials side by side are not all drawn alike.
-        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=constant_liar)
-        super().__init__(space=space, metric=OBJECTIVE, mode="max", sampler=sampler)
+        super().__init__(space=space, metric=OBJECTIVE, mode="max", sampler=sampler_of(seed, 1))
+        self._seed, self._constant_liar = seed, constant_liar
         self._epochs, self._trial_files, self._check = epochs, trial_files, check
         self._recipes = list(recipes)
         self._unfinished: list[tuple[Suggestion, list[dict[str, Any]]]] = []
@@ -84,7 +95,8 @@ class FairOptunaSearch(OptunaSearch):
             suggestion, records = self._unfinished.pop(0)
             self._ot_trials[trial_id] = self._ask_again(suggestion, records)
             return {"number": suggestion.number, "params": suggestion.params}
-        for _ in range(MAX_BAD_SUGGESTIONS):
+        for attempt in range(MAX_BAD_SUGGESTIONS):
+            self._ot_study.sampler = sampler_of(self._seed, self._next_number, attempt, self._constant_liar)
             if self._recipes:
                 self._ot_study.enqueue_trial(self._recipes.pop(0))
             ot_trial = self._ot_study.ask()

@@ -11,7 +11,7 @@ from search.callback import StudyCallback
 from search.outcome import Outcome, keep_outcome
 from search.plan import Plan
 from search.progress import Screen
-from search.sampler import FairOptunaSearch, GridSearch, Suggestion
+from search.sampler import FairOptunaSearch, GridSearch, Suggestion, sampler_of
 from search.scheduler import Asha, NoStopping
 from search.settings import StudySettings
 from search.space import Space
@@ -157,10 +157,14 @@ class StudyTuner:
     def first_suggestions(space: Space, seed: int, epochs: int, count: int) -> list[dict[str, Any]]:
         """What a new study of this space and seed would try first."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+        study = optuna.create_study(direction="maximize")
         for recipe in space.recipes[:count]:
             study.enqueue_trial(recipe)
-        return [space(study.ask()) for _ in range(count)]
+        first = []
+        for number in range(1, count + 1):
+            study.sampler = sampler_of(seed, number)
+            first.append(space(study.ask()))
+        return first
 
 
 def _verdict(files: TrialFiles) -> dict[str, Any] | None:

@@ -198,6 +198,17 @@ def test_unfinished_trials_are_handed_out_first_under_their_own_number(searcher,
     assert after.suggest("z")["number"] == 4
 
 
+def test_a_resumed_search_goes_on_with_the_points_of_one_that_was_not_stopped(searcher, ledger):
+    """And does not draw those of its start again."""
+    whole, before, after = searcher(), searcher(), searcher()
+    points = [whole.suggest(str(number))["params"] for number in range(6)]
+    for number in range(1, 4):
+        before.suggest(str(number))
+        verdict = {"status": "completed"} if number < 3 else None
+        after.replay(Suggestion.load(ledger(number)), curve(EPOCHS, 0.5), verdict)
+    assert [after.suggest(str(number))["params"] for number in range(3, 7)] == points[2:]
+
+
 def test_a_trial_that_goes_on_is_told_with_all_its_epochs(searcher, ledger):
     """Its best epoch may have been trained before the study was resumed."""
     before, after = searcher(), searcher()
