@@ -74,7 +74,9 @@ def suggest(trial):
         "class_weights": trial.suggest_categorical("class_weights", ["none", "inverse_sqrt"]),
         **_rates(trial, backbone),
         "head_lr_factor": trial.suggest_categorical("head_lr_factor", [1.0, 5.0, 10.0]),
-        "schedule": trial.suggest_categorical("schedule", ["linear", "poly", "cosine", "cosine_restarts", "step"]),
+        "schedule": trial.suggest_categorical(
+            "schedule", ["linear", "poly", "cosine", "cosine_restarts", "one_cycle", "step"]
+        ),
         "warmup_epochs": trial.suggest_float("warmup_epochs", 0.2, 1.0, step=0.1),
         "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong"]),
         "fold": trial.suggest_categorical("fold", [0, 1, 2, 3, 4]),

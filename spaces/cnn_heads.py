@@ -39,7 +39,7 @@ def suggest(trial):
         "class_weights": trial.suggest_categorical("class_weights", ["none", "inverse_sqrt"]),
         "optimizer": optimizer,
         **_rates(trial, optimizer),
-        "schedule": trial.suggest_categorical("schedule", ["poly", "cosine", "cosine_restarts", "step"]),
+        "schedule": trial.suggest_categorical("schedule", ["poly", "cosine", "cosine_restarts", "one_cycle", "step"]),
         "warmup_epochs": trial.suggest_categorical("warmup_epochs", [0.5, 0.0]),
         "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong"]),
         "fold": trial.suggest_categorical("fold", [0, 1, 2, 3, 4]),

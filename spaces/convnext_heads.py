@@ -33,7 +33,7 @@ def suggest(trial):
         "head_lr_factor": trial.suggest_categorical("head_lr_factor", [1.0, 5.0, 10.0]),
         "layer_decay": trial.suggest_categorical("layer_decay", [0.8, 0.9, 1.0]),
         "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
-        "schedule": trial.suggest_categorical("schedule", ["linear", "cosine", "cosine_restarts", "step"]),
+        "schedule": trial.suggest_categorical("schedule", ["linear", "cosine", "cosine_restarts", "one_cycle", "step"]),
         "warmup_epochs": trial.suggest_float("warmup_epochs", 0.2, 1.0, step=0.1),
         "drop_path": trial.suggest_float("drop_path", 0.0, 0.5, step=0.1),
         "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong"]),

@@ -12,7 +12,7 @@ def suggest(trial):
         "loss": trial.suggest_categorical("loss", ["ce", "ce_dice_3_1"]),
         "class_weights": trial.suggest_categorical("class_weights", ["none", "inverse_sqrt"]),
         "lr": trial.suggest_float("lr", 1e-3, 4e-3, log=True),
-        "schedule": trial.suggest_categorical("schedule", ["cosine", "poly"]),
+        "schedule": trial.suggest_categorical("schedule", ["one_cycle", "cosine"]),
         "augmentation": trial.suggest_categorical("augmentation", ["flip", "light"]),
         "batch_size": trial.suggest_categorical("batch_size", [4, 8]),
         "warmup_epochs": 0.5,

@@ -66,7 +66,7 @@ def suggest(trial):
         "lr": trial.suggest_float("lr", 2e-5, 3e-4, log=True),
         "head_lr_factor": trial.suggest_categorical("head_lr_factor", [1.0, 5.0, 10.0]),
         "weight_decay": trial.suggest_float("weight_decay", 1e-4, 0.1, log=True),
-        "schedule": trial.suggest_categorical("schedule", ["linear", "cosine", "cosine_restarts", "step"]),
+        "schedule": trial.suggest_categorical("schedule", ["linear", "cosine", "cosine_restarts", "one_cycle", "step"]),
         "warmup_epochs": trial.suggest_float("warmup_epochs", 0.2, 1.0, step=0.1),
         "drop_path": trial.suggest_float("drop_path", 0.0, 0.4, step=0.1),
         "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong"]),

@@ -115,13 +115,13 @@ def _check_choices(config: TrialConfig) -> None:
     from trainables.losses import LOSSES
     from trainables.models.backbones import check_backbone
     from trainables.models.heads import HEADS
-    from trainables.optim import OPTIMIZERS, SCHEDULES
+    from trainables.optim import OPTIMIZERS, SCHEDULE_NAMES
 
     choices = {
         "head": HEADS,
         "loss": LOSSES,
         "optimizer": OPTIMIZERS,
-        "schedule": SCHEDULES,
+        "schedule": SCHEDULE_NAMES,
         "augmentation": AUGMENTATIONS,
         "precision": PRECISIONS,
         "class_weights": CLASS_WEIGHTS,

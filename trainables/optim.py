@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from trainables.errors import UserError
 from trainables.models.layers import layer_ids
@@ -129,20 +129,31 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 }
 """Functions from progress, 0 (the end of warm-up) to 1 (the end of the run), to a factor of the learning rate."""
 
+ONE_CYCLE = "one_cycle"
+SCHEDULE_NAMES = (*SCHEDULES, ONE_CYCLE)
+
 
 def build_schedule(
     optimizer: Optimizer, name: str, *, total_steps: int, warmup_steps: int = 0, **options: Any
-) -> LambdaLR:
-    """Return the schedule `name`, a key of SCHEDULES, to be stepped after each of `total_steps` optimizer steps.
+) -> LambdaLR | OneCycleLR:
+    """Return the schedule `name` of SCHEDULE_NAMES, to be stepped after each of `total_steps` optimizer steps.
 
-    Every parameter group's rate is its own times one factor. In warm-up that is (s + 1) / (warmup_steps + 1) at step
-    s from 0, so that it is 1 at step `warmup_steps`; from there SCHEDULES[name](progress, **options). Its state_dict
-    resumes it. Raises UserError for an unknown name and where warm-up leaves no step.
+    one_cycle is PyTorch's (Smith and Topin, Super-convergence, 2018): a cosine from 1/25 of the rate up to it over the
+    warm-up, by default three tenths of the run, and another down to nothing, while momentum or beta1 goes from 0.95 to
+    0.85 and back.
+
+    With all others every parameter group's rate is its own times one factor. In warm-up that is
+    (s + 1) / (warmup_steps + 1) at step s from 0, so that it is 1 at step `warmup_steps`; from there
+    SCHEDULES[name](progress, **options). Its state_dict resumes it, with the optimizer's. Raises UserError for an
+    unknown name and where warm-up leaves no step.
     """
-    if name not in SCHEDULES:
-        raise UserError(f"unknown schedule {name!r}: choose one of {', '.join(SCHEDULES)}")
+    if name not in SCHEDULE_NAMES:
+        raise UserError(f"unknown schedule {name!r}: choose one of {', '.join(SCHEDULE_NAMES)}")
     if not 0 <= warmup_steps < total_steps:
         raise UserError(f"warmup_steps is {warmup_steps}, but must be at least 0 and below total_steps ({total_steps})")
+    if name == ONE_CYCLE:
+        rates = [group["lr"] for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=warmup_steps / total_steps or 0.3)
     curve = partial(SCHEDULES[name], **options)
 
     def factor(steps_done: int) -> float:

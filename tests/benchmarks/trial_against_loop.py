@@ -33,8 +33,8 @@ LR = 1e-3
 SPACE = f"""
 def suggest(trial):
     return {{
-        "head": "unet", "backbone": {BACKBONE!r}, "optimizer": "adamw", "lr": {LR}, "schedule": "cosine",
-        "warmup_epochs": 0.3 * EPOCHS, "augmentation": "flip", "dropout": 0.0, "batch_size": {BATCH_SIZE},
+        "head": "unet", "backbone": {BACKBONE!r}, "optimizer": "adamw", "lr": {LR}, "schedule": "one_cycle",
+        "augmentation": "flip", "dropout": 0.0, "batch_size": {BATCH_SIZE},
     }}
 """
 
@@ -80,7 +80,7 @@ class Contest:
         self._epochs, self._threads, self._directory = options.epochs, options.threads, directory
         self._data = _part_of_camvid(options.images, directory / "data")
         self._train, self._holdout = (read_split(self._data / f"{name}.json", SIZE) for name in ("train", "val"))
-        (directory / "space.py").write_text(f"EPOCHS = {options.epochs}\n{SPACE}")
+        (directory / "space.py").write_text(SPACE)
         has_bf16 = choose_precision("auto").dtype == torch.bfloat16  # then the trial computes in it, too
         dtypes = {"fp32": torch.float32} if not (options.skip_fp32 and has_bf16) else {}
         dtypes |= {"bf16": torch.bfloat16} if has_bf16 else {}

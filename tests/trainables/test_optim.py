@@ -7,7 +7,7 @@ from torch import nn
 
 from trainables.errors import UserError
 from trainables.models import build_model
-from trainables.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule, cosine_restarts
+from trainables.optim import OPTIMIZERS, SCHEDULE_NAMES, SCHEDULES, build_optimizer, build_schedule, cosine_restarts
 
 torch.set_num_threads(1)
 
@@ -227,7 +227,26 @@ def test_warmup_is_linear_and_the_curve_runs_over_the_rest(name):
     assert rates[4:] == pytest.approx(rates_of(name, total_steps=20))
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("warmup_steps", [0, 3])
+def test_one_cycle_is_pytorchs(warmup_steps):
+    optimizer = build_optimizer(Tiny(), "adamw", lr=0.1, head_lr=0.3)
+    schedule = build_schedule(optimizer, "one_cycle", total_steps=10, warmup_steps=warmup_steps)
+    rates, momenta = [], []
+    for _ in range(10):
+        rates.append({group["name"].split("/")[0]: group["lr"] for group in optimizer.param_groups})
+        momenta.append(optimizer.param_groups[0]["betas"][0])
+        optimizer.step()
+        schedule.step()
+    backbone = [rate["backbone"] for rate in rates]
+    assert backbone == pytest.approx([rate["head"] / 3 for rate in rates])
+    assert backbone[0] == pytest.approx(0.1 / 25)
+    assert backbone[1] == pytest.approx(0.1 * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi / 2)) / 2))
+    assert backbone[2] == max(backbone) == pytest.approx(0.1)  # three tenths of ten steps, counted from 0
+    assert backbone[-1] == pytest.approx(0.1 / 25 / 1e4)
+    assert (momenta[0], momenta[2], momenta[-1]) == pytest.approx((0.95, 0.85, 0.95))
+
+
+@pytest.mark.parametrize("name", SCHEDULE_NAMES)
 def test_resumed_schedule_goes_on_where_it_stopped(name):
     def fresh():
         optimizer = build_optimizer(Tiny(), "sgd", lr=0.1, head_lr=0.3)
