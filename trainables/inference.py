@@ -10,6 +10,8 @@ from trainables.data import PackedData
 from trainables.metrics import confusion_matrix
 from trainables.precision import Precision
 
+MOST_RESIZED = 1 << 26  # logits at once: 256 MiB of float32
+
 
 def predict_maps(
     model: nn.Module, packed: PackedData, rows: Sequence[int], *, batch_size: int, precision: Precision
@@ -30,10 +32,26 @@ def predict_maps(
 
 
 def to_class_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """The likeliest class of each pixel, uint8 (H, W), of logits (C, h, w) resized to `size` (H, W).
+
+    Of large photos a few classes are resized at a time: all of them would take gigabytes.
+    """
+    classes = max(1, MOST_RESIZED // (size[0] * size[1]))
+    highest, places = _highest(logits[:classes], size)
+    for start in range(classes, len(logits), classes):
+        other, other_places = _highest(logits[start : start + classes], size)
+        larger = other > highest  # the first of equal classes stays
+        highest, places = torch.where(larger, other, highest), torch.where(larger, other_places + start, places)
+    return places
+
+
+def _highest(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The highest logit (H, W) of each pixel, and its place uint8 (H, W)."""
     if tuple(logits.shape[-2:]) != tuple(size):
         logits = nn.functional.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0]
     # As argmax, the first of equal classes; on a CPU argmax takes up to ten times as long.
-    return logits.max(0).indices.to(torch.uint8)
+    highest, places = logits.max(0)
+    return highest, places.to(torch.uint8)
 
 
 def evaluate(

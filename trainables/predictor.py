@@ -35,6 +35,7 @@ class Predictor:
     ) -> None:
         self.config, self.views = config, views or Views()
         self.batch_size = batch_size or config.batch_size
+        self._at_once = self.batch_size
         self.precision = choose_precision(config.precision)
         self.model = load_model(config, weights, num_classes).to(self.precision.device)
         if config.channels_last:
@@ -48,7 +49,7 @@ class Predictor:
         waiting: list[Tensor] = []
         for batch, images in self._decoded(photos):
             with torch.inference_mode():  # not around what is yielded: it would hold for who takes that, too
-                maps = self._maps(batch, images)
+                maps = self._fitting_maps(batch, images)
             # The device works on this batch while the one before is fetched from it.
             yield from (one.cpu().numpy() for one in waiting)
             waiting = maps
@@ -58,7 +59,7 @@ class Predictor:
         """The class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""
         photo = Photo(Path(), "", 0, *image.shape[:2])
         with torch.inference_mode():
-            return self._maps([photo], [resize_photo(image, self._sizes(photo))])[0].cpu().numpy()
+            return self._fitting_maps([photo], [resize_photo(image, self._sizes(photo))])[0].cpu().numpy()
 
     def _decoded(self, photos: Sequence[Photo]) -> Iterator[tuple[list[Photo], list[list[np.ndarray]]]]:
         """Batches of photos, and of each its pixels at all sizes."""
@@ -82,41 +83,60 @@ class Predictor:
     def _sizes(self, photo: Photo) -> list[tuple[int, int]]:
         """(height, width) at which the photo is looked at, one for each scale."""
         training = self.config.size
-        base = training
-        if self.views.window:  # at its own size, or as much larger as it takes to fill a window
-            fit = max(1.0, *(side / length for side, length in zip(training, photo.size)))
-            base = tuple(length * fit for length in photo.size)
-        sizes = [tuple(max(1, round(length * scale)) for length in base) for scale in self.views.scales]
-        if self.views.window:
-            sizes = [tuple(map(max, size, training)) for size in sizes]
-        return sizes
+        base, least = training, 0.0
+        if self.views.window:  # at its own size, but as large as it takes to fill a window
+            base, least = photo.size, max(side / length for side, length in zip(training, photo.size))
+        factors = [max(scale, least) for scale in self.views.scales]
+        return [tuple(max(1, round(length * factor)) for length in base) for factor in factors]
+
+    def _fitting_maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
+        """`_maps`; out of GPU memory: again with half as many photos at once, from then on."""
+        while True:
+            try:
+                parts = [slice(start, start + self._at_once) for start in range(0, len(photos), self._at_once)]
+                return [one for part in parts for one in self._maps(photos[part], images[part])]
+            except torch.OutOfMemoryError as error:
+                if self._at_once == 1:
+                    largest = max(photos, key=lambda photo: photo.height * photo.width)
+                    raise UserError(
+                        f"{self.config.head} on {self.config.backbone} runs out of GPU memory at one photo of up to "
+                        f"{largest.width}x{largest.height} with {self.views}: take fewer or smaller scales, or --window"
+                    ) from error
+                self._at_once = (self._at_once + 1) // 2
+            torch.cuda.empty_cache()
 
     def _maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
         """Class maps uint8 (H, W) on the device."""
         if self.views.plain:
             logits = self._logits(self._to_device([one[0] for one in images]))
             return [to_class_map(one, photo.size) for one, photo in zip(logits, photos)]
-        totals = [self._average(photo, pixels) for photo, pixels in zip(photos, images)]
+        totals = self._blended(photos, images) if self.views.window else self._averaged(photos, images)
         return [to_class_map(total, photo.size) for total, photo in zip(totals, photos)]
 
-    def _average(self, photo: Photo, images: list[np.ndarray]) -> Tensor:
-        """The sum over all views of the probabilities float32 (C, H, W) at the photo's size."""
-        total = None
-        for image in images:
-            looks = self._to_device([image])
-            if self.views.flip:
-                looks = torch.cat([looks, looks.flip(-1)])
-            seen = self._windows(looks) if self.views.window else self._resized(self._logits(looks), photo.size)
-            for mirrored, one in enumerate(seen):
-                one = _resize(one.flip(-1) if mirrored else one, photo.size)
-                total = one if total is None else total.add_(one)
-        return total
+    def _averaged(self, photos: list[Photo], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
+        """Each photo's sum over all views of the probabilities float32 (C, H, W), at its own size.
 
-    def _resized(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Probabilities (N, C, H, W): logits are resized before the softmax, as they are before an argmax."""
-        if tuple(logits.shape[-2:]) != tuple(size):
-            logits = nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-        return logits.float().softmax(1)
+        The batch is looked at as one at each scale. Logits are resized before the softmax, as before an argmax.
+        """
+        seen = [self._unmirrored(self._logits(self._looks(of_scale))) for of_scale in zip(*images)]
+        for number, photo in enumerate(photos):
+            yield sum(_resize(logits[:, number].float(), photo.size).softmax(1).sum(0) for logits in seen)
+
+    def _blended(self, photos: list[Photo], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
+        """As `_averaged`, from windows, whose probabilities are resized."""
+        for photo, scales in zip(photos, images):
+            seen = (self._unmirrored(self._windows(self._looks([image])))[:, 0] for image in scales)
+            yield sum(_resize(probabilities, photo.size).sum(0) for probabilities in seen)
+
+    def _looks(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Images uint8 (N, 3, h, w); with `flip`, their mirror images after them."""
+        looks = self._to_device(images)
+        return torch.cat([looks, looks.flip(-1)]) if self.views.flip else looks
+
+    def _unmirrored(self, seen: Tensor) -> Tensor:
+        """(views, photos, C, h, w) of what was seen in `_looks`, (views * photos, C, h, w)."""
+        views = seen.unflatten(0, (2 if self.views.flip else 1, -1))
+        return torch.stack([views[0], views[1].flip(-1)]) if self.views.flip else views
 
     def _windows(self, looks: Tensor) -> Tensor:
         """Probabilities (N, C, h, w) of images (N, 3, h, w), blended from windows of the training size."""
@@ -169,7 +189,8 @@ def load_model(config: TrialConfig, weights: Path, num_classes: int) -> nn.Modul
     return model.eval()
 
 
-def _resize(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(probabilities.shape[-2:]) == tuple(size):
-        return probabilities
-    return nn.functional.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps float32 (N, C, h, w) to (N, C, *size)."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)

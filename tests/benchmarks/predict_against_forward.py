@@ -72,13 +72,14 @@ def _ready(predictor: Predictor, photos: tuple[Photo, ...]) -> list[Tensor]:
     """What the model is given when it predicts: normalised batches of every view, on the device."""
     batches = []
     views = predictor.views
-    # Averaging takes a photo at a time, with its mirror image beside it.
-    size = BATCH_SIZE if views.plain else 1
-    for start in range(0, len(photos), size):
+    for start in range(0, len(photos), BATCH_SIZE):
         for scale in views.scales:
             shape = tuple(round(side * scale) for side in SIZE)
             pixels = np.stack(
-                [decode_photo(photo.path.read_bytes(), photo.size, shape) for photo in photos[start : start + size]]
+                [
+                    decode_photo(photo.path.read_bytes(), photo.size, shape)
+                    for photo in photos[start : start + BATCH_SIZE]
+                ]
             )
             images = predictor.precision.to_device(torch.from_numpy(pixels)).permute(0, 3, 1, 2)
             images = torch.cat([images, images.flip(-1)]) if views.flip else images

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.inference import evaluate, predict_maps
+from trainables.inference import evaluate, predict_maps, to_class_map
 from trainables.precision import Precision
 
 FP32 = Precision(torch.device("cpu"), torch.float32)
@@ -87,3 +87,13 @@ def test_models_are_evaluated_in_eval_mode():
 
     model = Modes().train()
     assert len(list(predict_maps(model, packed(WIDE, [[[0, 0, 0]]] * 3), (0,), batch_size=1, precision=FP32))) == 1
+
+
+def test_large_photos_are_resized_a_few_classes_at_a_time_to_the_same_map(monkeypatch):
+    logits = torch.randn(7, 6, 5, generator=torch.Generator().manual_seed(0)).round()  # with equal highest classes
+    whole = to_class_map(logits, (12, 10))
+    assert whole.unique().tolist() == list(range(7))
+    for classes in (1, 3, 6):
+        monkeypatch.setattr("trainables.inference.MOST_RESIZED", classes * 120)
+        assert torch.equal(to_class_map(logits, (12, 10)), whole)
+        assert torch.equal(to_class_map(logits, (6, 5)), logits.max(0).indices.to(torch.uint8))

@@ -1,5 +1,7 @@
 """Class maps from photo files: plain as a trial predicts its holdout, and averaged over views as computed by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import safetensors.torch
@@ -103,6 +105,36 @@ def test_a_photo_smaller_than_a_window_is_enlarged_to_it(weights, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (11, 40, 3), np.uint8)).save(tmp_path / "small.png")
     photo = list_photos(tmp_path).photos[0]
     assert next(predictor(weights, window=True).class_maps([photo])).shape == (11, 40)
+
+
+def test_windows_of_a_smaller_scale_keep_the_photos_shape(weights, photos):
+    height, width = CONFIG.size
+    photo = dataclasses.replace(photos[0], height=round(1.25 * height), width=8 * width)
+    sizes = predictor(weights, window=True, scales=(0.5, 1.0, 1.5))._sizes(photo)
+    assert sizes[0] == (height, round(8 * width / 1.25))
+    assert sizes[1] == photo.size
+    assert sizes[2] == (round(1.5 * photo.height), round(1.5 * photo.width))
+
+
+def test_out_of_memory_takes_fewer_photos_at_once(weights, photos, monkeypatch):
+    expected = list(predictor(weights, flip=True).class_maps(photos))
+    model, tried, maps = predictor(weights, flip=True), [], Predictor._maps
+    model.batch_size = model._at_once = 4
+
+    def small(self, some, images):
+        tried.append(len(some))
+        if len(some) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return maps(self, some, images)
+
+    monkeypatch.setattr(Predictor, "_maps", small)
+    most = 1
+    found = list(model.class_maps(photos))
+    assert tried == [4, 2, *[1] * len(photos)]
+    assert np.mean([np.mean(one == other) for one, other in zip(found, expected, strict=True)]) > 0.999
+    most = 0
+    with pytest.raises(UserError, match="runs out of GPU memory at one photo of up to 64x48 with flip"):
+        next(model.class_maps(photos))
 
 
 def test_who_takes_a_map_can_train(weights, photos):
