@@ -32,6 +32,8 @@ class StudyCallback(Callback):
         self.study, self.tracker, self.screen = study, tracker, screen
         self.last_rung, self.gpus_per_trial = last_rung, gpus_per_trial
         self.behind: set[int] = set()
+        self.broken: dict[int, str] = {}
+        """Why trials failed that a resumed study goes on with, by number."""
         self._silent_until = 0.0
         self._vote = LiveVote(study, last_rung)
 
@@ -89,17 +91,19 @@ class StudyCallback(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
-        self._end(trial.config["number"], failure=result.get("failure"))
+        self._end(trial.config["number"], result.get("failure"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._ensure_started(trial)
-        self._end(trial.config["number"], failure=_reason(trial))
+        self.broken[trial.config["number"]] = _reason(trial)
+        self._end(trial.config["number"], _reason(trial), goes_on=True)
 
-    def _end(self, number: int, failure: str | None) -> None:
+    def _end(self, number: int, failure: str | None, *, goes_on: bool = False) -> None:
         files = self.study.trial_files(number)
         trial = self.progress.trials[number]
         _wait_for_records(files, trial.epoch)
-        outcome = Outcome.of(self.study, number, epochs=trial.epochs, last_rung=self.last_rung, failure=failure)
+        how = {"epochs": trial.epochs, "last_rung": self.last_rung, "goes_on": goes_on}
+        outcome = Outcome.of(self.study, number, failure=failure, **how)
         self.progress.end(number, outcome.status)
         self.screen.ended(number, self._note(outcome, files.log))
         try:
@@ -109,7 +113,8 @@ class StudyCallback(Callback):
             self.screen.warn(f"trial {number}: its outcome could not be written ({_one_line(error)})")
             return
         self._try(number, lambda: self._track_end(number, outcome, artifacts))
-        files.forget_training_state()
+        if not goes_on:
+            files.forget_training_state()
 
     def _track_end(self, number: int, outcome: Outcome, artifacts: dict[Path, str | None]) -> None:
         self._track(number, self.study.trial_files(number).records())

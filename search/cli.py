@@ -99,7 +99,7 @@ def commands() -> None:
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that a trial can leave out.")
 @click.option(
     "--holdout-fraction",
-    type=click.FloatRange(0.01, 0.9),
+    type=click.FloatRange(0.05, 0.9),
     default=0.2,
     show_default=True,
     help="Of train.json, where there is no val.json.",

@@ -22,7 +22,8 @@ class Outcome:
 
     `best_epoch` is the one whose weights are kept; 0 where there is none.
 
-    A killed trial has not ended: time ran out or Ctrl-C came, and a resumed study goes on with it.
+    A resumed study `goes_on` with a trial that was killed, since time ran out or Ctrl-C came, and with one that failed
+    for the machine's sake (a full disk, a node that is gone): neither has ended.
     """
 
     status: str
@@ -30,19 +31,20 @@ class Outcome:
     best_epoch: int
     reached_last_rung: bool
     failure: str | None = None
+    goes_on: bool = False
 
     @classmethod
     def of(
-        cls, study: Study, number: int, *, epochs: int, last_rung: int, failure: str | None, killed: bool = False
+        cls, study: Study, number: int, *, epochs: int, last_rung: int, failure: str | None, goes_on: bool = False
     ) -> "Outcome":
         records = study.trial_files(number).records()
         done = len(records)
         kept = study.data.kept(records)
         best = kept["epoch"] if kept else 0
         ended = "completed" if done >= epochs else "stopped"
-        status = "failed" if failure else "killed" if killed else ended
+        status = "failed" if failure else "killed" if goes_on else ended
         far = not failure and done >= min(last_rung, epochs)
-        return cls(status, done, best, reached_last_rung=far, failure=failure)
+        return cls(status, done, best, reached_last_rung=far, failure=failure, goes_on=goes_on)
 
     @property
     def mlflow_status(self) -> str:
@@ -76,7 +78,7 @@ def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path
     if not files.verdict.exists():
         if files.best_maps.exists() and not outcome.failure:
             _write_predictions(study, files)
-        if outcome.status != "killed":
+        if not outcome.goes_on:
             write_json(files.verdict, {"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
     of_a_score = {} if outcome.failure else {files.predictions: PREDICTIONS, files.picture: None}
     found = {**of_a_score, files.config: None, files.log: None}

@@ -42,6 +42,7 @@ class Progress:
     total: int
     epochs: int  # of a trial, unless its configuration has its own
     kept: str | None = "best"  # which epoch's score counts: "best", "last", or None where nothing is scored
+    budget_s: float | None = None  # after which this command ends, however many trials are left
     clock: Callable[[], float] = time.monotonic
     trials: dict[int, TrialProgress] = field(default_factory=dict)
     epochs_trained: int = 0  # by this command
@@ -75,7 +76,10 @@ class Progress:
         return max(scored, key=lambda trial: (trial.best, -trial.number), default=None)
 
     def seconds_left(self) -> float | None:
-        """From this command's rate of epochs; trials to come are expected to train as long as those that ended."""
+        """From this command's rate of epochs; trials to come are expected to train as long as those that ended.
+
+        No more than the time budget leaves.
+        """
         if not self.epochs_trained or self.started is None:
             return None
         ended = [trial.epoch for trial in self.trials.values() if trial.status in ("completed", "stopped")]
@@ -83,7 +87,9 @@ class Progress:
         running = [trial for trial in self.trials.values() if trial.status == "running"]
         left = (self.total - len(self.trials)) * expected
         left += sum(max(1, min(expected, trial.epochs) - trial.epoch) for trial in running)
-        return left * (self.clock() - self.started) / self.epochs_trained if running or left else 0.0
+        spent = self.clock() - self.started
+        seconds = left * spent / self.epochs_trained if running or left else 0.0
+        return seconds if self.budget_s is None else min(seconds, max(0.0, self.budget_s - spent))
 
 
 class Screen:

@@ -16,11 +16,12 @@ def run_refit(settings: RefitSettings, given: set[str], command: str, console: C
     with (
         steps.claimed(plan, settings),
         steps.tracked(plan, settings) as tracker,
-        steps.running_screen(plan, console) as screen,
+        steps.running_screen(plan, settings, console) as screen,
     ):
         tuner = steps.make_tuner(plan, settings, tracker, screen)
         tuner.fit()
         if tuner.interrupted or tuner.cut_off:
             return steps.say_how_to_resume(plan, command, tracker, console)
+        steps.say_what_broke(plan, tuner, console)
         ensemble = conclude_refit(study, tracker)
         return report_refit(study, ensemble, console)

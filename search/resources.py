@@ -37,7 +37,11 @@ class Node:
     def holds(self, cpus: int, gpus: float) -> int:
         """How many trials of `cpus` cores and `gpus` GPUs fit on it side by side."""
         by_cpus = self.cpus // cpus
-        return min(by_cpus, int(self.gpus / gpus + 1e-9)) if gpus else by_cpus
+        if not gpus:
+            return by_cpus
+        # A fraction is one of a single GPU: what is left of two GPUs does not make another share.
+        by_gpus = int(self.gpus) * int(1 / gpus + 1e-9) if gpus < 1 else int(self.gpus / gpus + 1e-9)
+        return min(by_cpus, by_gpus)
 
 
 def share(

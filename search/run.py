@@ -23,7 +23,7 @@ def run_search(settings: Settings, given: set[str], command: str, console: Conso
     with (
         steps.claimed(plan, settings),
         steps.tracked(plan, settings) as tracker,
-        steps.running_screen(plan, console) as screen,
+        steps.running_screen(plan, settings, console) as screen,
     ):
         tuner = steps.make_tuner(plan, settings, tracker, screen)
         tuner.fit()

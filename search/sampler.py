@@ -4,10 +4,11 @@ Both write each configuration to the study's ledger before Ray sees it, and on r
 number, what the ledger says has not ended.
 """
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ class Suggestion:
 
     def save(self, files: TrialFiles) -> None:
         write_json(files.suggestion, {"params": self.params, "sampled": self.sampled})
+
+    def with_weights_from(self, weights_dir: str | None) -> "Suggestion":
+        """The same where a resumed study names another directory for what it starts from."""
+        return replace(self, params=self.params | {"weights_dir": weights_dir}) if weights_dir else self
 
     @classmethod
     def load(cls, files: TrialFiles) -> "Suggestion":
@@ -103,6 +108,7 @@ class FairOptunaSearch(OptunaSearch):
             try:
                 params = self._space(ot_trial)
                 self._check(params)
+                json.dumps([params, ot_trial.params])  # as the ledger keeps them
             except Exception as error:  # a user's code: whatever it raises ends this suggestion, not the study
                 self._ot_study.tell(ot_trial, state=TrialState.FAIL)
                 self.bad_suggestions.append(f"{type(error).__name__}: {error}")

@@ -246,10 +246,10 @@ def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
 
 
 @contextmanager
-def running_screen(plan: Plan, console: Console) -> Iterator[Screen]:
+def running_screen(plan: Plan, settings: StudySettings, console: Console) -> Iterator[Screen]:
     data = plan.study.data
     kept = None if not data.scored else "last" if data.keep_last else "best"
-    with Screen(Progress(plan.trials, plan.epochs, kept), console, plan.study.name) as screen:
+    with Screen(Progress(plan.trials, plan.epochs, kept, settings.time_budget), console, plan.study.name) as screen:
         yield screen
 
 
@@ -263,6 +263,16 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
     name = "" if "--name" in command else f" --name {plan.study.name}"
     console.print(f"Stopped. Every finished epoch is kept; go on with:\n    {escape(resume)}{name}", soft_wrap=True)
     return INTERRUPTED
+
+
+def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
+    if tuner.broken:
+        console.print(
+            f"{tuner.broken} trials failed for reasons that are not their configuration's. Mend what the logs in "
+            f"{plan.study.trials_dir} say, and go on with them by --resume --name {plan.study.name}",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 def vote(plan: Plan, settings: Settings, tracker: Tracker) -> dict[str, Any] | None:
@@ -283,6 +293,7 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, setti
             f"go on with them by --resume --name {plan.study.name}",
             soft_wrap=True,
         )
+    say_what_broke(plan, tuner, console)
     if ensemble is None:
         console.print(
             f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}"

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from filelock import FileLock
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
@@ -56,11 +57,21 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
         # A server keeps artifacts itself; a database cannot, and MLflow would put them where the command was typed.
         has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
         artifacts = None if has_server else (runs_dir / "artifacts").as_uri()
-        return client, client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
+        return client, _create_experiment(client, artifacts)
     except Exception as error:  # MLflow raises what its many stores raise
         raise UserError(
             f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri"
         ) from error
+
+
+def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:
+    try:
+        return client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
+    except MlflowException:  # another command has just made it, or the store refuses for good
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            raise
+        return experiment.experiment_id
 
 
 def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, str]:
@@ -210,15 +221,24 @@ class Tracker:
 
 
 def metric_name(name: str) -> str:
-    """MLflow allows letters, digits, and _ - . space : / in a metric's name; class names have others too."""
-    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+    """MLflow allows letters of all scripts, digits, and _ - . space : in the parts of a metric's name.
+
+    Ours have up to two parts before the last, which a class names: its other characters become their code points, so
+    that no two classes become one.
+    """
+    *parts, last = name.split("/", 2)
+    last = re.sub(r"[^\w\-. :]|^\.+$", lambda found: "".join(f"_{ord(one):x}_" for one in found[0]), last)
+    return "/".join([*parts, last])
 
 
 def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
-    """All that decides the training, so that runs of two spaces compare; as it is where it is no configuration."""
+    """All that decides the training, so that runs of two spaces compare; as it is where it is no configuration.
+
+    Without the directory of pretrained weights: a resumed study may have another, and MLflow lets none be changed.
+    """
     with suppress(UserError):
-        return TrialConfig.from_dict(params).to_dict()
-    return params
+        params = TrialConfig.from_dict(params).to_dict()
+    return {key: value for key, value in params.items() if key != "weights_dir"}
 
 
 def _be_quiet() -> None:

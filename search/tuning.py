@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -11,7 +12,7 @@ from search.callback import StudyCallback
 from search.outcome import Outcome, keep_outcome
 from search.plan import Plan
 from search.progress import Screen
-from search.sampler import FairOptunaSearch, GridSearch, Suggestion, sampler_of
+from search.sampler import MAX_BAD_SUGGESTIONS, FairOptunaSearch, GridSearch, Suggestion, sampler_of
 from search.scheduler import Asha, NoStopping
 from search.settings import StudySettings
 from search.space import Space
@@ -36,6 +37,11 @@ class StudyTuner:
         self.interrupted = False
         self.cut_off = 0
         """Trials that the time budget ended before their time."""
+
+    @property
+    def broken(self) -> int:
+        """Trials that failed for the machine's sake, which a resumed study goes on with."""
+        return len(self._callback.broken)
 
     @property
     def bad_suggestions(self) -> list[str]:
@@ -71,7 +77,7 @@ class StudyTuner:
     def _replay(self) -> None:
         """Tells sampler, scheduler, screen and MLflow of the trials that earlier commands ran."""
         for files in self._plan.study.trials():
-            suggestion = Suggestion.load(files)
+            suggestion = Suggestion.load(files).with_weights_from(self._settings.weights_dir)
             records = files.records()
             verdict = _verdict(files)
             self._searcher.replay(suggestion, records, verdict)
@@ -96,7 +102,10 @@ class StudyTuner:
         self._tuner(left).fit()
         budget = self._settings.time_budget
         out_of_time = budget is not None and time.monotonic() - started >= budget
-        open_trials = [files for files in self._plan.study.trials() if not files.verdict.exists()]
+        numbers = self._callback.broken
+        open_trials = [
+            files for files in self._plan.study.trials() if not files.verdict.exists() and files.number not in numbers
+        ]
         self.interrupted = bool(open_trials) and not out_of_time
         self.cut_off = len(open_trials) if out_of_time else 0
         behind = [self._plan.study.trial_files(number) for number in sorted(self._callback.behind)]
@@ -115,8 +124,8 @@ class StudyTuner:
             files.number,
             epochs=epochs,
             last_rung=self._plan.last_rung,
-            failure=verdict["failure"] if verdict else None,
-            killed=verdict is None,
+            failure=verdict["failure"] if verdict else self._callback.broken.get(files.number),
+            goes_on=verdict is None,
         )
         artifacts = keep_outcome(self._plan.study, outcome, files)
         self._tracker.end_trial(files.number, outcome.mlflow_status, outcome.tags, artifacts)
@@ -162,8 +171,11 @@ class StudyTuner:
             study.enqueue_trial(recipe)
         first = []
         for number in range(1, count + 1):
-            study.sampler = sampler_of(seed, number)
-            first.append(space(study.ask()))
+            for attempt in range(MAX_BAD_SUGGESTIONS):
+                study.sampler = sampler_of(seed, number, attempt)
+                with suppress(Exception):  # a search takes the next one, too
+                    first.append(space(study.ask()))
+                    break
         return first
 
 

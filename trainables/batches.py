@@ -54,6 +54,10 @@ class _EpochBatches:
     def __len__(self) -> int:
         return steps_per_epoch(len(self._photos), self._batch_size)
 
+    @property
+    def photos_per_epoch(self) -> int:
+        return min(len(self._photos), len(self) * self._batch_size)
+
     def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
         order = np.random.default_rng((self._seed, self.epoch)).permutation(len(self._photos))
         for batch in range(len(self)):
@@ -100,6 +104,10 @@ class TrainingBatches:
 
     def __len__(self) -> int:
         return len(self._order)
+
+    @property
+    def photos_per_epoch(self) -> int:
+        return self._order.photos_per_epoch
 
     def epoch(self, number: int) -> Iterator[Sequence[Tensor]]:
         self._order.epoch = number

@@ -12,7 +12,7 @@ from filelock import FileLock
 from ray import tune
 
 from trainables.config import TrialConfig
-from trainables.errors import UserError
+from trainables.errors import NodeError, UserError
 from trainables.study_data import OBJECTIVE, StudyData
 from trainables.training import NonFiniteError
 from trainables.trial import Trial
@@ -45,6 +45,9 @@ class SegmentationTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         try:
             return self._next_epoch()
+        except NodeError as error:
+            self._log.error("trial %d: %s", self._files.number, error)
+            raise
         except (NonFiniteError, UserError) as error:
             # Trying again would end the same way: recorded and reported, while anything else is left to Tune's retries.
             return self._failed(error)

@@ -10,7 +10,7 @@ from typing import Any
 from trainables.data import Dataset, PackedData, Splits, load_dataset, open_packed, pack
 from trainables.data.packed import packed_directory
 from trainables.data.pseudo import load_pseudo
-from trainables.errors import UserError
+from trainables.errors import NodeError, UserError
 
 OBJECTIVE = "holdout/miou"
 
@@ -72,7 +72,8 @@ class StudyData:
     def open(self, size: tuple[int, int]) -> PackedData:
         """This node's packed cache for (height, width), built from the photos if this node has none yet.
 
-        Raises UserError where this node's copy of the data set is not the one that the study was started on.
+        Raises NodeError where this node's copy of the data set is not the one that the study was started on, or there
+        is none, or no room for the cache.
         """
         load = partial(load_dataset, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
         return self._open(self.root, self.fingerprint, load, size)
@@ -89,14 +90,20 @@ class StudyData:
         if directory.exists():
             with suppress(UserError):  # a damaged cache is built again
                 return open_packed(directory)
-        dataset = load(root)
+        try:
+            return pack(self._same(load(root), root, fingerprint), size, self.cache_dir)
+        except UserError as error:
+            raise NodeError(str(error)) from error
+
+    @staticmethod
+    def _same(dataset: Dataset, root: Path, fingerprint: str) -> Dataset:
         if dataset.fingerprint != fingerprint:
             raise UserError(
                 f"{root} holds another data set here (fingerprint {dataset.fingerprint[:12]}) than the one the "
                 f"study was started on ({fingerprint[:12]}): "
                 f"copy the same files to every node, or start a new study"
             )
-        return pack(dataset, size, self.cache_dir)
+        return dataset
 
     def photos_per_epoch(self, fold: int | str) -> int:
         """How many a trial that leaves out `fold` trains on, with those that have pseudo-labels."""

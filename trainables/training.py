@@ -65,7 +65,7 @@ class Trainer:
             total_steps=config.epochs * steps,
             warmup_steps=min(round(config.warmup_epochs * steps), config.epochs * steps - 1),
         )
-        self.scaler = torch.amp.GradScaler(self.precision.device.type, enabled=self.precision.needs_loss_scaling)
+        self.scaler = self._build_scaler()
         self.ema = self._build_ema()
 
     def _build_model(self) -> torch.nn.Module:
@@ -113,6 +113,9 @@ class Trainer:
             counts += np.bincount(self.packed.masks[row].reshape(-1), minlength=256)
         return counts[: self.study.num_classes]
 
+    def _build_scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.precision.device.type, enabled=self.precision.needs_loss_scaling)
+
     def _build_ema(self) -> AveragedModel | None:
         if not self.config.ema_decay:
             return None
@@ -140,14 +143,14 @@ class Trainer:
             "epoch": self.epoch,
             "train/loss": loss,
             "lr": lr,
-            "images_per_s": len(self.batches) * self.config.effective_batch / trained_s,
+            "images_per_s": self.batches.photos_per_epoch / trained_s,
             **self._scores(keep),
         }
         return record | {"epoch_s": time.monotonic() - started, "peak_memory_gb": self.peak_memory.gigabytes()}
 
     def _schedule_factor(self) -> float:
         group = self.optimizer.param_groups[0]
-        return group["lr"] / group["initial_lr"]
+        return group["lr"] / group.get("max_lr", group["initial_lr"])  # one_cycle begins far below its own rate
 
     def _train(self) -> float:
         self.model.train()
@@ -184,7 +187,14 @@ class Trainer:
                 self.micro_batch = (self.micro_batch + 1) // 2
             # Outside of the except block: the exception would keep the failed step's tensors alive.
             self.optimizer.zero_grad(set_to_none=True)
+            self.scaler = self._same_scaler()
             torch.cuda.empty_cache()
+
+    def _same_scaler(self) -> torch.amp.GradScaler:
+        """One that has the scale, and no memory of gradients that a failed step has unscaled already."""
+        scaler = self._build_scaler()
+        scaler.load_state_dict(self.scaler.state_dict())
+        return scaler
 
     def _update_weights(self) -> None:
         if self.config.grad_clip:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,17 @@ class Trial:
         if self.finished:
             return self._records[-1]
         if self._trainer is None:
-            self._trainer = Trainer(self.config, self.study, loader_workers=self._loader_workers)
+            self._trainer = Trainer(self._start(), self.study, loader_workers=self._loader_workers)
             recovered = self._resume(self._trainer)
             if recovered:
                 return recovered
         return self._train(self._trainer)
+
+    def _start(self) -> TrialConfig:
+        """The configuration; without the weights to start from where the trial's own state replaces them."""
+        if not self.files.state.exists():
+            return self.config
+        return replace(self.config, pretrained=False, init_from=None)
 
     def _resume(self, trainer: Trainer) -> dict[str, Any] | None:
         """Loads the last state; returns its epoch's record if a kill came between the state and its line."""

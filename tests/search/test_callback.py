@@ -66,8 +66,8 @@ def shown(callback):
     return callback.screen.console.file.getvalue()
 
 
-def trial(**last_result):
-    return SimpleNamespace(config={"number": 1, "params": PARAMS}, last_result=last_result, error_file=None)
+def trial(error_file=None, **last_result):
+    return SimpleNamespace(config={"number": 1, "params": PARAMS}, last_result=last_result, error_file=error_file)
 
 
 def epoch(study, callback, number, *, in_ledger=True):
@@ -136,3 +136,27 @@ def test_a_line_that_the_driver_cannot_see_yet_is_logged_from_the_result(study, 
     callback.on_trial_start(0, [], trial())
     epoch(study, callback, 1, in_ledger=False)
     assert tracker.epochs == [1]
+
+
+def test_a_trial_that_fails_for_the_machines_sake_is_kept_for_a_resumed_study(study, callback, tracker, tmp_path):
+    files = study.trial_files(1)
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    files.state.write_bytes(b"what epoch 2 goes on from")
+    (tmp_path / "error.txt").write_text("Traceback\n  …\nOSError: No space left on device\n")
+    callback.on_trial_error(0, [], trial(str(tmp_path / "error.txt")))
+    assert callback.broken == {1: "OSError: No space left on device"}
+    assert "failed after 1 epochs" in shown(callback)
+    assert "No space left on device" in shown(callback)
+    assert tracker.ended == "FAILED"
+    assert not files.verdict.exists()
+    assert files.state.exists()
+
+
+def test_a_configuration_that_fails_has_ended(study, callback):
+    callback.on_trial_start(0, [], trial())
+    study.trial_files(1).state.write_bytes(b"")
+    callback.on_trial_complete(0, [], trial(epoch=0, failure="NonFiniteError: the loss became nan"))
+    assert read_json(study.trial_files(1).verdict)["status"] == "failed"
+    assert not study.trial_files(1).state.exists()
+    assert callback.broken == {}

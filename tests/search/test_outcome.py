@@ -24,12 +24,12 @@ def ended(study, scores, number=1, **how):
         ([0.1, 0.2, 0.3, 0.2], {}, "completed", True, "FINISHED", "completed"),
         ([0.1, 0.2], {}, "stopped", True, "FINISHED", "stopped at the rung of epoch 2"),
         ([0.1], {}, "stopped", False, "FINISHED", "stopped at the rung of epoch 1"),
-        ([0.1], {"killed": True}, "killed", False, "KILLED", "cut off after epoch 1"),
-        ([0.1, 0.2, 0.3], {"killed": True}, "killed", True, "KILLED", "cut off after epoch 3"),
-        ([], {"killed": True}, "killed", False, "KILLED", "cut off after epoch 0"),
+        ([0.1], {"goes_on": True}, "killed", False, "KILLED", "cut off after epoch 1"),
+        ([0.1, 0.2, 0.3], {"goes_on": True}, "killed", True, "KILLED", "cut off after epoch 3"),
+        ([], {"goes_on": True}, "killed", False, "KILLED", "cut off after epoch 0"),
         ([], {"failure": "UserError: no"}, "failed", False, "FAILED", "failed: UserError: no"),
         ([0.1, 0.2, 0.3], {"failure": "nan"}, "failed", False, "FAILED", "failed: nan"),
-        ([0.1], {"failure": "nan", "killed": True}, "failed", False, "FAILED", "failed: nan"),
+        ([0.1], {"failure": "nan", "goes_on": True}, "failed", False, "FAILED", "failed: nan"),
     ],
 )
 def test_ends_of_trials(study, scores, how, status, candidate, mlflow_status, verdict):
@@ -91,7 +91,7 @@ def test_a_failed_trial_keeps_its_log_and_its_reason(study, trained):
 
 def test_a_killed_trial_has_no_verdict_but_its_predictions_so_far(study, trained):
     files, maps = trained
-    keep_outcome(study, ended(study, [0.1], killed=True), files)
+    keep_outcome(study, ended(study, [0.1], goes_on=True), files)
     assert not files.verdict.exists()
     assert np.array_equal(read_predictions(files.predictions).pixels, maps)
 

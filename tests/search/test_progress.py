@@ -50,6 +50,16 @@ def test_time_left_goes_by_the_epochs_trained_so_far(progress, clock):
     assert progress.seconds_left() == pytest.approx(36 * 5)
 
 
+def test_the_time_budget_ends_the_wait(progress, clock):
+    progress.budget_s = 100.0
+    progress.start(1, PARAMS)
+    train(progress, 1, 4)
+    clock.now = 20.0
+    assert progress.seconds_left() == 80.0
+    clock.now = 130.0
+    assert progress.seconds_left() == 0.0
+
+
 def test_trials_to_come_are_expected_to_be_stopped_like_those_before(progress, clock):
     progress.start(1, PARAMS)
     train(progress, 1, 10)

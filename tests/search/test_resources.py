@@ -28,6 +28,7 @@ NOTHING = {"concurrency": None, "gpus_per_trial": None}
         # parts of GPUs, several, and none at all
         (16, 1.0, {"gpus_per_trial": 0.25}, Resources(4, 0.25, 4)),
         (16, 1.0, {"gpus_per_trial": 0.1}, Resources(1, 0.1, 10)),
+        (16, 4.0, {"gpus_per_trial": 0.4}, Resources(2, 0.4, 8)),  # two on each GPU, not ten on four
         (16, 4.0, {"gpus_per_trial": 2.0}, Resources(8, 2.0, 2)),
         (16, 4.0, {"gpus_per_trial": 0.0}, Resources(1, 0.0, 16)),
         # a cluster that starts nodes on demand: what is up now limits nothing

@@ -281,3 +281,9 @@ def test_a_resumed_grid_hands_out_what_has_not_ended(ledger):
     grid.replay(Suggestion(2, POINTS[1], {}), curve(2, 0.5), None)
     assert [grid.suggest(name)["number"] for name in "ab"] == [2, 3]
     assert grid.suggest("c") == Searcher.FINISHED
+
+
+def test_what_the_ledger_cannot_keep_is_a_bad_suggestion(searcher):
+    ours = searcher(lambda trial: {"batch_size": trial.suggest_categorical("batch_size", [{1, 2}, 4])})
+    assert {ours.suggest(str(number))["params"]["batch_size"] for number in range(4)} == {4}
+    assert any("not JSON serializable" in reason for reason in ours.bad_suggestions)

@@ -6,6 +6,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from tests import tiny
+from trainables.errors import NodeError
 from trainables.segmentation import OBJECTIVE, SegmentationTrainable
 from trainables.trial_files import TrialFiles
 
@@ -85,7 +86,6 @@ def test_a_loss_that_is_no_number_is_reported_and_not_retried(begin, trials_dir)
     [
         ({"head": "unett"}, "UserError: unknown head 'unett'"),
         ({"fold": 3}, "UserError: fold is 3, but there are 3"),
-        ({"pretrained": True, "weights_dir": "/nowhere"}, "UserError: .*weights"),
     ],
 )
 def test_an_impossible_configuration_fails_its_trial_with_its_reason(begin, changes, reason):
@@ -93,6 +93,19 @@ def test_an_impossible_configuration_fails_its_trial_with_its_reason(begin, chan
     assert result["done"] is True
     with pytest.raises(ValueError, match=reason):
         raise ValueError(result["failure"])
+
+
+def test_what_this_machine_lacks_is_left_to_tune_and_to_a_resumed_study(begin, trials_dir):
+    with pytest.raises(NodeError, match="--weights-dir /nowhere is not a directory"):
+        begin(pretrained=True, weights_dir="/nowhere").step()
+    assert "/nowhere" in TrialFiles(trials_dir / "0001").log.read_text()
+
+
+def test_a_trial_with_a_state_needs_no_pretrained_weights(begin):
+    first = begin(epochs=2)
+    first.step()
+    first.cleanup()
+    assert begin(epochs=2, pretrained=True, weights_dir="/nowhere").step()["epoch"] == 2
 
 
 def test_what_is_no_users_mistake_is_logged_and_left_to_tune(begin, trials_dir):

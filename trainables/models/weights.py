@@ -8,7 +8,7 @@ import huggingface_hub
 import timm
 from torch import Tensor, nn
 
-from trainables.errors import UserError
+from trainables.errors import NodeError, UserError
 from trainables.models.checkpoints import match_tensors, paired, read_safetensors
 
 MIX_TRANSFORMERS = tuple(f"mit_b{size}" for size in range(6))
@@ -47,7 +47,7 @@ def find_weights(
 ) -> Weights:
     """Return `<weights_dir>/<backbone>.safetensors` where it exists, else the file that timm publishes.
 
-    `download` maps a repository of the model hub to a local file. Raises UserError, naming the file that was
+    `download` maps a repository of the model hub to a local file. Raises NodeError, naming the file that was
     looked for and the ways out, where there is no such file and the download fails.
     """
     file_name = f"{backbone}.safetensors"
@@ -56,7 +56,7 @@ def find_weights(
     else:
         directory = Path(weights_dir)
         if not directory.is_dir():
-            raise UserError(f"--weights-dir {directory} is not a directory: give the one that holds {file_name}")
+            raise NodeError(f"--weights-dir {directory} is not a directory: give the one that holds {file_name}")
         if (directory / file_name).is_file():
             return Weights(directory / file_name, from_timm=False)
         looked = f"{directory / file_name} does not exist"
@@ -64,7 +64,7 @@ def find_weights(
         path = download(_hub_repository(backbone))
     except Exception as error:  # the hub client raises what its HTTP library raises, whichever that is
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
+        raise NodeError(
             f"no pretrained weights for backbone {backbone!r}: {looked}, and the download failed ({reason}). Put "
             f"{file_name} into a directory and pass --weights-dir DIR, or train from scratch with --no-pretrained"
         ) from error
