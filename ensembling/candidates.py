@@ -77,8 +77,9 @@ def _find_trials(client: MlflowClient, experiment_id: str, parent_id: str, where
 
 
 def _has_predictions(run: Run) -> bool:
-    # A trial that was killed and goes on has no end: its predictions are about to be replaced.
-    return run.data.tags.get("segvote.status") in ("completed", "stopped", "killed") and bool(run.info.end_time)
+    # A trial that was killed and goes on is running: its predictions are about to be replaced.
+    ended = bool(run.info.end_time) and run.info.status != "RUNNING"
+    return ended and run.data.tags.get("segvote.status") in ("completed", "stopped", "killed")
 
 
 def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str]) -> Candidate | None:

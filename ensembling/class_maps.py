@@ -64,6 +64,13 @@ def count_class_maps(path: Path) -> int:
         return _whole_frames(file, path)[0]
 
 
+def keep_class_maps(path: Path, most: int) -> None:
+    """Leaves the file no more than its first `most` frames."""
+    if path.exists():
+        with path.open("r+b") as file:
+            file.truncate(_whole_frames(file, path, most)[1])
+
+
 def read_class_maps(path: Path) -> Iterator[np.ndarray]:
     """Yields each class map, uint8 (H, W), one in memory at a time. Raises ClassMapsError where one is damaged."""
     decompressor = zstandard.ZstdDecompressor()
@@ -81,8 +88,8 @@ def read_class_maps(path: Path) -> Iterator[np.ndarray]:
                 raise ClassMapsError(f"{path} is damaged ({error}): delete it, it is predicted again") from error
 
 
-def _whole_frames(file: BinaryIO, path: Path) -> tuple[int, int]:
-    """The number of whole frames from the start, and where the last of them ends."""
+def _whole_frames(file: BinaryIO, path: Path, most: float = float("inf")) -> tuple[int, int]:
+    """The number of whole frames from the start, `most` of them, and where the last of them ends."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     magic = file.read(len(MAGIC))
@@ -90,7 +97,7 @@ def _whole_frames(file: BinaryIO, path: Path) -> tuple[int, int]:
         return 0, 0
     _check_magic(magic, path)
     count, end, last = 0, len(MAGIC), 0
-    while end + FRAME.size <= size:
+    while end + FRAME.size <= size and count < most:
         file.seek(end)
         payload = FRAME.unpack(file.read(FRAME.size))[2]
         if end + FRAME.size + payload > size:

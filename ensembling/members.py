@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from ensembling.predictions import read_predictions
 from ensembling.registered import REGISTERED, download_registered
 from trainables.config import TrialConfig
+from trainables.data.coco import BACKGROUND
 from trainables.errors import UserError
 from trainables.trial_files import TrialFiles, read_json
 from trainables.views import Views
@@ -33,11 +34,13 @@ class Member:
     weights: Path
     votes: int
     miou: float | None
+    weights_sha256: str
+    """What was selected and predicted belongs to it: a trial that goes on replaces its weights."""
 
-    def weights_sha256(self) -> str:
-        """What was predicted belongs to it: a trial that goes on replaces its weights."""
-        with self.weights.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+    def check_weights(self) -> None:
+        """Raises UserError where the weights are others by now."""
+        if sha256_of(self.weights) != self.weights_sha256:
+            raise UserError(f"{self.weights} was replaced meanwhile: wait until its study has ended, and select again")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,21 @@ class Ensemble:
     @property
     def votes(self) -> tuple[int, ...]:
         return tuple(member.votes for member in self.members)
+
+    @property
+    def unlabelled(self) -> Literal["background", "ignore"]:
+        """What pixels without annotation were to its members: class 0, or no class."""
+        return self.description.get("unlabelled") or ("background" if self.class_names[0] == BACKGROUND else "ignore")
+
+    @property
+    def labelled_classes(self) -> dict[int, str]:
+        """The classes that are categories, by id: all but the background."""
+        return {place: name for place, name in enumerate(self.class_names) if place or self.unlabelled == "ignore"}
+
+    @property
+    def category_ids(self) -> dict[str, int]:
+        """Of the data that the members were trained on, by name; empty where it is not known."""
+        return dict(self.description.get("category_ids") or {})
 
 
 def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowClient]) -> Ensemble:
@@ -97,7 +115,18 @@ def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_di
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"member {name} of {ensemble_file} cannot vote: {error}") from error
     _check_same_trial(listed.get("params", {}), config, f"member {name} of {ensemble_file} is gone: {files.directory}")
-    return Member(name, run_id, config, files.best_weights, votes, listed.get("miou"))
+    sha256 = sha256_of(files.best_weights)
+    if listed.get("weights_sha256", sha256) != sha256:
+        raise UserError(
+            f"member {name} of {ensemble_file} is gone: {files.best_weights} was trained on or replaced since it was "
+            "selected; select again with segvote ensemble"
+        )
+    return Member(name, run_id, config, files.best_weights, votes, listed.get("miou"), sha256)
+
+
+def sha256_of(weights: Path) -> str:
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) -> None:
@@ -130,10 +159,10 @@ def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemb
         try:
             run = client.get_run(reference)
             if run.data.tags.get("segvote.kind") == "trial":
-                file = _describe_trial(client, run, Path(directory))
+                file = _describe_trial(client, run, Path(directory), runs_dir)
             else:
                 file = Path(client.download_artifacts(reference, ENSEMBLE_FILE, directory))
-        except (MlflowException, OSError) as error:
+        except (MlflowException, OSError, LookupError, ValueError) as error:
             raise UserError(
                 f"--ensemble {reference} is neither a file nor the run of an ensemble or trial in MLflow "
                 f"({str(error).splitlines()[0]})"
@@ -141,9 +170,8 @@ def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemb
         return _from_file(file, runs_dir)
 
 
-def _describe_trial(client: MlflowClient, run: Any, directory: Path) -> Path:
+def _describe_trial(client: MlflowClient, run: Any, directory: Path, runs_dir: Path) -> Path:
     """A single trial as an ensemble of one."""
-    found = Path(client.download_artifacts(run.info.run_id, "predictions", str(directory)))
     tags = run.data.tags
     member = {
         "name": run.info.run_name,
@@ -152,7 +180,22 @@ def _describe_trial(client: MlflowClient, run: Any, directory: Path) -> Path:
         "trial": int(tags["segvote.trial"]),
         "params": run.data.params,
     }
-    names = read_predictions(next(found.iterdir())).class_names
+    known = described_data(runs_dir / member["study"])
+    if not known:  # the study lies elsewhere, above or below
+        found = Path(client.download_artifacts(run.info.run_id, "predictions", str(directory)))
+        known = {"class_names": list(read_predictions(sorted(found.iterdir())[0]).class_names)}
     file = directory / ENSEMBLE_FILE
-    file.write_text(json.dumps({"members": [member], "class_names": list(names)}))
+    file.write_text(json.dumps({"members": [member], **known}))
     return file
+
+
+def described_data(study: Path) -> dict[str, Any]:
+    """What ensemble.json says of the data that the study in this directory trained on; nothing where none is there."""
+    try:
+        manifest = read_json(study / "study.json")
+        data, unlabelled = manifest["data"], manifest["settings"]["unlabelled"]
+        names = data["class_names"]
+        ids = {names[class_id]: int(category) for category, class_id in data["class_id_of"].items()}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
+    return {"class_names": names, "category_ids": ids, "unlabelled": unlabelled}

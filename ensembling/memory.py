@@ -20,10 +20,13 @@ class Budget:
 
 
 def mapped(array: np.ndarray) -> np.ndarray:
-    """The same, mapped from a file in the directory of temporary files (TMPDIR) that is gone with it."""
+    """The same, mapped from a file in the directory of temporary files (TMPDIR) that is gone with it.
+
+    Raises OSError where the disk is full.
+    """
     if not array.size:
         return array
     with TemporaryFile() as file:
-        file_array = np.memmap(file, array.dtype, "w+", shape=array.shape)
-    file_array[...] = array
-    return np.asarray(file_array)
+        file.write(np.ascontiguousarray(array).data.cast("B"))  # a full disk is an error here, and a crash in a map
+        file.flush()
+        return np.asarray(np.memmap(file, array.dtype, "r+", shape=array.shape))

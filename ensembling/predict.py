@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ensembling.class_maps import ClassMapWriter, count_class_maps, read_class_maps
+from ensembling.class_maps import ClassMapWriter, count_class_maps, keep_class_maps, read_class_maps
 from ensembling.members import MEMBERS, Ensemble, Member
 from ensembling.vote import hard_vote
 from trainables.data.unlabelled import Photo
@@ -19,6 +19,7 @@ from trainables.trial_files import read_json, write_json
 from trainables.views import Views
 
 REQUEST = "prediction.json"
+PHOTOS = "photos"  # in it
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Prediction:
     batch_size: int = 0  # photos at once; 0: as many as in training
 
     def open(self) -> None:
-        """Begins, or goes on with what is there. Raises UserError where the directory holds another prediction."""
+        """Begins, or goes on with what is there. Raises UserError where the directory holds another prediction.
+
+        Of photos that changed since, or were left out or added, those before the first of them keep their class maps.
+        """
         request, path = self._request(), self.directory / REQUEST
         if not path.exists():
             write_json(path, request)
@@ -42,8 +46,15 @@ class Prediction:
         except (OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}): take another --out") from error
         for key, value in request.items():
-            if not isinstance(there, dict) or there.get(key) != value:
+            if not isinstance(there, dict) or (there.get(key) != value and key != PHOTOS):
                 raise UserError(f"{self.directory} holds the prediction of other {key}: take another --out")
+        same = _common(there.get(PHOTOS), request[PHOTOS])
+        if not same:
+            raise UserError(f"{self.directory} holds the prediction of other {PHOTOS}: take another --out")
+        if there != request:
+            for place in range(len(self.ensemble.members)):
+                keep_class_maps(self.maps_file(place), same)
+            write_json(path, request)
 
     def maps_file(self, place: int) -> Path:
         """Of the member at `place`, from 0, in rank order."""
@@ -58,7 +69,9 @@ class Prediction:
         if self.done(place) == len(self.photos):
             return
         with ClassMapWriter(self.maps_file(place)) as writer:
-            predictor = make_predictor(self.ensemble.members[place], self.ensemble, self.views, self.batch_size)
+            member = self.ensemble.members[place]
+            predictor = make_predictor(member, self.ensemble, self.views, self.batch_size)
+            member.check_weights()  # hours may have gone by
             for class_map in predictor.class_maps(self.photos[writer.count :]):
                 writer.add(class_map)
                 progress(writer.count)
@@ -77,13 +90,13 @@ class Prediction:
     def _request(self) -> dict[str, Any]:
         """What decides the class maps; a prediction goes on only where all of it is the same."""
         members = [
-            {"run_id": one.run_id, "config": one.config.to_dict(), "weights": one.weights_sha256()}
+            {"run_id": one.run_id, "config": one.config.to_dict(), "weights": one.weights_sha256}
             for one in self.ensemble.members
         ]
         return {
             "members": members,
             "classes": list(self.ensemble.class_names),
-            "photos": _digest(self.photos),
+            PHOTOS: [_digest(photo) for photo in self.photos],
             "views": self.views.to_dict(),
         }
 
@@ -99,11 +112,17 @@ def agreement(ballots: np.ndarray, winners: np.ndarray, votes: Sequence[int]) ->
     return np.tensordot(np.array(votes, np.uint16), (ballots == winners).astype(np.uint16), 1)
 
 
-def _digest(photos: Sequence[Photo]) -> str:
-    """Names the photos and their files as they are now."""
-    digest = hashlib.sha256()
-    for photo in photos:
-        stat = photo.path.stat()
-        facts = (photo.file_name, photo.image_id, photo.height, photo.width, stat.st_size, stat.st_mtime_ns)
-        digest.update(json.dumps(facts).encode())
-    return digest.hexdigest()
+def _digest(photo: Photo) -> str:
+    """Names the photo and its file as it is now."""
+    stat = photo.path.stat()
+    facts = (photo.file_name, photo.image_id, photo.height, photo.width, stat.st_size, stat.st_mtime_ns)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _common(before: Any, now: list[str]) -> int:
+    """How many of the first are the same."""
+    if not isinstance(before, list):
+        return 0
+    return next(
+        (place for place, (one, other) in enumerate(zip(before, now)) if one != other), min(len(before), len(now))
+    )

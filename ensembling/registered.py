@@ -61,6 +61,8 @@ def _download(version: ModelVersion, directory: Path, client: MlflowClient) -> N
             raise UserError(
                 f"the model {version.name} {version.version} is no ensemble: name one that segvote export registered"
             ) from error
+        if not (model / inside).resolve().is_relative_to(model.resolve()):
+            raise UserError(f"the model {version.name} {version.version} names files outside of itself ({inside})")
         try:
             os.rename(model / inside, directory)
         except OSError:

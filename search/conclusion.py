@@ -17,6 +17,7 @@ from ensembling.assessment import assess
 from ensembling.candidates import Candidate, load_candidates
 from ensembling.diversity import mean_disagreement, measure_diversity
 from ensembling.ensemble import describe_ensemble, save_ensemble
+from ensembling.members import described_data, sha256_of
 from ensembling.selection import Options
 from ensembling.shortlist import select_from_many
 from search.ensemble_options import RECORDED, EnsembleOptions
@@ -27,7 +28,7 @@ from search.study import Study
 from search.tracking import KIND, STUDY, Tracker, default_tracking_uri, metric_name
 from trainables.data.photos import usable_cores
 from trainables.errors import UserError
-from trainables.trial_files import read_json
+from trainables.trial_files import TrialFiles, read_json
 
 COMPARED = 20  # candidates of a kind
 BATCH = 1000  # metrics that MLflow takes at once
@@ -86,13 +87,24 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
     assessment = assess(selection, pixels, *problem, images, seed=seed)
     rows = [pixels[index] for index in selection.members]
     diversity = measure_diversity(rows, *problem, weights=selection.weights, seed=seed)
+    described = describe_ensemble(selection, assessment, diversity, candidates, target, seed)
+    note_weights(described["members"], options.runs_dir)
     return {
-        **describe_ensemble(selection, assessment, diversity, candidates, target, seed),
+        **described_data(options.runs_dir / described["members"][0]["study"]),
+        **described,
         **options.recorded(),
         "views": options.views.to_dict(),
         "pool_diversity": pool_diversity([candidates[index] for index in selection.ranking], target),
         "command": options.command(ended_by=max(candidate.ended for candidate in candidates)),
     }
+
+
+def note_weights(members: list[dict[str, Any]], runs_dir: Path) -> None:
+    """Says in ensemble.json's `members` which weights were selected, of those that lie below `runs_dir`."""
+    for member in members:
+        weights = TrialFiles(runs_dir / member["study"] / "trials" / f"{member['trial']:04d}").best_weights
+        if weights.exists():
+            member["weights_sha256"] = sha256_of(weights)
 
 
 def _select(

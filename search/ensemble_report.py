@@ -120,8 +120,8 @@ def honest_words(ensemble: dict[str, Any]) -> str:
         )
     else:
         words.append("With one holdout image nothing can be cross-fitted: what new images will score is not known.")
-    if len(ensemble["members"]) == 1:
-        words.append("No vote of several runs scores higher on this holdout than the best single run.")
+    if len(ensemble["members"]) == 1 and ensemble["members"][0]["run_id"] == ensemble["candidates"][0]["run_id"]:
+        words.append(_why_alone(ensemble))
     else:
         words += _doubtful_gains(ensemble)
     if len(ensemble["candidates"]) > (ensemble["shortlist"] or len(ensemble["candidates"])):
@@ -141,6 +141,14 @@ def honest_words(ensemble: dict[str, Any]) -> str:
             "points are chance."
         )
     return " ".join(words)
+
+
+def _why_alone(ensemble: dict[str, Any]) -> str:
+    """Why the best candidate votes alone."""
+    fewest = min(len(ensemble["candidates"]), ensemble["max_members"])
+    if fewest < 3:
+        return "Two runs vote as the better one alone: a vote takes three candidates, and --max-members of 3 or more."
+    return "No vote of several runs that was tried scores higher on this holdout than the best single run."
 
 
 def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:

@@ -60,6 +60,7 @@ def run_predict(options: PredictOptions, console: Console) -> int:
 def predicted(options: PredictOptions, directory: Path, console: Console) -> Iterator[tuple[Prediction, PhotoList]]:
     """The finished prediction in `directory`, which other commands are kept out of meanwhile, and its photos."""
     views = options.asked_views
+    _check_apart(directory, Path(options.images).expanduser())
     ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
     with console.status("Looking at the photos …"):
         listed = list_photos(options.images)
@@ -77,6 +78,12 @@ def predicted(options: PredictOptions, directory: Path, console: Console) -> Ite
             yield prediction, listed
     except (ClassMapsError, SubmissionError) as error:
         raise UserError(str(error)) from error
+
+
+def _check_apart(directory: Path, images: Path) -> None:
+    """Raises UserError where class maps would be written among the photos, and be photos the next time."""
+    if images.is_dir() and directory.resolve().is_relative_to(images.resolve()):
+        raise UserError(f"--out {directory} lies in --images {images}, and would be predicted next time: take another")
 
 
 @contextmanager
@@ -140,18 +147,18 @@ def _fault_in_predicting(prediction: Prediction, place: int) -> str | None:
 
 
 def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, console: Console) -> None:
-    names, kinds = prediction.ensemble.class_names, options.kinds or ("maps", "csv")
+    ensemble, kinds = prediction.ensemble, options.kinds or ("maps", "csv")
     pixels = np.zeros(256, np.int64)
     with Bars(console) as bars:
         update = bars.add("vote", len(listed.photos))
-        for done in Outputs(options.out, kinds, listed, names).write(_counted(prediction.ballots(), pixels)):
+        for done in Outputs(options.out, kinds, listed, ensemble).write(_counted(prediction.ballots(), pixels)):
             update(done)
-        for place, member in enumerate(prediction.ensemble.members if options.each else ()):
+        for place, member in enumerate(ensemble.members if options.each else ()):
             directory = options.out / "each" / f"{place + 1:02d}-{member.name}"
             update = bars.add(member.name, len(listed.photos))
-            for done in Outputs(directory, kinds, listed, names).write(zip(listed.photos, prediction.maps(place))):
+            for done in Outputs(directory, kinds, listed, ensemble).write(zip(listed.photos, prediction.maps(place))):
                 update(done)
-    shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(names))
+    shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(ensemble.class_names))
     console.print(f"pixels    {shares}\nresults   {options.out}", soft_wrap=True, highlight=False)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from ensembling.members import Ensemble
 from ensembling.submission import SubmissionWriter
 from search.pictures import overlay, palette
 from trainables.ahead import work_ahead
-from trainables.data.coco import BACKGROUND
 from trainables.data.photos import decode_photo, usable_threads
 from trainables.data.unlabelled import Photo, PhotoList
 from trainables.trial_files import replacing
@@ -27,10 +27,10 @@ AHEAD = 16  # photos whose files are being written
 class Outputs:
     """Writes the `kinds` asked for into `directory`: maps/, overlays/, results.json, submission.csv."""
 
-    def __init__(self, directory: Path, kinds: Sequence[str], listed: PhotoList, class_names: Sequence[str]) -> None:
+    def __init__(self, directory: Path, kinds: Sequence[str], listed: PhotoList, ensemble: Ensemble) -> None:
         self.directory, self.kinds = directory, kinds
-        self._colours = palette(len(class_names), background=class_names[0] == BACKGROUND)
-        self._category_ids = category_ids(class_names, listed.category_ids)
+        self._colours = palette(len(ensemble.class_names), background=ensemble.unlabelled == "background")
+        self._category_ids = category_ids(ensemble.labelled_classes, listed.category_ids, ensemble.category_ids)
         self._names = png_names([photo.file_name for photo in listed.photos])
 
     def write(self, voted: Iterable[tuple[Photo, np.ndarray]]) -> Iterator[int]:
@@ -100,10 +100,15 @@ def coco_results(image_id: int, class_map: np.ndarray, ids: dict[int, int]) -> l
     return entries
 
 
-def category_ids(class_names: Sequence[str], known: dict[str, int]) -> dict[int, int]:
-    """By class id: that of the photos' source where it has a category of the name, else 1, 2, …; none of background."""
-    classes = [class_id for class_id, name in enumerate(class_names) if name != BACKGROUND]
-    return {class_id: known.get(class_names[class_id], number) for number, class_id in enumerate(classes, start=1)}
+def category_ids(classes: dict[int, str], *known: dict[str, int]) -> dict[int, int]:
+    """The category ids of `classes`, names by class id: those of the first of `known` that has all, else 1, 2, …
+
+    Never some of one and some of another: two classes could get the same id.
+    """
+    for ids in known:
+        if all(name in ids for name in classes.values()):
+            return {class_id: ids[name] for class_id, name in classes.items()}
+    return {class_id: number for number, class_id in enumerate(classes, start=1)}
 
 
 def png_names(file_names: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ from ensembling.members import Ensemble
 from ensembling.predict import Prediction, agreement
 from search.bars import Bars
 from search.predict_command import PredictOptions, predicted
-from trainables.data.coco import BACKGROUND
 from trainables.data.pseudo import PseudoItem, write_pseudo
 from trainables.errors import UserError
 
@@ -34,7 +33,7 @@ def run_pseudo(options: PredictOptions, agree: int | None, least: float, member:
                 _items(prediction, place, update),
                 agree=least_votes,
                 least=least,
-                unlabelled="background" if ensemble.class_names[0] == BACKGROUND else "ignore",
+                unlabelled=ensemble.unlabelled,
             )
     shutil.rmtree(work)
     console.print(f"at least {least_votes} of {sum(ensemble.votes)} votes for each pixel")

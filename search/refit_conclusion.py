@@ -8,7 +8,9 @@ from rich.markup import escape
 
 from ensembling import hard_vote, read_predictions
 from ensembling.ensemble import TIE_RULE, save_ensemble
+from ensembling.members import described_data
 from ensembling.scores import confusion_matrix, miou
+from search.conclusion import note_weights
 from search.study import Study
 from search.tracking import Tracker
 from trainables.trial_files import TrialFiles, read_json
@@ -57,8 +59,10 @@ def describe_refitted(
         }
         for place, ((model, files), run_id) in enumerate(zip(trained, run_ids), start=1)
     ]
+    note_weights(members, study.directory.parent)
     return {
         "format_version": 2,
+        **described_data(study.directory),
         "class_names": list(study.data.class_names),
         "tie_rule": refit["tie_rule"] or TIE_RULE,
         "views": refit["views"],

@@ -29,7 +29,7 @@ def with_views(candidates: Sequence[Candidate], target: Predictions, options: En
     photos: tuple[Photo, ...] = ()
     for candidate in candidates:
         member, files = _trained(candidate, options)
-        kept = files.predictions_with(f"{options.views.to_dict()} {member.weights_sha256()}")
+        kept = files.predictions_with(f"{options.views.to_dict()} {member.weights_sha256}")
         if kept.exists():
             predictions = read_predictions(kept)
             check_same_holdout(target, predictions, first_name="the holdout", second_name=str(kept))

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from ensembling.members import open_ensemble
+from ensembling.members import described_data, open_ensemble, sha256_of
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
 from trainables.errors import UserError
 from trainables.views import Views
@@ -90,3 +90,25 @@ def test_what_is_no_ensemble_is_refused(tmp_path, content):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         opened(tmp_path / "ensemble.json")
+
+
+def test_weights_that_were_trained_on_since_are_named(file):
+    content = json.loads(file.read_text())
+    weights = file.parent / "trials" / "0001" / "best.safetensors"
+    content["members"][1]["weights_sha256"] = sha256_of(weights)
+    file.write_text(json.dumps(content))
+    assert opened(file).members[1].weights_sha256 == sha256_of(weights)
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(UserError, match=r"night-0001 of .* was trained on or replaced since it was selected"):
+        opened(file)
+
+
+def test_what_a_study_says_of_its_data(tmp_path):
+    data = {"class_names": ["Background", "Paper", "Glass"], "class_id_of": {"0": 1, "7": 2}}
+    (tmp_path / "study.json").write_text(json.dumps({"data": data, "settings": {"unlabelled": "background"}}))
+    described = described_data(tmp_path)
+    assert described["category_ids"] == {"Paper": 0, "Glass": 7}
+    assert (described["class_names"], described["unlabelled"]) == (data["class_names"], "background")
+    assert described_data(tmp_path / "gone") == {}

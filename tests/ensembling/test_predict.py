@@ -79,6 +79,32 @@ def test_weights_that_were_trained_further_are_not_gone_on_with(tmp_path, photos
         prediction(tmp_path / "out", open_ensemble(str(file), "", None), photos)
 
 
+def test_a_photo_that_was_restored_or_left_out_costs_only_those_from_it_on(whole, ensemble, photos, tmp_path):
+    predict_all(prediction(tmp_path / "out", ensemble, photos))
+    others = (*photos[:5], *photos[6:])
+    one = prediction(tmp_path / "out", ensemble, others)
+    assert [one.done(place) for place in range(3)] == [5, 5, 5]
+    maps = [[*whole.maps(place)] for place in range(3)]
+    predict_all(one)
+    for place in range(3):
+        assert all(
+            np.array_equal(*pair) for pair in zip(one.maps(place), maps[place][:5] + maps[place][6:], strict=True)
+        )
+    assert prediction(tmp_path / "out", ensemble, photos).done(0) == 5
+
+
+def test_weights_that_change_after_the_start_do_not_vote(tmp_path, photos):
+    file = make_study(tmp_path / "runs", heads=("fpn",))
+    one = prediction(tmp_path / "out", open_ensemble(str(file), "", None), photos)
+    weights = file.parent / "trials" / "0000" / "best.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(UserError, match="was replaced meanwhile"):
+        one.predict(0)
+    assert one.done(0) == 0
+
+
 @pytest.mark.parametrize("other", ["views", "photos", "members"])
 def test_a_directory_of_another_prediction_is_refused(whole, ensemble, photos, other):
     changed = {

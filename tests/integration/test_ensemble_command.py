@@ -220,6 +220,16 @@ def test_a_run_whose_predictions_are_lost_does_not_vote_and_is_named(store, capl
     assert {candidate["run_id"] for candidate in after["candidates"]} == voters - {best}
 
 
+def test_a_run_that_was_killed_and_goes_on_does_not_vote_until_it_ends(store):
+    client, experiment = store.client
+    run = next(r for r in client.search_runs([experiment]) if r.info.run_name == "cnn-0001")
+    client.set_tag(run.info.run_id, "segvote.status", "killed")
+    client.set_terminated(run.info.run_id, "KILLED")
+    assert "cnn-0001" in [one["name"] for one in store.vote("--studies", "cnn", name="killed")[1]["candidates"]]
+    client.update_run(run.info.run_id, status="RUNNING")
+    assert "cnn-0001" not in [one["name"] for one in store.vote("--studies", "cnn", name="goes-on")[1]["candidates"]]
+
+
 def test_a_damaged_predictions_file_is_named(store, capsys):
     client, experiment = store.client
     run = client.search_runs([experiment], "tags.`segvote.kind` = 'trial'")[0]

@@ -48,6 +48,7 @@ def made(members=3, **changes):
         "path_miou": [0.6, 0.6, 0.62, 0.615],
         "candidates": candidates,
         "shortlist": None,
+        "max_members": 15,
         "disagreement": matrix,
         "kappa": matrix,
         "double_fault": matrix,
@@ -107,8 +108,16 @@ def test_one_member_has_no_pairs(tmp_path):
     ensemble = made(members=1)
     text = " ".join(shown(show_ensemble, ensemble).split())
     assert "beside the others" not in text
-    assert "No vote of several runs scores higher on this holdout than the best single run." in text
+    assert "No vote of several runs that was tried scores higher on this holdout than the best single run." in text
     assert [path.name for path in plot_ensemble(ensemble, tmp_path)] == ["ensemble.png"]
+
+
+def test_why_one_run_votes_alone():
+    two = made(members=1) | {"max_members": 2}
+    assert "a vote takes three candidates" in honest_words(two)
+    ensemble = made(members=1)
+    ensemble["candidates"] = ensemble["candidates"][::-1]  # it was asked for, and is not the best
+    assert "No vote of several" not in honest_words(ensemble)
 
 
 def test_plots_are_files(tmp_path):

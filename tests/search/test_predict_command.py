@@ -78,3 +78,9 @@ def test_a_photo_that_is_none_is_named(place, capsys):
     (place / "broken" / "cat.jpg").write_text("no image")
     assert predict(place, "wrong", images="broken") == 2
     assert "cat.jpg" in capsys.readouterr().err
+
+
+def test_what_is_written_among_the_photos_is_refused(place, capsys):
+    assert predict(place, "data/out") == 2
+    assert "lies in --images" in capsys.readouterr().err
+    assert not (place / "data" / "out").exists()

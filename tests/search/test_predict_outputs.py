@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from ensembling.members import Ensemble
 from ensembling.submission import SubmissionFile
 from search.predict_outputs import Outputs, category_ids, png_names
 from tests.trainables.data import made
 from trainables.data.unlabelled import list_photos
+from trainables.views import Views
 
-NAMES = ("Background", "Paper", "Glass")
+ENSEMBLE = Ensemble("night", (), ("Background", "Paper", "Glass"), Views(), {})
 MAPS = [np.random.default_rng(seed).integers(0, 3, (10, 20), dtype=np.uint8) for seed in range(3)]
 
 
@@ -26,7 +28,7 @@ def listed(tmp_path):
 
 
 def written(listed, out, *kinds):
-    assert list(Outputs(out, kinds, listed, NAMES).write(zip(listed.photos, MAPS))) == [1, 2, 3]
+    assert list(Outputs(out, kinds, listed, ENSEMBLE).write(zip(listed.photos, MAPS))) == [1, 2, 3]
     return out
 
 
@@ -65,7 +67,7 @@ def test_the_submission_has_the_photos_in_their_order(listed, tmp_path):
 
 def test_without_objects_the_results_are_an_empty_list(listed, tmp_path):
     nothing = [np.zeros((10, 20), np.uint8)] * 3
-    list(Outputs(tmp_path, ("coco",), listed, NAMES).write(zip(listed.photos, nothing)))
+    list(Outputs(tmp_path, ("coco",), listed, ENSEMBLE).write(zip(listed.photos, nothing)))
     assert json.loads((tmp_path / "results.json").read_text()) == []
 
 
@@ -75,15 +77,24 @@ def test_a_list_gets_its_name_at_the_end_alone(listed, tmp_path):
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        list(Outputs(tmp_path / "out", ("csv", "coco", "maps"), listed, NAMES).write(breaks_off()))
+        list(Outputs(tmp_path / "out", ("csv", "coco", "maps"), listed, ENSEMBLE).write(breaks_off()))
     left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert left == {"7.png"}
 
 
-def test_category_ids_where_the_source_has_none():
-    assert category_ids(NAMES, {}) == {1: 1, 2: 2}
-    assert category_ids(NAMES[1:], {}) == {0: 1, 1: 2}
-    assert category_ids(NAMES, {"Glass": 40}) == {1: 1, 2: 40}
+def test_category_ids_are_all_of_one_source():
+    classes = {1: "Paper", 2: "Glass"}
+    assert category_ids(classes, {"Glass": 40, "Paper": 9}, {"Glass": 0, "Paper": 1}) == {1: 9, 2: 40}
+    assert category_ids(classes, {"Glass": 1}, {"Glass": 0, "Paper": 1}) == {1: 1, 2: 0}
+    assert category_ids(classes, {"Glass": 1}, {}) == {1: 1, 2: 2}
+
+
+def test_a_category_named_background_is_a_class_where_the_rest_is_ignored(listed, tmp_path):
+    everything = {"unlabelled": "ignore", "category_ids": {"Background": 0, "Paper": 5, "Glass": 6}}
+    ensemble = Ensemble("night", (), ENSEMBLE.class_names, Views(), everything)
+    list(Outputs(tmp_path, ("coco",), listed, ensemble).write(zip(listed.photos, MAPS)))
+    entries = json.loads((tmp_path / "results.json").read_text())
+    assert [entry["category_id"] for entry in entries] == [0, 5, 6] * 3
 
 
 def test_two_photos_of_one_stem_have_two_names():
