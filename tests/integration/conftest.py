@@ -1,5 +1,6 @@
 """What the integration tests share: a small data set, a store for MLflow, and the command line as users type it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,14 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ray
 from filelock import FileLock
 from mlflow.tracking import MlflowClient
 
+from search.cli import main
 from search.tracking import connect, create_store, default_tracking_uri
 from trainables.data.sample import write_sample
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 400
+
+# Ray's workers give way to everything else, as a rule; here that is the other test process.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +77,20 @@ class CommandLine:
             return process.wait(timeout=TIMEOUT_S)
         finally:
             process.kill()
+
+    def run_here(self, *arguments: str, command: str = "search") -> int:
+        """`run` in this process, which has imported everything: a new one takes many seconds for that."""
+        typed = [command, *arguments, "--cache-dir", str(self.directory / "cache")]
+        with (
+            contextlib.chdir(self.directory),
+            (self.directory / "output.txt").open("a") as out,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(out),
+        ):
+            try:
+                return main(typed)
+            finally:
+                ray.shutdown()
 
     def output(self) -> str:
         return (self.directory / "output.txt").read_text()

@@ -18,7 +18,7 @@ TRAINING = ["--no-pretrained", "--image-size", "32", "--epochs", "1", "--trials"
 
 
 def test_dry_run_shows_the_plan_and_leaves_nothing(line):
-    code = line.run("--space", "cnn_heads", "--data", str(line.data), *TRAINING, "--name", "plan", "--dry-run")
+    code = line.run_here("--space", "cnn_heads", "--data", str(line.data), *TRAINING, "--name", "plan", "--dry-run")
     assert code == 0, line.output()
     for words in ("6 holdout, 20 training in 5 folds, 2 test", "trial 1: ", "head=", "No GPU was found", "at a time"):
         assert words in line.output()
@@ -91,7 +91,7 @@ def test_taken_name_is_refused_with_both_ways_on(line, capfd):
 
 def test_missing_weights_name_both_ways_out(line):
     arguments = ["--space", "cnn_heads", "--data", str(line.data), "--fix", "backbone=resnet50", "--image-size", "32"]
-    code = line.run(*arguments, "--dry-run")
+    code = line.run_here(*arguments, "--dry-run")
     if code == 0:
         pytest.skip("the weights of resnet50 are here or can be downloaded")
     assert code == 2

@@ -38,13 +38,13 @@ def pseudo(line):
 
 
 def test_pseudo_labels_search_and_refit(line, pseudo):
-    flags = ["--pseudo", pseudo, "--pseudo-weight", "0.25"]
+    flags = ["--pseudo", pseudo, "--pseudo-weight", "0.25", "--concurrency", "1"]
     search = ["--space", line.space(SPACE), "--data", str(line.data), "--trials", "1", "--name", "night", *flags]
-    assert line.run(*search, "--folds", "2") == 0, line.output()
+    assert line.run_here(*search, "--folds", "2") == 0, line.output()
     assert "4 photos of" in line.output()
     ensemble = line.runs / "night" / "ensemble.json"
     refit = ["--ensemble", str(ensemble), "--seeds", "2", "--name", "again", *flags]
-    assert line.run(*refit, command="refit") == 0, line.output()
+    assert line.run_here(*refit, command="refit") == 0, line.output()
     assert "Traceback" not in line.output()
 
     client, experiment = line.client()
@@ -69,5 +69,8 @@ def test_pseudo_labels_search_and_refit(line, pseudo):
     opened = open_ensemble(str(line.runs / "again" / "ensemble.json"), line.runs, lambda: None)
     assert [member.run_id for member in opened.members] == [runs[f"again-000{n}"].info.run_id for n in (1, 2)]
     assert [member.config.seed for member in opened.members] == [0, 1]
+    alone = open_ensemble(runs["again-0002"].info.run_id, line.runs, lambda: client)  # which was scored on nothing
+    assert alone.members[0].weights_sha256 == opened.members[1].weights_sha256
+    assert alone.class_names == opened.class_names
     assert opened.description["crossfit_miou"] == json.loads(ensemble.read_text())["crossfit_miou"]
     assert "nothing is left to validate on, and nothing was scored. Expect about" in line.output()
