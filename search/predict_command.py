@@ -16,6 +16,7 @@ from ensembling.predict import Prediction
 from ensembling.submission import SubmissionError
 from search.bars import Bars
 from search.predict_outputs import Outputs
+from search.predict_scores import LabelledScores, scores_of, show_scores
 from search.tracking import open_store
 from trainables.data.unlabelled import Photo, PhotoList, list_photos
 from trainables.errors import UserError
@@ -148,10 +149,11 @@ def _fault_in_predicting(prediction: Prediction, place: int) -> str | None:
 
 def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, console: Console) -> None:
     ensemble, kinds = prediction.ensemble, options.kinds or ("maps", "csv")
-    pixels = np.zeros(256, np.int64)
+    pixels, scores = np.zeros(256, np.int64), scores_of(listed.source, ensemble, console)
     with Bars(console) as bars:
         update = bars.add("vote", len(listed.photos))
-        for done in Outputs(options.out, kinds, listed, ensemble).write(_counted(prediction.ballots(), pixels)):
+        counted = _counted(prediction.ballots(), pixels, scores)
+        for done in Outputs(options.out, kinds, listed, ensemble).write(counted):
             update(done)
         for place, member in enumerate(ensemble.members if options.each else ()):
             directory = options.out / "each" / f"{place + 1:02d}-{member.name}"
@@ -159,13 +161,18 @@ def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, c
             for done in Outputs(directory, kinds, listed, ensemble).write(zip(listed.photos, prediction.maps(place))):
                 update(done)
     shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(ensemble.class_names))
-    console.print(f"pixels    {shares}\nresults   {options.out}", soft_wrap=True, highlight=False)
+    console.print(f"pixels    {shares}", soft_wrap=True, highlight=False)
+    if scores:
+        show_scores(scores, options.out, console)
+    console.print(f"results   {options.out}", soft_wrap=True, highlight=False)
 
 
 def _counted(
-    ballots: Iterator[tuple[Photo, np.ndarray, np.ndarray]], pixels: np.ndarray
+    ballots: Iterator[tuple[Photo, np.ndarray, np.ndarray]], pixels: np.ndarray, scores: LabelledScores | None
 ) -> Iterator[tuple[Photo, np.ndarray]]:
-    """Photos and their votes; `pixels` int64 (256,) counts the classes of the pixels that went by."""
-    for photo, _, winners in ballots:
+    """Photos and their votes; `pixels` int64 (256,) counts the classes of the pixels that went by, `scores` all."""
+    for photo, maps, winners in ballots:
         pixels += np.bincount(winners.reshape(-1), minlength=256)
+        if scores:
+            scores.add(photo, maps, winners)
         yield photo, winners

@@ -1,14 +1,23 @@
 """`segvote predict` as it is typed, on members that are there already."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import jaccard_score
 
 from ensembling import hard_vote
+from ensembling.members import open_ensemble
+from ensembling.predict import Prediction
 from ensembling.submission import SubmissionFile
 from search.cli import main
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
+from trainables.data import load_dataset
+from trainables.data.masks import paint_mask
+from trainables.data.unlabelled import as_photos
+from trainables.views import Views
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -84,3 +93,29 @@ def test_what_is_written_among_the_photos_is_refused(place, capsys):
     assert predict(place, "data/out") == 2
     assert "lies in --images" in capsys.readouterr().err
     assert not (place / "data" / "out").exists()
+
+
+def test_labels_that_are_there_are_scored_against(place, capsys):
+    data = load_dataset(place / "data")
+    assert predict(place, "scored", "--write", "csv", images="data/train.json") == 0
+    scores = json.loads((place / "scored" / "scores.json").read_text())
+    ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
+    prediction = Prediction(place / "scored", ensemble, as_photos(data.images), Views())
+    target = np.concatenate([paint_mask(one, data.class_id_of, fill=0).reshape(-1) for one in data.images])
+    ballots = [(maps, winners) for _, maps, winners in prediction.ballots()]
+    for found, rows in (
+        (scores["test/miou"], [winners for _, winners in ballots]),
+        (scores["members"][1]["test/miou"], [maps[1] for maps, _ in ballots]),
+    ):
+        iou = jaccard_score(target, np.concatenate([row.reshape(-1) for row in rows]), average=None)
+        assert found == pytest.approx(iou.mean())
+    assert f"test      mIoU {scores['test/miou']:.4f} on 8 labelled photos" in capsys.readouterr().out
+
+
+def test_labels_of_other_categories_are_not_scored(place, capsys):
+    content = json.loads((place / "data" / "train.json").read_text())
+    content["categories"][0]["name"] = "Cardboard"
+    (place / "data" / "other.json").write_text(json.dumps(content))
+    assert predict(place, "other", "--write", "csv", images="data/other.json") == 0
+    assert "labels of other categories than the ensemble's (Cardboard): nothing is scored" in capsys.readouterr().out
+    assert not (place / "other" / "scores.json").exists()

@@ -139,7 +139,7 @@ def load_dataset(
     class_id_of = {category.id: category.class_id for category in categories}
     problems: list[Problem] = []
     annotations = {
-        split: _annotations(f"{split}.json", content, class_id_of, problems) for split, content in contents.items()
+        split: sound_annotations(f"{split}.json", content, class_id_of, problems) for split, content in contents.items()
     }
     _check_annotated(root, contents, annotations, problems)
     images = _images(root, contents, annotations, cache_dir, problems)
@@ -179,7 +179,7 @@ def _categories(root: Path, contents: dict[str, dict], unlabelled: str) -> tuple
     return tuple(Category(key, names["train"][key], first + place) for place, key in enumerate(sorted(names["train"])))
 
 
-def _annotations(
+def sound_annotations(
     file: str, content: dict, class_id_of: dict[int, int], problems: list[Problem]
 ) -> dict[int, list[Annotation]]:
     """The sound annotations by image id, in file order; what is wrong with the others is added to `problems`."""
