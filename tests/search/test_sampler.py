@@ -287,3 +287,9 @@ def test_what_the_ledger_cannot_keep_is_a_bad_suggestion(searcher):
     ours = searcher(lambda trial: {"batch_size": trial.suggest_categorical("batch_size", [{1, 2}, 4])})
     assert {ours.suggest(str(number))["params"]["batch_size"] for number in range(4)} == {4}
     assert any("not JSON serializable" in reason for reason in ours.bad_suggestions)
+
+
+def test_weights_are_taken_from_where_a_resumed_study_says():
+    suggestion = Suggestion(3, {"lr": 0.1, "weights_dir": "/old"}, {"lr": 0.1})
+    assert suggestion.with_weights_from("/new").params == {"lr": 0.1, "weights_dir": "/new"}
+    assert suggestion.with_weights_from(None) is suggestion

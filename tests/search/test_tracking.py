@@ -6,7 +6,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import _validate_metric_name
 
-from search.tracking import _create_experiment, metric_name
+from search.tracking import _create_experiment, _with_defaults, metric_name
+from tests import tiny
 
 NAMES = ["종이", "금속", "유리", "PET (clear)", "PET [clear]", "a/b", "a//b", "a/", "a/./b", "a/../b", "Papier, Karton"]
 
@@ -30,3 +31,9 @@ def test_an_experiment_that_another_command_has_just_made_is_taken():
     client.get_experiment_by_name = lambda name: None
     with pytest.raises(MlflowException, match="already exists"):
         _create_experiment(client, None)
+
+
+def test_where_pretrained_weights_lay_is_no_parameter_since_a_resumed_study_may_say_otherwise():
+    logged = _with_defaults(tiny.params(weights_dir="/mnt/weights"))
+    assert "weights_dir" not in logged
+    assert logged["schedule"] == "poly"  # a default
