@@ -154,7 +154,9 @@ def _why_alone(ensemble: dict[str, Any]) -> str:
 def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
     gains = ensemble["crossfit_gains"] or ensemble["gains"]
     return [
-        f"The gain over the {over}, {100 * gain['value']:+.2f} points, is within its standard error of "
+        f"On every photo the vote scores as the {over} would."
+        if gain["value"] == gain["standard_error"] == 0
+        else f"The gain over the {over}, {100 * gain['value']:+.2f} points, is within its standard error of "
         f"{100 * gain['standard_error']:.2f}: the vote is not shown to be better."
         for over, gain in zip(_over(ensemble), gains.values())
         if gain["value"] <= gain["standard_error"]
