@@ -112,6 +112,17 @@ def test_labels_that_are_there_are_scored_against(place, capsys):
     assert f"test      mIoU {scores['test/miou']:.4f} on 8 labelled photos" in capsys.readouterr().out
 
 
+def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
+    study = {"data": {"root": str(place / "data")}}
+    (place / "runs" / "night" / "study.json").write_text(json.dumps(study))
+    assert predict(place, "seen", "--write", "csv", images="data/train.json") == 0
+    (place / "runs" / "night" / "study.json").unlink()
+    said = capsys.readouterr().out
+    assert "seen      mIoU " in said
+    assert "trained or selected on them" in said
+    assert "seen/miou" in json.loads((place / "seen" / "scores.json").read_text())
+
+
 def test_labels_of_other_categories_are_not_scored(place, capsys):
     content = json.loads((place / "data" / "train.json").read_text())
     content["categories"][0]["name"] = "Cardboard"
