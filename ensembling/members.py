@@ -1,6 +1,5 @@
 """An ensemble that can predict: who votes, in rank order, with the trained weights of each."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from ensembling.predictions import read_predictions
 from ensembling.registered import REGISTERED, download_registered
 from trainables.config import TrialConfig
 from trainables.data.coco import BACKGROUND
+from trainables.data.packed import file_sha256
 from trainables.errors import UserError
 from trainables.trial_files import TrialFiles, read_json
 from trainables.views import Views
@@ -39,7 +39,7 @@ class Member:
 
     def check_weights(self) -> None:
         """Raises UserError where the weights are others by now."""
-        if sha256_of(self.weights) != self.weights_sha256:
+        if file_sha256(self.weights) != self.weights_sha256:
             raise UserError(f"{self.weights} was replaced meanwhile: wait until its study has ended, and select again")
 
 
@@ -115,18 +115,13 @@ def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_di
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"member {name} of {ensemble_file} cannot vote: {error}") from error
     _check_same_trial(listed.get("params", {}), config, f"member {name} of {ensemble_file} is gone: {files.directory}")
-    sha256 = sha256_of(files.best_weights)
+    sha256 = file_sha256(files.best_weights)
     if listed.get("weights_sha256", sha256) != sha256:
         raise UserError(
             f"member {name} of {ensemble_file} is gone: {files.best_weights} was trained on or replaced since it was "
             "selected; select again with segvote ensemble"
         )
     return Member(name, run_id, config, files.best_weights, votes, listed.get("miou"), sha256)
-
-
-def sha256_of(weights: Path) -> str:
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) -> None:

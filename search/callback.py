@@ -95,8 +95,9 @@ class StudyCallback(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._ensure_started(trial)
-        self.broken[trial.config["number"]] = _reason(trial)
-        self._end(trial.config["number"], _reason(trial), goes_on=True)
+        number, reason = trial.config["number"], _reason(trial)
+        self.broken[number] = reason
+        self._end(number, reason, goes_on=True)
 
     def _end(self, number: int, failure: str | None, *, goes_on: bool = False) -> None:
         files = self.study.trial_files(number)

@@ -17,7 +17,7 @@ from ensembling.assessment import assess
 from ensembling.candidates import Candidate, load_candidates
 from ensembling.diversity import mean_disagreement, measure_diversity
 from ensembling.ensemble import describe_ensemble, save_ensemble
-from ensembling.members import described_data, sha256_of
+from ensembling.members import described_data
 from ensembling.selection import Options
 from ensembling.shortlist import select_from_many
 from search.ensemble_options import RECORDED, EnsembleOptions
@@ -26,6 +26,7 @@ from search.ensemble_report import markdown, mean_of_others
 from search.memory_bound import MemoryBound
 from search.study import Study
 from search.tracking import KIND, STUDY, Tracker, default_tracking_uri, metric_name
+from trainables.data.packed import file_sha256
 from trainables.data.photos import usable_cores
 from trainables.errors import UserError
 from trainables.trial_files import TrialFiles, read_json
@@ -104,7 +105,7 @@ def note_weights(members: list[dict[str, Any]], runs_dir: Path) -> None:
     for member in members:
         weights = TrialFiles(runs_dir / member["study"] / "trials" / f"{member['trial']:04d}").best_weights
         if weights.exists():
-            member["weights_sha256"] = sha256_of(weights)
+            member["weights_sha256"] = file_sha256(weights)
 
 
 def _select(

@@ -9,10 +9,11 @@ from rich.markup import escape
 
 from ensembling.members import Ensemble
 from ensembling.scores import confusion_matrix, iou_per_class, miou
+from search.study import read_manifest
 from trainables.data.labels import Labels, read_labels
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
-from trainables.trial_files import read_json, write_json
+from trainables.trial_files import write_json
 
 
 class LabelledScores:
@@ -23,6 +24,11 @@ class LabelledScores:
         self._labels, self._ensemble, self._photos, self.seen = labels, ensemble, 0, seen
         classes = len(ensemble.class_names)
         self._confusions = np.zeros((1 + len(ensemble.members), classes, classes), np.int64)
+
+    @property
+    def expected(self) -> float | None:
+        """The cross-fitted mIoU of the vote's selection, where there is one."""
+        return self._ensemble.description.get("crossfit_miou")
 
     def add(self, photo: Photo, ballots: np.ndarray, winners: np.ndarray) -> None:
         """Class maps uint8 (members, H, W), and their vote (H, W)."""
@@ -53,15 +59,20 @@ def scores_of(source: Path, ensemble: Ensemble, console: Console) -> LabelledSco
     except UserError as error:
         console.print(f"{escape(str(error))}: nothing is scored", style="yellow", soft_wrap=True)
         return None
-    return LabelledScores(labels, ensemble, seen=_were_seen(source, ensemble)) if labels else None
+    if labels is None:
+        return None
+    if labels.problems:
+        text = f"{len(labels.problems)} problems with the labels of {source}, the first: {labels.problems[0]}"
+        console.print(escape(text), style="yellow", soft_wrap=True)
+    return LabelledScores(labels, ensemble, seen=_were_seen(source, ensemble))
 
 
 def _were_seen(source: Path, ensemble: Ensemble) -> bool:
     """Whether `source` is train.json or val.json of the data that a member's study was on, as far as that is known."""
     for member in ensemble.members:
         try:
-            root = Path(read_json(member.weights.parents[2] / "study.json")["data"]["root"])
-        except (OSError, ValueError, KeyError, TypeError):
+            root = Path(read_manifest(member.weights.parents[2])["data"]["root"])
+        except UserError:  # an exported ensemble lies in no study
             continue
         if source.resolve() in [(root / name).resolve() for name in ("train.json", "val.json")]:
             return True
@@ -69,12 +80,12 @@ def _were_seen(source: Path, ensemble: Ensemble) -> bool:
 
 
 def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
-    """Writes scores.json, and says what the vote and its members score beside what was expected of the vote."""
-    found = scores.to_dict()
+    """Writes scores.json, and says what the vote and its members score beside what the selection expected."""
+    found, expected = scores.to_dict(), scores.expected
     write_json(out / "scores.json", found)
-    kind, caution = "test", ""
+    kind, beside = "test", f"; its selection expected {expected:.4f}" if expected is not None else ""
     if scores.seen:
-        kind, caution = "seen", ". Members were trained or selected on them: other photos will score less"
+        kind, beside = "seen", ". Members were trained or selected on them: it says nothing of other photos"
     members = ", ".join(f"{one['name']} {one[f'{kind}/miou']:.4f}" for one in found["members"])
     score = f"mIoU {found[f'{kind}/miou']:.4f} on {found['photos']} labelled photos"
-    console.print(escape(f"{kind:<10}{score}; members {members}{caution}"), soft_wrap=True, highlight=False)
+    console.print(escape(f"{kind:<10}{score}; members {members}{beside}"), soft_wrap=True, highlight=False)

@@ -134,7 +134,7 @@ def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
 
 
 def _show_configurations(plan: Plan, settings: Settings, console: Console) -> None:
-    first = plan.points or StudyTuner.first_suggestions(plan.space, settings.seed, plan.epochs, SHOWN_CONFIGURATIONS)
+    first = plan.points or StudyTuner.first_suggestions(plan.space, settings.seed, SHOWN_CONFIGURATIONS)
     for number, params in enumerate(first[:SHOWN_CONFIGURATIONS], start=1):
         values = ", ".join(f"{key}={value}" for key, value in params.items())
         console.print(f"trial {number}: {escape(values)}", highlight=False, soft_wrap=True)
@@ -249,7 +249,9 @@ def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
 def running_screen(plan: Plan, settings: StudySettings, console: Console) -> Iterator[Screen]:
     data = plan.study.data
     kept = None if not data.scored else "last" if data.keep_last else "best"
-    with Screen(Progress(plan.trials, plan.epochs, kept, settings.time_budget), console, plan.study.name) as screen:
+    with Screen(
+        Progress(plan.trials, plan.epochs, kept, budget_s=settings.time_budget), console, plan.study.name
+    ) as screen:
         yield screen
 
 

@@ -102,9 +102,9 @@ class StudyTuner:
         self._tuner(left).fit()
         budget = self._settings.time_budget
         out_of_time = budget is not None and time.monotonic() - started >= budget
-        numbers = self._callback.broken
+        broken = self._callback.broken
         open_trials = [
-            files for files in self._plan.study.trials() if not files.verdict.exists() and files.number not in numbers
+            files for files in self._plan.study.trials() if not files.verdict.exists() and files.number not in broken
         ]
         self.interrupted = bool(open_trials) and not out_of_time
         self.cut_off = len(open_trials) if out_of_time else 0
@@ -163,7 +163,7 @@ class StudyTuner:
         )
 
     @staticmethod
-    def first_suggestions(space: Space, seed: int, epochs: int, count: int) -> list[dict[str, Any]]:
+    def first_suggestions(space: Space, seed: int, count: int) -> list[dict[str, Any]]:
         """What a new study of this space and seed would try first."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(direction="maximize")

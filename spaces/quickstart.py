@@ -18,5 +18,5 @@ def suggest(trial):
         "warmup_epochs": 0.5,
         "pretrained": False,
         "image_size": "64",
-        "epochs": 6,
+        "epochs": 5,
     }

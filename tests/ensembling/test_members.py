@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from ensembling.members import described_data, open_ensemble, sha256_of
+from ensembling.members import described_data, open_ensemble
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
+from trainables.data.packed import file_sha256
 from trainables.errors import UserError
 from trainables.views import Views
 
@@ -95,9 +96,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 def test_weights_that_were_trained_on_since_are_named(file):
     content = json.loads(file.read_text())
     weights = file.parent / "trials" / "0001" / "best.safetensors"
-    content["members"][1]["weights_sha256"] = sha256_of(weights)
+    content["members"][1]["weights_sha256"] = file_sha256(weights)
     file.write_text(json.dumps(content))
-    assert opened(file).members[1].weights_sha256 == sha256_of(weights)
+    assert opened(file).members[1].weights_sha256 == file_sha256(weights)
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)

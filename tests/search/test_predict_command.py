@@ -12,11 +12,13 @@ from ensembling.members import open_ensemble
 from ensembling.predict import Prediction
 from ensembling.submission import SubmissionFile
 from search.cli import main
+from search.predict_command import _fault_in_predicting
+from search.study import FORMAT_VERSION
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from trainables.data import load_dataset
 from trainables.data.masks import paint_mask
-from trainables.data.unlabelled import as_photos
+from trainables.data.unlabelled import as_photos, list_photos
 from trainables.views import Views
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -109,24 +111,42 @@ def test_labels_that_are_there_are_scored_against(place, capsys):
     ):
         iou = jaccard_score(target, np.concatenate([row.reshape(-1) for row in rows]), average=None)
         assert found == pytest.approx(iou.mean())
-    assert f"test      mIoU {scores['test/miou']:.4f} on 8 labelled photos" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"test      mIoU {scores['test/miou']:.4f} on 8 labelled photos" in said
+    assert "its selection expected 0.4000" in said
+    assert "problems" not in said
 
 
 def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
-    study = {"data": {"root": str(place / "data")}}
+    study = {"format_version": FORMAT_VERSION, "data": {"root": str(place / "data")}}
     (place / "runs" / "night" / "study.json").write_text(json.dumps(study))
     assert predict(place, "seen", "--write", "csv", images="data/train.json") == 0
     (place / "runs" / "night" / "study.json").unlink()
     said = capsys.readouterr().out
     assert "seen      mIoU " in said
     assert "trained or selected on them" in said
+    assert "expected" not in said
     assert "seen/miou" in json.loads((place / "seen" / "scores.json").read_text())
 
 
 def test_labels_of_other_categories_are_not_scored(place, capsys):
     content = json.loads((place / "data" / "train.json").read_text())
+    del content["annotations"][0]["segmentation"]
+    (place / "data" / "broken.json").write_text(json.dumps(content))
+    assert predict(place, "broken", "--write", "csv", images="data/broken.json") == 0
+    assert "1 problems with the labels of" in capsys.readouterr().out
     content["categories"][0]["name"] = "Cardboard"
     (place / "data" / "other.json").write_text(json.dumps(content))
     assert predict(place, "other", "--write", "csv", images="data/other.json") == 0
     assert "labels of other categories than the ensemble's (Cardboard): nothing is scored" in capsys.readouterr().out
     assert not (place / "other" / "scores.json").exists()
+
+
+def test_on_a_cluster_a_damaged_photo_is_told_and_not_raised(place):
+    photo = place / "cut" / "photo.jpg"
+    photo.parent.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)).save(photo)
+    photo.write_bytes(photo.read_bytes()[:-1500])
+    ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
+    prediction = Prediction(place / "cut-out", ensemble, list_photos(photo.parent).photos, Views())
+    assert "photo.jpg is truncated" in _fault_in_predicting(prediction, 0)

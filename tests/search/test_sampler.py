@@ -6,6 +6,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search.sampler import MAX_BAD_SUGGESTIONS, FairOptunaSearch, GridSearch, Suggestion
+from search.tuning import StudyTuner
 from trainables.segmentation import OBJECTIVE
 from trainables.trial_files import TrialFiles
 
@@ -293,3 +294,18 @@ def test_weights_are_taken_from_where_a_resumed_study_says():
     suggestion = Suggestion(3, {"lr": 0.1, "weights_dir": "/old"}, {"lr": 0.1})
     assert suggestion.with_weights_from("/new").params == {"lr": 0.1, "weights_dir": "/new"}
     assert suggestion.with_weights_from(None) is suggestion
+
+
+def test_a_dry_run_shows_what_the_search_will_draw(ledger):
+    def sometimes(trial):
+        params = suggest(trial)
+        if params["head"] == "unet":
+            raise ValueError("not this one")
+        return params
+
+    how = {"seed": 3, "epochs": EPOCHS, "trial_files": ledger, "check": lambda params: None, "constant_liar": True}
+    searcher = FairOptunaSearch(sometimes, **how)
+    drawn = [searcher.suggest(str(number))["params"] for number in range(5)]
+    assert searcher.bad_suggestions, "a space that never raises proves nothing"
+    sometimes.recipes = ()
+    assert StudyTuner.first_suggestions(sometimes, seed=3, count=5) == drawn

@@ -99,7 +99,7 @@ PUBLISHED = {
 @pytest.mark.parametrize(("name", "head"), PUBLISHED)
 def test_the_searcher_tries_the_recipes_first(name, head):
     space = Space.load(name, folds=5)
-    first = StudyTuner.first_suggestions(space, seed=0, epochs=30, count=len(space.recipes))
+    first = StudyTuner.first_suggestions(space, seed=0, count=len(space.recipes))
     params = next(params for params in first if params["head"] == head)
     assert {key: params[key] for key in PUBLISHED[name, head]} == PUBLISHED[name, head]
     assert params["batch_size"] * params["accumulate"] == 16
@@ -108,7 +108,7 @@ def test_the_searcher_tries_the_recipes_first(name, head):
 
 def test_all_heads_begins_with_one_recipe_a_family():
     space = Space.load("all_heads", folds=5)
-    first = StudyTuner.first_suggestions(space, seed=0, epochs=30, count=6)
+    first = StudyTuner.first_suggestions(space, seed=0, count=6)
     families = [params["backbone"].split("_")[0] for params in first]
     assert families == ["swin", "hrnet", "convnext", "beit", "mit", "resnet50"]
 

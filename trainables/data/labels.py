@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trainables.data import checks
+from trainables.data.checks import Problem
 from trainables.data.coco import Annotation, ImageRecord, sound_annotations
 from trainables.data.masks import IGNORE_INDEX, paint_mask
 from trainables.data.unlabelled import Photo
@@ -20,6 +21,8 @@ class Labels:
     annotations: dict[int, list[Annotation]]
     class_id_of: dict[int, int]
     fill: int
+    problems: tuple[Problem, ...]
+    """Of annotations that are left out, as a data set's are."""
 
     def mask(self, photo: Photo) -> np.ndarray:
         """uint8 (H, W); pixels without annotation are background, or 255."""
@@ -34,7 +37,7 @@ class Labels:
 def read_labels(source: Path, classes: dict[int, str], unlabelled: Literal["background", "ignore"]) -> Labels | None:
     """The labels in the COCO file `source`, whose categories are `classes` by name; None where it has none.
 
-    Broken annotations are left out. Raises UserError for categories that are no classes: what they cover is unknown.
+    Raises UserError for categories that are no classes: what they cover is unknown.
     """
     if not source.is_file():
         return None
@@ -47,5 +50,6 @@ def read_labels(source: Path, classes: dict[int, str], unlabelled: Literal["back
     if others or not names:
         raise UserError(f"{source} has labels of other categories than the ensemble's ({', '.join(others) or 'none'})")
     class_id_of = {category: ids[name] for category, name in names.items()}
-    annotations = sound_annotations(source.name, content, class_id_of, problems=[])
-    return Labels(annotations, class_id_of, IGNORE_INDEX if unlabelled == "ignore" else 0)
+    problems: list[Problem] = []
+    annotations = sound_annotations(source.name, content, class_id_of, problems)
+    return Labels(annotations, class_id_of, IGNORE_INDEX if unlabelled == "ignore" else 0, tuple(problems))

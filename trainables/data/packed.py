@@ -73,7 +73,7 @@ class PackedData:
     def verify(self) -> None:
         """Reads everything; raises UserError where a file is not what was written."""
         for name, expected in self._checksums.items():
-            if _sha256(self.directory / name) != expected:
+            if file_sha256(self.directory / name) != expected:
                 raise UserError(
                     f"{self.directory / name} is damaged: delete {self.directory}, it is built again when needed"
                 )
@@ -253,7 +253,7 @@ def _write_header(building: Path, dataset: Dataset, image_size: tuple[int, int])
         "sizes": sizes,
         "image_ids": [image.image_id for image in dataset.images],
         "file_names": [image.file_name for image in dataset.images],
-        "sha256": {name: _sha256(building / name) for name in _file_sizes(sizes, image_size)},
+        "sha256": {name: file_sha256(building / name) for name in _file_sizes(sizes, image_size)},
     }
     (building / _HEADER).write_text(json.dumps(header))
 
@@ -275,6 +275,7 @@ def _offsets(sizes: Sequence[tuple[int, int]]) -> list[int]:
     return [0, *np.cumsum([height * width for height, width in sizes]).tolist()]
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Of the file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
