@@ -2,7 +2,7 @@
 
 TRIALS = 5
 DATA = "sample"
-GRACE_PERIOD = 3  # with so few and short trials, the first epoch says little about the last
+GRACE_PERIOD = 2  # with so few and short trials, the first epoch says little about the last
 
 
 def suggest(trial):
@@ -18,5 +18,5 @@ def suggest(trial):
         "warmup_epochs": 0.5,
         "pretrained": False,
         "image_size": "64",
-        "epochs": 5,
+        "epochs": 4,
     }
