@@ -9,7 +9,7 @@ run: .venv/ready
 
 test: .venv/ready
 	.venv/bin/ruff check .
-	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ensembling.assessment import Assessment
 from ensembling.bootstrap import Interval
 from ensembling.candidates import Candidate, describe_candidate
@@ -36,6 +34,7 @@ def describe_ensemble(
         "holdout_fingerprint": target.fingerprint,
         "holdout_edits": target.edits,
         "holdout_images": len(target.image_ids),
+        "holdout_groups": len(target.grouped_ids()),
         "class_names": list(target.class_names),
         "tie_rule": TIE_RULE,
         "members": _members(selection, diversity, candidates),
@@ -78,11 +77,11 @@ def _members(selection: Selection, diversity: Diversity, candidates: Sequence[Ca
 def _folds(selection: Selection, target: Predictions, ids: list[str], seed: int) -> list[dict[str, Any]]:
     """Of the cross-fit: the images of each fold, and who votes on them, in the rank order of the other folds."""
     fit = selection.crossfit
-    images = np.array(sorted(target.image_ids), dtype=object)
-    folds, _ = fold_of_images(len(images), seed)
+    groups = target.grouped_ids()
+    folds, _ = fold_of_images(len(groups), seed)
     return [
         {
-            "images": images[folds == fold].tolist(),
+            "images": sorted(image for ids, its in zip(groups, folds) if its == fold for image in ids),
             "members": [ids[index] for index in members],
             "votes": list(weights),
             "ranking": [ids[index] for index in ranking],

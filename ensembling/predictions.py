@@ -6,7 +6,7 @@ File layout, integers little-endian:
     2         format version
     4         n, the size of the header
     32        SHA-256 of the header
-    n         header: JSON with image ids, sizes, class names, fingerprints, and the payload's bytes and SHA-256
+    n         header: JSON with image ids, sizes, groups, class names, fingerprints, and the payload's bytes and SHA-256
     the rest  payload under zstandard: the class of each run of equal pixels, then the length of each, 1 to 255
 
 Class maps are regions, so that runs are few: they are a third smaller than two pixels a byte, and filling them in is
@@ -29,12 +29,13 @@ import zstandard
 from ensembling.compiled import compiled
 
 MAGIC = b"SEGVOTE\n"
-VERSION = 2
+VERSION = 3
 LONGEST = 255  # pixels of a run; a longer one is several
 PREFIX = struct.Struct("<8sHI32s")
 HEADER_KEYS = {
     "image_ids",
     "sizes",
+    "groups",
     "class_names",
     "fingerprint",
     "edits",
@@ -54,7 +55,8 @@ class Predictions:
 
     `pixels` is uint8 (sum of height * width,): the maps one after another, row by row; ids below len(class_names), or
     255 for no vote. `sizes` are (height, width); `fingerprint` names the holdout (images and masks) that was predicted,
-    `edits` the corrections to its masks, empty without any. Raises PredictionsError where these do not fit together.
+    `edits` the corrections to its masks, empty without any. `groups` are numbers, (images,): images of one number are
+    held out and drawn together; empty, each image is a group. Raises PredictionsError where these do not fit together.
     """
 
     image_ids: tuple[str, ...]
@@ -63,6 +65,7 @@ class Predictions:
     fingerprint: str
     pixels: np.ndarray
     edits: str = ""
+    groups: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_names(self)
@@ -75,13 +78,21 @@ class Predictions:
             yield image_id, self.pixels[start : start + height * width].reshape(height, width)
             start += height * width
 
-    def image_of_pixels(self) -> np.ndarray:
-        """The image of each pixel, unsigned integers (pixels,): the place of its id among the sorted ids.
+    def grouped_ids(self) -> tuple[tuple[str, ...], ...]:
+        """The sorted ids of each group's images, the groups in the order of their first ids: not of the images."""
+        members: dict[int, list[str]] = {}
+        for number, image_id in zip(self.groups or range(len(self.image_ids)), self.image_ids, strict=True):
+            members.setdefault(number, []).append(image_id)
+        return tuple(sorted(tuple(sorted(ids)) for ids in members.values()))
+
+    def group_of_pixels(self) -> np.ndarray:
+        """The group of each pixel, unsigned integers (pixels,): its place in `grouped_ids`.
 
         Made for `select_ensemble`: the folds of its cross-fit then do not depend on the order of the images.
         """
-        place = {image_id: index for index, image_id in enumerate(sorted(self.image_ids))}
-        smallest = np.min_scalar_type(max(0, len(place) - 1))
+        groups = self.grouped_ids()
+        place = {image_id: index for index, ids in enumerate(groups) for image_id in ids}
+        smallest = np.min_scalar_type(max(0, len(groups) - 1))
         places = np.array([place[image_id] for image_id in self.image_ids], smallest)
         return np.repeat(places, [height * width for height, width in self.sizes])
 
@@ -119,7 +130,7 @@ def check_same_holdout(
 
     They may if both fingerprints, image ids, sizes and class names are the same, in the same order.
     """
-    for key in ("fingerprint", "edits", "class_names", "image_ids", "sizes"):
+    for key in ("fingerprint", "edits", "class_names", "image_ids", "sizes", "groups"):
         ours, theirs = getattr(first, key), getattr(second, key)
         if ours != theirs:
             raise PredictionsError(
@@ -148,6 +159,11 @@ def _check_names(predictions: Predictions) -> None:
     for key in ("fingerprint", "edits"):
         if not isinstance(getattr(predictions, key), str):
             raise PredictionsError(f"{key} must be a string, not {getattr(predictions, key)!r}")
+    groups = predictions.groups
+    if not isinstance(groups, tuple) or not all(type(number) is int for number in groups):
+        raise PredictionsError(f"groups must be a tuple of integers, not {str(groups)[:80]}")
+    if len(groups) not in (0, len(predictions.image_ids)):
+        raise PredictionsError(f"{len(groups)} groups for {len(predictions.image_ids)} image ids")
     if len(predictions.sizes) != len(predictions.image_ids):
         raise PredictionsError(f"{len(predictions.sizes)} sizes for {len(predictions.image_ids)} image ids")
     for image_id, size in zip(predictions.image_ids, predictions.sizes, strict=True):
@@ -176,6 +192,7 @@ def _encode(predictions: Predictions) -> bytes:
     content = {
         "image_ids": predictions.image_ids,
         "sizes": predictions.sizes,
+        "groups": predictions.groups,
         "class_names": predictions.class_names,
         "fingerprint": predictions.fingerprint,
         "edits": predictions.edits,
@@ -192,10 +209,11 @@ def _decode(data: bytes) -> Predictions:
     try:
         image_ids, class_names = tuple(header["image_ids"]), tuple(header["class_names"])
         sizes = tuple((int(height), int(width)) for height, width in header["sizes"])
+        groups = tuple(header["groups"])
     except (TypeError, ValueError) as error:
         raise PredictionsError(f"its header is not what this format holds ({error})") from error
     pixels = _fill_runs(*_read_runs(payload, header["runs"]), _pixel_count(sizes))
-    return Predictions(image_ids, sizes, class_names, header["fingerprint"], pixels, header["edits"])
+    return Predictions(image_ids, sizes, class_names, header["fingerprint"], pixels, header["edits"], groups)
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:

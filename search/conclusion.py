@@ -82,7 +82,7 @@ def _is_logged(study: Study, tracker: Tracker, ensemble: dict[str, Any]) -> bool
 
 def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> dict[str, Any]:
     """The ensemble as ensemble.json holds it. Raises UserError for a run that is no candidate, or impossible flags."""
-    pixels, images = [candidate.predictions.pixels for candidate in candidates], target.image_of_pixels()
+    pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
     selection = _select(candidates, target, images, options)
     assessment = assess(selection, pixels, *problem, images, seed=seed)

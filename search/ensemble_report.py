@@ -75,13 +75,20 @@ def _over(ensemble: dict[str, Any]) -> tuple[str, str]:
 def _members_table(ensemble: dict[str, Any]) -> Table:
     title = "Members in rank order, and the points that each adds: last, and by Shapley"
     table = _table(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", *SHOWN_PARAMS)
-    for member in ensemble["members"]:
+    names = _short_names([member["name"] for member in ensemble["members"]])
+    for member, name in zip(ensemble["members"], names):
         shown = [escape(member["params"].get(name, "")) for name in SHOWN_PARAMS]
         last = "" if member["leave_one_out"] is None else f"{100 * member['leave_one_out']:+.2f}"
         shapley = f"{100 * member['shapley']:.2f} ± {100 * member['shapley_error']:.2f}"
-        first = (str(member["rank"]), escape(member["name"]), str(member["votes"]), f"{member['miou']:.4f}")
+        first = (str(member["rank"]), escape(name), str(member["votes"]), f"{member['miou']:.4f}")
         table.add_row(*first, last, shapley, *shown)
     return table
+
+
+def _short_names(names: list[str]) -> list[str]:
+    """What tells the runs of one study apart: 80 columns do not hold their whole names beside the figures."""
+    studies = {name.rpartition("-")[0] for name in names}
+    return [f"…-{name.rpartition('-')[2]}" for name in names] if len(studies) == 1 and studies != {""} else names
 
 
 def _diversity_table(ensemble: dict[str, Any]) -> Table:
@@ -114,9 +121,8 @@ def honest_words(ensemble: dict[str, Any]) -> str:
     if ensemble["crossfit_miou"] is not None:
         error = ensemble["crossfit_interval"]["standard_error"]
         words.append(
-            f"Expect about {ensemble['crossfit_miou']:.3f} ± {error:.3f} on new images of the same kind: the selected "
-            f"score flatters by {100 * ensemble['optimism']:.2f} points, since it is on the images that chose the set; "
-            "the cross-fitted one is on others than each vote was chosen on."
+            f"Expect about {ensemble['crossfit_miou']:.3f} ± {error:.3f} on new images of the same kind: "
+            f"{_flattery(100 * ensemble['optimism'])}"
         )
     else:
         words.append("With one holdout image nothing can be cross-fitted: what new images will score is not known.")
@@ -135,12 +141,20 @@ def honest_words(ensemble: dict[str, Any]) -> str:
             for kind, one in ensemble["pool_diversity"].items()
         ]
         words.append(f"Two candidates differ on {' and on '.join(kinds)}.")
-    if ensemble["holdout_images"] < FEW_IMAGES:
+    if ensemble["holdout_groups"] < FEW_IMAGES:
+        kind = "images" if ensemble["holdout_groups"] == ensemble["holdout_images"] else "groups of images"
         words.append(
-            f"The holdout has only {ensemble['holdout_images']} images, fewer than {FEW_IMAGES}: differences of a few "
+            f"The holdout has only {ensemble['holdout_groups']} {kind}, fewer than {FEW_IMAGES}: differences of a few "
             "points are chance."
         )
     return " ".join(words)
+
+
+def _flattery(points: float) -> str:
+    others = "the cross-fitted one is on others than each vote was chosen on."
+    if points < 0:  # the folds' votes happened to do better; it promises nothing
+        return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
+    return f"the selected score flatters by {points:.2f} points, since it is on the images that chose the set; {others}"
 
 
 def _why_alone(ensemble: dict[str, Any]) -> str:

@@ -108,6 +108,7 @@ def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) ->
         class_names=study.data.class_names,
         fingerprint=study.holdout_fingerprint,
         pixels=pixels,
+        groups=study.data.splits.holdout_groups,
     )
 
 

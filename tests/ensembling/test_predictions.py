@@ -24,11 +24,12 @@ SMALL = Predictions(
     fingerprint="f00d",
     pixels=np.array([0, 1, 2, 2, 1, 0, 1, 0, 0, 2, 2, 1, 1], np.uint8),
     edits="e1",
+    groups=(4, 7, 4),
 )
 
 
 def assert_same(one, other):
-    for key in ("image_ids", "sizes", "class_names", "fingerprint", "edits"):
+    for key in ("image_ids", "sizes", "class_names", "fingerprint", "edits", "groups"):
         assert getattr(one, key) == getattr(other, key)
     np.testing.assert_array_equal(one.pixels, other.pixels)
     assert one.pixels.dtype == other.pixels.dtype == np.uint8
@@ -134,7 +135,7 @@ def test_other_files_and_versions_are_told_apart(tmp_path):
     data = bytearray(path.read_bytes())
     data[8] = 1
     path.write_bytes(data)
-    with pytest.raises(PredictionsError, match=r"format version 1, but this release reads version 2"):
+    with pytest.raises(PredictionsError, match=r"format version 1, but this release reads version 3"):
         read_predictions(path)
 
 
@@ -174,15 +175,19 @@ def test_maps_are_views_of_each_image(tmp_path):
     assert np.shares_memory(maps["a.jpg"], SMALL.pixels)
 
 
-def test_images_of_pixels_are_numbered_by_sorted_id():
-    assert SMALL.image_of_pixels().tolist() == [1] * 6 + [0] + [2] * 6
+def test_groups_of_pixels_are_numbered_by_sorted_id():
+    alone = replace(SMALL, groups=())
+    assert alone.grouped_ids() == (("a.jpg",), ("b.jpg",), ("é.jpg",))
+    assert alone.group_of_pixels().tolist() == [1] * 6 + [0] + [2] * 6
+    assert SMALL.grouped_ids() == (("a.jpg",), ("b.jpg", "é.jpg"))
+    assert SMALL.group_of_pixels().tolist() == [1] * 6 + [0] + [1] * 6
 
 
 def test_pixels_read_from_files_can_be_selected_from(tmp_path):
     for index in range(2):
         write_predictions(tmp_path / str(index), SMALL)
     read = [read_predictions(tmp_path / str(index)) for index in range(2)]
-    selection = select_ensemble([one.pixels for one in read], SMALL.pixels, 3, image_ids=read[0].image_of_pixels())
+    selection = select_ensemble([one.pixels for one in read], SMALL.pixels, 3, image_ids=read[0].group_of_pixels())
     assert (selection.members, selection.miou, selection.crossfit_miou) == ((0,), 1.0, 1.0)
 
 
@@ -198,6 +203,7 @@ def test_pixels_read_from_files_can_be_selected_from(tmp_path):
         ({"class_names": ("Background", "Paper", "Glass", "Metal")}, "differ in class names.*3 against 4"),
         ({"image_ids": ("b.jpg", "c.jpg", "é.jpg")}, "differ in image ids.*'a.jpg' against 'c.jpg' at place 1"),
         ({"sizes": ((3, 2), (1, 1), (3, 2))}, r"differ in sizes.*\(2, 3\) against \(3, 2\) at place 0"),
+        ({"groups": ()}, "differ in groups.*3 against 0"),
     ],
 )
 def test_predictions_of_different_holdouts_are_never_mixed(changes, message):
@@ -222,6 +228,8 @@ def test_predictions_of_one_holdout_may_differ_in_pixels():
         ({"class_names": ()}, "there are 0 class_names, but must be 1 to 255"),
         ({"fingerprint": None}, "fingerprint must be a string, not None"),
         ({"edits": 7}, "edits must be a string, not 7"),
+        ({"groups": (1, 2)}, "2 groups for 3 image ids"),
+        ({"groups": (1, "2", 3)}, "groups must be a tuple of integers"),
         ({"pixels": np.where(SMALL.pixels == 1, 200, 255).astype(np.uint8)}, "pixels hold class id 200"),
     ],
 )

@@ -12,7 +12,10 @@ IGNORED = 255
 
 
 class Recount:
-    """`maps` are class maps by run id, `target` the holdout's masks, `image_ids` the image of each pixel."""
+    """`maps` are class maps by run id, `target` the holdout's masks.
+
+    `image_ids` is the image of each pixel, or the first of the images that are a group.
+    """
 
     def __init__(self, maps, target, image_ids, num_classes, *, max_members=15, seed=0):
         self.maps, self.target, self.num_classes, self.seed = maps, target, num_classes, seed

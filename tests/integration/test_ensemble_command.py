@@ -1,5 +1,6 @@
 """`segvote ensemble`, on studies in a real store of MLflow whose trials' class maps are made up."""
 
+import dataclasses
 import json
 import shlex
 import shutil
@@ -21,7 +22,7 @@ IMAGES, HEIGHT, WIDTH = 30, 12, 16
 
 
 def made_target(images=IMAGES, fingerprint="holdout-1", classes=CLASSES):
-    """Masks of two rectangles each; a tenth of the pixels is ignored."""
+    """Masks of two rectangles each; a tenth of the pixels is ignored. Images 0 to 9 are groups of two."""
     rng = np.random.default_rng(0)
     masks = np.zeros((images, HEIGHT, WIDTH), np.uint8)
     for mask in masks:
@@ -29,8 +30,10 @@ def made_target(images=IMAGES, fingerprint="holdout-1", classes=CLASSES):
             top, left = rng.integers(0, HEIGHT - 4), rng.integers(0, WIDTH - 4)
             mask[top : top + 8, left : left + 8] = rng.integers(1, 5)
     masks[rng.random(masks.shape) < 0.1] = 255
-    ids = tuple(f"{number * 7 % images:03d}.jpg" for number in range(images))
-    return Predictions(ids, ((HEIGHT, WIDTH),) * images, classes, fingerprint, masks.reshape(-1))
+    numbers = [number * 7 % images for number in range(images)]
+    ids = tuple(f"{number:03d}.jpg" for number in numbers)
+    groups = tuple(number // 2 if number < 10 else number for number in numbers)
+    return Predictions(ids, ((HEIGHT, WIDTH),) * images, classes, fingerprint, masks.reshape(-1), groups=groups)
 
 
 def made_trial(target, family, seed):
@@ -40,8 +43,7 @@ def made_trial(target, family, seed):
     for rng, share in ((np.random.default_rng(family), 0.12), (np.random.default_rng(1000 + seed), 0.12)):
         wrong = rng.random(rows.size) < share
         rows[wrong] = rng.integers(0, len(target.class_names), wrong.sum())
-    kept = (target.image_ids, target.sizes, target.class_names, target.fingerprint)
-    return Predictions(*kept, rows.astype(np.uint8))
+    return dataclasses.replace(target, pixels=rows.astype(np.uint8))
 
 
 @dataclass
@@ -111,14 +113,18 @@ def test_every_figure_on_screen_is_recounted_and_the_command_rebuilds_it(store, 
         directory = Path(client.download_artifacts(run_id, PREDICTIONS))
         maps[run_id] = read_predictions(next(directory.iterdir())).pixels
     target = made_target()
-    image_ids = np.repeat(target.image_ids, HEIGHT * WIDTH).tolist()
-    recount = Recount(maps, target.pixels, image_ids, len(CLASSES), max_members=6, seed=3)
+    groups = [f"{int(name[:3]) // 2 * 2:03d}.jpg" if name < "010.jpg" else name for name in target.image_ids]
+    group_of_pixel = np.repeat(groups, HEIGHT * WIDTH).tolist()
+    recount = Recount(maps, target.pixels, group_of_pixel, len(CLASSES), max_members=6, seed=3)
     assert 3 <= len(recount.members) <= 6  # otherwise there is little to see
     assert {name.split("-")[0] for name in (names[run] for run in recount.members)} == {"cnn", "swin"}
     assert [member["run_id"] for member in ensemble["members"]] == recount.members
     assert missing(recount.rows(names), screen) == []
     assert [words for words in recount.words() if words not in " ".join(screen.split())] == []
-    assert "only 30 images, fewer than 50" in screen
+    assert "only 25 groups of images, fewer than 50" in screen
+    where = {name: fold for fold, its in enumerate(ensemble["crossfit_folds"]) for name in its["images"]}
+    assert len(where) == IMAGES
+    assert all(where[f"{number:03d}.jpg"] == where[f"{number + 1:03d}.jpg"] for number in range(0, 10, 2))
     for rank, run_id in enumerate(recount.ranking, start=1):
         assert f"{rank} │ {names[run_id]}" in screen
     topk = [recount.miou(recount.ranking[:k], recount.everywhere) for k in range(1, 10)]

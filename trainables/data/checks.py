@@ -120,7 +120,10 @@ def _is_length(value: Any) -> bool:
 
 
 def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
-    """Keys and types of the image entries, file names that stay in the directory, and ids used once."""
+    """Keys and types of the image entries, file names that stay in the directory, and ids used once.
+
+    Beside COCO's own keys there may be `group`, of photos that belong together.
+    """
     problems = []
     for place, image in enumerate(images):
         identifier = image.get("id")
@@ -135,6 +138,9 @@ def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
         if not _is_file_name(image.get("file_name")):
             expected = "a path below the data directory"
             problems.append(_bad_key(file, identifier, image, "file_name", expected))
+        group = image.get("group")
+        if group is not None and not is_id(group) and not (isinstance(group, str) and group):
+            problems.append(_bad_key(file, identifier, image, "group", "a text or a whole number, or not there"))
     return problems + _duplicates(file, images, "image")
 
 

@@ -35,7 +35,8 @@ class Annotation:
 class ImageRecord:
     """One photo, whose handle is its row: an `image_id` of train.json may occur again in val.json.
 
-    `labelled` is False for the images of a test.json without annotations.
+    `labelled` is False for the images of a test.json without annotations. Photos of one `group` (frames of a video,
+    shots of one scene), as the file may say, are kept together by the splits and by the vote's estimates.
     """
 
     row: int
@@ -48,6 +49,7 @@ class ImageRecord:
     annotations: tuple[Annotation, ...]
     labelled: bool
     sha256: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -239,14 +241,15 @@ def _images(
         if found:
             continue
         labelled = split != "test" or bool(contents["test"]["annotations"])
-        own = tuple(annotations[split].get(entry["id"], ()))
+        own, group = tuple(annotations[split].get(entry["id"], ())), entry.get("group")
+        group = "" if group is None else str(group)
         records.append(
-            ImageRecord(row, entry["id"], split, entry["file_name"], path, *size, own, labelled, fact.sha256)
+            ImageRecord(row, entry["id"], split, entry["file_name"], path, *size, own, labelled, fact.sha256, group)
         )
         if fact.ambiguous:
             problems.append(_ambiguous_turn(records[-1]))
     checks.raise_if_any(root, faults)
-    problems += _same_photos(records)
+    problems += _same_photos(records) + _split_groups(records)
     return tuple(records)
 
 
@@ -299,6 +302,21 @@ def _same_photos(records: list[ImageRecord]) -> list[Problem]:
     return problems
 
 
+def _split_groups(records: list[ImageRecord]) -> list[Problem]:
+    """A group in several files, told once for each pair of files."""
+    first: dict[str, ImageRecord] = {}
+    problems = {}
+    for record in records:
+        other = first.setdefault(record.group, record)
+        if record.group and other.split != record.split:
+            what = f"{record.file_name} is of group {record.group!r}, as {other.file_name} of {other.split}.json is"
+            remedy = "keep a group in one file: the score on it is flattered"
+            problems.setdefault(
+                (record.group, record.split), Problem(f"{record.split}.json", record.image_id, what, remedy)
+            )
+    return list(problems.values())
+
+
 def _fingerprint(
     images: tuple[ImageRecord, ...], categories: tuple[Category, ...], unlabelled: str, contents: dict
 ) -> str:
@@ -311,6 +329,8 @@ def _fingerprint(
     add(unlabelled, [(category.id, category.name) for category in categories])
     for image in images:
         add(image.split, image.image_id, image.file_name, image.height, image.width, image.labelled, image.sha256)
+        if image.group:
+            add(image.row, image.group)
     for split, content in contents.items():
         for entry in content["annotations"]:
             add(split, *(entry.get(key) for key in ("id", "image_id", "category_id", "segmentation")))

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,6 +19,7 @@ _UNANNOTATED = -1  # the class of a photo without annotations; no class id, so t
 class Splits:
     """Rows of a data set, each tuple ascending: `holdout`, which no trial trains on, `folds`, and `test`.
 
+    `holdout_groups` is the number of each holdout photo's group, which nothing tears apart; empty if each is its own.
     Made once by the driver and stored with the study; workers read them, so that all use the same.
     """
 
@@ -26,6 +27,7 @@ class Splits:
     folds: tuple[tuple[int, ...], ...]
     test: tuple[int, ...]
     seed: int
+    holdout_groups: tuple[int, ...] = ()
 
     def training_rows(self, fold: int | str) -> tuple[int, ...]:
         """The rows of all folds but `fold`, ascending; with "all", of all folds."""
@@ -50,15 +52,17 @@ class Splits:
     def from_dict(cls, values: dict[str, Any]) -> "Splits":
         """The splits that `to_dict` wrote, also after a way through JSON."""
         folds = tuple(tuple(rows) for rows in values["folds"])
-        return cls(tuple(values["holdout"]), folds, tuple(values["test"]), values["seed"])
+        groups = tuple(values.get("holdout_groups", ()))
+        return cls(tuple(values["holdout"]), folds, tuple(values["test"]), values["seed"], groups)
 
 
 def make_splits(dataset: Dataset, *, folds: int = 5, holdout_fraction: float = 0.2, seed: int = 0) -> Splits:
     """The rows of val.json, or a stratified part of those of train.json, as holdout, and the rest in `folds` folds.
 
-    Each annotation is one sample of its class, each photo one group (photos of the same bytes together), and a photo
-    without annotations one sample of a class of its own: scikit-learn's StratifiedGroupKFold. Classes rarer than the
-    number of folds are missing from some of them. The same data set, arguments and scikit-learn give the same splits.
+    Each annotation is one sample of its class, each photo one group (photos of the same bytes, or of one `group` in
+    train.json, together), and a photo without annotations one sample of a class of its own: scikit-learn's
+    StratifiedGroupKFold. Classes rarer than the number of folds are missing from some of them. The same data set,
+    arguments and scikit-learn give the same splits.
 
     Raises UserError where an argument is impossible or train.json has too few photos.
     """
@@ -73,7 +77,10 @@ def make_splits(dataset: Dataset, *, folds: int = 5, holdout_fraction: float = 0
         images = [image for image in images if image.row not in set(holdout)]
     if _groups(images) < folds:
         raise UserError(_too_few(images, folds))
-    return Splits(holdout, tuple(_stratified(images, dataset.class_id_of, folds, seed)), dataset.rows("test"), seed)
+    parts = tuple(_stratified(images, dataset.class_id_of, folds, seed))
+    number_of = _numbers(dataset.images[row] for row in holdout)
+    groups = tuple(number_of[_group(dataset.images[row])] for row in holdout)
+    return Splits(holdout, parts, dataset.rows("test"), seed, groups)
 
 
 def _stratified_part(
@@ -89,8 +96,9 @@ def _stratified_part(
 
 
 def _too_few(images: Sequence[ImageRecord], needed: int) -> str:
+    grouped = " (those of one group count once)" if any(image.group for image in images) else ""
     return (
-        f"train.json leaves {_groups(images)} different photos to split, and this takes at least {needed}: "
+        f"train.json leaves {_groups(images)} different photos to split{grouped}, and this takes at least {needed}: "
         f"use fewer folds (at least 2), bring a val.json as holdout, or add photos"
     )
 
@@ -100,7 +108,12 @@ def _groups(images: Sequence[ImageRecord]) -> int:
 
 
 def _group(image: ImageRecord) -> int | str:
-    return image.sha256 or image.row
+    return image.group or image.sha256 or image.row
+
+
+def _numbers(images: Iterable[ImageRecord]) -> dict[int | str, int]:
+    """A number for each group, in the order in which they come."""
+    return {group: number for number, group in enumerate(dict.fromkeys(map(_group, images)))}
 
 
 def _stratified(
@@ -118,7 +131,7 @@ def _stratified(
     places, classes = (np.array(values) for values in zip(*samples))
     if max(Counter(classes.tolist()).values()) < parts:
         classes = np.zeros_like(classes)  # every class is rarer than the parts, which scikit-learn refuses
-    number_of = {group: number for number, group in enumerate(dict.fromkeys(map(_group, images)))}
+    number_of = _numbers(images)
     groups = np.array([number_of[_group(images[place])] for place in places])
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():

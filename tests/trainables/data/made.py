@@ -76,6 +76,6 @@ def write(root: Path, *, photos: bool = True, **contents: Any) -> Path:
     return root
 
 
-def record(*annotations: Any, height: int = 10, width: int = 20, row: int = 0, sha256: str = "") -> ImageRecord:
+def record(*annotations: Any, height: int = 10, width: int = 20, row: int = 0, **more: str) -> ImageRecord:
     name = f"{row}.png"
-    return ImageRecord(row, row, "train", name, Path(name), height, width, annotations, True, sha256)
+    return ImageRecord(row, row, "train", name, Path(name), height, width, annotations, True, **more)

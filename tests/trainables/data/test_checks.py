@@ -128,6 +128,24 @@ def test_the_same_bytes_in_train_and_val_are_listed(tmp_path):
     assert problem.what == "c.png has the very bytes of b.png of train.json"
 
 
+def test_a_group_in_two_files_is_listed_once(tmp_path):
+    train, val = small(), coco([image(7, "c.png"), image(8, "d.png")], [annotation(1, 8, 1)])
+    for entry in (train["images"][1], *val["images"]):
+        entry["group"] = 5
+    (problem,) = load_dataset(write(tmp_path, train=train, val=val)).problems
+    assert (problem.file, problem.id) == ("val.json", 7)
+    assert problem.what == "c.png is of group '5', as b.png of train.json is"
+
+
+def test_groups_are_read_and_are_part_of_the_fingerprint(tmp_path):
+    before = load_dataset(write(tmp_path, train=small()))
+    grouped = small()
+    grouped["images"][0]["group"] = "street"
+    after = load_dataset(write(tmp_path, train=grouped))
+    assert [one.group for one in after.images] == ["street", ""]
+    assert after.fingerprint != before.fingerprint
+
+
 def test_a_truncated_header_is_a_faulty_photo(tmp_path):
     write(tmp_path, photos=False, train=coco([image(3, "a.jpg", 200, 100)], [annotation(1, 3, 1)]))
     Image.new("RGB", (200, 100)).save(tmp_path / "a.jpg")

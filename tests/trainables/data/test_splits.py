@@ -15,12 +15,15 @@ from trainables.data.coco import Annotation, Category, ImageRecord
 from trainables.errors import UserError
 
 
-def dataset_of(classes: list[tuple[int, ...]], *, val: int = 0, sha256: list[str] | None = None) -> Dataset:
-    """A data set without files, whose image i has one annotation of each class in classes[i]; the last are val."""
+def dataset_of(classes: list[tuple[int, ...]], *, val: int = 0, **more: list[str]) -> Dataset:
+    """A data set without files, whose image i has one annotation of each class in classes[i]; the last are val.
+
+    `more` are other fields of its records, each a list of their values.
+    """
     images = []
     for row, its in enumerate(classes):
         annotations = [Annotation(number, class_id, box(0, 0, 2, 2), 4.0) for number, class_id in enumerate(its)]
-        one = record(*annotations, row=row, sha256=sha256[row] if sha256 else "")
+        one = record(*annotations, row=row, **{key: values[row] for key, values in more.items()})
         split = "val" if row >= len(classes) - val else "train"
         images.append(ImageRecord(**{**vars(one), "split": split}))
     ids = sorted({class_id for its in classes for class_id in its})
@@ -75,12 +78,21 @@ def test_images_without_annotation_are_spread_like_a_class():
     assert sorted(sum(not dataset.images[row].annotations for row in fold) for fold in splits.folds) == [4, 4, 4, 4]
 
 
-def test_photos_of_the_same_bytes_stay_together():
-    dataset = dataset_of([(1,), (2,)] * 20, sha256=[f"{row // 4}" for row in range(40)])
+@pytest.mark.parametrize("key", ["sha256", "group"])
+def test_photos_of_the_same_bytes_or_group_stay_together(key):
+    dataset = dataset_of([(1,), (2,)] * 20, **{key: [f"{row // 4}" for row in range(40)]})
     splits = make_splits(dataset, folds=3)
     check(dataset, splits, 3)
     for part in (splits.holdout, *splits.folds):
         assert all(row // 4 * 4 + offset in part for row in part for offset in range(4))
+    assert splits.holdout_groups == tuple(place // 4 for place in range(len(splits.holdout)))
+
+
+def test_groups_of_the_holdout_are_numbered():
+    dataset = dataset_of([(1,)] * 14, val=4, sha256=list("abcdefghijklmm"), group=[""] * 10 + ["x", "", "x", ""])
+    splits = make_splits(dataset, folds=2)
+    assert splits.holdout == (10, 11, 12, 13)
+    assert splits.holdout_groups == (0, 1, 0, 2)
 
 
 def test_classes_rarer_than_the_folds_are_fine_and_silent():
