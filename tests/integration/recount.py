@@ -123,12 +123,15 @@ class Recount:
     def member_rows(self, names):
         shapley, errors = self.shapley()
         whole = self.miou(self.members, self.everywhere)
+        # Members of one study are told apart by their number alone.
+        one_study = len({names[run].rsplit("-", 1)[0] for run in self.members}) == 1
         for place, run in enumerate(self.members):
             others = [one for one in self.members if one != run]
             last = f"{100 * (whole - self.miou(others, self.everywhere)):+.2f}" if others else ""
             own = f"{self.miou([run], self.everywhere):.4f}"
             added = f"{100 * shapley[place]:.2f} ± {100 * errors[place]:.2f}"
-            yield row(place + 1, names[run], 1, own, last, added)
+            name = f"…-{names[run].rsplit('-', 1)[1]}" if one_study else names[run]
+            yield row(place + 1, name, 1, own, last, added)
             if others:
                 yield row(names[run], *self.beside(run, others))
 
