@@ -74,14 +74,14 @@ def _over(ensemble: dict[str, Any]) -> tuple[str, str]:
 
 def _members_table(ensemble: dict[str, Any]) -> Table:
     title = "Members in rank order, and the points that each adds: last, and by Shapley"
-    table = _table(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", *SHOWN_PARAMS)
+    table = _table(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", "model")
     names = _short_names([member["name"] for member in ensemble["members"]])
     for member, name in zip(ensemble["members"], names):
-        shown = [escape(member["params"].get(name, "")) for name in SHOWN_PARAMS]
+        model = " ".join(escape(member["params"][name]) for name in SHOWN_PARAMS if name in member["params"])
         last = "" if member["leave_one_out"] is None else f"{100 * member['leave_one_out']:+.2f}"
         shapley = f"{100 * member['shapley']:.2f} ± {100 * member['shapley_error']:.2f}"
         first = (str(member["rank"]), escape(name), str(member["votes"]), f"{member['miou']:.4f}")
-        table.add_row(*first, last, shapley, *shown)
+        table.add_row(*first, last, shapley, model)
     return table
 
 
@@ -187,5 +187,7 @@ def _table(title: str, *columns: str) -> Table:
     """Columns that begin with > are numbers."""
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column[0] == ">" else "left", overflow="fold")
+        number = column[0] == ">"  # never folded: text makes room
+        justify = "right" if number else "left"
+        table.add_column(column.lstrip(">"), justify=justify, overflow="fold", no_wrap=number)
     return table
