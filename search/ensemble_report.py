@@ -23,6 +23,7 @@ def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
         console.print(_diversity_table(ensemble))
     if ensemble.get("effect_of_views"):
         console.print(_views_table(ensemble))
+    console.print(escape(class_words(ensemble)), soft_wrap=True, highlight=False)
     console.print(escape(honest_words(ensemble)), soft_wrap=True, highlight=False)
     console.print(f"the same ensemble again:\n    {escape(ensemble['command'])}", soft_wrap=True, highlight=False)
 
@@ -75,7 +76,7 @@ def _over(ensemble: dict[str, Any]) -> tuple[str, str]:
 def _members_table(ensemble: dict[str, Any]) -> Table:
     title = "Members in rank order, and the points that each adds: last, and by Shapley"
     table = _table(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", "model")
-    names = _short_names([member["name"] for member in ensemble["members"]])
+    names = short_names([member["name"] for member in ensemble["members"]])
     for member, name in zip(ensemble["members"], names):
         model = " ".join(escape(member["params"][name]) for name in SHOWN_PARAMS if name in member["params"])
         last = "" if member["leave_one_out"] is None else f"{100 * member['leave_one_out']:+.2f}"
@@ -85,7 +86,7 @@ def _members_table(ensemble: dict[str, Any]) -> Table:
     return table
 
 
-def _short_names(names: list[str]) -> list[str]:
+def short_names(names: list[str]) -> list[str]:
     """What tells the runs of one study apart: 80 columns do not hold their whole names beside the figures."""
     studies = {name.rpartition("-")[0] for name in names}
     return [f"…-{name.rpartition('-')[2]}" for name in names] if len(studies) == 1 and studies != {""} else names
@@ -113,6 +114,16 @@ def mean_of_others(matrix: list[list[float]]) -> np.ndarray:
     """Of each row, without the diagonal: float64 (members,)."""
     values = np.array(matrix)
     return (values.sum(axis=1) - np.diagonal(values)) / (len(values) - 1)
+
+
+def class_words(ensemble: dict[str, Any]) -> str:
+    """The IoU of each class under the selected vote, best first; what it never gets right, and what nobody has."""
+    scored = {name: iou for name, iou in ensemble["iou"].items() if iou}
+    parts = [", ".join(f"{name} {iou:.3f}" for name, iou in sorted(scored.items(), key=lambda item: -item[1]))]
+    for words, value in (("no pixel right of", 0), ("neither in masks nor votes:", None)):
+        names = [name for name, iou in ensemble["iou"].items() if iou == value]
+        parts += [f"{words} {', '.join(names)}"] if names else []
+    return f"IoU of the selected vote by class: {'; '.join(part for part in parts if part)}."
 
 
 def honest_words(ensemble: dict[str, Any]) -> str:
@@ -152,9 +163,9 @@ def honest_words(ensemble: dict[str, Any]) -> str:
 
 def _flattery(points: float) -> str:
     others = "the cross-fitted one is on others than each vote was chosen on."
-    if points < 0:  # the folds' votes happened to do better; it promises nothing
+    if round(points, 2) < 0:  # the folds' votes happened to do better; it promises nothing
         return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
-    return f"the selected score flatters by {points:.2f} points, since it is on the images that chose the set; {others}"
+    return f"the selected score flatters by {abs(points):.2f} points, since it is on the images that chose the set; {others}"
 
 
 def _why_alone(ensemble: dict[str, Any]) -> str:
@@ -180,7 +191,17 @@ def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
 def markdown(ensemble: dict[str, Any]) -> str:
     """For the study's page in MLflow."""
     lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
-    return "\n".join(["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines, "", honest_words(ensemble)])
+    return "\n".join(
+        [
+            "| vote of | runs | holdout mIoU |",
+            "| --- | ---: | ---: |",
+            *lines,
+            "",
+            class_words(ensemble),
+            "",
+            honest_words(ensemble),
+        ]
+    )
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -92,7 +92,7 @@ def show_exports(console: Console, exports: list[Export]) -> None:
     """A table of the files against the models that they were made from."""
     table = Table(title="Files against their models, on random images", title_justify="left")
     for heading in ("member", "file", "MB", "largest difference of logits", "same class"):
-        table.add_column(heading, justify="left" if heading in ("member", "file") else "right")
+        table.add_column(heading, justify="left" if heading in ("member", "file") else "right", overflow="fold")
     for one in exports:
         if one.error:
             continue

@@ -143,12 +143,16 @@ class Recount:
         yield f"{np.mean([cohen_kappa_score(mine, other) for other in theirs]):.3f}"
         yield f"{100 * np.mean([((mine != truth) & (other != truth)).mean() for other in theirs]):.1f}"
 
-    def words(self):
+    def words(self, class_names):
         members = self.crossfitted(lambda members, ranking: members)
         expected = miou(self.confusion(members, self.everywhere))
         optimism = self.miou(self.members, self.everywhere) - expected
         yield f"Expect about {expected:.3f} ± {np.std(self.drawn(members), ddof=1):.3f}"
         yield f"flatters by {100 * optimism:.2f} points"
+        matrix = self.confusion(self.vote(self.members), self.everywhere)
+        for name, right, union in zip(class_names, np.diag(matrix), matrix.sum(0) + matrix.sum(1) - np.diag(matrix)):
+            if right:
+                yield f"{name} {right / union:.3f}"
 
 
 def miou(matrix):

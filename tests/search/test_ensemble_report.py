@@ -37,6 +37,7 @@ def made(members=3, **changes):
         "holdout_groups": 200,
         "members": rows,
         "miou": 0.62,
+        "iou": {"Background": 0.9, "Metal": 0.0, "Paper [x]": 0.96, "Battery": None, "Glass": 0.0},
         "miou_interval": gain(0.62, 0.01),
         "crossfit_miou": 0.615,
         "crossfit_interval": gain(0.615, 0.011),
@@ -104,6 +105,8 @@ def test_the_screen_shows_every_vote_gain_and_member():
     assert " ".join(text.split()).count("selected │ best single │ +2.00 │ 0.40 │ +1.20 │ +2.80") == 1
     assert "20.67 ± 0.10" in text  # Shapley, in points
     assert "Each member beside the others" in text
+    assert "by class: Paper [x] 0.960, Background 0.900; no pixel right of Metal, Glass; neither in" in text
+    assert "neither in masks nor votes: Battery." in text
     assert "segvote ensemble --studies night" in text
 
 
