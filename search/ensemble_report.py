@@ -165,7 +165,8 @@ def _flattery(points: float) -> str:
     others = "the cross-fitted one is on others than each vote was chosen on."
     if round(points, 2) < 0:  # the folds' votes happened to do better; it promises nothing
         return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
-    return f"the selected score flatters by {abs(points):.2f} points, since it is on the images that chose the set; {others}"
+    flattery = f"the selected score flatters by {abs(points):.2f} points"
+    return f"{flattery}, since it is on the images that chose the set; {others}"
 
 
 def _why_alone(ensemble: dict[str, Any]) -> str:
@@ -191,17 +192,8 @@ def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
 def markdown(ensemble: dict[str, Any]) -> str:
     """For the study's page in MLflow."""
     lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
-    return "\n".join(
-        [
-            "| vote of | runs | holdout mIoU |",
-            "| --- | ---: | ---: |",
-            *lines,
-            "",
-            class_words(ensemble),
-            "",
-            honest_words(ensemble),
-        ]
-    )
+    table = ["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines]
+    return "\n".join([*table, "", class_words(ensemble), "", honest_words(ensemble)])
 
 
 def _table(title: str, *columns: str) -> Table:
