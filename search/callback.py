@@ -16,6 +16,7 @@ from trainables.errors import UserError
 from trainables.trial_files import TrialFiles
 
 PAUSE_S = 60  # after MLflow did not answer: each call would keep the trials waiting for its time-out
+FRUITLESS = 3  # trials in a row without one epoch: a node that lacks something would use up all suggestions
 LEDGER_WAIT_S = 10  # for a line that a worker on another node has written
 
 
@@ -27,13 +28,23 @@ class StudyCallback(Callback):
     """
 
     def __init__(
-        self, study: Study, tracker: Tracker, screen: Screen, *, last_rung: int, gpus_per_trial: float
+        self,
+        study: Study,
+        tracker: Tracker,
+        screen: Screen,
+        *,
+        last_rung: int,
+        gpus_per_trial: float,
+        stop_suggesting: Callable[[], None],
     ) -> None:
         self.study, self.tracker, self.screen = study, tracker, screen
+        self._stop_suggesting = stop_suggesting
         self.last_rung, self.gpus_per_trial = last_rung, gpus_per_trial
         self.behind: set[int] = set()
         self.broken: dict[int, str] = {}
         """Why trials failed that a resumed study goes on with, by number."""
+        self._trained: set[int] = set()  # trials of which this command has seen an epoch
+        self._fruitless = 0  # trials in a row that broke before that
         self._silent_until = 0.0
         self._vote = LiveVote(study, last_rung)
 
@@ -83,6 +94,9 @@ class StudyCallback(Callback):
         if result.get("failure"):
             return
         number, record = trial.config["number"], result["record"]
+        if number not in self._trained:
+            self._trained.add(number)
+            self._fruitless = 0
         # All so far: a report may have been lost with its process.
         records = [*self.study.trial_files(number).records()[: record["epoch"] - 1], record]
         self.progress.epoch(number, record, self.study.data.kept_score(records))
@@ -98,6 +112,13 @@ class StudyCallback(Callback):
         number, reason = trial.config["number"], _reason(trial)
         self.broken[number] = reason
         self._end(number, reason, goes_on=True)
+        self._fruitless = 0 if number in self._trained else self._fruitless + 1
+        if self._fruitless == FRUITLESS:
+            self._stop_suggesting()
+            self.screen.warn(
+                f"{FRUITLESS} trials in a row failed before their first epoch: no other is begun, and those that run "
+                "go on to their end"
+            )
 
     def _end(self, number: int, failure: str | None, *, goes_on: bool = False) -> None:
         files = self.study.trial_files(number)

@@ -84,6 +84,8 @@ class FairOptunaSearch(OptunaSearch):
         self._unfinished: list[tuple[Suggestion, list[dict[str, Any]]]] = []
         self._next_number = 1
         self.bad_suggestions: list[str] = []
+        self.closed = False
+        """Set by who wants no further trial to be begun."""
 
     def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: dict[str, Any] | None) -> None:
         """Tells the sampler of a trial of the ledger; one without a verdict is handed out again by `suggest`."""
@@ -96,6 +98,8 @@ class FairOptunaSearch(OptunaSearch):
         self._tell(ot_trial, records, failed=verdict["status"] == "failed")
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        if self.closed:
+            return Searcher.FINISHED
         if self._unfinished:
             suggestion, records = self._unfinished.pop(0)
             self._ot_trials[trial_id] = self._ask_again(suggestion, records)
@@ -167,13 +171,14 @@ class GridSearch(Searcher):
         self._waiting = [Suggestion(number, params, {}) for number, params in enumerate(points, start=1)]
         self._trial_files = trial_files
         self.bad_suggestions: list[str] = []
+        self.closed = False
 
     def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: dict[str, Any] | None) -> None:
         if verdict is not None:
             self._waiting = [waiting for waiting in self._waiting if waiting.number != suggestion.number]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        if not self._waiting:
+        if self.closed or not self._waiting:
             return Searcher.FINISHED
         suggestion = self._waiting.pop(0)
         suggestion.save(self._trial_files(suggestion.number))

@@ -270,7 +270,8 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
 def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
     if tuner.broken:
         console.print(
-            f"{tuner.broken} trials failed for reasons that are not their configuration's. Mend what the logs in "
+            f"{tuner.broken} trials failed for reasons that are not their configuration's"
+            f"{f', and {tuner.not_begun} were not begun' if tuner.not_begun else ''}. Mend what the logs in "
             f"{plan.study.trials_dir} say, and go on with them by --resume --name {plan.study.name}",
             style="yellow",
             soft_wrap=True,

@@ -30,7 +30,12 @@ class StudyTuner:
         self._scheduler = self._make_scheduler()
         self._searcher = self._make_searcher()
         self._callback = StudyCallback(
-            plan.study, tracker, screen, last_rung=plan.last_rung, gpus_per_trial=plan.resources.gpus
+            plan.study,
+            tracker,
+            screen,
+            last_rung=plan.last_rung,
+            gpus_per_trial=plan.resources.gpus,
+            stop_suggesting=self._close,
         )
         self._ended = 0
         self._replay()
@@ -46,6 +51,14 @@ class StudyTuner:
     @property
     def bad_suggestions(self) -> list[str]:
         return list(dict.fromkeys(self._searcher.bad_suggestions))
+
+    @property
+    def not_begun(self) -> int:
+        """Trials that were not begun since none that was begun before them came to train."""
+        return self._plan.trials - len(self._plan.study.trials()) if self._searcher.closed else 0
+
+    def _close(self) -> None:
+        self._searcher.closed = True
 
     def _make_scheduler(self) -> Asha | NoStopping:
         plan, settings = self._plan, self._settings

@@ -54,7 +54,9 @@ def callback(study, tracker, monkeypatch):
     monkeypatch.setattr("search.callback.PAUSE_S", 0)
     monkeypatch.setattr("search.callback.LEDGER_WAIT_S", 0)
     screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
-    made = StudyCallback(study, tracker, screen, last_rung=2, gpus_per_trial=0)
+    made = StudyCallback(
+        study, tracker, screen, last_rung=2, gpus_per_trial=0, stop_suggesting=lambda: screen.warn("no more")
+    )
     packed = study.data.open((32, 48))
     write_target(study, packed, holdout_masks(study, packed))
     write_json(study.trial_files(1).config, PARAMS)
@@ -66,8 +68,9 @@ def shown(callback):
     return callback.screen.console.file.getvalue()
 
 
-def trial(error_file=None, **last_result):
-    return SimpleNamespace(config={"number": 1, "params": PARAMS}, last_result=last_result, error_file=error_file)
+def trial(error_file=None, number=1, **last_result):
+    config = {"number": number, "params": PARAMS}
+    return SimpleNamespace(config=config, last_result=last_result, error_file=error_file)
 
 
 def epoch(study, callback, number, *, in_ledger=True):
@@ -151,6 +154,21 @@ def test_a_trial_that_fails_for_the_machines_sake_is_kept_for_a_resumed_study(st
     assert tracker.ended == "FAILED"
     assert not files.verdict.exists()
     assert files.state.exists()
+
+
+def test_nothing_more_is_suggested_where_no_trial_comes_to_train(study, callback):
+    callback.on_trial_error(0, [], trial(number=2))
+    callback.on_trial_error(0, [], trial(number=3))
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)  # one that trains: the two before it were no sign
+    for number in (4, 5, 1):  # nor is one that broke later
+        callback.on_trial_error(0, [], trial(number=number))
+    for number in (6, 7):
+        callback.on_trial_error(0, [], trial(number=number))
+    assert "no more" not in shown(callback)
+    callback.on_trial_error(0, [], trial(number=8))
+    assert "no more\n3 trials in a row failed before their first epoch: no other is begun" in shown(callback)
+    assert sorted(callback.broken) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_configuration_that_fails_has_ended(study, callback):

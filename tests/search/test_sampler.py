@@ -276,6 +276,16 @@ def test_a_grid_hands_out_its_points_in_order_and_ends(ledger):
     assert [Suggestion.load(ledger(number)).params for number in (1, 2, 3)] == POINTS
 
 
+def test_a_closed_search_hands_out_nothing_and_a_resumed_one_the_rest(searcher, ledger):
+    ours, grid = searcher(), GridSearch(POINTS, trial_files=ledger)
+    ours.replay(Suggestion(1, {"lr": 0.1}, {}), [], None)
+    for closed in (ours, grid):
+        closed.closed = True
+        assert closed.suggest("a") == Searcher.FINISHED
+        closed.closed = False
+        assert closed.suggest("b")["number"] == 1
+
+
 def test_a_resumed_grid_hands_out_what_has_not_ended(ledger):
     grid = GridSearch(POINTS, trial_files=ledger)
     grid.replay(Suggestion(1, POINTS[0], {}), [], {"status": "failed"})
