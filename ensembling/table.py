@@ -8,9 +8,8 @@ alone: with its target, its classes, and for each class but the last a bit mask 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from ensembling.counting import count_blocks, own_blocks
 from ensembling.counting_pairs import count_pairs
 from ensembling.counting_singly import count_singly, own_singly
 from ensembling.packing import WORD_BITS
+from ensembling.threads import in_threads
 
 Members = Iterable[int] | Mapping[int, int]
 
@@ -207,14 +207,6 @@ def build_table(
         for chunk, agreed, labelled in in_threads(pack, starts[first : first + threads], threads):
             table.add(chunk, agreed, labelled)
     return table
-
-
-def in_threads(function: Callable[[Any], Any], items: Iterable[Any], threads: int) -> list[Any]:
-    """`function` of each item, in order. The kernels let go of the interpreter lock."""
-    if threads == 1:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, items))
 
 
 def _masks_of(values: np.ndarray) -> np.ndarray:
