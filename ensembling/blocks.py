@@ -81,16 +81,17 @@ def place_pixels(groups, members, masks, runs, rows, labels, kinds, classes, vot
             if groups[group, COLUMN.blocks]:
                 slot = used[group]
                 used[group] += 1
-                first = groups[group, COLUMN.first_row] + slot // WORD_BITS * (number - 1)
+                first = groups[group, COLUMN.first_row] + (slot >> 6) * (number - 1)
                 for kind in range(number - 1):
                     for word in range(masks.shape[1]):
-                        rows[first + kind, word * WORD_BITS + slot % WORD_BITS] = masks[entry + kind, word]
+                        rows[first + kind, word * WORD_BITS + (slot & 63)] = masks[entry + kind, word]
                 if last_run[group] != run:
+                    begin = groups[group, COLUMN.first_block] * WORD_BITS + slot
+                    if last_run[group] >= 0:
+                        spans[last_span[group], 1] = begin
                     last_run[group], last_span[group] = run, count
-                    spans[count, 0] = spans[count, 1] = groups[group, COLUMN.first_block] * WORD_BITS + slot
-                    spans[count, 2] = runs[run, 1]
+                    spans[count, 0], spans[count, 2] = begin, runs[run, 1]
                     count += 1
-                spans[last_span[group], 1] += 1
             else:
                 hit = groups[group, COLUMN.hit]
                 labels[single] = groups[group, COLUMN.classes + hit] if hit < number else ABSTAIN
@@ -102,6 +103,9 @@ def place_pixels(groups, members, masks, runs, rows, labels, kinds, classes, vot
                 single, begun, row = single + 1, begun + number, row + number - 1
             entry += number - 1
         others[run, 1] = single
+    for group in range(groups.shape[0]):
+        if last_run[group] >= 0:
+            spans[last_span[group], 1] = groups[group, COLUMN.first_block] * WORD_BITS + used[group]
     for first in range(rows.shape[0]):
         for start in range(0, rows.shape[1], WORD_BITS):
             _transpose(rows[first, start : start + WORD_BITS])

@@ -78,9 +78,18 @@ def room_for(num_candidates: int, num_classes: int, scratch_bytes: float = SCRAT
 
 
 def pack_chunk(
-    votes: list[np.ndarray], target: np.ndarray, folds: np.ndarray, num_classes: int, ignore_index: int, num_folds: int
+    votes: list[np.ndarray],
+    target: np.ndarray,
+    folds: np.ndarray,
+    num_classes: int,
+    ignore_index: int,
+    num_folds: int,
+    room: Room,
 ) -> tuple[Chunk, np.ndarray, np.ndarray] | None:
-    """The chunk; what all agree on (folds, 2, classes); targets (folds, classes). None where an id is refused."""
+    """The chunk; what all agree on (folds, 2, classes); targets (folds, classes). None where an id is refused.
+
+    `room` is what `make_room` made for as many pixels or more. It is free again afterwards.
+    """
     starts = _run_starts(folds)
     if len(starts) > len(np.unique(folds[starts])):
         # Folds that return in a chunk would make many short runs.
@@ -90,7 +99,8 @@ def pack_chunk(
     # Kernels read the rows by address; strided ones are copied, and all are kept until the kernels are done.
     votes, target = [np.ascontiguousarray(row) for row in votes], np.ascontiguousarray(target)
     addresses = np.array([row.ctypes.data for row in votes], np.uint64)
-    ids, room = _meanings(num_classes, ignore_index), _room(len(votes), num_classes, len(target))
+    ids = _meanings(num_classes, ignore_index)
+    room.known[:], room.group_of_pair[:], room.used[:] = -1, UNKNOWN, 0
     agreed, labelled = np.zeros((num_folds, 2, num_classes), np.int64), np.zeros((num_folds, num_classes), np.int64)
     before = []
     for start, stop in zip(starts, [*starts[1:], len(target)], strict=True):
@@ -128,19 +138,20 @@ def _chunk_of(room: Room, before: np.ndarray) -> Chunk:
     return Chunk(groups, rows, spans, slots, *joined, runs[runs[:, 1] > runs[:, 0]])
 
 
-def _room(num_candidates: int, num_classes: int, pixels: int) -> Room:
+def make_room(num_candidates: int, num_classes: int, pixels: int) -> Room:
+    """Scratch memory for packing that many pixels, to be used again: new memory costs a page fault every 4 kB."""
     words, kinds = -(-num_candidates // WORD_BITS), min(num_candidates, num_classes + 1)
     return Room(
         np.empty(pixels, np.int32),
         np.empty((pixels * min(kinds, MOST_CLASSES), words), np.uint64),
-        np.full((1 << HASH_BITS, 2), -1, np.int64),
+        np.empty((1 << HASH_BITS, 2), np.int64),
         np.empty(MOST_GROUPS, np.int64),
-        np.full(3 * num_classes**2, UNKNOWN, np.int32),
+        np.empty(3 * num_classes**2, np.int32),
         np.empty(pixels, np.uint8),
         np.empty(pixels, np.uint8),
         np.empty(pixels * kinds, np.uint8),
         np.empty((pixels * kinds, words), np.uint64),
-        np.zeros(6, np.int64),
+        np.empty(6, np.int64),
     )
 
 

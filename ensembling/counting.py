@@ -33,6 +33,7 @@ def count_blocks(groups, rows, slots, members, votes, repeat, counts, gains):  #
     voted = np.empty(members.size + 1, np.uint64)
     wins = np.empty(MOST_CLASSES, np.int64)
     rest, turned, taken = np.empty((3, gains.shape[2]), np.uint64)
+    won = np.empty((MOST_CLASSES, gains.shape[2]), np.uint64)
     net = np.empty((MOST_CLASSES, gains.shape[2]), np.int64)
     for group in range(groups.shape[0]):
         number, row = groups[group, COLUMN.number], groups[group, COLUMN.first_row]
@@ -49,8 +50,10 @@ def count_blocks(groups, rows, slots, members, votes, repeat, counts, gains):  #
                 if gains.shape[2]:
                     _find_reach(number, members.size, levels, words, tally, slots[block], winner, reach, late, voted)
                     _find_taken(members, voted, taken)
-                    _add_turned(rows, row, number, winner, reach, late, taken, rest, turned, net)
+                    _add_turned(rows, row, number, winner, reach, late, taken, rest, turned, won, net)
             row += number - 1
+        for kind in range(number - 1):
+            net[kind] -= wins[kind]
         if gains.shape[2] and not repeat:
             for member in members:
                 net[:, member] = 0
@@ -150,22 +153,23 @@ def _find_taken(members, voted, taken):  # pragma: no cover - compiled
 
 
 @inlined
-def _add_turned(rows, row, number, winner, reach, late, taken, rest, turned, net):  # pragma: no cover - compiled
-    """Add to `net` (classes, candidates) how many pixels more each class but the last wins with a candidate's vote.
+def _add_turned(rows, row, number, winner, reach, late, taken, rest, turned, won, net):  # pragma: no cover - compiled
+    """Add to `net` (classes, candidates) how many pixels each class but the last wins with a candidate's vote.
 
-    Leaves in `turned` (candidates,) those that change their winner, in `rest` those on which it votes for the last.
+    Leaves in `turned` (candidates,) those that change their winner, in `won` (classes, candidates) to what, in `rest`
+    those on which the candidate votes for the last class.
     """
     rest[:], turned[:] = ALL, NONE
     for kind in range(number):
         for candidate in range(turned.size):
             vote = rows[row + kind, candidate] if kind < number - 1 else rest[candidate]
             rest[candidate] &= ~vote
-            won = vote & (reach[kind] | (late[kind] & ~taken[candidate]))
-            turned[candidate] |= won
-            net[kind, candidate] += population(won)
+            won[kind, candidate] = vote & (reach[kind] | (late[kind] & ~taken[candidate]))
+            turned[candidate] |= won[kind, candidate]
     for kind in range(number - 1):
         for candidate in range(turned.size):
-            net[kind, candidate] -= population(turned[candidate] & winner[kind])
+            # What it wins it had not: one population is that of both.
+            net[kind, candidate] += population(won[kind, candidate] | (winner[kind] & ~turned[candidate]))
 
 
 @compiled

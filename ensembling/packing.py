@@ -59,17 +59,21 @@ def pack_pixels(addresses, target, ids, tally, labelled, room):  # pragma: no co
     # Rows after the last candidate's, to make the number a multiple of 8, repeat the first's. A row length that is no
     # power of two keeps the rows of one column out of the same cache set.
     tile = np.empty(((addresses.size + 7) // 8 * 8, BLOCK_PIXELS + 64), np.uint8)
-    bits = np.empty((2, tile.shape[0] // 8, BLOCK_PIXELS + 64), np.uint8)
+    who = np.empty((2, (tile.shape[0] + 63) // WORD_BITS, BLOCK_PIXELS), np.uint64)
     changes = np.empty((3, BLOCK_PIXELS), np.uint8)
+    dense = np.empty(BLOCK_PIXELS, np.uint8)
     granules = np.empty(BLOCK_PIXELS // GRANULE, np.int64)
     for start in range(0, target.size, BLOCK_PIXELS):
         labels = target[start : start + BLOCK_PIXELS]
         _find_differences(addresses, start, labels.size, diff)
         first = carray(bytes_at(addresses[0] + np.uint64(start)), (labels.size,))
         disputed = _tally_agreed(first, labels, diff, ids, tally, granules)
-        _gather(addresses, start, labels.size, granules[:disputed], tile)
-        _compare(tile, disputed * GRANULE, changes, bits)
-        if not _emit(tile, changes, bits, granules[:disputed], labels, ids, labelled, room):
+        for candidate in range(tile.shape[0]):
+            row = addresses[candidate if candidate < addresses.size else 0]
+            _gather(row + np.uint64(start), labels.size, granules[:disputed], tile[candidate])
+        _gather(np.uint64(labels.ctypes.data), labels.size, granules[:disputed], dense)
+        _compare(tile, disputed * GRANULE, changes, who)
+        if not _emit(tile, changes, who, disputed * GRANULE, dense, ids, labelled, room):
             return False
     last = tally.shape[0] - 1
     return tally[last].sum() == 0 and tally[:, last].sum() == 0
@@ -102,21 +106,27 @@ def _tally_agreed(first, labels, diff, ids, tally, granules):  # pragma: no cove
     disputed = 0
     full = labels.size // GRANULE
     votes, targets, diffs = _as_words(first, full), _as_words(labels, full), _as_words(diff, full)
+    of_vote, of_label = ids
+    last_votes, last_targets, alike = NONE, NONE, 0  # granules in a row that are one class under one label
     for granule in range(-(-labels.size // GRANULE)):
         if granule < full and diffs[granule] == NONE:
             vote, label = votes[granule] & BYTE, targets[granule] & BYTE
             if votes[granule] == vote * SPREAD and targets[granule] == label * SPREAD:
-                tally[ids.of_vote[vote], ids.of_label[label]] += GRANULE
+                if votes[granule] != last_votes or targets[granule] != last_targets:
+                    tally[of_vote[last_votes & BYTE], of_label[last_targets & BYTE]] += alike * GRANULE
+                    last_votes, last_targets, alike = votes[granule], targets[granule], 0
+                alike += 1
                 continue
         is_disputed = False
         for pixel in range(granule * GRANULE, min((granule + 1) * GRANULE, labels.size)):
             if diff[pixel] == 0:
-                tally[ids.of_vote[first[pixel]], ids.of_label[labels[pixel]]] += 1
+                tally[of_vote[first[pixel]], of_label[labels[pixel]]] += 1
             else:
                 is_disputed = True
         if is_disputed:
             granules[disputed] = granule
             disputed += 1
+    tally[of_vote[last_votes & BYTE], of_label[last_targets & BYTE]] += alike * GRANULE
     return disputed
 
 
@@ -126,33 +136,38 @@ def _as_words(row, words):  # pragma: no cover - compiled
 
 
 @compiled
-def _gather(addresses, start, size, granules, tile):  # pragma: no cover - compiled
-    """Move the granules' pixels side by side to the front of `tile`."""
-    full = size // GRANULE
-    for candidate in range(tile.shape[0]):
-        begin = addresses[candidate if candidate < addresses.size else 0] + np.uint64(start)
-        words, dense = carray(words_at(begin), (full,)), _as_words(tile[candidate], tile.shape[1] // GRANULE)
-        for place in range(granules.size):
-            if granules[place] < full:
-                dense[place] = words[granules[place]]
-            else:
-                row = carray(bytes_at(begin), (size,))
-                dense[place] = NONE
-                for pixel in range(full * GRANULE, size):
-                    tile[candidate, place * GRANULE + pixel - full * GRANULE] = row[pixel]
+def _gather(address, size, granules, dense):  # pragma: no cover - compiled
+    """Move the granules' pixels of the row at `address` side by side to the front of `dense`."""
+    full, count = size // GRANULE, granules.size
+    if count and granules[count - 1] == full:  # the last one, cut off by the end of the row
+        count -= 1
+        row = carray(bytes_at(address), (size,))
+        dense[count * GRANULE : (count + 1) * GRANULE] = 0
+        for pixel in range(full * GRANULE, size):
+            dense[(count - full) * GRANULE + pixel] = row[pixel]
+    words, moved = carray(words_at(address), (full,)), _as_words(dense, count)
+    for place in range(count):
+        moved[place] = words[granules[place]]
 
 
 @compiled
-def _compare(tile, pixels, changes, bits):  # pragma: no cover - compiled
+def _compare(tile, pixels, changes, who):  # pragma: no cover - compiled
     """Say who votes for what at each pixel, as far as it has up to three classes.
 
     A candidate's change is its id ^ the first candidate's. `changes` (3, pixels) gets the first two changes that occur,
-    in the order of candidates, and whether others do; `bits` (2, candidates / 8, pixels) who changes at all, and who by
-    the first of them. All of it on bytes side by side.
+    in the order of candidates, and whether others do; `who` (2, words, pixels) who changes at all, a bit a candidate,
+    and who by the first of them. All of it on bytes side by side.
     """
     changes[:, :pixels] = 0
-    for eight in range(bits.shape[1]):
-        _compare_eight(tile, eight * 8, pixels, changes, bits[0, eight], bits[1, eight])
+    eights = tile.shape[0] // 8
+    some, same = np.empty((2, 8, BLOCK_PIXELS + 64), np.uint8)
+    for eight in range(eights):
+        place = eight % 8
+        _compare_eight(tile, eight * 8, pixels, changes, some[place], same[place])
+        if place == 7 or eight == eights - 1:
+            some[place + 1 :, :pixels], same[place + 1 :, :pixels] = 0, 0
+            _join(some, pixels, who[0, eight // 8])
+            _join(same, pixels, who[1, eight // 8])
 
 
 @compiled
@@ -174,23 +189,39 @@ def _compare_eight(tile, start, pixels, changes, who, who_second):  # pragma: no
 
 
 @compiled
-def _emit(tile, changes, bits, granules, target, ids, labelled, room):  # pragma: no cover - compiled
-    """Write the disputed pixels to `room`; False where an id is refused."""
+def _join(parts, pixels, words):  # pragma: no cover - compiled
+    """Make a word of the eight bytes of each pixel: `parts` (8, pixels), the lowest first."""
+    for pixel in range(pixels):
+        words[pixel] = (
+            np.uint64(parts[0, pixel])
+            | np.uint64(parts[1, pixel]) << np.uint64(8)
+            | np.uint64(parts[2, pixel]) << np.uint64(16)
+            | np.uint64(parts[3, pixel]) << np.uint64(24)
+            | np.uint64(parts[4, pixel]) << np.uint64(32)
+            | np.uint64(parts[5, pixel]) << np.uint64(40)
+            | np.uint64(parts[6, pixel]) << np.uint64(48)
+            | np.uint64(parts[7, pixel]) << np.uint64(56)
+        )
+
+
+@compiled
+def _emit(tile, changes, who, pixels, target, ids, labelled, room):  # pragma: no cover - compiled
+    """Write the disputed ones of the tile's pixels, of these targets, to `room`; False where an id is refused."""
     pairs, triples, others = np.empty((3, BLOCK_PIXELS), np.int32)
-    few, more, rest = _sort_out(tile, changes, granules, pairs, triples, others)
-    rest = _emit_pairs(tile, changes, bits, pairs[:few], granules, target, ids, labelled, room, others, rest)
+    few, more, rest = _sort_out(tile, changes, pixels, pairs, triples, others)
+    rest = _emit_pairs(tile, changes, who, pairs[:few], target, ids, labelled, room, others, rest)
     if rest >= 0:
-        rest = _emit_triples(tile, changes, bits, triples[:more], granules, target, ids, labelled, room, others, rest)
-    if rest < 0 or not _emit_others(tile, changes, bits, others[:rest], granules, target, ids, labelled, room):
+        rest = _emit_triples(tile, changes, who, triples[:more], target, ids, labelled, room, others, rest)
+    if rest < 0 or not _emit_others(tile, changes, who, others[:rest], target, ids, labelled, room):
         return False
     return labelled[labelled.size - 1] == 0
 
 
 @compiled
-def _sort_out(tile, changes, granules, pairs, triples, others):  # pragma: no cover - compiled
+def _sort_out(tile, changes, pixels, pairs, triples, others):  # pragma: no cover - compiled
     """List the pixels of two classes, of three, and other disputed ones; how many of each. Without hard branches."""
     few, more, rest = 0, 0, 0
-    for pixel in range(granules.size * GRANULE):
+    for pixel in range(pixels):
         first, second, third = tile[0, pixel], changes[0, pixel], changes[1, pixel]
         disputed = np.int64(second != 0)
         plain = disputed & np.int64(first != ABSTAIN) & np.int64(first ^ second != ABSTAIN)
@@ -204,9 +235,7 @@ def _sort_out(tile, changes, granules, pairs, triples, others):  # pragma: no co
 
 
 @compiled
-def _emit_pairs(
-    tile, changes, bits, pixels, granules, target, ids, labelled, room, others, rest
-):  # pragma: no cover - compiled
+def _emit_pairs(tile, changes, who, pixels, target, ids, labelled, room, others, rest):  # pragma: no cover - compiled
     """Write pixels of two classes, or append to `others` where no group is left; the end of those, -1 if refused."""
     # Taken out of the tuples once: each access counts a reference, which would cost more than the pixel.
     of_vote, of_label = ids
@@ -214,7 +243,7 @@ def _emit_pairs(
     num_classes = labelled.size - 2
     place, entry = used[0], used[1]
     for pixel in pixels:
-        label = target[granules[pixel >> 3] * GRANULE + (pixel & 7)]
+        label = target[pixel]
         first = tile[0, pixel]
         second = first ^ changes[0, pixel]
         lower, higher = np.int64(min(first, second)), np.int64(max(first, second))
@@ -232,7 +261,7 @@ def _emit_pairs(
         groups[place] = group_of_pair[pair]
         flip = ~NONE if first == lower else NONE
         for word in range(voters.shape[1]):
-            voters[entry, word] = _gather_bits(bits, 0, pixel, word) ^ flip
+            voters[entry, word] = who[0, word, pixel] ^ flip
         # What does not count is written over by the next.
         counts = of_label[label] < num_classes
         place += counts
@@ -242,16 +271,14 @@ def _emit_pairs(
 
 
 @compiled
-def _emit_triples(
-    tile, changes, bits, pixels, granules, target, ids, labelled, room, others, rest
-):  # pragma: no cover - compiled
+def _emit_triples(tile, changes, who, pixels, target, ids, labelled, room, others, rest):  # pragma: no cover - compiled
     """As `_emit_pairs`, with three classes."""
     of_vote, of_label = ids
     groups, voters, known, keys, _, _, _, _, _, used = room
     num_classes, last_key, group = labelled.size - 2, np.int64(-1), np.int64(-1)
     place, entry = used[0], used[1]
     for pixel in pixels:
-        label = target[granules[pixel >> 3] * GRANULE + (pixel & 7)]
+        label = target[pixel]
         first = np.int64(tile[0, pixel])
         second, third = first ^ changes[0, pixel], first ^ changes[1, pixel]
         lowest, highest = min(first, second, third), max(first, second, third)
@@ -269,7 +296,7 @@ def _emit_triples(
         labelled[of_label[label]] += 1
         groups[place] = group
         for word in range(voters.shape[1]):
-            change, by_second = _gather_bits(bits, 0, pixel, word), _gather_bits(bits, 1, pixel, word)
+            change, by_second = who[0, word, pixel], who[1, word, pixel]
             by_third = change & ~by_second
             voters[entry, word] = ~change if lowest == first else by_second if lowest == second else by_third
             voters[entry + 1, word] = ~change if middle == first else by_second if middle == second else by_third
@@ -281,15 +308,15 @@ def _emit_triples(
 
 
 @compiled
-def _emit_others(tile, changes, bits, pixels, granules, target, ids, labelled, room):  # pragma: no cover - compiled
+def _emit_others(tile, changes, who, pixels, target, ids, labelled, room):  # pragma: no cover - compiled
     of_vote, of_label = ids
     groups, voters, known, keys, _, labels, kinds, classes, others, used = room
     masks, found = np.empty((256, voters.shape[1]), np.uint64), np.empty(256, np.uint8)
     num_classes = labelled.size - 2
     for pixel in pixels:
-        label = target[granules[pixel >> 3] * GRANULE + (pixel & 7)]
+        label = target[pixel]
         labelled[of_label[label]] += 1
-        number = _split(tile, changes, bits, pixel, masks, found)
+        number = _split(tile, changes, who, pixel, masks, found)
         if of_vote[found[number - 1]] > num_classes or of_vote[found[number - 2]] > num_classes:
             return False
         if of_label[label] >= num_classes:
@@ -321,7 +348,7 @@ def _copy(masks, number, rows, start):  # pragma: no cover - compiled
 
 
 @compiled
-def _split(tile, changes, bits, pixel, masks, found):  # pragma: no cover - compiled
+def _split(tile, changes, who, pixel, masks, found):  # pragma: no cover - compiled
     """Leave a pixel's classes, ascending, in `found` and who votes for each in `masks`; returns how many they are.
 
     Masks may have bits above the last candidate's.
@@ -331,7 +358,7 @@ def _split(tile, changes, bits, pixel, masks, found):  # pragma: no cover - comp
     found[0], found[1], found[2] = first, first ^ changes[0, pixel], first ^ changes[1, pixel]
     number = 3 if changes[1, pixel] else 2
     for word in range(words):
-        change, second = _gather_bits(bits, 0, pixel, word), _gather_bits(bits, 1, pixel, word)
+        change, second = who[0, word, pixel], who[1, word, pixel]
         masks[0, word], masks[1, word], masks[2, word] = ~change, second, change & ~second
     if changes[2, pixel]:
         number = _split_third(tile, pixel, masks, found)
@@ -366,15 +393,6 @@ def _split_third(tile, pixel, masks, found):  # pragma: no cover - compiled
                 masks[kind + 1, word] &= ~masks[kind, word]
             kind += 1
     return kind
-
-
-@compiled
-def _gather_bits(bits, which, pixel, word):  # pragma: no cover - compiled
-    """A word of 64 candidates' bits at a pixel."""
-    mask = NONE
-    for eight in range(word * 8, min(word * 8 + 8, bits.shape[1])):
-        mask |= np.uint64(bits[which, eight, pixel]) << np.uint64(8 * (eight - word * 8))
-    return mask
 
 
 @compiled

@@ -9,15 +9,16 @@ alone: with its target, its classes, and for each class but the last a bit mask 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
 
-from ensembling.chunks import Chunk, move_bits, move_words, moved_bytes, pack_chunk, refuse, room_for
+from ensembling.chunks import Chunk, make_room, move_bits, move_words, moved_bytes, pack_chunk, refuse, room_for
 from ensembling.counting import count_blocks, own_blocks
 from ensembling.counting_pairs import count_pairs
 from ensembling.counting_singly import count_singly, own_singly
-from ensembling.packing import WORD_BITS
+from ensembling.packing import WORD_BITS, Room
 from ensembling.threads import in_threads
 
 Members = Iterable[int] | Mapping[int, int]
@@ -192,12 +193,17 @@ def build_table(
     most = chunk_pixels or room_for(len(rows), num_classes, memory_bytes / 4 / threads)
     size = max(1, -(-len(target) // max(threads, -(-len(target) // most))))
     starts = range(0, len(target), size)
+    rooms: SimpleQueue[Room] = SimpleQueue()  # as many as threads
+    for _ in range(min(threads, len(starts))):
+        rooms.put(make_room(len(rows), num_classes, size))
 
     def pack(start: int) -> tuple[Chunk, np.ndarray, np.ndarray]:
         part = slice(start, min(start + size, len(target)))
         folds = np.zeros(part.stop - start, np.uint8) if fold_of_pixel is None else fold_of_pixel[part]
         labels, votes = np.asarray(target[part]), [row[part] for row in rows]
-        packed = pack_chunk(votes, labels, folds, num_classes, ignore_index, num_folds)
+        room = rooms.get()
+        packed = pack_chunk(votes, labels, folds, num_classes, ignore_index, num_folds, room)
+        rooms.put(room)
         if packed is None:
             refuse(votes, labels, num_classes, ignore_index, offset + start)
         return packed
