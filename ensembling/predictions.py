@@ -29,7 +29,7 @@ import zstandard
 from ensembling.compiled import compiled
 
 MAGIC = b"SEGVOTE\n"
-VERSION = 3
+VERSION = 3  # version 2 had no groups: each image is one
 LONGEST = 255  # pixels of a run; a longer one is several
 PREFIX = struct.Struct("<8sHI32s")
 HEADER_KEYS = {
@@ -131,7 +131,7 @@ def check_same_holdout(
     They may if both fingerprints, image ids, sizes and class names are the same, in the same order.
     """
     for key in ("fingerprint", "edits", "class_names", "image_ids", "sizes", "groups"):
-        ours, theirs = getattr(first, key), getattr(second, key)
+        ours, theirs = (one.grouped_ids() if key == "groups" else getattr(one, key) for one in (first, second))
         if ours != theirs:
             raise PredictionsError(
                 f"{first_name} and {second_name} differ in {key.replace('_', ' ')}, so their votes cannot be mixed: "
@@ -223,12 +223,12 @@ def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
     if len(data) < PREFIX.size:
         raise PredictionsError(f"cut off after {len(data)} bytes")
     _, version, header_size, digest = PREFIX.unpack_from(data)
-    if version != VERSION:
-        raise PredictionsError(f"format version {version}, but this release reads version {VERSION}")
+    if version not in (2, VERSION):
+        raise PredictionsError(f"format version {version}, but this release reads versions 2 and {VERSION}")
     stop = PREFIX.size + header_size
     if len(data) < stop or hashlib.sha256(data[PREFIX.size : stop]).digest() != digest:
         raise PredictionsError("its header is damaged or cut off (checksum)")
-    header = _parse_header(data[PREFIX.size : stop])
+    header = _parse_header(data[PREFIX.size : stop], version)
     payload = memoryview(data)[stop:]
     if len(payload) != header["payload_bytes"]:
         raise PredictionsError(f"{len(payload)} bytes of pixels, but the header says {header['payload_bytes']}")
@@ -237,14 +237,15 @@ def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
     return header, payload
 
 
-def _parse_header(header: bytes) -> dict[str, Any]:
+def _parse_header(header: bytes, version: int) -> dict[str, Any]:
     try:
         content = json.loads(header)
     except ValueError as error:
         raise PredictionsError(f"its header is not JSON ({error})") from error
-    if not isinstance(content, dict) or set(content) != HEADER_KEYS:
-        raise PredictionsError(f"its header must have the keys {sorted(HEADER_KEYS)}")
-    return content
+    expected = HEADER_KEYS - {"groups"} if version == 2 else HEADER_KEYS
+    if not isinstance(content, dict) or set(content) != expected:
+        raise PredictionsError(f"its header must have the keys {sorted(expected)}")
+    return {"groups": [], **content}
 
 
 def _read_runs(payload: memoryview, runs: int) -> np.ndarray:

@@ -22,6 +22,8 @@ def in_threads(function: Callable[[Any], Any], items: Iterable[Any], threads: in
 
     def work() -> None:
         for place in places:
+            if errors:  # of a place before this one: places are taken in order
+                return
             try:
                 results[place] = function(items[place])
             except BaseException as error:  # told below, as that of the first item
@@ -34,7 +36,8 @@ def in_threads(function: Callable[[Any], Any], items: Iterable[Any], threads: in
         if not other.cancel():  # what has not begun by now finds nothing left to do
             other.result()
     if errors:
-        raise errors[min(errors)]
+        stops = [error for error in errors.values() if not isinstance(error, Exception)]  # Ctrl-C above all
+        raise stops[0] if stops else errors[min(errors)]
     return results
 
 

@@ -16,7 +16,9 @@ from trainables.errors import UserError
 from trainables.trial_files import TrialFiles
 
 PAUSE_S = 60  # after MLflow did not answer: each call would keep the trials waiting for its time-out
-FRUITLESS = 3  # trials in a row without one epoch: a node that lacks something would use up all suggestions
+# Trials that break in a row, before their first epoch, until no other is suggested: a node that lacks something would
+# use up all suggestions.
+FRUITLESS = 3
 LEDGER_WAIT_S = 10  # for a line that a worker on another node has written
 
 
@@ -43,6 +45,8 @@ class StudyCallback(Callback):
         self.behind: set[int] = set()
         self.broken: dict[int, str] = {}
         """Why trials failed that a resumed study goes on with, by number."""
+        self.begun: set[int] = set()
+        """Trials that this command has begun, or tried to."""
         self._trained: set[int] = set()  # trials of which this command has seen an epoch
         self._fruitless = 0  # trials in a row that broke before that
         self._silent_until = 0.0
@@ -65,6 +69,7 @@ class StudyCallback(Callback):
             return  # a retry after its process died
         records = self.study.trial_files(number).records()
         best = self.study.data.kept_score(records)
+        self.begun.add(number)
         self.progress.start(number, params, epochs_done=len(records), best=best)
         self.behind.add(number)
         self._try(number, lambda: self._track(number, records))
@@ -105,6 +110,7 @@ class StudyCallback(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
+        self._fruitless = 0  # also where its configuration failed: its node trains
         self._end(trial.config["number"], result.get("failure"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -116,8 +122,8 @@ class StudyCallback(Callback):
         if self._fruitless == FRUITLESS:
             self._stop_suggesting()
             self.screen.warn(
-                f"{FRUITLESS} trials in a row failed before their first epoch: no other is begun, and those that run "
-                "go on to their end"
+                f"{FRUITLESS} trials in a row failed before their first epoch: no other is suggested, and those that "
+                "were go on to their end"
             )
 
     def _end(self, number: int, failure: str | None, *, goes_on: bool = False) -> None:

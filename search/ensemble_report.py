@@ -136,10 +136,13 @@ def honest_words(ensemble: dict[str, Any]) -> str:
             f"{_flattery(100 * ensemble['optimism'])}"
         )
     else:
-        words.append("With one holdout image nothing can be cross-fitted: what new images will score is not known.")
+        words.append(
+            f"With one {_units(ensemble)} nothing can be cross-fitted, and there is no ±: what new images will score "
+            "is not known."
+        )
     if len(ensemble["members"]) == 1 and ensemble["members"][0]["run_id"] == ensemble["candidates"][0]["run_id"]:
         words.append(_why_alone(ensemble))
-    else:
+    elif ensemble["holdout_groups"] > 1:
         words += _doubtful_gains(ensemble)
     if len(ensemble["candidates"]) > (ensemble["shortlist"] or len(ensemble["candidates"])):
         words.append(
@@ -153,12 +156,19 @@ def honest_words(ensemble: dict[str, Any]) -> str:
         ]
         words.append(f"Two candidates differ on {' and on '.join(kinds)}.")
     if ensemble["holdout_groups"] < FEW_IMAGES:
-        kind = "images" if ensemble["holdout_groups"] == ensemble["holdout_images"] else "groups of images"
         words.append(
-            f"The holdout has only {ensemble['holdout_groups']} {kind}, fewer than {FEW_IMAGES}: differences of a few "
-            "points are chance."
+            f"The holdout has only {ensemble['holdout_groups']} {_units(ensemble)}, fewer than {FEW_IMAGES}: "
+            "differences of a few points are chance."
         )
     return " ".join(words)
+
+
+def _units(ensemble: dict[str, Any]) -> str:
+    """What is held out and drawn as one."""
+    several = "s" if ensemble["holdout_groups"] != 1 else ""
+    return (
+        f"image{several}" if ensemble["holdout_groups"] == ensemble["holdout_images"] else f"group{several} of images"
+    )
 
 
 def _flattery(points: float) -> str:

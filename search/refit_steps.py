@@ -111,15 +111,16 @@ def refit_splits(dataset: Dataset, before: Study, *, keep_holdout: bool) -> Spli
 
     What is kept is the holdout of the study `before`, or, of another data set, one made in the same way.
     """
-    holdout: tuple[int, ...] = ()
+    kept = Splits((), (), (), before.data.splits.seed)
     if keep_holdout and dataset.fingerprint == before.data.fingerprint:
-        holdout = before.data.splits.holdout
+        kept = before.data.splits
     elif keep_holdout:
         made = before.manifest["settings"]
         how = {key: made[key] for key in ("folds", "holdout_fraction", "seed") if key in made}
-        holdout = make_splits(dataset, **how).holdout
-    rows = {*dataset.rows("train"), *dataset.rows("val")} - set(holdout)
-    return Splits(holdout, (tuple(sorted(rows)),), dataset.rows("test"), before.data.splits.seed)
+        kept = make_splits(dataset, **how)
+    rows = {*dataset.rows("train"), *dataset.rows("val")} - set(kept.holdout)
+    everything = (tuple(sorted(rows)),)
+    return Splits(kept.holdout, everything, dataset.rows("test"), before.data.splits.seed, kept.holdout_groups)
 
 
 def _client(settings: RefitSettings) -> tuple[MlflowClient, str]:

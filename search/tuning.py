@@ -42,6 +42,8 @@ class StudyTuner:
         self.interrupted = False
         self.cut_off = 0
         """Trials that the time budget ended before their time."""
+        self.not_begun = 0
+        """Trials, new ones or such that go on, that were left since those before them broke at once."""
 
     @property
     def broken(self) -> int:
@@ -51,11 +53,6 @@ class StudyTuner:
     @property
     def bad_suggestions(self) -> list[str]:
         return list(dict.fromkeys(self._searcher.bad_suggestions))
-
-    @property
-    def not_begun(self) -> int:
-        """Trials that were not begun since none that was begun before them came to train."""
-        return self._plan.trials - len(self._plan.study.trials()) if self._searcher.closed else 0
 
     def _close(self) -> None:
         self._searcher.closed = True
@@ -115,15 +112,18 @@ class StudyTuner:
         self._tuner(left).fit()
         budget = self._settings.time_budget
         out_of_time = budget is not None and time.monotonic() - started >= budget
-        broken = self._callback.broken
-        open_trials = [
-            files for files in self._plan.study.trials() if not files.verdict.exists() and files.number not in broken
-        ]
+        open_trials = [files for files in self._plan.study.trials() if self._is_open(files)]
+        self.not_begun = max(0, left - len(self._callback.begun)) if self._searcher.closed else 0
         self.interrupted = bool(open_trials) and not out_of_time
         self.cut_off = len(open_trials) if out_of_time else 0
         behind = [self._plan.study.trial_files(number) for number in sorted(self._callback.behind)]
         for files in dict.fromkeys([*open_trials, *behind]):
             self._make_up_for(files)
+
+    def _is_open(self, files: TrialFiles) -> bool:
+        """Whether it was stopped before its end: by Ctrl-C, or since there was no time left."""
+        left_alone = self._searcher.closed and files.number not in self._callback.begun
+        return not files.verdict.exists() and files.number not in self._callback.broken and not left_alone
 
     def _make_up_for(self, files: TrialFiles) -> None:
         """Brings MLflow's run of the trial to what the ledger says."""

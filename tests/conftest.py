@@ -21,9 +21,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One test process more than there are cores: those that start Ray wait half of their time."""
-    return min((os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count() or 1) + 1, 4)
+    """One test process more than cores, up to four: those that start Ray wait half of their time."""
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -135,7 +135,7 @@ def test_other_files_and_versions_are_told_apart(tmp_path):
     data = bytearray(path.read_bytes())
     data[8] = 1
     path.write_bytes(data)
-    with pytest.raises(PredictionsError, match=r"format version 1, but this release reads version 3"):
+    with pytest.raises(PredictionsError, match=r"format version 1, but this release reads versions 2 and 3"):
         read_predictions(path)
 
 
@@ -203,7 +203,7 @@ def test_pixels_read_from_files_can_be_selected_from(tmp_path):
         ({"class_names": ("Background", "Paper", "Glass", "Metal")}, "differ in class names.*3 against 4"),
         ({"image_ids": ("b.jpg", "c.jpg", "é.jpg")}, "differ in image ids.*'a.jpg' against 'c.jpg' at place 1"),
         ({"sizes": ((3, 2), (1, 1), (3, 2))}, r"differ in sizes.*\(2, 3\) against \(3, 2\) at place 0"),
-        ({"groups": ()}, "differ in groups.*3 against 0"),
+        ({"groups": ()}, "differ in groups.*2 against 3"),
     ],
 )
 def test_predictions_of_different_holdouts_are_never_mixed(changes, message):
@@ -212,7 +212,20 @@ def test_predictions_of_different_holdouts_are_never_mixed(changes, message):
 
 
 def test_predictions_of_one_holdout_may_differ_in_pixels():
-    check_same_holdout(SMALL, replace(SMALL, pixels=np.zeros_like(SMALL.pixels)))
+    check_same_holdout(SMALL, replace(SMALL, pixels=np.zeros_like(SMALL.pixels), groups=(0, 1, 0)))
+    check_same_holdout(replace(SMALL, groups=()), replace(SMALL, groups=(0, 1, 2)))
+
+
+def test_version_2_had_no_groups(tmp_path):
+    data = predictions._encode(SMALL)
+    magic, _, size, _ = predictions.PREFIX.unpack_from(data)
+    begin = predictions.PREFIX.size
+    header = json.loads(data[begin : begin + size])
+    del header["groups"]
+    old = json.dumps(header).encode()
+    prefix = predictions.PREFIX.pack(magic, 2, len(old), hashlib.sha256(old).digest())
+    (tmp_path / "old").write_bytes(prefix + old + data[begin + size :])
+    assert_same(read_predictions(tmp_path / "old"), replace(SMALL, groups=()))
 
 
 @pytest.mark.parametrize(

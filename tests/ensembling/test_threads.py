@@ -29,11 +29,24 @@ def test_the_first_item_that_fails_is_told(threads):
         if item in (3, 4, 5):
             time.sleep(0.02 if item == 3 else 0)
             raise ValueError(f"item {item}")
+        time.sleep(0.001)
         done.append(item)
 
     with pytest.raises(ValueError, match="item 3"):
-        in_threads(work, range(6), threads)
+        in_threads(work, range(600), threads)
     assert {0, 1, 2} <= set(done)
+    assert len(done) < 500  # what comes after it is left
+
+
+def test_ctrl_c_is_told_before_any_other_error():
+    both = threading.Barrier(2, timeout=20)
+
+    def work(item):
+        both.wait()
+        raise ValueError("first") if item == 0 else KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_threads(work, range(2), 2)
 
 
 def test_work_within_work_does_not_wait_for_itself():

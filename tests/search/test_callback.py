@@ -163,11 +163,12 @@ def test_nothing_more_is_suggested_where_no_trial_comes_to_train(study, callback
     epoch(study, callback, 1)  # one that trains: the two before it were no sign
     for number in (4, 5, 1):  # nor is one that broke later
         callback.on_trial_error(0, [], trial(number=number))
+    callback.on_trial_complete(0, [], trial(epoch=0, failure="NonFiniteError: the loss became nan"))
     for number in (6, 7):
         callback.on_trial_error(0, [], trial(number=number))
     assert "no more" not in shown(callback)
     callback.on_trial_error(0, [], trial(number=8))
-    assert "no more\n3 trials in a row failed before their first epoch: no other is begun" in shown(callback)
+    assert "no more\n3 trials in a row failed before their first epoch: no other is suggested" in shown(callback)
     assert sorted(callback.broken) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 

@@ -65,6 +65,11 @@ def made(members=3, **changes):
         ({"shortlist": 12}, ["shortlist, the 12 most promising of 30 candidates; the cross-fit drew up others"]),
         ({"optimism": -0.0006}, ["the selected score is 0.06 points lower, which is chance"]),
         ({"holdout_images": 49, "holdout_groups": 49}, ["only 49 images, fewer than 50", "points are chance"]),
+        (
+            {"holdout_groups": 1, "crossfit_miou": None, "crossfit_gains": None}
+            | {"gains": {"best_single": gain(0, 0), "top_k": gain(0, 0)}},
+            ["With one group of images nothing can be cross-fitted", "only 1 group of images, fewer than 50"],
+        ),
         ({"holdout_groups": 12}, ["only 12 groups of images, fewer than 50", "points are chance"]),
         (
             {"crossfit_gains": {"best_single": gain(0.003, 0.004), "top_k": gain(0.008, 0.002)}},

@@ -75,12 +75,11 @@ def make_splits(dataset: Dataset, *, folds: int = 5, holdout_fraction: float = 0
     if not holdout:
         holdout = _stratified_part(images, dataset.class_id_of, holdout_fraction, folds, seed)
         images = [image for image in images if image.row not in set(holdout)]
-    if _groups(images) < folds:
+    if _count_groups(images) < folds:
         raise UserError(_too_few(images, folds))
     parts = tuple(_stratified(images, dataset.class_id_of, folds, seed))
-    number_of = _numbers(dataset.images[row] for row in holdout)
-    groups = tuple(number_of[_group(dataset.images[row])] for row in holdout)
-    return Splits(holdout, parts, dataset.rows("test"), seed, groups)
+    groups = _group_numbers(dataset.images[row] for row in holdout)
+    return Splits(holdout, parts, dataset.rows("test"), seed, tuple(groups[row] for row in holdout))
 
 
 def _stratified_part(
@@ -89,7 +88,7 @@ def _stratified_part(
     """About `fraction` of the images: the first p of q strata, p/q being the closest fraction with q up to 20."""
     share = Fraction(fraction).limit_denominator(20)
     share = min(max(share, Fraction(1, 20)), Fraction(19, 20))
-    if _groups(images) < max(share.denominator, folds + 1):
+    if _count_groups(images) < max(share.denominator, folds + 1):
         raise UserError(_too_few(images, max(share.denominator, folds + 1)))
     parts = _stratified(images, class_id_of, share.denominator, seed)[: share.numerator]
     return tuple(sorted(row for part in parts for row in part))
@@ -98,22 +97,35 @@ def _stratified_part(
 def _too_few(images: Sequence[ImageRecord], needed: int) -> str:
     grouped = " (those of one group count once)" if any(image.group for image in images) else ""
     return (
-        f"train.json leaves {_groups(images)} different photos to split{grouped}, and this takes at least {needed}: "
-        f"use fewer folds (at least 2), bring a val.json as holdout, or add photos"
+        f"train.json leaves {_count_groups(images)} different photos to split{grouped}, and this takes at least "
+        f"{needed}: use fewer folds (at least 2), bring a val.json as holdout, or add photos"
     )
 
 
-def _groups(images: Sequence[ImageRecord]) -> int:
-    return len({_group(image) for image in images})
+def _count_groups(images: Iterable[ImageRecord]) -> int:
+    return len(set(_group_numbers(images).values()))
 
 
-def _group(image: ImageRecord) -> int | str:
-    return image.group or image.sha256 or image.row
+def _group_numbers(images: Iterable[ImageRecord]) -> dict[int, int]:
+    """The number of each row's group, in the order in which they come.
 
+    Photos of one `group` belong together, and so do those of the same bytes, also where two groups share some.
+    """
+    leaders: dict[tuple[str, int | str], tuple[str, int | str]] = {}
 
-def _numbers(images: Iterable[ImageRecord]) -> dict[int | str, int]:
-    """A number for each group, in the order in which they come."""
-    return {group: number for number, group in enumerate(dict.fromkeys(map(_group, images)))}
+    def leader(key: tuple[str, int | str]) -> tuple[str, int | str]:
+        while leaders.setdefault(key, key) != key:
+            key = leaders[key]
+        return key
+
+    rows = []
+    for image in images:
+        rows.append(image.row)
+        for kind, value in (("group", image.group), ("bytes", image.sha256)):
+            if value:
+                leaders[leader(("row", image.row))] = leader((kind, value))
+    numbers: dict[tuple[str, int | str], int] = {}
+    return {row: numbers.setdefault(leader(("row", row)), len(numbers)) for row in rows}
 
 
 def _stratified(
@@ -131,8 +143,8 @@ def _stratified(
     places, classes = (np.array(values) for values in zip(*samples))
     if max(Counter(classes.tolist()).values()) < parts:
         classes = np.zeros_like(classes)  # every class is rarer than the parts, which scikit-learn refuses
-    number_of = _numbers(images)
-    groups = np.array([number_of[_group(images[place])] for place in places])
+    number_of = _group_numbers(images)
+    groups = np.array([number_of[images[place].row] for place in places])
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)  # rare classes, on which the docstring of make_splits
@@ -141,5 +153,5 @@ def _stratified(
         if not cut:  # happens with a handful of photos
             cut.append(max(cuts, key=len).pop())
     part_of = {number: part for part, cut in enumerate(cuts) for number in cut}
-    chosen = [part_of[number_of[_group(image)]] for image in images]
+    chosen = [part_of[number_of[image.row]] for image in images]
     return [tuple(image.row for image, its in zip(images, chosen) if its == part) for part in range(parts)]

@@ -88,8 +88,16 @@ def test_photos_of_the_same_bytes_or_group_stay_together(key):
     assert splits.holdout_groups == tuple(place // 4 for place in range(len(splits.holdout)))
 
 
+def test_groups_and_bytes_hold_together_what_either_joins():
+    photos = [("g", "a"), ("", "a"), ("h", "b"), ("g", "c"), ("h", "d"), ("", "d"), ("", ""), ("", "")]
+    dataset = dataset_of(
+        [(1,)] * 24, val=8, group=[""] * 16 + [g for g, _ in photos], sha256=[""] * 16 + [s for _, s in photos]
+    )
+    assert make_splits(dataset, folds=2).holdout_groups == (0, 0, 1, 0, 1, 1, 2, 3)
+
+
 def test_groups_of_the_holdout_are_numbered():
-    dataset = dataset_of([(1,)] * 14, val=4, sha256=list("abcdefghijklmm"), group=[""] * 10 + ["x", "", "x", ""])
+    dataset = dataset_of([(1,)] * 14, val=4, sha256=list("abcdefghijklmn"), group=[""] * 10 + ["x", "", "x", ""])
     splits = make_splits(dataset, folds=2)
     assert splits.holdout == (10, 11, 12, 13)
     assert splits.holdout_groups == (0, 1, 0, 2)
