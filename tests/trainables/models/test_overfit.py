@@ -1,5 +1,6 @@
 """Each head learns eight real photos by heart: `pytest -m long -s tests/trainables/models/test_overfit.py`."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,17 +14,26 @@ RECYCLE = ROOT.parent / "shared" / "data" / "recycle60"
 BACKBONE = "tf_efficientnet_lite0"
 SIZE = (128, 128)
 PHOTOS = 8
-STEPS = 300  # at most; four photos each
-LOOK = 20  # steps between two looks at the score
+STEPS = 250  # at most; four photos each
+LOOK = 25  # steps between two looks at the score
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Eight photos, uint8 (8, 3, h, w), and their class maps; classes that no photo has are no outputs."""
+    """Eight photos, uint8 (8, 3, h, w), and their class maps; classes that no photo has are no outputs.
+
+    Those without specks: of an object of few pixels, logits at a stride of 8 or 16 cannot give 0.9.
+    """
     packed = pack(load_dataset(RECYCLE), SIZE, tmp_path_factory.mktemp("cache"))
-    images = torch.from_numpy(packed.images[:PHOTOS].copy()).permute(0, 3, 1, 2)
-    classes, target = torch.from_numpy(packed.masks[:PHOTOS].copy()).long().unique(return_inverse=True)
+    rows = sorted(sorted(range(len(packed.masks)), key=lambda row: -_smallest(packed.masks[row]))[:PHOTOS])
+    images = torch.from_numpy(packed.images[rows].copy()).permute(0, 3, 1, 2)
+    classes, target = torch.from_numpy(packed.masks[rows].copy()).long().unique(return_inverse=True)
     return images, target, len(classes)
+
+
+def _smallest(mask):
+    """Pixels of the rarest class that the photo has."""
+    return np.unique(mask, return_counts=True)[1].min()
 
 
 @pytest.mark.long
@@ -35,13 +45,14 @@ def test_head_learns_eight_photos_by_heart(head, photos):
     model = build_model(
         head=head, backbone=BACKBONE, num_classes=num_classes, weights_dir=WEIGHTS, image_size=SIZE, dropout=0.0
     )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=STEPS, pct_start=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=STEPS, pct_start=0.1)
+    class_weights = target.flatten().bincount().float().rsqrt()
     score = 0.0
     for step in range(STEPS):
         part = slice(4 * (step % 2), 4 * (step % 2) + 4)
         outputs = model.train().training_logits(model.normalize(images[part]))
-        sum(weight * F.cross_entropy(logits, target[part]) for weight, logits in outputs).backward()
+        sum(weight * F.cross_entropy(logits, target[part], class_weights) for weight, logits in outputs).backward()
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
