@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.nn.utils import clip_grad_norm_
 
 from tests.benchmarks.places import ROOT, WEIGHTS
 from trainables.data import load_dataset, pack
@@ -45,14 +46,15 @@ def test_head_learns_eight_photos_by_heart(head, photos):
     model = build_model(
         head=head, backbone=BACKBONE, num_classes=num_classes, weights_dir=WEIGHTS, image_size=SIZE, dropout=0.0
     )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=STEPS, pct_start=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=STEPS, pct_start=0.1)
     class_weights = target.flatten().bincount().float().rsqrt()
     score = 0.0
     for step in range(STEPS):
         part = slice(4 * (step % 2), 4 * (step % 2) + 4)
         outputs = model.train().training_logits(model.normalize(images[part]))
         sum(weight * F.cross_entropy(logits, target[part], class_weights) for weight, logits in outputs).backward()
+        clip_grad_norm_(model.parameters(), 1.0)  # K-Net's first gradients are a thousand times those that follow
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
