@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ensembling.compiled import compiled
-from ensembling.packing import ABSTAIN, MOST_CLASSES, NONE, ONE, WORD_BITS
+from ensembling.grouping import MOST_CLASSES
+from ensembling.words import ABSTAIN, NONE, ONE, WORD_BITS
 
 
 class Group(NamedTuple):

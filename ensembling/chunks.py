@@ -8,21 +8,11 @@ import numpy as np
 
 from ensembling import blocks
 from ensembling.compiled import compiled
+from ensembling.grouping import MOST_CLASSES, UNKNOWN, Ids, Room
 from ensembling.memory import mapped
-from ensembling.packing import (
-    ABSTAIN,
-    HASH_BITS,
-    MOST_CLASSES,
-    MOST_GROUPS,
-    NONE,
-    ONE,
-    UNKNOWN,
-    WORD_BITS,
-    Ids,
-    Room,
-    pack_pixels,
-)
+from ensembling.packing import pack_pixels
 from ensembling.vote import check_class_ids
+from ensembling.words import ABSTAIN, NONE, ONE, WORD_BITS
 
 CHUNK_PIXELS = 1 << 22
 SCRATCH_BYTES = 1 << 30  # reserved, and touched as far as pixels are disputed
@@ -136,23 +126,6 @@ def _chunk_of(room: Room, before: np.ndarray) -> Chunk:
     rare = (room.labels[:singles], room.kinds[:singles], room.classes[:classes], room.others[:voters])
     joined = (np.concatenate(parts) for parts in zip(rare, small, strict=True))
     return Chunk(groups, rows, spans, slots, *joined, runs[runs[:, 1] > runs[:, 0]])
-
-
-def make_room(num_candidates: int, num_classes: int, pixels: int) -> Room:
-    """Scratch memory for packing that many pixels, to be used again: new memory costs a page fault every 4 kB."""
-    words, kinds = -(-num_candidates // WORD_BITS), min(num_candidates, num_classes + 1)
-    return Room(
-        np.empty(pixels, np.int32),
-        np.empty((pixels * min(kinds, MOST_CLASSES), words), np.uint64),
-        np.empty((1 << HASH_BITS, 2), np.int64),
-        np.empty(MOST_GROUPS, np.int64),
-        np.empty(3 * num_classes**2, np.int32),
-        np.empty(pixels, np.uint8),
-        np.empty(pixels, np.uint8),
-        np.empty(pixels * kinds, np.uint8),
-        np.empty((pixels * kinds, words), np.uint64),
-        np.empty(6, np.int64),
-    )
 
 
 def _meanings(num_classes: int, ignore_index: int) -> Ids:

@@ -9,8 +9,9 @@ turn is then its word & the pixels in reach; only the difference that it makes t
 import numpy as np
 
 from ensembling.blocks import COLUMN
-from ensembling.compiled import compiled, inlined, population
-from ensembling.packing import MOST_CLASSES, NONE
+from ensembling.compiled import compiled, inlined
+from ensembling.grouping import MOST_CLASSES
+from ensembling.words import NONE, population
 
 LEVELS = 32
 ALL = ~NONE

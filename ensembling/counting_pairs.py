@@ -7,9 +7,9 @@ for one of them, so that every tie is decided by that member.
 import numpy as np
 
 from ensembling.blocks import COLUMN
-from ensembling.compiled import compiled, inlined, population
+from ensembling.compiled import compiled, inlined
 from ensembling.counting import settle
-from ensembling.packing import NONE
+from ensembling.words import NONE, population
 
 ALL = ~NONE
 

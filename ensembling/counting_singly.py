@@ -7,8 +7,8 @@ is a mask again. How often each does so is summed for 64 of them at once in vert
 
 import numpy as np
 
-from ensembling.compiled import compiled, lowest_bit, population
-from ensembling.packing import ABSTAIN, NONE, ONE, WORD_BITS
+from ensembling.compiled import compiled
+from ensembling.words import ABSTAIN, NONE, ONE, WORD_BITS, lowest_bit, population
 
 LEVELS = 32
 NEVER = np.int64(1 << 31)

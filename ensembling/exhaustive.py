@@ -7,12 +7,12 @@ of thousands of patterns instead of millions of pixels.
 import numpy as np
 
 from ensembling.blocks import COLUMN
-from ensembling.compiled import compiled, lowest_bit, population
+from ensembling.compiled import compiled
 from ensembling.counting_singly import complete
-from ensembling.packing import ABSTAIN, NONE, ONE, WORD_BITS
 from ensembling.scores import miou_from_counts
 from ensembling.search_modes import Found, Limits, as_found, highest
 from ensembling.table import Chunk, Folds, VoteTable
+from ensembling.words import ABSTAIN, NONE, ONE, WORD_BITS, lowest_bit, population
 
 MOST_CANDIDATES = 16
 

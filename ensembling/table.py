@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ensembling.chunks import Chunk, make_room, move_bits, move_words, moved_bytes, pack_chunk, refuse, room_for
+from ensembling.chunks import Chunk, move_bits, move_words, moved_bytes, pack_chunk, refuse, room_for
 from ensembling.counting import count_blocks, own_blocks
 from ensembling.counting_pairs import count_pairs
 from ensembling.counting_singly import count_singly, own_singly
-from ensembling.packing import WORD_BITS, Room
+from ensembling.grouping import Room, make_room
 from ensembling.threads import in_threads
+from ensembling.words import WORD_BITS
 
 Members = Iterable[int] | Mapping[int, int]
 
