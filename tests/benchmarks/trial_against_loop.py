@@ -56,6 +56,7 @@ class Run:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=3, help="at least 2 (%(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="each with its own seed (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first round (%(default)s)")
     parser.add_argument("--images", type=int, default=367, help="training photos, of 367 (%(default)s)")
     parser.add_argument("--height", type=int, default=SIZE[0], help="of the photos, which are 5:4 (%(default)s)")
     parser.add_argument("--skip-fp32", action="store_true", help="leave out the loop without mixed precision")
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         for number in range(options.rounds):
             for name, start in list(contest.contenders.items())[:: -1 if number % 2 else 1]:
                 load, began = os.getloadavg()[0], time.monotonic()
-                runs[name].append(start(number))
+                runs[name].append(start(options.seed + number))
                 spent = time.monotonic() - began
                 console.print(f"round {number + 1}, {name}: {spent:.0f} s; load {load:.1f} before it", highlight=False)
             console.print(_table(runs))
