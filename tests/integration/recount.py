@@ -35,12 +35,12 @@ class Recount:
 
     def vote(self, runs):
         """`runs` in rank order."""
-        rows = np.stack([self.maps[run] for run in runs])
-        cast = (rows[:, None] == np.arange(self.num_classes)[:, None]).sum(axis=0)
+        rows = [self.maps[run] for run in runs]
+        cast = np.stack([np.sum([row == one for row in rows], axis=0) for one in range(self.num_classes)])
         leads = cast == cast.max(axis=0)
-        winners = np.zeros(rows.shape[1], int)
+        winners = np.zeros(len(rows[0]), np.uint8)
         for row in rows[::-1]:
-            winners = np.where(leads[row, np.arange(len(row))], row, winners)
+            winners = np.where(np.take_along_axis(leads, row[None].astype(np.intp), axis=0)[0], row, winners)
         return winners
 
     def confusion(self, voted, inside):
