@@ -1,30 +1,54 @@
-"""How long a study will take where there is no GPU, from one training step that is really made."""
+"""How long a study will take where there is no GPU, from training steps that are really made."""
 
+import math
 import time
+from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
 import torch
 
 from trainables.config import TrialConfig
+from trainables.errors import UserError
 from trainables.models import build_model
 from trainables.precision import choose_precision
 
 START_SECONDS = 20  # of the worker processes: mostly importing torch and timm
+PROBES_SECONDS = 15  # after which no further step begins
 PROBE_SIZE = 128  # pixels at most; time grows with their number
 
 
-def study_seconds(params: dict[str, Any], *, num_classes: int, images: int, trials: int, concurrency: int) -> float:
-    """Seconds if every trial ran to its end like `params`: a step of two small images, scaled by images and pixels."""
-    config = TrialConfig.from_dict({**params, "pretrained": False})
-    probe = min(PROBE_SIZE, *config.size)
-    threads = torch.get_num_threads()
+def study_seconds(
+    configurations: Sequence[dict[str, Any]], *, num_classes: int, images: int, trials: int, concurrency: int
+) -> float:
+    """Seconds if `trials` like these configurations ran to their ends.
+
+    A step of two small images is made of each head on each backbone, scaled by images and pixels; those that are not
+    reached within PROBES_SECONDS count as the mean of the others. Raises UserError where the first one cannot be
+    trained; what is wrong with others is said when the search comes to them.
+    """
+    threads, started = torch.get_num_threads(), time.perf_counter()
+    per_pixel: dict[tuple, float] = {}
+    trial_seconds = []
     torch.set_num_threads(max(1, threads // concurrency))
     try:
-        per_pixel = _step_seconds(config, num_classes, probe) / (2 * probe**2)
+        for params in configurations:
+            try:
+                config = TrialConfig.from_dict({**params, "pretrained": False})
+                kind = config.head, config.backbone, config.size
+                if kind not in per_pixel:
+                    if per_pixel and time.perf_counter() - started > PROBES_SECONDS:
+                        continue
+                    probe = min(PROBE_SIZE, *config.size)
+                    per_pixel[kind] = _step_seconds(config, num_classes, probe) / (2 * probe**2)
+            except UserError:
+                if not per_pixel:
+                    raise
+                continue
+            trial_seconds.append(per_pixel[kind] * math.prod(config.size) * images * config.epochs)
     finally:
         torch.set_num_threads(threads)
-    height, width = config.size
-    return START_SECONDS + per_pixel * height * width * images * config.epochs * trials / concurrency
+    return START_SECONDS + mean(trial_seconds) * trials / concurrency
 
 
 def _step_seconds(config: TrialConfig, num_classes: int, size: int) -> float:

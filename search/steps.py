@@ -32,6 +32,7 @@ from trainables.models.weights import check_weights
 from trainables.study_data import StudyData
 
 SHOWN_CONFIGURATIONS = 3
+PROBED_CONFIGURATIONS = 8
 INTERRUPTED = 130
 
 
@@ -120,10 +121,13 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         ),
     )
     say("resources", str(plan.resources))
+    first = plan.points or StudyTuner.first_suggestions(
+        plan.space, settings.seed, min(plan.trials, PROBED_CONFIGURATIONS)
+    )
     if settings.dry_run:
-        _show_configurations(plan, settings, console)
+        _show_configurations(first[:SHOWN_CONFIGURATIONS], console)
     if not plan.resources.gpus:
-        _show_cpu_time(plan, console)
+        _show_cpu_time(plan, first if plan.points else [plan.first, *first], console)
     _check_all_weights(plan, console)
 
 
@@ -133,17 +137,16 @@ def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
         say("pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
 
 
-def _show_configurations(plan: Plan, settings: Settings, console: Console) -> None:
-    first = plan.points or StudyTuner.first_suggestions(plan.space, settings.seed, SHOWN_CONFIGURATIONS)
-    for number, params in enumerate(first[:SHOWN_CONFIGURATIONS], start=1):
+def _show_configurations(configurations: list[dict[str, Any]], console: Console) -> None:
+    for number, params in enumerate(configurations, start=1):
         values = ", ".join(f"{key}={value}" for key, value in params.items())
         console.print(f"trial {number}: {escape(values)}", highlight=False, soft_wrap=True)
 
 
-def _show_cpu_time(plan: Plan, console: Console) -> None:
-    with console.status("Timing a training step …"):
+def _show_cpu_time(plan: Plan, configurations: list[dict[str, Any]], console: Console) -> None:
+    with console.status("Timing training steps …"):
         seconds = study_seconds(
-            plan.first,
+            configurations,
             num_classes=plan.study.data.num_classes,
             images=plan.study.data.photos_per_epoch(FOLD_ALL),
             trials=plan.trials,
@@ -151,7 +154,7 @@ def _show_cpu_time(plan: Plan, console: Console) -> None:
         )
     console.print(
         f"No GPU was found. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
-        "early, going by one step of its first configuration."
+        f"early, going by single steps of {'these' if plan.points else 'its first'} configurations."
         + (" Ctrl-C stops it; --space quickstart is made for a CPU." if seconds > 3600 else ""),
         soft_wrap=True,
     )

@@ -1,0 +1,55 @@
+"""The time that a study will take, from steps of its first configurations."""
+
+import pytest
+
+from search import estimate
+from search.estimate import START_SECONDS, study_seconds
+from trainables.errors import UserError
+
+STUDY = {"num_classes": 3, "images": 100, "trials": 6, "concurrency": 2}
+
+
+def _params(head, **more):
+    return {"head": head, "backbone": "mobilenetv3_small_050", "lr": 1e-3, "image_size": "32", "epochs": 2, **more}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Steps of these heads take a second or nine for two images of 32x32; returns the heads that were timed."""
+    made = []
+
+    def step(config, num_classes, size):
+        made.append(config.head)
+        return {"unet": 1.0, "fcn": 9.0}[config.head]
+
+    monkeypatch.setattr(estimate, "_step_seconds", step)
+    return made
+
+
+def test_heads_count_by_their_own_steps(clock):
+    seconds = study_seconds([_params("unet"), _params("fcn"), _params("fcn"), _params("unet")], **STUDY)
+    per_image = (1.0 + 9.0) / 2 / 2
+    assert seconds == pytest.approx(START_SECONDS + per_image * 100 * 2 * 6 / 2)
+    assert clock == ["unet", "fcn"]
+
+
+def test_larger_images_and_longer_trials_count_as_such(clock):
+    seconds = study_seconds([_params("unet", image_size="64", epochs=4)], **STUDY)
+    assert seconds == pytest.approx(START_SECONDS + 1.0 / 2 * 100 * 4 * 6 / 2)  # the probe has 64 pixels, too
+
+
+def test_no_step_begins_when_the_time_for_them_is_over(clock, monkeypatch):
+    monkeypatch.setattr(estimate, "PROBES_SECONDS", -1)
+    study_seconds([_params("unet"), _params("fcn"), _params("unet")], **STUDY)
+    assert clock == ["unet"]
+
+
+def test_only_the_first_configuration_must_be_right(clock):
+    wrong = _params("unet", lr=-1.0)
+    assert study_seconds([_params("unet"), wrong], **STUDY) == study_seconds([_params("unet")], **STUDY)
+    with pytest.raises(UserError, match="lr"):
+        study_seconds([wrong, _params("unet")], **STUDY)
+
+
+def test_steps_are_really_made():
+    assert study_seconds([_params("unet"), _params("fpn")], **STUDY) > START_SECONDS
