@@ -15,7 +15,7 @@ from trainables.precision import choose_precision
 
 START_SECONDS = 20  # of the worker processes: mostly importing torch and timm
 PROBES_SECONDS = 15  # after which no further step begins
-PROBE_SIZE = 128  # pixels at most; time grows with their number
+PROBE_SIZE = 128  # pixels at most, of two images or as many smaller ones as that; time grows with their number
 
 
 def study_seconds(
@@ -23,7 +23,7 @@ def study_seconds(
 ) -> float:
     """Seconds if `trials` like these configurations ran to their ends.
 
-    A step of two small images is made of each head on each backbone, scaled by images and pixels; those that are not
+    A step of a few small images is made of each head on each backbone, scaled by images and pixels; those that are not
     reached within PROBES_SECONDS count as the mean of the others. Raises UserError where the first one cannot be
     trained; what is wrong with others is said when the search comes to them.
     """
@@ -39,8 +39,10 @@ def study_seconds(
                 if kind not in per_pixel:
                     if per_pixel and time.perf_counter() - started > PROBES_SECONDS:
                         continue
-                    probe = min(PROBE_SIZE, *config.size)
-                    per_pixel[kind] = _step_seconds(config, num_classes, probe) / (2 * probe**2)
+                    size = min(PROBE_SIZE, *config.size)
+                    batch = min(config.batch_size, 2 * PROBE_SIZE**2 // size**2)
+                    step_seconds = _step_seconds(config, num_classes, batch, size)
+                    per_pixel[kind] = step_seconds / (batch * size**2)
             except UserError:
                 if not per_pixel:
                     raise
@@ -51,7 +53,7 @@ def study_seconds(
     return START_SECONDS + mean(trial_seconds) * trials / concurrency
 
 
-def _step_seconds(config: TrialConfig, num_classes: int, size: int) -> float:
+def _step_seconds(config: TrialConfig, num_classes: int, batch: int, size: int) -> float:
     """Of the second of two steps: the first one sets up the kernels."""
     model = build_model(
         head=config.head,
@@ -62,7 +64,7 @@ def _step_seconds(config: TrialConfig, num_classes: int, size: int) -> float:
         drop_path=config.drop_path,
     ).train()
     precision = choose_precision(config.precision)
-    images = torch.zeros(2, 3, size, size)
+    images = torch.zeros(batch, 3, size, size)
     for _ in range(2):
         started = time.perf_counter()
         with precision.autocast():

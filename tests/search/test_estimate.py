@@ -10,15 +10,24 @@ STUDY = {"num_classes": 3, "images": 100, "trials": 6, "concurrency": 2}
 
 
 def _params(head, **more):
-    return {"head": head, "backbone": "mobilenetv3_small_050", "lr": 1e-3, "image_size": "32", "epochs": 2, **more}
+    return {
+        "head": head,
+        "backbone": "mobilenetv3_small_050",
+        "lr": 1e-3,
+        "image_size": "32",
+        "batch_size": 4,
+        "epochs": 2,
+        **more,
+    }
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Steps of these heads take a second or nine for two images of 32x32; returns the heads that were timed."""
+    """Steps of these heads take a second or nine for as many images as there are; returns the heads that were timed."""
     made = []
 
-    def step(config, num_classes, size):
+    def step(config, num_classes, batch, size):
+        assert (batch, size) == (config.batch_size, *config.size[:1])
         made.append(config.head)
         return {"unet": 1.0, "fcn": 9.0}[config.head]
 
@@ -28,14 +37,22 @@ def clock(monkeypatch):
 
 def test_heads_count_by_their_own_steps(clock):
     seconds = study_seconds([_params("unet"), _params("fcn"), _params("fcn"), _params("unet")], **STUDY)
-    per_image = (1.0 + 9.0) / 2 / 2
+    per_image = (1.0 + 9.0) / 2 / 4
     assert seconds == pytest.approx(START_SECONDS + per_image * 100 * 2 * 6 / 2)
     assert clock == ["unet", "fcn"]
 
 
-def test_larger_images_and_longer_trials_count_as_such(clock):
+def test_longer_trials_count_as_such(clock):
     seconds = study_seconds([_params("unet", image_size="64", epochs=4)], **STUDY)
-    assert seconds == pytest.approx(START_SECONDS + 1.0 / 2 * 100 * 4 * 6 / 2)  # the probe has 64 pixels, too
+    assert seconds == pytest.approx(START_SECONDS + 1.0 / 4 * 100 * 4 * 6 / 2)
+
+
+def test_large_images_are_scaled_from_two_smaller_ones(monkeypatch):
+    asked = []
+    monkeypatch.setattr(estimate, "_step_seconds", lambda config, classes, *probe: asked.append(probe) or 1.0)
+    seconds = study_seconds([_params("unet", image_size="512x256")], **STUDY)
+    assert asked == [(2, 128)]
+    assert seconds == pytest.approx(START_SECONDS + 1.0 / 2 * 8 * 100 * 2 * 6 / 2)
 
 
 def test_no_step_begins_when_the_time_for_them_is_over(clock, monkeypatch):
