@@ -51,7 +51,10 @@ def read_split(file: Path, size: tuple[int, int]) -> Split:
 
 @dataclass(frozen=True)
 class Loop:
-    """One training run. `dtype` float32: as it is usually written; else autocast, with channels-last images."""
+    """One training run. `dtype` float32: as it is usually written; else autocast, with channels-last images.
+
+    `initial` are weights of decoder and classifier to start from, instead of those that `seed` draws.
+    """
 
     backbone: str
     weights: Path
@@ -61,6 +64,7 @@ class Loop:
     lr: float
     seed: int
     dtype: torch.dtype = torch.float32
+    initial: dict[str, Tensor] | None = None
 
     def run(self, train: Split, holdout: Split) -> tuple[list[float], float]:
         """The time at which each epoch ended (monotonic clock, s), and the last holdout mIoU."""
@@ -68,6 +72,7 @@ class Loop:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = smp.Unet(f"tu-{self.backbone}", encoder_weights=None, classes=self.num_classes)
         model.encoder.model.load_state_dict(load_file(self.weights), strict=False)
+        model.load_state_dict(self.initial or {}, strict=False)
         model.to(device, memory_format=self._layout)
         optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=0.01)
         steps = len(train.images) // self.batch_size

@@ -3,8 +3,11 @@
 Both train the same network on the same threads, batches and epochs, and score the holdout at its masks' own size after
 each. They take turns, every second round in reverse order, since the machine may have other things to do. Seconds per
 epoch are from the end of one epoch to the end of the next: with what a trial saves and reports in between, and without
-either side's start. Scores of one round differ by chance, for the two draw different batches: it takes many rounds,
-which can be of smaller photos (`--height 96`), to tell which of the two is better.
+either side's start.
+
+Both start from the same weights: after a few epochs, which weights a decoder was drawn with makes more of a difference
+than all else. Batches are drawn by each for itself, so that scores of one round still differ by chance: it takes many
+rounds, which can be of smaller photos (`--height 64`), to tell which of the two is better.
 """
 
 import argparse
@@ -24,9 +27,11 @@ from statistics import mean, stdev
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, ROOT, SIZE, WEIGHTS
 from tests.benchmarks.plain_loop import Loop, read_split
+from trainables.models import build_model
 from trainables.precision import choose_precision
 
 NUM_CLASSES = 11
@@ -106,8 +111,23 @@ class Contest:
             lr=LR,
             seed=seed,
             dtype=dtype,
+            initial=self._initial_weights(seed),
         )
         return Run(*loop.run(self._train, self._holdout))
+
+    def _initial_weights(self, seed: int) -> dict[str, Tensor]:
+        """What a trial draws for decoder and classifier, by their names in the loop's model."""
+        torch.manual_seed(seed)
+        model = build_model(
+            head="unet",
+            backbone=BACKBONE,
+            num_classes=NUM_CLASSES,
+            weights_dir=WEIGHTS,
+            image_size=self._size,
+            dropout=0.0,
+        )
+        named = {f"decoder.{name}": weight for name, weight in model.head.decoder.state_dict().items()}
+        return named | {f"segmentation_head.0.{name}": w for name, w in model.head.classifier.state_dict().items()}
 
     def _trial(self, seed: int) -> Run:
         flags = {
