@@ -120,6 +120,25 @@ def test_accumulated_passes_see_the_photos_of_the_large_batch(study):
     assert torch.equal(torch.cat(several.model.seen), one.model.seen[0])
 
 
+def test_an_epoch_is_what_the_loop_of_a_user_makes_of_the_same_batches(study):
+    made = trainer(study, head="unet", optimizer="adamw", schedule="one_cycle", dropout=0.0, weight_decay=0.0)
+    model, steps = copy.deepcopy(made.model), len(made.batches)
+    optimizer = torch.optim.AdamW(model.parameters(), made.config.lr, weight_decay=0.0)
+    total_steps = steps * made.config.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, made.config.lr, total_steps=total_steps)
+    mean, std = 255 * model.mean, 255 * model.std
+    for images, masks in made.batches.epoch(0):
+        logits = model((images - mean) / std)
+        torch.nn.functional.cross_entropy(logits, masks.long(), ignore_index=255).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    made.run_epoch()
+    assert steps > 1
+    for (name, ours), theirs in zip(made.model.named_parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
 def test_the_loss_is_the_weighted_sum_over_the_outputs_of_the_head(study):
     made = trainer(study, head="fcn", dropout=0.0)
     made.model.eval()
