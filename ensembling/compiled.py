@@ -34,11 +34,12 @@ def _cache_directory() -> str | None:
     """A writable directory for the kernels as they are now.
 
     Numba compiles a kernel again when its own file has changed, but not when one that it calls has, or a constant from
-    another file: with a directory of Numba's choice, an update would go on with parts of the kernels before it.
+    another file: with a directory of Numba's choice, an update would go on with parts of the kernels before it. So the
+    directory is named by all files of this room, any of which may hold such a constant.
     """
     room = Path(__file__).parent
-    kernels = (source for source in (path.read_bytes() for path in sorted(room.glob("*.py"))) if b"compiled" in source)
-    name = f"kernels-{hashlib.sha256(b''.join(kernels)).hexdigest()[:16]}"
+    sources = b"".join(path.read_bytes() for path in sorted(room.glob("*.py")))
+    name = f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}"
     user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     for parent in (config.CACHE_DIR, room / "__pycache__", Path(user) / "segvote"):
         if parent:

@@ -39,10 +39,7 @@ def study_seconds(
                 if kind not in per_pixel:
                     if per_pixel and time.perf_counter() - started > PROBES_SECONDS:
                         continue
-                    size = min(PROBE_SIZE, *config.size)
-                    batch = min(config.batch_size, 2 * PROBE_SIZE**2 // size**2)
-                    step_seconds = _step_seconds(config, num_classes, batch, size)
-                    per_pixel[kind] = step_seconds / (batch * size**2)
+                    per_pixel[kind] = _pixel_seconds(config, num_classes)
             except UserError:
                 if not per_pixel:
                     raise
@@ -51,6 +48,12 @@ def study_seconds(
     finally:
         torch.set_num_threads(threads)
     return START_SECONDS + mean(trial_seconds) * trials / concurrency
+
+
+def _pixel_seconds(config: TrialConfig, num_classes: int) -> float:
+    size = min(PROBE_SIZE, *config.size)
+    batch = min(config.batch_size, 2 * PROBE_SIZE**2 // size**2)
+    return _step_seconds(config, num_classes, batch, size) / (batch * size**2)
 
 
 def _step_seconds(config: TrialConfig, num_classes: int, batch: int, size: int) -> float:

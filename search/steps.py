@@ -121,12 +121,12 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         ),
     )
     say("resources", str(plan.resources))
-    first = plan.points or StudyTuner.first_suggestions(
-        plan.space, settings.seed, min(plan.trials, PROBED_CONFIGURATIONS)
-    )
     if settings.dry_run:
-        _show_configurations(first[:SHOWN_CONFIGURATIONS], console)
+        _show_configurations(
+            _first_configurations(plan, settings, SHOWN_CONFIGURATIONS)[:SHOWN_CONFIGURATIONS], console
+        )
     if not plan.resources.gpus:
+        first = _first_configurations(plan, settings, PROBED_CONFIGURATIONS)
         _show_cpu_time(plan, first if plan.points else [plan.first, *first], console)
     _check_all_weights(plan, console)
 
@@ -135,6 +135,11 @@ def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
     if data.pseudo:
         photos, weight = len(data.pseudo.rows), data.pseudo.weight
         say("pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
+
+
+def _first_configurations(plan: Plan, settings: Settings, most: int) -> list[dict[str, Any]]:
+    """What is tried first; all points of a grid."""
+    return plan.points or StudyTuner.first_suggestions(plan.space, settings.seed, min(plan.trials, most))
 
 
 def _show_configurations(configurations: list[dict[str, Any]], console: Console) -> None:

@@ -72,7 +72,8 @@ class Loop:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = smp.Unet(f"tu-{self.backbone}", encoder_weights=None, classes=self.num_classes)
         model.encoder.model.load_state_dict(load_file(self.weights), strict=False)
-        model.load_state_dict(self.initial or {}, strict=False)
+        if unknown := model.load_state_dict(self.initial or {}, strict=False).unexpected_keys:
+            raise ValueError(f"weights that the model does not have: {unknown}")
         model.to(device, memory_format=self._layout)
         optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=0.01)
         steps = len(train.images) // self.batch_size

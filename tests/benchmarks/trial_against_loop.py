@@ -188,7 +188,7 @@ def _table(runs: dict[str, list[Run]]) -> Table:
 def _gains(runs: dict[str, list[Run]]) -> str:
     """The trial's mIoU minus each loop's: mean over the rounds, its standard error, and in how many it was above."""
     lines = []
-    for name in runs.keys() - {"trial"}:
+    for name in [name for name in runs if name != "trial"]:
         gains = [trial.miou - loop.miou for trial, loop in zip(runs["trial"], runs[name])]
         error, above = stdev(gains) / len(gains) ** 0.5, sum(gain > 0 for gain in gains)
         lines.append(

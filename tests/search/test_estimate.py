@@ -27,7 +27,7 @@ def clock(monkeypatch):
     made = []
 
     def step(config, num_classes, batch, size):
-        assert (batch, size) == (config.batch_size, *config.size[:1])
+        assert (batch, size) == (config.batch_size, config.size[0])
         made.append(config.head)
         return {"unet": 1.0, "fcn": 9.0}[config.head]
 
