@@ -8,7 +8,6 @@ alone: with its target, its classes, and for each class but the last a bit mask 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -32,6 +31,8 @@ class Bag(NamedTuple):
 
 
 Folds = Iterable[int] | Bag
+# Adds to the counts (2, classes) of a vote and to those of the candidates (2, classes, candidates).
+Counter = Callable[[Chunk, np.ndarray, np.ndarray], None]
 
 
 class VoteTable:
@@ -92,7 +93,7 @@ class VoteTable:
             nothing = np.zeros((2, self.num_classes), np.int64)
             nothing[:, 0] = labelled[0], labelled.sum()
             return np.concatenate([nothing, labelled[None]])
-        counts = self._count(folds, partial(_count_vote, votes, None))[0]
+        counts = self._count(folds, _vote_counter(votes, None))[0]
         return np.concatenate([counts + agreed, labelled[None]])
 
     def addition_counts(self, members: Members, folds: Folds, *, repeat: bool = False) -> np.ndarray:
@@ -103,7 +104,7 @@ class VoteTable:
         agreed, labelled = self.fixed_counts(folds)
         votes = self._votes(members)
         if votes.any():
-            counts = self._count(folds, partial(_count_vote, votes, repeat))
+            counts = self._count(folds, _vote_counter(votes, repeat))
             counts[1:] += counts[0]
         else:
             counts = self._count(folds, _count_own)
@@ -153,7 +154,7 @@ class VoteTable:
             return folds.times
         return np.bincount(np.fromiter(folds, np.int64), minlength=self.num_folds)[self.fold_of_part]
 
-    def _count(self, folds: Folds, count: Callable[[Chunk, np.ndarray, np.ndarray], None]) -> np.ndarray:
+    def _count(self, folds: Folds, count: Counter) -> np.ndarray:
         """What `count` adds on the disputed pixels to the vote's counts, then the candidates': (1 + n, 2, classes)."""
         candidates = len(self.ranking)
 
@@ -224,14 +225,19 @@ def _masks_of(values: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=1, bitorder="little").view(np.dtype("<u8")).astype(np.uint64)
 
 
-def _count_vote(votes: np.ndarray, repeat: bool | None, chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
-    """Add the vote to `counts`; unless `repeat` is None, what one more vote of each candidate turns to `gains`."""
-    gains = gains if repeat is not None else np.empty((*counts.shape, 0), np.int64)
+def _vote_counter(votes: np.ndarray, repeat: bool | None) -> Counter:
+    """What adds the vote to counts; unless `repeat` is None, what one more vote of each candidate turns to gains."""
     members, everyone = np.flatnonzero(votes), _masks_of(np.ones_like(votes))[0]
-    for count in (count_pairs, count_blocks):
-        count(chunk.groups, chunk.rows, chunk.slots, members, votes[members], int(bool(repeat)), counts, gains)
+    numbers, masks = votes[members], _masks_of(votes)
     allowed = everyone if repeat else _masks_of(np.int64(votes == 0))[0]
-    count_singly(*chunk.singles, _masks_of(votes), allowed, everyone, counts, gains)
+
+    def count_vote(chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
+        gains = gains if repeat is not None else np.empty((*counts.shape, 0), np.int64)
+        for count in (count_pairs, count_blocks):
+            count(chunk.groups, chunk.rows, chunk.slots, members, numbers, int(bool(repeat)), counts, gains)
+        count_singly(*chunk.singles, masks, allowed, everyone, counts, gains)
+
+    return count_vote
 
 
 def _count_own(chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
