@@ -114,7 +114,7 @@ class VoteTable:
     def fixed_counts(self, folds: Folds) -> tuple[np.ndarray, np.ndarray]:
         """What no vote changes: counts (2, num_classes) of the pixels on which all agree, and all labelled pixels."""
         times = self._times(folds)
-        return np.tensordot(times, self.agreed, 1), times @ self.labelled
+        return np.einsum("p,pkc->kc", times, self.agreed), times @ self.labelled
 
     def parts_of(self, folds: Folds) -> Iterator[tuple[int, Chunk]]:
         """The chunks, cut to what counts equally often in `folds`, with how often that is."""
@@ -229,7 +229,7 @@ def _vote_counter(votes: np.ndarray, repeat: bool | None) -> Counter:
     """What adds the vote to counts; unless `repeat` is None, what one more vote of each candidate turns to gains."""
     members, everyone = np.flatnonzero(votes), _masks_of(np.ones_like(votes))[0]
     numbers, masks = votes[members], _masks_of(votes)
-    allowed = everyone if repeat else _masks_of(np.int64(votes == 0))[0]
+    allowed = everyone if repeat else everyone & ~np.bitwise_or.reduce(masks)
 
     def count_vote(chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
         gains = gains if repeat is not None else np.empty((*counts.shape, 0), np.int64)

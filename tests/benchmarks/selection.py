@@ -54,10 +54,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
         f"F = {read * 1e3:.1f} ms (np.sum of the same bytes: {bytes_sum / read:.1f} F)"
     )
     console.print(_times_table(read, one, two, beside))
+    gains = [one_round["all"] / two_round["all"] for one_round, two_round in zip(ones, twos, strict=True)]
     console.print(
-        "per round, all from memory: two threads "
-        + ", ".join(f"{one['all'] / two['all']:.2f}" for one, two in zip(ones, twos, strict=True))
-        + " times as fast as one"
+        f"all, round by round: two threads are {', '.join(f'{gain:.2f}' for gain in gains)} times as fast "
+        f"(median {np.median(gains):.2f})"
     )
     step = one["greedy"] / ((MEMBERS - 1) * CANDIDATES)
     plain, careful = _plain_numpy(pool), _careful_numpy(pool)
