@@ -80,8 +80,15 @@ def test_every_value_of_a_recipe_is_one_that_the_space_could_draw(space, recipe)
 
 def test_every_head_of_swin_and_of_cnns_has_a_published_recipe():
     for name in ("swin_heads", "cnn_heads"):
-        heads = [recipe["head"] for recipe in SPACES[name].RECIPES]
-        assert sorted(heads) == sorted(Space.load(name).choices["head"].values)
+        heads = {recipe["head"] for recipe in SPACES[name].RECIPES}
+        assert heads == set(Space.load(name).choices["head"].values)
+
+
+def test_knet_on_the_large_swin_drops_more_paths():
+    first = StudyTuner.first_suggestions(Space.load("swin_heads", folds=5), seed=0, count=7)
+    rates = [params["drop_path"] for params in first if params["head"] == "knet_upernet"]
+    assert rates == [0.3, 0.4]
+    assert any("swin_large" in params["backbone"] for params in first if params["drop_path"] == 0.4)
 
 
 PUBLISHED = {
