@@ -63,7 +63,7 @@ FAMILIES = (
 def family_of(name: str) -> Family:
     """Return the family with the longest prefix of `name`, one without anything special where there is none."""
     fitting = [(len(prefix), family) for family in FAMILIES for prefix in family.prefixes if name.startswith(prefix)]
-    return max(fitting, key=lambda pair: pair[0])[1] if fitting else Family(("",))
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else Family(())
 
 
 class Backbone(nn.Module):
@@ -138,7 +138,8 @@ def build_backbone(
     `taps` are the maps to return, counted from the deepest (-1); all by default. Where they are not all and the
     family's branches are parallel, these come as one map, resized to the finest and concatenated. Raises UserError
     where `drop_path` is above 0 and the family has no stochastic depth, where the maps do not form a pyramid of
-    strides 4 to 32, and where the weights do not fit.
+    strides 4 to 32, where a family that is not in FAMILIES cannot take images of that size, and where the weights do
+    not fit.
     """
     if name in MIX_TRANSFORMERS:
         return _mix_transformer(name, weights=weights, drop_path=drop_path, taps=taps or ALL_TAPS)
@@ -151,8 +152,12 @@ def build_backbone(
         "std": config.std if config else IMAGENET_DEFAULT_STD,
     }
     if len(set(model.feature_info.reduction())) == 1:
-        return _plain(name, model, image_size, taps or ALL_TAPS, statistics)
-    return _hierarchical(name, model, taps, statistics)
+        backbone = _plain(name, model, image_size, taps or ALL_TAPS, statistics)
+    else:
+        backbone = _hierarchical(name, model, taps, statistics)
+    if image_size is not None and not family_of(name).prefixes:
+        _check_size(name, backbone, image_size)
+    return backbone
 
 
 def _mix_transformer(name: str, *, weights: Weights | None, drop_path: float, taps: Sequence[int]) -> Backbone:
@@ -231,6 +236,21 @@ def _plain(
         neck=Feature2Pyramid(channels, taps),
         **statistics,
     )
+
+
+def _check_size(name: str, backbone: Backbone, image_size: tuple[int, int]) -> None:
+    """Raise UserError where timm's model has tables or windows for another size than this one, padded."""
+    padded = [-(-size // backbone.size_multiple) * backbone.size_multiple for size in image_size]
+    try:
+        with torch.no_grad():
+            backbone.eval()(torch.zeros(1, 3, *padded))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        height, width = image_size
+        raise UserError(
+            f"backbone {name!r} cannot take images of {width}x{height} ({error}): choose another backbone, or the size "
+            "that it is made for"
+        ) from error
+    backbone.train()
 
 
 def _create(name: str, *, weights: Weights | None, drop_path: float, output_stride: int) -> nn.Module:

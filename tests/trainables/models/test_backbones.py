@@ -86,3 +86,13 @@ def test_unknown_names_suggest_the_nearest():
         check_backbone("@")
     check_backbone("resnet18.a1_in1k")
     check_backbone("mit_b5")
+
+
+@pytest.mark.parametrize("name", ["maxvit_tiny_tf_224", "hiera_tiny_224", "coat_tiny"])
+def test_backbones_made_for_one_size_are_refused_at_another(name):
+    with pytest.raises(UserError, match=f"'{name}' cannot take images of 131x97 .*: choose another"):
+        build_backbone(name, image_size=(97, 131))
+
+
+def test_a_backbone_made_for_one_size_is_taken_at_that_size():
+    assert build_backbone("coat_tiny", image_size=(224, 224)).training
