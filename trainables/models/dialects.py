@@ -20,11 +20,11 @@ def _torchvision_stage(before: str, after: str) -> Callable[[re.Match], str]:
     return lambda match: f"{before}.{int(match[1]) // 2}.{after}" + "".join(f"{group}." for group in match.groups()[1:])
 
 
-def _unchanged(key: str, tensor: Tensor, keys: Iterable[str]) -> Tensors:
+def _unchanged(key: str, tensor: Tensor, given: Tensors) -> Tensors:
     return {key: tensor}
 
 
-def _from_unfold(key: str, tensor: Tensor, keys: Iterable[str]) -> Tensors:
+def _from_unfold(key: str, tensor: Tensor, given: Tensors) -> Tensors:
     """mmsegmentation merges patches by unfolding: the four neighbours vary fastest, and the right one comes second.
 
     Elsewhere channels vary fastest, and the neighbour below comes second.
@@ -35,7 +35,7 @@ def _from_unfold(key: str, tensor: Tensor, keys: Iterable[str]) -> Tensors:
     return {key: grouped.transpose(-1, -2).flatten(-2)}
 
 
-def _split_query(key: str, tensor: Tensor, keys: Iterable[str]) -> Tensors:
+def _split_query(key: str, tensor: Tensor, given: Tensors) -> Tensors:
     """torch's MultiheadAttention has query, key and value in one tensor, SegFormer's attention the query alone."""
     found = re.fullmatch(r"(.*\.attn\.)in_proj_(weight|bias)", key)
     if not found:
@@ -44,12 +44,19 @@ def _split_query(key: str, tensor: Tensor, keys: Iterable[str]) -> Tensors:
     return {f"{found[1]}q.{found[2]}": tensor[:width], f"{found[1]}kv.{found[2]}": tensor[width:]}
 
 
-def _one_table_for_all(key: str, tensor: Tensor, keys: Iterable[str]) -> Tensors:
+def _one_table_for_all(key: str, tensor: Tensor, given: Tensors) -> Tensors:
     """BEiT pretrains with one bias table for all blocks; each gets a copy to train on."""
     if key != "rel_pos_bias.relative_position_bias_table":
         return {key: tensor}
-    blocks = {found[0] for name in keys if (found := re.match(r"blocks\.\d+\.", name))}
+    blocks = {found[0] for name in given if (found := re.match(r"blocks\.\d+\.", name))}
     return {f"{block}attn.relative_position_bias_table": tensor for block in blocks}
+
+
+def _class_position_in_token(key: str, tensor: Tensor, given: Tensors) -> Tensors:
+    """DINOv2's table of positions begins with the class token's, which timm adds to the token once and for all."""
+    if key == "cls_token":
+        return {key: tensor + given["pos_embed"][:, :1]}
+    return {key: tensor[:, 1:] if key == "pos_embed" else tensor}
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Dialect:
     name: str
     marker: str
     renames: tuple[Rename, ...] = ()
-    change: Callable[[str, Tensor, Iterable[str]], Tensors] = _unchanged
+    change: Callable[[str, Tensor, Tensors], Tensors] = _unchanged  # gets all that is given, too
 
     def to_timm(self, state: Tensors) -> Tensors:
         renamed = {self._rename(key): tensor for key, tensor in state.items()}
@@ -173,10 +180,20 @@ DIALECTS = (
         r"^rel_pos_bias\.relative_position_bias_table$",
         change=_one_table_for_all,
     ),
+    Dialect(
+        "DINOv2's authors', with registers",
+        r"^register_tokens$",
+        (
+            (r"^register_tokens$", "reg_token"),
+            (r"\.mlp\.w12\.", ".mlp.fc1."),
+            (r"\.mlp\.w3\.", ".mlp.fc2."),
+        ),
+        _class_position_in_token,
+    ),
 )
 
 TIMM = Dialect("timm's", "")
-"""Also what torchvision's ResNets, BEiT's, DeiT's and SegFormer's authors call theirs."""
+"""Also what torchvision's ResNets, BEiT's, DeiT's, SegFormer's and DINOv2's authors (no registers) call theirs."""
 
 
 def recognised(keys: Iterable[str]) -> Dialect:

@@ -27,6 +27,7 @@ FAMILIES = {
     "convnextv2": ("convnextv2_tiny", CONVNEXT),
     "beit": ("beit_base_patch16_224", VIT | {"use_abs_pos_emb": False}),
     "vit": ("vit_base_patch16_224", VIT),
+    "vit_dinov2": ("vit_giant_patch14_reg4_dinov2", VIT | {"img_size": 224}),
     "resnet": ("resnet18", {}),
     "resnet_v1c": ("resnet50c", {"layers": (1, 1, 1, 1)}),
 }
@@ -72,6 +73,7 @@ STYLES = [
     ("beit", lambda state: {"module": state}, "timm's"),
     ("beit", foreign.mmseg_beit, "mmsegmentation's ViT or BEiT"),
     ("vit", foreign.mmseg_vit, "mmsegmentation's ViT or BEiT"),
+    ("vit_dinov2", foreign.dinov2_authors, "DINOv2's authors', with registers"),
     ("resnet", dict, "timm's"),
     ("resnet_v1c", foreign.mmseg_resnet_v1c, "mmsegmentation's ResNet V1c"),
 ]
