@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainables.batches import TrainingBatches, sample_seed
+from trainables.compiling import compiled
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import PackedData
 from trainables.inference import evaluate
@@ -84,6 +87,13 @@ class Trainer:
         )
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         return model.to(self.precision.device, memory_format=layout)
+
+    @cached_property
+    def training_logits(self) -> Callable[[Tensor], list[tuple[float, Tensor]]]:
+        """The model's, or what torch.compile makes of it."""
+        if not self.config.compile:
+            return self.model.training_logits
+        return compiled(self.model.training_logits, of=f"{self.config.head} on {self.config.backbone}")
 
     def _build_batches(self, workers: int) -> TrainingBatches:
         config = self.config
@@ -213,7 +223,7 @@ class Trainer:
         passes = loss_parts(len(images), self.micro_batch, pseudo, pseudo_weight)
         for some, targets, parts in zip(images.split(self.micro_batch), masks.split(self.micro_batch), passes):
             with self.precision.autocast():
-                outputs = list(self.model.training_logits(self._input(some)))
+                outputs = list(self.training_logits(self._input(some)))
                 loss = sum(
                     sum(weight * self.loss(logits[part], targets[part]) for weight, logits in outputs) * share
                     for part, share in parts

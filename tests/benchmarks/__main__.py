@@ -44,6 +44,8 @@ def main() -> None:
         module.add_flags(named.add_parser(name, help=_summary(module), description=_summary(module)))
     options = parser.parse_args()
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=160)  # rich takes a file for 80 columns wide, and cuts the figures off
     if options.list:
         for name, module in BENCHMARKS.items():
             console.print(f"{name:<24} {_summary(module)}", soft_wrap=True)
