@@ -80,7 +80,11 @@ class Study:
 
     @property
     def holdout_fingerprint(self) -> str:
-        """Names the data set and which of its images are the holdout: predictions are compared within one alone."""
+        """Names the holdout's images and masks: predictions are compared within one alone."""
+        return self.manifest["data"].get("holdout_fingerprint") or self._fingerprint_of_old()
+
+    def _fingerprint_of_old(self) -> str:
+        """In studies of before images had fingerprints of their own: of the data set, and which of its images."""
         return hashlib.sha256(f"{self.data.fingerprint} {self.data.splits.holdout}".encode()).hexdigest()
 
     def trial_files(self, number: int) -> TrialFiles:
@@ -152,6 +156,7 @@ def new_study(
         "data": {
             "root": str(dataset.root),
             "fingerprint": dataset.fingerprint,
+            "holdout_fingerprint": dataset.fingerprint_of(splits.holdout),
             "class_names": list(dataset.class_names),
             "class_id_of": {str(category): class_id for category, class_id in dataset.class_id_of.items()},
         },

@@ -1,6 +1,8 @@
 """Study: its name, its directory, and what it remembers of how it was made."""
 
+import copy
 import dataclasses
+import hashlib
 import os
 import re
 
@@ -14,6 +16,7 @@ from search.study import (
     new_study,
     open_study,
     stored_settings,
+    study_in,
     study_name,
 )
 from tests import tiny
@@ -77,15 +80,22 @@ def test_trials_are_those_that_were_written_down_in_order(study):
     assert study.trial_files(7).directory == study.directory / "trials" / "0007"
 
 
-def test_a_holdout_is_named_by_its_data_and_its_images(study):
-    def fingerprint(**changes):
-        return dataclasses.replace(study, data=dataclasses.replace(study.data, **changes)).holdout_fingerprint
+def test_a_holdout_is_named_by_its_images_and_their_order(settings, dataset, study):
+    def fingerprint(splits):
+        return new_study(settings, dataset, splits).holdout_fingerprint
 
     other_images = dataclasses.replace(tiny.SPLITS, holdout=(0, 7))
     other_folds = dataclasses.replace(tiny.SPLITS, folds=((2,), (3,)), seed=9)
-    assert fingerprint() == study.holdout_fingerprint
-    assert fingerprint(splits=other_folds) == study.holdout_fingerprint
-    assert len({fingerprint(), fingerprint(splits=other_images), fingerprint(fingerprint="other")}) == 3
+    assert fingerprint(tiny.SPLITS) == fingerprint(other_folds) == study.holdout_fingerprint
+    assert fingerprint(other_images) != study.holdout_fingerprint
+
+
+def test_a_study_of_before_images_had_fingerprints_names_its_holdout_as_it_did(study):
+    old = copy.deepcopy(study.manifest)
+    del old["data"]["holdout_fingerprint"]
+    write_json(study.directory / "study.json", old)
+    as_it_did = hashlib.sha256(f"{study.data.fingerprint} {study.data.splits.holdout}".encode()).hexdigest()
+    assert study_in(study.directory, study.data.cache_dir).holdout_fingerprint == as_it_did
 
 
 def test_the_default_name_is_space_and_time(tmp_path):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,7 @@ class Dataset:
 
     `problems` lists what was skipped or looks wrong without making the data set unusable. `fingerprint` is a SHA-256 of
     categories, annotations, file names and photo bytes, and of `unlabelled`; not of where the files lie.
+    `image_fingerprints` are of each image and its annotations, by row.
     """
 
     root: Path
@@ -75,6 +76,7 @@ class Dataset:
     unlabelled: Literal["background", "ignore"]
     problems: tuple[Problem, ...]
     fingerprint: str
+    image_fingerprints: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -98,6 +100,11 @@ class Dataset:
     def rows(self, split: str) -> tuple[int, ...]:
         """The rows of "train", "val" or "test"; empty where the data set has no such file."""
         return tuple(image.row for image in self.images if image.split == split)
+
+    def fingerprint_of(self, rows: Sequence[int]) -> str:
+        """Names these images with their masks, in this order, whatever else the data set has."""
+        classes = [(category.id, category.name) for category in self.categories]
+        return _sha256([[self.unlabelled, classes], *(self.image_fingerprints[row] for row in rows)])
 
     @property
     def summary(self) -> str:
@@ -146,7 +153,8 @@ def load_dataset(
     _check_annotated(root, contents, annotations, problems)
     images = _images(root, contents, annotations, cache_dir, problems)
     fingerprint = _fingerprint(images, categories, unlabelled, contents)
-    return Dataset(root, images, categories, unlabelled, tuple(problems), fingerprint)
+    of_images = _image_fingerprints(images, contents)
+    return Dataset(root, images, categories, unlabelled, tuple(problems), fingerprint, of_images)
 
 
 def _read_contents(root: Path) -> dict[str, dict]:
@@ -321,17 +329,36 @@ def _fingerprint(
     images: tuple[ImageRecord, ...], categories: tuple[Category, ...], unlabelled: str, contents: dict
 ) -> str:
     """Hashes segmentations as the files have them: rasterised ones could differ in a pixel between machines."""
-    digest = hashlib.sha256()
-
-    def add(*values: Any) -> None:
-        digest.update(json.dumps(values, sort_keys=True).encode() + b"\n")
-
-    add(unlabelled, [(category.id, category.name) for category in categories])
+    lines: list[Any] = [[unlabelled, [(category.id, category.name) for category in categories]]]
     for image in images:
-        add(image.split, image.image_id, image.file_name, image.height, image.width, image.labelled, image.sha256)
+        lines.append([image.split, image.image_id, image.file_name, *_content(image)])
         if image.group:
-            add(image.row, image.group)
+            lines.append([image.row, image.group])
     for split, content in contents.items():
         for entry in content["annotations"]:
-            add(split, *(entry.get(key) for key in ("id", "image_id", "category_id", "segmentation")))
+            lines.append([split, *(entry.get(key) for key in ("id", "image_id", "category_id", "segmentation"))])
+    return _sha256(lines)
+
+
+def _image_fingerprints(images: tuple[ImageRecord, ...], contents: dict) -> tuple[str, ...]:
+    """Of each image, by row: its name, content and group, and its annotations, whatever their ids and place."""
+    shapes = defaultdict(list)
+    for split, content in contents.items():
+        for entry in content["annotations"]:
+            shapes[split, str(entry.get("image_id"))].append([entry.get("category_id"), entry.get("segmentation")])
+    return tuple(
+        _sha256([[image.file_name, image.group, *_content(image)], *shapes[image.split, str(image.image_id)]])
+        for image in images
+    )
+
+
+def _content(image: ImageRecord) -> list[Any]:
+    return [image.height, image.width, image.labelled, image.sha256]
+
+
+def _sha256(lines: Iterable[Any]) -> str:
+    """Of values that JSON can hold, one to a line."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(json.dumps(line, sort_keys=True).encode() + b"\n")
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -144,6 +145,37 @@ def test_the_fingerprint_follows_every_change(tmp_path, change):
         options["unlabelled"] = "ignore"
     (root / "train.json").write_text(json.dumps(train))
     assert fingerprint_of(root, **options) != before
+
+
+@pytest.mark.parametrize("change", ["photo", "segmentation", "group"])
+def test_an_images_fingerprint_is_its_own_alone(tmp_path, change):
+    root = write(tmp_path, train=small())
+    before = load_dataset(root)
+    train = small()
+    of_b = next(entry for entry in train["annotations"] if entry["image_id"] == train["images"][1]["id"])
+    if change == "photo":
+        write_photo(root / "b.png", 20, 10, seed=99)
+    elif change == "segmentation":
+        of_b["segmentation"][0][0] += 1
+    else:
+        train["images"][1]["group"] = "scene"
+    (root / "train.json").write_text(json.dumps(train))
+    after = load_dataset(root)
+    assert after.fingerprint_of([0]) == before.fingerprint_of([0])
+    assert after.fingerprint_of([0, 1]) != before.fingerprint_of([0, 1]) != before.fingerprint_of([1, 0])
+
+
+def test_photos_and_annotations_that_come_before_leave_fingerprints_as_they_are(tmp_path):
+    before = load_dataset(write(tmp_path / "a", train=small()))
+    train = small()
+    train["images"].insert(0, {"id": 99, "file_name": "new.png", "width": 20, "height": 10})
+    train["annotations"].insert(0, {**train["annotations"][0], "id": 99, "image_id": 99})
+    root = write(tmp_path / "b", train=train)
+    for name in ("a.png", "b.png"):
+        shutil.copy(tmp_path / "a" / name, root / name)
+    after = load_dataset(root)
+    assert after.fingerprint != before.fingerprint
+    assert after.fingerprint_of([1, 2]) == before.fingerprint_of([0, 1])
 
 
 def test_unchanged_photos_are_not_read_a_second_time(tmp_path):
