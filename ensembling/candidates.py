@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.memory import Budget
-from ensembling.predictions import Predictions, check_same_holdout, read_predictions
+from ensembling.predictions import Predictions, PredictionsError, check_same_holdout, read_predictions
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,14 @@ def load_candidates(
 
 
 def load_target(client: MlflowClient, parent: Run) -> Predictions:
-    """The masks of the study's holdout, in the format of predictions. FileNotFoundError where MLflow has none."""
-    return _download(client, parent.info.run_id, "holdout.target")
+    """The masks of the study's holdout, in the format of predictions.
+
+    Raises FileNotFoundError where MLflow has none, and PredictionsError where they are damaged.
+    """
+    try:
+        return _download(client, parent.info.run_id, "holdout.target")
+    except PredictionsError as error:
+        raise PredictionsError(f"study {parent.info.run_name}: {error}") from error
 
 
 def _find_trials(client: MlflowClient, experiment_id: str, parent_id: str, where: str) -> list[Run]:
@@ -90,6 +96,8 @@ def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str])
     except FileNotFoundError as error:
         log.warning("%s does not vote: %s", info.run_name, error)
         return None
+    except PredictionsError as error:
+        raise PredictionsError(f"run {info.run_name} ({info.run_id}): {error}") from error
     check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
     study, trial = tags.get("segvote.study", ""), int(tags.get("segvote.trial", 0))
     own = (study, trial, run.data.params, info.end_time, predictions, tags[MLFLOW_PARENT_RUN_ID] in pseudo)
@@ -101,7 +109,8 @@ def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:
     with tempfile.TemporaryDirectory() as directory:
         try:
             path = Path(client.download_artifacts(run_id, artifact, directory))
-            return read_predictions(next(path.iterdir()) if path.is_dir() else path)
+            path = next(path.iterdir()) if path.is_dir() else path
+            return read_predictions(path, called=f"its artifact {path.relative_to(directory)}")
         except (MlflowException, OSError, StopIteration) as error:
             raise FileNotFoundError(f"run {run_id} has no artifact {artifact} in MLflow ({error})") from error
 

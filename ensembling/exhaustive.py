@@ -22,15 +22,19 @@ def exhaustive(table: VoteTable, folds: Folds, limits: Limits) -> Found:
 
     Raises ValueError for more than 16 candidates.
     """
-    candidates = len(table.ranking)
+    check_number(len(table.ranking))
+    sets = _sets_within(len(table.ranking), limits)
+    best = int(sets[highest(miou_from_counts(set_counts(table, folds, sets)))])
+    return as_found(table, folds, _ranks(best))
+
+
+def check_number(candidates: int) -> None:
+    """Raise ValueError where there are too many."""
     if candidates > MOST_CANDIDATES:
         raise ValueError(
             f"mode 'exhaustive' tries all sets of at most {MOST_CANDIDATES} candidates, but there are {candidates}: "
             "choose another mode, or give fewer candidates"
         )
-    sets = _sets_within(candidates, limits)
-    best = int(sets[highest(miou_from_counts(set_counts(table, folds, sets)))])
-    return as_found(table, folds, _ranks(best))
 
 
 def set_counts(table: VoteTable, folds: Folds, sets: np.ndarray) -> np.ndarray:

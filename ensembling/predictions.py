@@ -111,16 +111,17 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_predictions(path: str | Path) -> Predictions:
+def read_predictions(path: str | Path, *, called: str | None = None) -> Predictions:
     """The predictions in the file. Raises PredictionsError, naming it, where a single bit is not as it was written.
 
+    Errors say `called` in place of the path, where that is none that a user knows.
     A file that cannot be opened raises OSError.
     """
     data = Path(path).read_bytes()
     try:
         return _decode(data)
     except PredictionsError as error:
-        raise PredictionsError(f"{path}: {error}; write it again from its trial") from error
+        raise PredictionsError(f"{called or path}: {error}; write it again from its trial") from error
 
 
 def check_same_holdout(

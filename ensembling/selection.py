@@ -132,9 +132,10 @@ def select_ensemble(
     Modes: "greedy"; "swap" (drop, swap, add until none helps); "beam" of `beam_width` sets; "exhaustive" (to 16
     candidates); "bagged_images" (needs `image_ids`) and "bagged_runs", greedy on random samples of images or
     candidates, each a vote for who is chosen; "replacement", greedy that may give a candidate several votes. The
-    candidates in `must_include` are members in any case; the path begins with them and those in `start`. The result
-    depends neither on `threads` nor on `memory_bytes`, which bounds what is kept in memory beside the arguments and two
-    bytes a pixel: the rest is in temporary files. Raises ValueError for wrong shapes, dtypes, ids or options.
+    candidates in `must_include` are members in any case. Those in `start` begin every path: "swap" alone may drop them
+    again, and "exhaustive" refuses them. The result depends neither on `threads` nor on `memory_bytes`, which bounds
+    what is kept in memory beside the arguments and two bytes a pixel: the rest is in temporary files. Raises ValueError
+    for wrong shapes, dtypes, ids or options.
     """
     problem = check_problem(
         predictions,
@@ -215,7 +216,7 @@ def check_problem(
     ignore_index = check_whole(ignore_index, "ignore_index", 0, 255)
     target = _check_pixels(target, "target")
     rows = _check_rows(predictions, target.size)
-    options = _check_options(options, len(rows))
+    options = check_options(options, len(rows))
     parts, fold_of_part = np.zeros(target.size, np.uint8), np.zeros(1, np.int64)
     if image_ids is not None:
         parts, fold_of_part = _parts(_check_image_ids(image_ids, target.size), options)
@@ -225,7 +226,8 @@ def check_problem(
     return Problem(rows, target, num_classes, options, ignore_index, parts, fold_of_part, threads)
 
 
-def _check_options(options: Options, candidates: int) -> Options:
+def check_options(options: Options, candidates: int) -> Options:
+    """The same with plain numbers, each candidate named once. Raises ValueError for what does not fit."""
     if options.mode not in MODES:
         raise ValueError(f"mode is {options.mode!r}, but must be one of {', '.join(MODES)}")
     given = {
@@ -236,6 +238,8 @@ def _check_options(options: Options, candidates: int) -> Options:
     named = len({*given["must_include"], *given["start"]})
     if named > max_members:
         raise ValueError(f"must_include and start name {named} candidates, but max_members is {max_members}")
+    if options.mode == "exhaustive" and given["start"]:
+        raise ValueError("mode 'exhaustive' tries all sets, wherever it starts: leave start out, or use must_include")
     beam_width, seed = check_whole(options.beam_width, "beam_width", 1), check_whole(options.seed, "seed", 0)
     return replace(options, max_members=max_members, beam_width=beam_width, seed=seed, **given)
 

@@ -36,6 +36,7 @@ class StudyCallback(Callback):
         screen: Screen,
         *,
         last_rung: int,
+        vote: LiveVote,
         gpus_per_trial: float,
         stop_suggesting: Callable[[], None],
     ) -> None:
@@ -50,7 +51,7 @@ class StudyCallback(Callback):
         self._trained: set[int] = set()  # trials of which this command has seen an epoch
         self._fruitless = 0  # trials in a row that broke before that
         self._silent_until = 0.0
-        self._vote = LiveVote(study, last_rung)
+        self._vote = vote
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into its own snapshots, which are never read

@@ -17,8 +17,9 @@ from ensembling.assessment import assess
 from ensembling.candidates import Candidate, load_candidates
 from ensembling.diversity import mean_disagreement, measure_diversity
 from ensembling.ensemble import describe_ensemble, save_ensemble
+from ensembling.exhaustive import check_number
 from ensembling.members import described_data
-from ensembling.selection import Options
+from ensembling.selection import Options, check_options
 from ensembling.shortlist import select_from_many
 from search.ensemble_options import RECORDED, EnsembleOptions
 from search.ensemble_plots import plot_ensemble
@@ -112,23 +113,40 @@ def _select(
     candidates: Sequence[Candidate], target: Predictions, images: np.ndarray, options: EnsembleOptions
 ) -> Selection:
     problem = ([candidate.predictions.pixels for candidate in candidates], target.pixels, len(target.class_names))
+    how = how_to_choose(candidates, options)
+    means = {
+        "threads": options.threads or usable_cores(),
+        "memory_bytes": MemoryBound(options.memory, target.pixels.size).selection,
+    }
+    with _refusals_as_user_errors():
+        if options.shortlist is None or options.shortlist >= len(candidates):
+            return select_ensemble(*problem, image_ids=images, **vars(how), **means)
+        listed = {"sizes": target.sizes, "shortlist": options.shortlist}
+        return select_from_many(*problem, how, image_ids=images, **listed, **means)
+
+
+def how_to_choose(candidates: Sequence[Candidate], options: EnsembleOptions) -> Options:
+    """The selection's own options. Raises UserError for a run that is no candidate, or flags that do not fit."""
     how = Options(
         mode=options.mode,
         max_members=options.max_members,
         must_include=tuple(find_runs(candidates, options.must_include)),
         start=tuple(find_runs(candidates, options.start)),
+        beam_width=options.beam_width,
         seed=options.seed,
     )
-    means = {
-        "threads": options.threads or usable_cores(),
-        "memory_bytes": MemoryBound(options.memory, target.pixels.size).selection,
-    }
+    with _refusals_as_user_errors():
+        if options.mode == "exhaustive":
+            check_number(min(len(candidates), options.shortlist or len(candidates)))
+        return check_options(how, len(candidates))
+
+
+@contextmanager
+def _refusals_as_user_errors() -> Iterator[None]:
+    """Of an option that does not fit the others, or the number of candidates."""
     try:
-        if options.shortlist is None or options.shortlist >= len(candidates):
-            return select_ensemble(*problem, image_ids=images, **vars(how), **means)
-        listed = {"sizes": target.sizes, "shortlist": options.shortlist}
-        return select_from_many(*problem, how, image_ids=images, **listed, **means)
-    except ValueError as error:  # an option that does not fit the others, or the number of candidates
+        yield
+    except ValueError as error:
         raise UserError(str(error)) from error
 
 

@@ -35,7 +35,8 @@ class TakesLists(click.Command):
 @click.option("--mode", type=click.Choice(MODES), default="greedy", show_default=True, help="How members are chosen.")
 @click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
 @click.option("--must-include", multiple=True, metavar="RUN…", help="Runs, by name or id, that vote in any case.")
-@click.option("--start", multiple=True, metavar="RUN…", help="Runs, by name or id, that the selection starts from.")
+@click.option("--start", multiple=True, metavar="RUN…", help="Runs, by name or id, to begin with; swap may drop them.")
+@click.option("--beam-width", type=click.IntRange(1), default=8, show_default=True, help="Sets that beam goes on with.")
 @click.option(
     "--shortlist",
     type=click.IntRange(1),

@@ -13,7 +13,7 @@ from ensembling.candidates import Candidate, load_candidates, load_target
 from ensembling.memory import Budget
 from ensembling.scores import confusion_matrix, miou
 from search.bars import Bars
-from search.conclusion import elect, reading_predictions, record
+from search.conclusion import elect, how_to_choose, reading_predictions, record
 from search.ensemble_options import EnsembleOptions
 from search.ensemble_report import show_candidates, show_ensemble
 from search.memory_bound import MemoryBound
@@ -41,6 +41,7 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
             budget=budget,
         )
     candidates = _good_enough(candidates, target, options)
+    how_to_choose(candidates, options)  # what it refuses should be known before the views, which take long
     scored = candidates
     if not options.views.plain:
         candidates = _with_views(candidates, target, options, budget, console)
@@ -88,12 +89,14 @@ def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str])
         if len(those) > 1:
             ids = ", ".join(run.info.run_id for run in those)
             raise UserError(f"--studies: {len(those)} studies are named {name}: give the id of one's run, {ids}")
-    return [those[0] for those in found.values()]
+    return list({those[0].info.run_id: those[0] for those in found.values()}.values())  # each once
 
 
 def _new_directory(directory: Path) -> Path:
     if (directory / "ensemble.json").exists():
         raise UserError(f"there is an ensemble in {directory}: take another --name or --out")
+    if not next(path for path in (directory, *directory.parents) if path.exists()).is_dir():
+        raise UserError(f"{directory} cannot be a directory, since a file is in its place: take another --out")
     return directory
 
 

@@ -7,10 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainables.errors import UserError
 from trainables.views import Views
 
 RECORDED = (
-    *("studies", "min_miou", "all_candidates", "mode", "max_members", "must_include", "start", "shortlist", "seed"),
+    *(
+        "studies",
+        "min_miou",
+        "all_candidates",
+        "mode",
+        "max_members",
+        "must_include",
+        "start",
+        "beam_width",
+        "shortlist",
+        "seed",
+    ),
     *("tta", "window", "overlap"),
 )
 OF_THE_MACHINE = ("threads", "memory")  # they change no result
@@ -29,6 +41,7 @@ class EnsembleOptions:
     max_members: int = 15
     must_include: tuple[str, ...] = ()  # names or ids of runs, as are those of `start`
     start: tuple[str, ...] = ()
+    beam_width: int = 8
     shortlist: int | None = None  # how many candidates are looked at closely
     seed: int = 0
     threads: int | None = None  # all cores
@@ -44,6 +57,8 @@ class EnsembleOptions:
     def __post_init__(self) -> None:
         for name in ("runs_dir", "cache_dir"):
             object.__setattr__(self, name, Path(getattr(self, name)).expanduser().resolve())
+        if self.data and self.views.plain:
+            raise UserError("--data is where --tta and --window find the photos: without them none is needed")
 
     @property
     def views(self) -> Views:

@@ -54,6 +54,11 @@ class StudySettings:
         if getattr(self, name) not in (None, "sample"):
             object.__setattr__(self, name, str(Path(getattr(self, name)).expanduser().resolve()))
 
+    @property
+    def vote_limits(self) -> dict[str, Any]:
+        """What the vote of a search keeps to; nothing where its members are chosen already."""
+        return {}
+
     def lasting(self) -> dict[str, Any]:
         """The part that makes the study, as plain values; it is compared when the study is resumed."""
         return {name: _plain(getattr(self, name)) for name in self.made_of}
@@ -91,6 +96,10 @@ class Settings(StudySettings):
     all_candidates: bool = False
     max_members: int = 15
     dry_run: bool = False
+
+    @property
+    def vote_limits(self) -> dict[str, Any]:
+        return {"max_members": self.max_members, "include_stopped": self.all_candidates}
 
     def __post_init__(self) -> None:
         super().__post_init__()

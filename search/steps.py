@@ -288,7 +288,7 @@ def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
 
 def vote(plan: Plan, settings: Settings, tracker: Tracker) -> dict[str, Any] | None:
     """The ensemble; None, and a study that failed, where no trial got as far as a prediction."""
-    ensemble = conclude(plan.study, tracker, include_stopped=settings.all_candidates, max_members=settings.max_members)
+    ensemble = conclude(plan.study, tracker, **settings.vote_limits)
     if ensemble is None:
         tracker.final_status = "FAILED"
     return ensemble

@@ -76,11 +76,11 @@ def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:
 
 def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, str]:
     """`connect`, for commands that read: UserError where no search has made a store, rather than an empty one."""
-    if tracking_uri is None and not (runs_dir / "mlflow.db").exists():
-        raise UserError(
-            f"there is no {runs_dir / 'mlflow.db'}: run a search first, or give --runs-dir or --tracking-uri"
-        )
-    return connect(tracking_uri or default_tracking_uri(runs_dir), runs_dir)
+    uri = tracking_uri or default_tracking_uri(runs_dir)
+    scheme, _, file = uri.partition(":///")
+    if scheme == "sqlite" and not Path(file.partition("?")[0]).exists():
+        raise UserError(f"there is no {file}: run a search first, or give --runs-dir or --tracking-uri")
+    return connect(uri, runs_dir)
 
 
 def create_store(runs_dir: Path) -> None:

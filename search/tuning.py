@@ -9,6 +9,7 @@ import optuna
 from ray import tune
 
 from search.callback import StudyCallback
+from search.live_vote import LiveVote
 from search.outcome import Outcome, keep_outcome
 from search.plan import Plan
 from search.progress import Screen
@@ -34,6 +35,7 @@ class StudyTuner:
             tracker,
             screen,
             last_rung=plan.last_rung,
+            vote=LiveVote(plan.study, plan.last_rung, **settings.vote_limits),
             gpus_per_trial=plan.resources.gpus,
             stop_suggesting=self._close,
         )

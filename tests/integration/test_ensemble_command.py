@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensembling import Predictions, memory, read_predictions, write_predictions
+from ensembling import Predictions, hard_vote, memory, read_predictions, write_predictions
 from ensembling.memory import mapped
+from ensembling.scores import confusion_matrix, miou
 from search.cli import main
 from search.tracking import PREDICTIONS, Tracker, connect, default_tracking_uri
 from tests.integration.recount import Recount, missing
@@ -176,7 +177,7 @@ def test_filters_choose_the_candidates(store, capsys):
     assert ensemble["candidates"][-1]["run_id"] in [member["run_id"] for member in with_worst["members"]]
 
 
-def test_what_cannot_be_mixed_or_found_is_said(store, capsys):
+def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     store.add_study("other", made_target(fingerprint="holdout-2"), trials=[1])
     classes = ("Background", "Paper", "Glass", "Metal", "Wood")
     store.add_study("wood", made_target(classes=classes), trials=[1])
@@ -202,9 +203,19 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys):
         "--studies", "cnn", "--min-miou", "0.99"
     )
     assert "the predictions cannot be used" in said("--studies", "cnn", "--where", "head is fpn")
-    assert "run cnn-0009 is no candidate; candidates are cnn-0001" in said(
-        "--studies", "cnn", "--must-include", "cnn-0009"
-    )
+    monkeypatch.setattr("search.ensemble_command.with_views", lambda *_: pytest.fail("predicted before it was checked"))
+    nobody = ("--must-include", "cnn-0009", "--tta", "flip")
+    assert "run cnn-0009 is no candidate; candidates are cnn-0001" in said("--studies", "cnn", *nobody)
+    two = ("--must-include", "cnn-0001", "cnn-0002")
+    assert "name 2 candidates, but max_members is 1" in said("--studies", "cnn", "--max-members", "1", *two)
+    error = said("--studies", "cnn", "--mode", "exhaustive", "--start", "cnn-0001")
+    assert "leave start out, or use must_include" in error
+    assert "--data is where --tta and --window find" in said("--studies", "cnn", "--data", str(store.runs))
+    missing_store = f"sqlite:///{store.runs / 'no.db'}"
+    assert "no.db: run a search first" in said("--studies", "cnn", "--tracking-uri", missing_store)
+    assert not (store.runs / "no.db").exists()
+    in_a_file = str(store.runs / "mlflow.db" / "below")
+    assert "a file is in its place: take another --out" in said("--studies", "cnn", "--out", in_a_file)
     store.add_study("empty", made_target(), trials=[])
     assert "2 studies are named empty: give the id of one's run" in said("--studies", "empty")
     assert not (store.runs / "ensembles" / "wrong").exists()
@@ -243,7 +254,27 @@ def test_a_damaged_predictions_file_is_named(store, capsys):
     path.write_bytes(path.read_bytes()[:-1])
     code, _ = store.vote("--studies", "cnn", "swin", "--all-candidates")
     assert code == 2
-    assert "holdout.predictions" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"run {run.info.run_name} ({run.info.run_id}): its artifact" in error
+    assert "holdout.predictions" in error
+
+
+def test_every_mode_says_what_its_members_score(store):
+    """The vote with all its weights, recounted by hard_vote; a study that is named twice votes once."""
+    client, experiment = store.client
+    parent = client.search_runs([experiment], "tags.`segvote.kind` = 'study' and tags.`segvote.study` = 'cnn'")[0]
+    target = made_target()
+    for mode in ("swap", "bagged_images", "replacement"):
+        flags = ("--studies", "cnn", parent.info.run_id, "swin", "--mode", mode, "--start", "cnn-0001")
+        code, ensemble = store.vote(*flags, name=mode)
+        assert (code, len(ensemble["candidates"])) == (0, 9)
+        members, votes = ensemble["members"], [one["votes"] for one in ensemble["members"]]
+        maps = [made_trial(target, int(one["study"] == "swin"), one["trial"]).pixels for one in members]
+        vote = hard_vote(np.repeat(maps, votes, axis=0), len(CLASSES))
+        assert ensemble["miou"] == pytest.approx(miou(confusion_matrix(vote, target.pixels, len(CLASSES))), abs=1e-12)
+        assert 0 < ensemble["crossfit_miou"] < 1
+        assert mode == "swap" or "cnn-0001" in [one["name"] for one in members]
+        assert (max(votes) > 1) == (mode != "swap")
 
 
 def test_pools_with_and_without_pseudo_labels_are_compared(store, capsys):

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from search.callback import StudyCallback
+from search.live_vote import LiveVote
 from search.outcome import holdout_masks, write_target
 from search.progress import Progress, Screen
 from tests import tiny
@@ -54,9 +55,8 @@ def callback(study, tracker, monkeypatch):
     monkeypatch.setattr("search.callback.PAUSE_S", 0)
     monkeypatch.setattr("search.callback.LEDGER_WAIT_S", 0)
     screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
-    made = StudyCallback(
-        study, tracker, screen, last_rung=2, gpus_per_trial=0, stop_suggesting=lambda: screen.warn("no more")
-    )
+    how = {"last_rung": 2, "vote": LiveVote(study, 2), "gpus_per_trial": 0}
+    made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"))
     packed = study.data.open((32, 48))
     write_target(study, packed, holdout_masks(study, packed))
     write_json(study.trial_files(1).config, PARAMS)

@@ -67,6 +67,34 @@ def test_a_failed_trial_changes_nothing(study, target):
     assert vote.metrics() == {}
 
 
+def test_the_vote_keeps_to_what_the_studys_own_will_keep_to(study, target):
+    early = end_trial(study, target, 1, epochs=1)
+    rows = [early, *(end_trial(study, target, number) for number in (2, 3, 4))]
+    assert LiveVote(study, last_rung=3, include_stopped=True).metrics() == expected(target, *rows)
+    two = select_ensemble(np.stack(rows[1:]), target.pixels, 3, max_members=2).miou
+    assert LiveVote(study, last_rung=3, max_members=2).metrics() == {"vote_miou": two}
+    assert two < expected(target, *rows[1:])["vote_miou"]
+
+
+def test_a_trial_that_failed_after_it_was_cut_off_has_no_voice(study, target):
+    row = end_trial(study, target, 1, wrong=0.4)
+    end_trial(study, target, 2, wrong=0.1)
+    write_json(study.trial_files(2).verdict, {"status": "failed", "epochs": 3, "failure": "diverged"})
+    assert LiveVote(study, last_rung=3).metrics() == expected(target, row)
+
+
+def test_a_damaged_file_costs_its_own_trial_the_voice_alone(study, target, caplog):
+    vote = LiveVote(study, last_rung=3)
+    rows = [end_trial(study, target, 1)]
+    end_trial(study, target, 2)
+    file = study.trial_files(2).predictions
+    file.write_bytes(file.read_bytes()[:-1])
+    assert vote.metrics() == expected(target, *rows)
+    assert "vote_miou goes without trial 2" in caplog.text
+    rows.append(end_trial(study, target, 3))
+    assert vote.metrics() == expected(target, *rows)
+
+
 def test_the_worst_of_too_many_leaves_and_large_holdouts_are_sampled(study, target, monkeypatch):
     monkeypatch.setattr(live_vote, "MOST_TRIALS", 3)
     monkeypatch.setattr(live_vote, "MOST_PIXELS", 1000)
