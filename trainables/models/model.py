@@ -55,9 +55,10 @@ class SegmentationModel(nn.Module):
         return F.pad(images, (0, right, 0, below)) if below or right else images
 
     def _to_image(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Return `logits` resized to what the finest map covers, and cut to the images."""
+        """Return `logits` resized to what the maps cover, all the padded image or what the finest does, and cut."""
         height, width = images.shape[-2:]
-        multiple = math.lcm(self.size_multiple, self.backbone.strides[0])
+        finest = 1 if self.head.pads_input else self.backbone.strides[0]
+        multiple = math.lcm(self.size_multiple, finest)
         covered = [-(-size // multiple) * multiple for size in (height, width)]
         if list(logits.shape[-2:]) != covered:
             logits = F.interpolate(logits, covered, mode="bilinear", align_corners=False)

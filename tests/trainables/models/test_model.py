@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.trainables.models.matrix import narrow_heads
+from tests.trainables.models.micro import FAMILIES
 from trainables.errors import UserError
 from trainables.models import HEADS, build_model
 
@@ -58,6 +59,38 @@ def test_logits_lie_where_the_pixels_are(head):
         (slice(96, 160), slice(0, 64)),
     ):
         assert inside > 1.5 * change[rows, columns].mean()
+
+
+@pytest.mark.parametrize("size", [(97, 131), (180, 240), (64, 320)])
+@pytest.mark.parametrize("backbone", [*FAMILIES.values()])
+@pytest.mark.parametrize("head", ["fcn", "ocr", "pspnet", "deeplabv3", "knet_fcn", "knet_pspnet", "knet_deeplabv3"])
+def test_logits_of_the_deepest_map_are_not_stretched(head, backbone, size):
+    """Where the map holds the coordinates that its cells have in the padded image, so do the pixels."""
+    with torch.device("meta"):
+        model = build(head, backbone, image_size=size)
+    padded = [-(-length // model.size_multiple) * model.size_multiple for length in size]
+    with torch.device("meta"), torch.no_grad():
+        features = model.backbone(torch.zeros(1, 3, *padded))
+    rows, columns = features[-1].shape[-2:]
+    ramp = (torch.arange(columns) + 0.5) * padded[1] / columns
+    down = (torch.arange(rows) + 0.5) * padded[0] / rows
+    stride = model.backbone.strides[-1] if "dinov2" not in backbone else 28
+    assert (rows, columns) == tuple(-(-length // stride) for length in padded)
+    seen = model._to_image(ramp.expand(1, 1, rows, columns), torch.zeros(1, 3, *size))
+    inside = slice(stride // 2, size[1] - stride // 2)
+    torch.testing.assert_close(seen[0, 0, 0, inside], torch.arange(size[1])[inside] + 0.5)
+    seen = model._to_image(down[:, None].expand(1, 1, rows, columns), torch.zeros(1, 3, *size))
+    inside = slice(stride // 2, size[0] - stride // 2)
+    torch.testing.assert_close(seen[0, 0, inside, 0], torch.arange(size[0])[inside] + 0.5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "vit_small_patch14_dinov2"])
+def test_every_head_as_wide_as_it_is_trains_on_narrow_transformers(head, backbone):
+    with torch.device("meta"):
+        model = build_model(head=head, backbone=backbone, num_classes=5, pretrained=False, image_size=(56, 112))
+        outputs = model.training_logits(torch.zeros(2, 3, 56, 112))
+    assert {tuple(logits.shape) for _, logits in outputs} == {(2, 5, 56, 112)}
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -19,6 +19,7 @@ class FCNHead(Head):
 
     taps = (-2, -1)
     output_stride = 8
+    pads_input = True
     slim_on_joined: ClassVar[bool] = True
     """Whether joined branches get HRNetV2's one convolution."""
 

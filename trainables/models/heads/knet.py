@@ -109,6 +109,7 @@ class KNetFCNHead(KNetHead):
     base_class = _FCNHead
     taps = FCNHead.taps
     output_stride = FCNHead.output_stride
+    pads_input = FCNHead.pads_input
 
 
 class KNetDeepLabV3Head(KNetHead):
@@ -117,6 +118,7 @@ class KNetDeepLabV3Head(KNetHead):
     base_class = DeepLabV3Head
     taps = DeepLabV3Head.taps
     output_stride = DeepLabV3Head.output_stride
+    pads_input = DeepLabV3Head.pads_input
 
 
 class KNetPSPNetHead(KNetHead):
@@ -125,9 +127,14 @@ class KNetPSPNetHead(KNetHead):
     base_class = PSPNetHead
     taps = PSPNetHead.taps
     output_stride = PSPNetHead.output_stride
+    pads_input = PSPNetHead.pads_input
+
+
+class _UPerNetHead(UPerNetHead):
+    as_wide_as_plain = False  # for the same reason
 
 
 class KNetUPerNetHead(KNetHead):
-    """K-Net on UPerNet."""
+    """K-Net on UPerNet, 512 channels wide on every backbone."""
 
-    base_class = UPerNetHead
+    base_class = _UPerNetHead

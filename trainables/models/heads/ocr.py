@@ -51,6 +51,7 @@ class OCRHead(Head):
 
     taps = (-2, -1)
     output_stride = 8
+    pads_input = True
 
     def __init__(self, pyramid: Pyramid, *, num_classes: int, dropout: float) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ class PSPNetHead(Head):
 
     taps = (-2, -1)
     output_stride = 8
+    pads_input = True
 
     def __init__(self, pyramid: Pyramid, *, num_classes: int, dropout: float) -> None:
         super().__init__()

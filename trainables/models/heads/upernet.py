@@ -1,5 +1,7 @@
 """UPerNet (Xiao et al., Unified Perceptual Parsing for Scene Understanding, 2018)."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
@@ -15,10 +17,12 @@ class UPerNetHead(Head):
     (BEiT; Bao et al., 2022).
     """
 
+    as_wide_as_plain: ClassVar[bool] = True
+
     def __init__(self, pyramid: Pyramid, *, num_classes: int, dropout: float) -> None:
         super().__init__()
         channels = pyramid.channels
-        width = channels[0] if len(set(channels)) == 1 else WIDTH
+        width = channels[0] if self.as_wide_as_plain and len(set(channels)) == 1 else WIDTH
         self.pooling = PyramidPooling(channels[-1], width)
         self.laterals = nn.ModuleList(conv_bn_relu(finer, width) for finer in channels[:-1])
         # The deepest level has none: the pooling ends in such a convolution.
