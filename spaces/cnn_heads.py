@@ -14,11 +14,11 @@ SGD = {
     **AS_PUBLISHED,
 }
 RECIPES = [
-    {"head": "ocr", **SGD},  # Yuan et al., ECCV 2020
-    {"head": "deeplabv3plus", **SGD},  # Chen et al., ECCV 2018
-    {"head": "deeplabv3", **SGD},  # Chen et al., 2017
-    {"head": "fcn", **SGD},  # Long et al., CVPR 2015, with a rate for pretrained ResNets
-    {"head": "unet", **SGD},  # Ronneberger et al., 2015, likewise
+    {"head": "ocr", "backbone": "hrnet_w48", **SGD},  # Yuan et al., ECCV 2020
+    {"head": "deeplabv3plus", "backbone": "resnet50", **SGD},  # Chen et al., ECCV 2018
+    {"head": "deeplabv3", "backbone": "resnet50", **SGD},  # Chen et al., 2017
+    {"head": "fcn", "backbone": "resnet50", **SGD},  # Long et al., CVPR 2015, with a rate for pretrained ResNets
+    {"head": "unet", "backbone": "resnet50", **SGD},  # Ronneberger et al., 2015, likewise
     # Zhou et al., 2018
     {"head": "unetplusplus", "optimizer": "adam", "adam_lr": 3e-4, "warmup_epochs": 0.0, **AS_PUBLISHED},
 ]

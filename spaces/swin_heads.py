@@ -32,7 +32,7 @@ RECIPES = [
         **{"head": "semask_fpn", "lr": 1e-4, "head_lr_factor": 1.0, "weight_decay": 1e-4, "drop_path": 0.3},
         **{"schedule": "linear", "warmup_epochs": 0.6, **AS_PUBLISHED},
     },
-    {"drop_path": 0.3, **KNET},  # Swin-T's
+    {"backbone": "swin_tiny_patch4_window7_224", "drop_path": 0.3, **KNET},
     {"backbone": "swin_large_patch4_window7_224", "drop_path": 0.4, **KNET},
     # Xie et al., NeurIPS 2021
     {

@@ -124,6 +124,16 @@ def scales_of(model, decay):
         ),
         ("beit_large_patch16_224", 0.95, {"model.cls_token": 25, "model.blocks.0.norm1.bias": 24}),
         ("vit_small_patch14_reg4_dinov2", 0.8, {"model.pos_embed": 13, "model.reg_token": 13}),
+        # A stem of convolutions below a plain transformer is its embedding.
+        (
+            "vit_small_r26_s32_224",
+            0.9,
+            {
+                "model.patch_embed.backbone.stages.0.blocks.0.conv1.weight": 13,
+                "model.blocks.0.norm1.weight": 12,
+                "model.blocks.11.norm1.weight": 1,
+            },
+        ),
         # Swin: by block through all stages; merging goes with the block before it.
         (
             "swin_tiny_patch4_window7_224",
@@ -153,7 +163,7 @@ def test_mix_transformers_layers_count_through_the_stages():
     assert {name: rates[name] for name in exponents} == {name: 0.5**power for name, power in exponents.items()}
 
 
-@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18", "regnety_002"])
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18", "regnety_002", "resnetv2_50", "pvt_v2_b0"])
 def test_cnns_have_no_layer_decay(backbone):
     with pytest.raises(UserError, match=r"no known order \(ViT, BEiT, Swin, ConvNeXt and MiT have one\): set it to 1"):
         scales_of(Body(backbone), 0.9)

@@ -30,15 +30,15 @@ PYRAMIDS = [(*finest, 4, 8, *deep) for finest in FINEST for deep in ((16, 32), (
 class Family:
     """What is special about the backbones whose names begin with one of `prefixes`.
 
-    `options` go to timm's factory. `tap_norms` puts a LayerNorm on each map, as the family's authors do for
-    segmentation. `size_multiple` is what height and width must be multiples of, by default the deepest stride.
+    `options` go to timm's factory. `tap_norms` is the epsilon of a LayerNorm on each map, which the family's authors
+    have for segmentation. `size_multiple` is what height and width must be multiples of, by default the deepest stride.
     `parallel` branches are equally deep. `shifts_windows` names Swin's own padding. `fixed_size` backbones have tables
     for one image size.
     """
 
     prefixes: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
-    tap_norms: bool = False
+    tap_norms: float | None = None
     size_multiple: int | None = None
     parallel: bool = False
     shifts_windows: bool = False
@@ -48,11 +48,12 @@ class Family:
 SWIN_OPTIONS = {"strict_img_size": False, "always_partition": True}
 
 FAMILIES = (
-    Family(("swin_", "swinv2_"), SWIN_OPTIONS, tap_norms=True, size_multiple=4, shifts_windows=True),
-    Family(("swinv2_cr_",)),
-    Family(("convnext",), tap_norms=True),
+    Family(("swin_", "swinv2_"), SWIN_OPTIONS, tap_norms=1e-5, size_multiple=4, shifts_windows=True),
+    Family(("swinv2_cr_",), SWIN_OPTIONS),
+    Family(("convnext",), tap_norms=1e-6),
     # Strided layers that all round sizes up (97 -> 49 -> 25), so that images need no padding for them.
     Family(("resnet", "resnext", "wide_resnet", "regnet"), size_multiple=1),
+    Family(("resnetaa", "resnet50_clip", "resnet101_clip")),  # their smoothing before a stride rounds down
     Family(("efficientnet", "tf_efficientnet", "mobilenet", "tf_mobilenet"), size_multiple=1),
     Family(("hrnet",), {"feature_location": "", "out_indices": (1, 2, 3, 4)}, parallel=True),
     Family(("vit_", "deit", "eva02_"), {"dynamic_img_size": True}),
@@ -195,7 +196,7 @@ def _hierarchical(name: str, model: nn.Module, taps: Sequence[int] | None, stati
     channels, tapped = [channels[index] for index in maps], [strides[index] for index in maps]
     if family.shifts_windows:
         pad_before_shift(model)
-    neck = JoinBranches() if joins else TapNorms(channels) if family.tap_norms else None
+    neck = JoinBranches() if joins else TapNorms(channels, eps=family.tap_norms) if family.tap_norms else None
     return Backbone(
         model,
         channels=[sum(channels)] if joins else channels,
@@ -239,11 +240,18 @@ def _plain(
 
 
 def _check_size(name: str, backbone: Backbone, image_size: tuple[int, int]) -> None:
-    """Raise UserError where timm's model has tables or windows for another size than this one, padded."""
+    """Raise UserError where timm's model has tables or windows for another size than this one, padded.
+
+    Or makes maps that are not of the sizes that their strides say, where heads could not join them.
+    """
     padded = [-(-size // backbone.size_multiple) * backbone.size_multiple for size in image_size]
     try:
         with torch.no_grad():
-            backbone.eval()(torch.zeros(1, 3, *padded))
+            features = backbone.eval()(torch.zeros(1, 3, *padded))
+        for stride, feature in zip(backbone.strides, features, strict=True):
+            expected = tuple(-(-size // stride) for size in padded)
+            if tuple(feature.shape[-2:]) != expected:
+                raise ValueError(f"its map at stride {stride} is {tuple(feature.shape[-2:])}, not {expected}")
     except (AssertionError, RuntimeError, ValueError) as error:
         height, width = image_size
         raise UserError(

@@ -44,6 +44,15 @@ def _split_query(key: str, tensor: Tensor, given: Tensors) -> Tensors:
     return {f"{found[1]}q.{found[2]}": tensor[:width], f"{found[1]}kv.{found[2]}": tensor[width:]}
 
 
+def _split_bias(key: str, tensor: Tensor, given: Tensors) -> Tensors:
+    """torchvision's Swin v2 has one bias of query, key and value; timm has two, since the key's does nothing."""
+    block = key.removesuffix("qkv.bias")
+    if block == key or f"{block}logit_scale" not in given:
+        return {key: tensor}
+    query, _, value = tensor.chunk(3)
+    return {f"{block}q_bias": query, f"{block}v_bias": value}
+
+
 def _one_table_for_all(key: str, tensor: Tensor, given: Tensors) -> Tensors:
     """BEiT pretrains with one bias table for all blocks; each gets a copy to train on."""
     if key != "rel_pos_bias.relative_position_bias_table":
@@ -81,6 +90,7 @@ class Dialect:
         return key
 
 
+_GATED = ((r"\.mlp\.w12\.", ".mlp.fc1."), (r"\.mlp\.w3\.", ".mlp.fc2."))
 _FEED_FORWARD = ((r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."), (r"\.ffn\.layers\.1\.", ".mlp.fc2."))
 
 DIALECTS = (
@@ -141,6 +151,23 @@ DIALECTS = (
             (r"\.mlp\.0\.", ".mlp.fc1."),
             (r"\.mlp\.3\.", ".mlp.fc2."),
         ),
+        _split_bias,
+    ),
+    Dialect(
+        "torchvision's ViT",
+        r"^layers\.encoder_layer_0\.self_attention\.in_proj_weight$",
+        (
+            (r"^conv_proj\.", "patch_embed.proj."),
+            (r"^class_token$", "cls_token"),
+            (r"^pos_embedding$", "pos_embed"),
+            (r"^layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
+            (r"\.ln_([12])\.", r".norm\1."),
+            (r"^ln\.", "norm."),
+            (r"\.self_attention\.in_proj_", ".attn.qkv."),
+            (r"\.self_attention\.out_proj\.", ".attn.proj."),
+            (r"\.mlp\.(0|linear_1)\.", ".mlp.fc1."),
+            (r"\.mlp\.(3|linear_2)\.", ".mlp.fc2."),
+        ),
     ),
     Dialect(
         "torchvision's ConvNeXt",
@@ -183,13 +210,10 @@ DIALECTS = (
     Dialect(
         "DINOv2's authors', with registers",
         r"^register_tokens$",
-        (
-            (r"^register_tokens$", "reg_token"),
-            (r"\.mlp\.w12\.", ".mlp.fc1."),
-            (r"\.mlp\.w3\.", ".mlp.fc2."),
-        ),
+        ((r"^register_tokens$", "reg_token"), *_GATED),
         _class_position_in_token,
     ),
+    Dialect("DINOv2's authors', of the giant", r"\.mlp\.w12\.weight$", _GATED),
 )
 
 TIMM = Dialect("timm's", "")

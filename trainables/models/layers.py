@@ -9,22 +9,30 @@ from dataclasses import dataclass
 class LayerFamily:
     """How a family names its blocks: `block` has one group, the block, or two, stage and block.
 
-    `between` are the layers that lead into a stage, if the family has stages; its group is the stage.
+    `between` are the layers that lead into a stage, if the family has stages; its group is the stage. Where other
+    families name theirs alike, `marker` is a name that only this one has.
     """
 
     block: str
     between: str | None = None
     by_stage: bool = False
     first_stage: int = 0
+    marker: str = ""
 
 
 FAMILIES = {
-    "convnext": LayerFamily(r"\bstages[._](\d+)\.blocks\.(\d+)\.", r"\bstages[._](\d+)\.downsample\.", by_stage=True),
+    "convnext": LayerFamily(
+        r"\bstages[._](\d+)\.blocks\.(\d+)\.",
+        r"\bstages[._](\d+)\.downsample\.",
+        by_stage=True,
+        marker=r"\bstages[._]\d+\.blocks\.\d+\.conv_dw\.",
+    ),
     "swin": LayerFamily(r"\blayers[._](\d+)\.blocks\.(\d+)\.", r"\blayers[._](\d+)\.downsample\."),
     "mix_transformer": LayerFamily(r"\bblock(\d)\.(\d+)\.", r"\bpatch_embed(\d)\.", first_stage=1),
-    "vit": LayerFamily(r"\bblocks\.(\d+)\.(?!\d)"),
+    "vit": LayerFamily(r"(?<!\d\.)\bblocks\.(\d+)\.(?!\d)"),
 }
-"""By the names of parameters, since a backbone may be wrapped; `(?!\\d)` tells a ViT's blocks from EfficientNet's."""
+"""By the names of parameters, since a backbone may be wrapped. A ViT's blocks come neither after a number, as those of
+many families with stages do, nor before one, as EfficientNet's do."""
 
 EMBEDDINGS = re.compile(r"\b(stem|patch_embed|pos_embed|cls_token|reg_token|dist_token|mask_token)\b|\bstem_\d")
 
@@ -40,7 +48,7 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int] | None:
     names = list(names)
     for family in FAMILIES.values():
         depths = _depths(names, family)
-        if depths:
+        if depths and any(re.search(family.marker, name) for name in names):
             layers = 3 + depths[2] // 3 if family.by_stage else sum(depths)
             return {name: _layer(name, family, depths, layers) for name in names}, layers + 1
     return None

@@ -10,9 +10,9 @@ from trainables.models.parts import concatenate
 class TapNorms(nn.Module):
     """A LayerNorm over the channels of each map, as Swin (2021) and ConvNeXt (2022) have for dense prediction."""
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], *, eps: float) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.LayerNorm(channel) for channel in channels)
+        self.norms = nn.ModuleList(nn.LayerNorm(channel, eps=eps) for channel in channels)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         return [norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, x in zip(self.norms, features)]

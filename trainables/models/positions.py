@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 BIAS_TABLE = "relative_position_bias_table"
 POSITION_EMBEDDING = "pos_embed"
+MOST_TOKENS = 5  # of a class and four registers
 
 
 def fitted(model: nn.Module, key: str, own: Tensor, tensor: Tensor) -> Tensor | None:
@@ -44,8 +45,15 @@ def _fitted_bias(tensor: Tensor, own: Tensor, window_size: tuple[int, int]) -> T
 
 def _fitted_embedding(tensor: Tensor, own: Tensor, vit: nn.Module) -> Tensor | None:
     tokens = 0 if getattr(vit, "no_embed_class", False) else getattr(vit, "num_prefix_tokens", 1)
-    if tensor.ndim != 3 or tensor.shape[2] != own.shape[2] or not _is_square(tensor.shape[1] - tokens):
+    if tensor.ndim != 3 or tensor.shape[2] != own.shape[2]:
         return None
+    given = tensor.shape[1] - math.isqrt(tensor.shape[1]) ** 2  # tokens before a square of patches
+    if given > MOST_TOKENS:  # the patches are no square
+        return None
+    # Those that the model lacks are left out, and those that the file lacks begin at zero.
+    before = tensor[:, : min(given, tokens)]
+    before = torch.cat([before, before.new_zeros(1, tokens - before.shape[1], before.shape[2])], dim=1)
+    tensor = torch.cat([before, tensor[:, given:]], dim=1)
     return resample_abs_pos_embed(tensor, list(vit.patch_embed.grid_size), num_prefix_tokens=tokens)
 
 

@@ -168,10 +168,14 @@ def distributed(state):
     return {"module." + key: tensor for key, tensor in state.items()}
 
 
+def gated(state):
+    return renamed(state, (r"mlp\.fc1", "mlp.w12"), (r"mlp\.fc2", "mlp.w3"))
+
+
 def dinov2_authors(state):
     """The class token has a position of its own there, and a token for masked patches that only pretraining needs."""
     place = torch.full_like(state["cls_token"], 0.25)  # subtracted and added again without rounding
-    out = renamed(state, (r"^reg_token$", "register_tokens"), (r"mlp\.fc1", "mlp.w12"), (r"mlp\.fc2", "mlp.w3"))
+    out = renamed(gated(state), (r"^reg_token$", "register_tokens"))
     out["cls_token"] = state["cls_token"] - place
     out["pos_embed"] = torch.cat([place, state["pos_embed"]], dim=1)
     return out | {"mask_token": torch.zeros(1, state["cls_token"].shape[-1])}

@@ -94,5 +94,22 @@ def test_backbones_made_for_one_size_are_refused_at_another(name):
         build_backbone(name, image_size=(97, 131))
 
 
+def test_maps_of_other_sizes_than_their_strides_say_are_refused():
+    with pytest.raises(
+        UserError, match=r"cannot take images of 131x97 \(its map at stride 32 is \(4, 6\), not \(4, 5\)\)"
+    ):
+        build_backbone("mobilevitv2_050", image_size=(97, 131))
+
+
+@pytest.mark.parametrize("name", ["resnetaa50d", "swinv2_cr_tiny_224"])
+def test_images_of_any_size(name):
+    backbone = build_backbone(name, image_size=(97, 131)).eval()
+    padded = [-(-size // backbone.size_multiple) * backbone.size_multiple for size in (97, 131)]
+    with torch.no_grad():
+        features = backbone(torch.zeros(1, 3, *padded))
+    for stride, feature in zip(backbone.strides, features, strict=True):
+        assert tuple(feature.shape[-2:]) == tuple(-(-size // stride) for size in padded)
+
+
 def test_a_backbone_made_for_one_size_is_taken_at_that_size():
     assert build_backbone("coat_tiny", image_size=(224, 224)).training

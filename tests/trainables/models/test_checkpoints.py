@@ -28,6 +28,7 @@ FAMILIES = {
     "beit": ("beit_base_patch16_224", VIT | {"use_abs_pos_emb": False}),
     "vit": ("vit_base_patch16_224", VIT),
     "vit_dinov2": ("vit_giant_patch14_reg4_dinov2", VIT | {"img_size": 224}),
+    "vit_dinov2_giant": ("vit_giant_patch14_dinov2", VIT | {"img_size": 224}),
     "resnet": ("resnet18", {}),
     "resnet_v1c": ("resnet50c", {"layers": (1, 1, 1, 1)}),
 }
@@ -74,6 +75,7 @@ STYLES = [
     ("beit", foreign.mmseg_beit, "mmsegmentation's ViT or BEiT"),
     ("vit", foreign.mmseg_vit, "mmsegmentation's ViT or BEiT"),
     ("vit_dinov2", foreign.dinov2_authors, "DINOv2's authors', with registers"),
+    ("vit_dinov2_giant", foreign.gated, "DINOv2's authors', of the giant"),
     ("resnet", dict, "timm's"),
     ("resnet_v1c", foreign.mmseg_resnet_v1c, "mmsegmentation's ResNet V1c"),
 ]
@@ -106,6 +108,8 @@ def test_mix_transformer_of_mmsegmentation(tmp_path):
         (torchvision.models.resnet18, "resnet18"),
         (torchvision.models.convnext_tiny, "convnext_tiny"),
         (torchvision.models.swin_t, "swin_tiny_patch4_window7_224"),
+        (torchvision.models.swin_v2_t, "swinv2_tiny_window8_256"),
+        (torchvision.models.vit_b_16, "vit_base_patch16_224"),
     ],
 )
 def test_torchvisions_own_models(tmp_path, theirs, timms):
@@ -116,12 +120,41 @@ def test_torchvisions_own_models(tmp_path, theirs, timms):
             parameter.add_(0.02 * torch.randn_like(parameter))
         torch.save(given.state_dict(), tmp_path / "theirs.pth")
         report = load_checkpoint(mine, tmp_path / "theirs.pth", allow_partial=True)
-        images = torch.randn(1, 3, 224, 224)
+        size = int(timms[-3:]) if timms[-3:].isdecimal() else 224
+        images = torch.randn(1, 3, size, size)
         mine.reset_classifier(0)
-        head = "fc" if timms == "resnet18" else "head" if "swin" in timms else "classifier"
+        heads = {"resnet18": "fc", "convnext_tiny": "classifier", "vit_base_patch16_224": "heads"}
+        head = heads.get(timms, "head")
         setattr(given, head, nn.Flatten(1) if "conv" not in timms else given.classifier[:2])
         assert torch.allclose(mine(images), given(images), rtol=1e-4, atol=1e-4)
     assert report.share > 0.95
+    assert {name.split(".")[0] for name in report.left_over} <= {"fc", "head"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "tokens"),
+    [
+        ({}, {"no_embed_class": True}, 0),  # a class token's position into a table without
+        ({"no_embed_class": True}, {}, 1),
+        ({}, {"reg_tokens": 4}, 5),
+        ({"reg_tokens": 4}, {}, 1),
+    ],
+)
+def test_positions_of_patches_are_kept_whatever_tokens_come_before_them(tmp_path, theirs, ours, tokens):
+    given, _ = given_and_empty("vit", **theirs)
+    _, empty = given_and_empty("vit", **ours)
+    torch.save(given.state_dict(), tmp_path / "vit.pth")
+    load_checkpoint(empty, tmp_path / "vit.pth")
+    loaded, their = empty.state_dict()["model.pos_embed"], given.pos_embed
+    assert loaded.shape[1] == 196 + tokens
+    assert torch.equal(loaded[:, tokens:], their[:, -196:])
+
+
+def test_a_table_of_positions_that_is_no_square_is_left_out(tmp_path):
+    given, _ = given_and_empty("vit", img_size=(96, 160))
+    _, empty = given_and_empty("vit")
+    torch.save(given.state_dict(), tmp_path / "vit.pth")
+    assert any("pos_embed" in key for key in load_checkpoint(empty, tmp_path / "vit.pth").left_over)
 
 
 def test_patch_merging_of_mmsegmentation_is_an_unfolding(tmp_path):

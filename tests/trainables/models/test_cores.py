@@ -7,10 +7,12 @@ from torch import nn
 from tests.trainables.models import micro, naive
 from trainables.models.backbones import build_backbone
 from trainables.models.feature2pyramid import Feature2Pyramid, tapped_blocks
+from trainables.models.heads.base import Pyramid
 from trainables.models.heads.knet import KernelUpdateHead
 from trainables.models.heads.lawin import WINDOW, LargeWindowAttention, LightLargeWindowAttention
 from trainables.models.heads.ocr import ObjectAttention, region_representations
 from trainables.models.heads.semask import SemanticLayer
+from trainables.models.heads.upernet import UPerNetHead
 from trainables.models.parts import PyramidPooling
 
 torch.set_num_threads(1)
@@ -99,6 +101,23 @@ def test_object_regions_and_attention():
         assert_each_image_equals(representations, [*map(naive.region_representations, pixels, regions)])
         expected = [naive.object_attention(layer, *image) for image in zip(pixels, representations)]
         assert_each_image_equals(layer(pixels, representations), expected)
+
+
+def test_upernets_finest_level_has_the_sum_of_all_coarser_ones():
+    """Top-down, by addition (Lin et al., Feature Pyramid Networks, 2017, section 3; UPerNet's figure 4)."""
+    torch.manual_seed(0)
+    channels = (4, 6, 8, 10)
+    head = UPerNetHead(Pyramid(channels, (4, 8, 16, 32), 1), num_classes=2, dropout=0.0).initialize().eval()
+    features = [torch.randn(1, channel, 32 >> level, 48 >> level) for level, channel in enumerate(channels)]
+    seen = []
+    head.smooth[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        head(features)
+        level = head.pooling(features[3])
+        for lateral, feature in zip(reversed(head.laterals), reversed(features[:3])):
+            grown = nn.functional.interpolate(level, feature.shape[-2:], mode="bilinear", align_corners=False)
+            level = lateral(feature) + grown
+    assert torch.allclose(seen[0], level, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(6, 12), (7, 10), (2, 3)])

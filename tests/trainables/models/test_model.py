@@ -84,6 +84,26 @@ def test_logits_of_the_deepest_map_are_not_stretched(head, backbone, size):
     torch.testing.assert_close(seen[0, 0, inside, 0], torch.arange(size[0])[inside] + 0.5)
 
 
+WEIGHTS = {  # of the outputs that the loss is summed over, where there are more than the main one
+    **dict.fromkeys(("fcn", "pspnet", "deeplabv3", "deeplabv3plus", "upernet", "ocr", "semask_fpn"), (1.0, 0.4)),
+    **dict.fromkeys(("knet_fcn", "knet_pspnet", "knet_deeplabv3", "knet_upernet"), (1.0, 1.0, 1.0, 1.0, 0.4)),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_output_is_supervised_with_its_published_weight(head):
+    with torch.device("meta"):
+        outputs = build(head, "swin_micro").training_logits(torch.zeros(1, 3, 64, 64))
+    assert tuple(weight for weight, _ in outputs) == WEIGHTS.get(head, (1.0,))
+
+
+@pytest.mark.parametrize("backbone", ["beit_base_patch16_224", "tiny_vit_5m_224", "vit_tiny_patch16_224"])
+def test_semask_has_windows_of_its_own_where_the_backbone_has_none_like_swins(backbone):
+    with torch.device("meta"):
+        model = build_model(head="semask_fpn", backbone=backbone, num_classes=5, pretrained=False)
+    assert {layer.window for layer in model.backbone.semantic_layers} == {7}
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "vit_small_patch14_dinov2"])
 def test_every_head_as_wide_as_it_is_trains_on_narrow_transformers(head, backbone):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from trainables.models.backbones import Backbone
 from trainables.models.heads.base import Head, Pyramid
 from trainables.models.parts import AUXILIARY_WEIGHT, conv_bn_relu, resize
+from trainables.models.swin import SwinBlock, SwinV2Block
 
 STAGES = 4
 WIDTH = 256
@@ -83,7 +84,8 @@ class SeMaskBackbone(Backbone):
             neck=body.neck,
             channels_last=body.channels_last,
         )
-        window = next((module.window_size[0] for module in body.modules() if hasattr(module, "window_size")), WINDOW)
+        windows = (module.window_size[0] for module in body.modules() if isinstance(module, (SwinBlock, SwinV2Block)))
+        window = next(windows, WINDOW)
         everywhere = self.channels[0] in GLOBAL_WIDTHS and num_classes > WINDOWED_CLASSES
         self.semantic_layers = nn.ModuleList(
             SemanticLayer(
