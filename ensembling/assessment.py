@@ -53,9 +53,10 @@ def assess(
     *,
     ignore_index: int = 255,
     seed: int = 0,
+    threads: int = 1,
 ) -> Assessment:
     """What `select_ensemble` chose from the same arguments is worth; `seed` shuffles its folds, draws the bootstrap."""
-    vote = _Votes(predictions, target, num_classes, ignore_index)
+    vote = _Votes(predictions, target, num_classes, ignore_index, threads)
     runs = ImageRuns.of(np.asarray(image_ids))
     size = len(selection.members)
     curve, simpler = vote(selection.ranking, runs, [0, size - 1])
@@ -80,13 +81,14 @@ class _Votes:
     target: np.ndarray
     num_classes: int
     ignore_index: int
+    threads: int
 
     def __call__(
         self, candidates: Sequence[int], runs: ImageRuns, keep: Sequence[int], weights: Sequence[int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts of the vote of the first 1, 2, … candidates, and image by image after the steps to `keep`."""
         rows = [self.predictions[index] for index in candidates]
-        how = {"weights": weights, "ignore_index": self.ignore_index}
+        how = {"weights": weights, "ignore_index": self.ignore_index, "threads": self.threads}
         return growing_counts(rows, self.target, self.num_classes, runs, keep, **how)
 
 

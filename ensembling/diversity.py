@@ -15,6 +15,8 @@ from ensembling.scores import miou_from_counts
 
 ROUNDS = 20
 BLOCK_PIXELS = 1 << 18
+MERGED_PATTERNS = 4 * BLOCK_PIXELS  # columns of blocks, until they are merged
+PAIRED_PATTERNS = 1 << 18  # at a time, in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,7 @@ def find_patterns(
 ) -> Patterns:
     """The patterns of the pixels whose target is not `ignore_index`, in one stream over blocks."""
     columns, times = np.empty((len(rows) + 1, 0), np.uint8), np.empty(0, np.int64)
+    most = MERGED_PATTERNS
     for start in range(0, len(target), BLOCK_PIXELS):
         block = slice(start, start + BLOCK_PIXELS)
         labels = np.asarray(target[block])
@@ -101,8 +104,9 @@ def find_patterns(
         found = _merge(np.stack([labels, *(row[block] for row in rows)])[:, counted], None, num_classes)
         columns = np.concatenate([columns, found[0]], axis=1)
         times = np.concatenate([times, found[1]])
-        if columns.shape[1] > 4 * BLOCK_PIXELS:
+        if columns.shape[1] > most:
             columns, times = _merge(columns, times, num_classes)
+            most = max(most, 2 * columns.shape[1])  # or a growing number is merged at every block
     columns, times = _merge(columns, times, num_classes)
     votes_cast = np.ones(len(rows), np.int64) if weights is None else np.asarray(weights, np.int64)
     return Patterns(columns[1:], columns[0], times, votes_cast, num_classes)
@@ -160,13 +164,18 @@ def _growth(patterns: Patterns, order: np.ndarray) -> np.ndarray:
 
 def _pairwise(patterns: Patterns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Disagreement, kappa and double fault."""
-    votes, times = patterns.votes, patterns.times
-    total = max(1, int(times.sum()))
-    wrong = (votes != patterns.target).astype(np.float64)
-    double_fault = (wrong * times) @ wrong.T / total
-    disagreement = np.array([[times[one != other].sum() for other in votes] for one in votes]) / total
-    kinds = np.minimum(votes, patterns.num_classes)
-    shares = np.stack([np.bincount(row, weights=times, minlength=patterns.num_classes + 1) for row in kinds]) / total
+    members, kinds = len(patterns.votes), patterns.num_classes + 1
+    double_fault, disagreement, shares = np.zeros((members,) * 2), np.zeros((members,) * 2), np.zeros((members, kinds))
+    for start in range(0, len(patterns.times), PAIRED_PATTERNS):
+        part = slice(start, start + PAIRED_PATTERNS)
+        votes, times = patterns.votes[:, part], patterns.times[part].astype(np.float64)
+        wrong = (votes != patterns.target[part]).astype(np.float64)
+        double_fault += (wrong * times) @ wrong.T
+        for row, one in enumerate(votes):
+            disagreement[row] += (votes != one) @ times
+            shares[row] += np.bincount(np.minimum(one, patterns.num_classes), weights=times, minlength=kinds)
+    total = max(1, int(patterns.times.sum()))
+    double_fault, disagreement, shares = double_fault / total, disagreement / total, shares / total
     by_chance = shares @ shares.T
     # Two members that predict one class alone agree always, and by chance as well.
     kappa = 1 - np.divide(disagreement, 1 - by_chance, out=np.zeros_like(disagreement), where=by_chance < 1)

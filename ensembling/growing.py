@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ensembling.compiled import compiled
+from ensembling.threads import in_threads
 from ensembling.vote import ABSTAIN
 
 BLOCK_BYTES = 1 << 20
@@ -45,21 +46,28 @@ def growing_counts(
     *,
     weights: Sequence[int] | None = None,
     ignore_index: int = 255,
+    threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts (as in scores) of the vote of the first 1, 2, … of `rows`, and image by image after the steps to `keep`.
 
     They are int64 (rows, 3, num_classes) and (len(keep), images, 3, num_classes). `rows` are uint8 (pixels,), in rank
     order, best first, and may be memory-mapped: they are read in blocks. Each casts one vote, or as many as its weight
-    says. `target` is uint8 (pixels,); pixels outside `runs` do not count.
+    says. `target` is uint8 (pixels,); pixels outside `runs` do not count. `threads` change no result.
     """
     votes_cast = np.ones(len(rows), np.int64) if weights is None else np.asarray(weights, np.int64)
-    total = np.zeros((len(rows), 3, num_classes), np.int64)
-    kept = np.zeros((len(keep), runs.num_images, 3, num_classes), np.int64)
-    for start, stop, image in zip(runs.starts, runs.stops, runs.images, strict=True):
-        counts = _count_run(rows, votes_cast, target, num_classes, range(start, stop), ignore_index)
-        total += counts
-        kept[:, image] += counts[keep]
-    return total, kept
+    whole = list(zip(runs.starts, runs.stops, runs.images, strict=True))
+
+    def count(part: Sequence[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray]:
+        total = np.zeros((len(rows), 3, num_classes), np.int64)
+        kept = np.zeros((len(keep), runs.num_images, 3, num_classes), np.int64)
+        for start, stop, image in part:
+            counts = _count_run(rows, votes_cast, target, num_classes, range(start, stop), ignore_index)
+            total += counts
+            kept[:, image] += counts[keep]
+        return total, kept
+
+    counted = in_threads(count, [whole[first::threads] for first in range(threads)], threads)
+    return sum(total for total, _ in counted), sum(kept for _, kept in counted)
 
 
 def _count_run(

@@ -86,7 +86,7 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
     selection = _select(candidates, target, images, options)
-    assessment = assess(selection, pixels, *problem, images, seed=seed)
+    assessment = assess(selection, pixels, *problem, images, seed=seed, threads=options.threads or usable_cores())
     rows = [pixels[index] for index in selection.members]
     diversity = measure_diversity(rows, *problem, weights=selection.weights, seed=seed)
     described = describe_ensemble(selection, assessment, diversity, candidates, target, seed)

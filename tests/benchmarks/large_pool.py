@@ -1,9 +1,10 @@
 """Hundreds of candidates through a shortlist: time and memory as pools and holdouts grow, and what the shortlist loses.
 
 Class maps are in a file, mapped. A few simulated images follow one another again and again: they are slow to make, and
-a selection takes the same time for each. A vote is a candidate at a pixel; cores' seconds are told as well, since other
-work on the machine lengthens the others. Peak memory is all that a process of its own has, less the mapped files;
-the bound is the one of `segvote ensemble --memory`. The loss is against the selection among all candidates, in points.
+a selection takes the same time for each; its report (the score of every top k, cross-fit, bootstrap, diversity) is told
+beside it. A vote is a candidate at a pixel; cores' seconds are told as well, since other work on the machine lengthens
+the others. Peak memory is all that a process of its own has, less the mapped files; the bound is the one of `segvote
+ensemble --memory`. The loss is against the selection among all candidates, in points.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import select_ensemble
+from ensembling.assessment import assess
+from ensembling.diversity import measure_diversity
 from ensembling.selection import Options
 from ensembling.shortlist import select_from_many
 from search.memory_bound import GIB, MemoryBound
@@ -45,13 +48,17 @@ def run(options: argparse.Namespace, console: Console) -> None:
         most = max(options.candidates), max(options.images)
         problems = [(candidates, most[1]) for candidates in options.candidates]
         problems += [(most[0], images) for images in options.images]
-        table = Table("candidates", "M pixels", "s", "CPU s", "CPU ns a vote", "peak, GiB", "maps, GiB")
+        table = Table(
+            "candidates", "M pixels", "s", "CPU s", "ns a vote", "report, CPU s", "ns a vote", "peak, GiB", "maps"
+        )
         for candidates, images in dict.fromkeys(problems):
             # A process of its own, whose memory is then the selection's.
             with multiprocessing.get_context("spawn").Pool(1) as process:
-                seconds, cpu_seconds, peak = process.apply(measure, (directory, candidates, images, options))
+                seconds, chosen, reported, peak = process.apply(measure, (directory, candidates, images, options))
             votes = candidates * images * SIZE[0] * SIZE[1]
-            cells = (f"{seconds:.1f}", f"{cpu_seconds:.1f}", f"{cpu_seconds / votes * 1e9:.2f}")
+            cells = [f"{seconds:.1f}"]
+            for cpu_seconds in (chosen, reported):
+                cells += [f"{cpu_seconds:.1f}", f"{cpu_seconds / votes * 1e9:.2f}"]
             sizes = (f"{peak / GIB:.2f}", f"{votes / GIB:.2f}")
             table.add_row(str(candidates), f"{votes / candidates / 1e6:.2f}", *cells, *sizes)
     console.print(
@@ -73,8 +80,10 @@ def _write_pool(directory: Path, candidates: int, images: int) -> None:
     np.save(directory / "target.npy", np.resize(pool.target, pixels))
 
 
-def measure(directory: str, candidates: int, images: int, options: argparse.Namespace) -> tuple[float, float, int]:
-    """Seconds, seconds of all cores together, and peak bytes of one selection."""
+def measure(
+    directory: str, candidates: int, images: int, options: argparse.Namespace
+) -> tuple[float, float, float, int]:
+    """Seconds of a selection and its report, their seconds of all cores together, and peak bytes of both."""
     pixels = images * SIZE[0] * SIZE[1]
     rows = list(np.load(Path(directory) / "rows.npy", mmap_mode="r")[:candidates, :pixels])
     target = np.load(Path(directory) / "target.npy")[:pixels]
@@ -84,7 +93,7 @@ def measure(directory: str, candidates: int, images: int, options: argparse.Name
     select_from_many(first, target[: SIZE[1]], CLASSES, Options(), sizes=[(1, SIZE[1])], **means)  # compiles
     peak = _Peak()
     began, cpu_began = time.perf_counter(), time.process_time()
-    select_from_many(
+    selection = select_from_many(
         rows,
         target,
         CLASSES,
@@ -94,7 +103,11 @@ def measure(directory: str, candidates: int, images: int, options: argparse.Name
         memory_bytes=MemoryBound(options.memory, pixels).selection,
         **means,
     )
-    return time.perf_counter() - began, time.process_time() - cpu_began, peak.end()
+    chosen = time.process_time() - cpu_began
+    assess(selection, rows, target, CLASSES, ids, threads=options.threads)
+    measure_diversity([rows[member] for member in selection.members], target, CLASSES)
+    reported = time.process_time() - cpu_began - chosen
+    return time.perf_counter() - began, chosen, reported, peak.end()
 
 
 class _Peak:
