@@ -17,6 +17,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": S
 # Tables of positions, tokens and temperatures: more than one dimension, yet nothing that should shrink towards zero.
 NO_DECAY_NAMES = (
     *("relative_position_bias_table", "pos_embed", "mix_positions", "cpb_mlp", "logit_scale"),
+    *("rel_pos", "attention_biases", "temperature"),
     *("cls_token", "mask_token", "reg_token", "dist_token"),
 )
 

@@ -169,6 +169,18 @@ def test_cnns_have_no_layer_decay(backbone):
         scales_of(Body(backbone), 0.9)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "table"), [("tiny_vit_5m_224", "attention_biases"), ("xcit_nano_12_p16_224", "temperature")]
+)
+def test_tables_and_temperatures_of_other_families_do_not_decay(backbone, table):
+    model = Body(backbone)
+    optimizer = build_optimizer(model, "adamw", lr=1.0, weight_decay=0.05)
+    decaying = {id(weight) for group in optimizer.param_groups if group["weight_decay"] for weight in group["params"]}
+    found = [id(parameter) in decaying for name, parameter in model.named_parameters() if table in name]
+    assert found
+    assert not any(found)
+
+
 def test_tokens_and_tables_do_not_decay_in_any_layer():
     model = Body("vit_small_patch14_reg4_dinov2")
     optimizer = build_optimizer(model, "adamw", lr=1.0, weight_decay=0.05, layer_decay=0.9)

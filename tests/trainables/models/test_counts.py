@@ -25,6 +25,7 @@ EXACT = [
     ("deeplabv3plus", "resnet50", 150, 512, 43_690_748 - V1C, None),
     ("pspnet", "resnet50c", 150, 512, 49_076_364, 178.6),
     ("segformer", "mit_b2", 150, 512, 27_461_974, 62.3),
+    ("unet", "resnet34", 11, 512, 24_437_819, None),
 ]
 
 # To the digits that were published; sizes and GMAC are of one crop where the paper's are of four.
