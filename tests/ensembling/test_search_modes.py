@@ -46,6 +46,7 @@ def test_mode_equals_the_slow_reference(mode, monkeypatch):
         if len(case.predictions) > 6 and mode in ("swap", "bagged_runs"):
             continue
         must_include, start = constraints(case, seed) if seed % 2 else ((), ())
+        start = () if mode == "exhaustive" else start
         images = np.unique(case.image_ids, return_inverse=True)[1]
         expected, score = expected_votes(mode, case, must_include, start, images)
         selection = select_ensemble(
@@ -130,6 +131,7 @@ ROWS, TARGET = np.zeros((17, 4), np.uint8), np.zeros(4, np.uint8)
         ({"mode": "bagged_images"}, "needs image_ids"),
         ({"must_include": [17]}, "a candidate of must_include is 17, but must be from 0 to 16"),
         ({"start": ["best"]}, "a candidate of start is 'best', but must be a whole number"),
+        ({"start": [0], "mode": "exhaustive"}, "mode 'exhaustive' tries all sets, wherever it starts: leave start out"),
         ({"start": [0, 1], "must_include": [1, 2], "max_members": 2}, "name 3 candidates, but max_members is 2"),
         ({"mode": "beam", "beam_width": 0}, "beam_width is 0"),
         ({"threads": 0}, "threads is 0"),
