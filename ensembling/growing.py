@@ -10,6 +10,7 @@ from ensembling.threads import in_threads
 from ensembling.vote import ABSTAIN
 
 BLOCK_BYTES = 1 << 20
+TOGETHER = 256  # pixels whose votes are counted side by side
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,44 +87,70 @@ def _count_run(
     tile = np.empty((len(rows), most + 64), np.uint8)
     for start in pixels[::most]:
         block = slice(start, min(start + most, pixels.stop))
+        size = block.stop - start
         for row, part in zip(rows, tile, strict=True):
-            part[: block.stop - start] = row[block]
+            part[:size] = row[block]
         labels = np.asarray(target[block])
         counted = (labels != ignore_index).astype(np.int64)
-        count_growth(tile, weights, labels, counted, order, changes)
         labelled += np.bincount(labels[counted > 0], minlength=num_classes)
+        disputed = np.flatnonzero(count_agreed(tile[:, :size], labels, counted, changes[0]))
+        votes = np.take(tile, disputed, axis=1)
+        count_growth(votes, weights, labels[disputed], counted[disputed], order, changes)
     grown = np.cumsum(changes, axis=0)
     return np.concatenate([grown, np.broadcast_to(labelled, (len(rows), 1, num_classes))], axis=1)
+
+
+@compiled
+def count_agreed(votes, target, times, change):  # pragma: no cover - compiled
+    """Add pixels on which all `votes` uint8 (members, pixels) agree to `change` (2, classes); returns the others.
+
+    Those are uint8 (pixels,), not 0, and count `times`; the vote on the first ones is the first member's for good.
+    """
+    differs = np.zeros(target.size, np.uint8)
+    for row in range(1, votes.shape[0]):
+        for pixel in range(target.size):
+            differs[pixel] |= votes[row, pixel] ^ votes[0, pixel]
+    for pixel in range(target.size):
+        if times[pixel] == 0:
+            differs[pixel] = 0
+        elif differs[pixel] == 0:
+            winner = np.int64(votes[0, pixel]) if votes[0, pixel] != ABSTAIN else 0
+            _move(change, -1, winner, target[pixel], times[pixel])
+    return differs
 
 
 @compiled
 def count_growth(votes, weights, target, times, order, changes):  # pragma: no cover - compiled
     """Add to `changes` int64 (steps, 2, classes) what each further member changes in hits and predicted pixels.
 
-    `votes` uint8 (members, pixels or more) in rank order, each with its weight; members join in `order`, which holds
-    ranks; a pixel counts `times`. Only the class that gains a vote can become the winner: a step compares two classes.
+    `votes` uint8 (members, pixels) in rank order, each with its weight; members join in `order`, which holds ranks; a
+    pixel counts `times`. Only the class that gains a vote can become the winner: a step compares two classes.
     """
-    cast, firsts = np.zeros(256, np.int64), np.empty(256, np.int64)
-    for pixel in range(target.size):
-        if times[pixel] == 0:
-            continue
-        label, winner, before = target[pixel], -1, -1
+    cast, firsts = np.empty((2, TOGETHER, changes.shape[2]), np.int64)
+    winner = np.empty(TOGETHER, np.int64)
+    # Some pixels at a time, whose votes so far stay near: rows of votes then follow one another in memory.
+    for start in range(0, target.size, TOGETHER):
+        size = min(TOGETHER, target.size - start)
+        cast[:size], winner[:size] = 0, -1
         for step in range(order.size):
             rank = order[step]
-            vote = votes[rank, pixel]
-            if vote != ABSTAIN:
-                firsts[vote] = rank if cast[vote] == 0 else min(firsts[vote], rank)
-                cast[vote] += weights[rank]
-                ahead = winner < 0 or cast[vote] > cast[winner]
-                if ahead or (cast[vote] == cast[winner] and firsts[vote] < firsts[winner]):
-                    winner = np.int64(vote)
-            now = max(winner, 0)
-            if now != before:
-                _move(changes[step], before, now, label, times[pixel])
-                before = now
-        for step in range(order.size):
-            vote = votes[order[step], pixel]
-            cast[vote] = 0
+            for place in range(size):
+                pixel = start + place
+                vote, before = np.int64(votes[rank, pixel]), winner[place]
+                if vote != ABSTAIN:
+                    had = cast[place, vote]
+                    if had == 0 or rank < firsts[place, vote]:
+                        firsts[place, vote] = rank
+                    had += weights[rank]
+                    cast[place, vote] = had
+                    if vote != before:
+                        most = cast[place, before] if before >= 0 else 0
+                        if had > most or (had == most and firsts[place, vote] < firsts[place, before]):
+                            winner[place] = vote
+                if step == 0:
+                    _move(changes[0], -1, max(winner[place], 0), target[pixel], times[pixel])
+                elif winner[place] != before and max(before, 0) != winner[place]:
+                    _move(changes[step], max(before, 0), winner[place], target[pixel], times[pixel])
 
 
 @compiled
