@@ -9,7 +9,7 @@ from ensembling.compiled import compiled
 from ensembling.threads import in_threads
 from ensembling.vote import ABSTAIN
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 23  # of all rows: short pieces of many rows leave the threads waiting for Python
 TOGETHER = 256  # pixels whose votes are counted side by side
 
 
