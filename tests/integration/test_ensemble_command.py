@@ -84,15 +84,29 @@ class Store:
         return connect(default_tracking_uri(self.runs), self.runs)
 
 
-@pytest.fixture
-def store(tmp_path, empty_store, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "180")
-    (tmp_path / "runs").mkdir()
-    shutil.copy(empty_store, tmp_path / "runs" / "mlflow.db")
-    made = Store(tmp_path / "runs")
+def made_store(directory, empty_store):
+    """Two studies: it takes ten seconds, so that tests that change nothing of it share one."""
+    (directory / "runs").mkdir()
+    shutil.copy(empty_store, directory / "runs" / "mlflow.db")
+    made = Store(directory / "runs")
     made.add_study("cnn", made_target(), trials=range(1, 7), stopped=(6,))
     made.add_study("swin", made_target(), trials=range(11, 15), family=1, head="upernet")
     return made
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "180")
+
+
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory, empty_store):
+    return made_store(tmp_path_factory.mktemp("shared"), empty_store)
+
+
+@pytest.fixture
+def store(tmp_path, empty_store):
+    return made_store(tmp_path, empty_store)
 
 
 def figures(ensemble):
@@ -152,9 +166,9 @@ def test_every_figure_on_screen_is_recounted_and_the_command_rebuilds_it(store, 
     assert again == ensemble
 
 
-def test_filters_choose_the_candidates(store, capsys):
+def test_filters_choose_the_candidates(shared_store, capsys):
     def names(*arguments, name):
-        code, ensemble = store.vote(*arguments, name=name)
+        code, ensemble = shared_store.vote(*arguments, name=name)
         assert code == 0, capsys.readouterr().err
         return [one["name"] for one in ensemble["candidates"]]
 
@@ -166,12 +180,12 @@ def test_filters_choose_the_candidates(store, capsys):
         "swin-0013",
         "swin-0014",
     ]
-    _, ensemble = store.vote("--studies", "cnn", "swin", name="scores")
+    _, ensemble = shared_store.vote("--studies", "cnn", "swin", name="scores")
     third = ensemble["candidates"][2]["miou"]
     assert names("--studies", "cnn", "swin", "--min-miou", str(third), name="best") == [
         one["name"] for one in ensemble["candidates"][:3]
     ]
-    _, with_worst = store.vote(
+    _, with_worst = shared_store.vote(
         "--studies", "cnn", "swin", "--must-include", ensemble["candidates"][-1]["name"], name="must"
     )
     assert ensemble["candidates"][-1]["run_id"] in [member["run_id"] for member in with_worst["members"]]
@@ -259,14 +273,14 @@ def test_a_damaged_predictions_file_is_named(store, capsys):
     assert "holdout.predictions" in error
 
 
-def test_every_mode_says_what_its_members_score(store):
+def test_every_mode_says_what_its_members_score(shared_store):
     """The vote with all its weights, recounted by hard_vote; a study that is named twice votes once."""
-    client, experiment = store.client
+    client, experiment = shared_store.client
     parent = client.search_runs([experiment], "tags.`segvote.kind` = 'study' and tags.`segvote.study` = 'cnn'")[0]
     target = made_target()
     for mode in ("swap", "bagged_images", "replacement"):
         flags = ("--studies", "cnn", parent.info.run_id, "swin", "--mode", mode, "--start", "cnn-0001")
-        code, ensemble = store.vote(*flags, name=mode)
+        code, ensemble = shared_store.vote(*flags, name=mode)
         assert (code, len(ensemble["candidates"])) == (0, 9)
         members, votes = ensemble["members"], [one["votes"] for one in ensemble["members"]]
         maps = [made_trial(target, int(one["study"] == "swin"), one["trial"]).pixels for one in members]
@@ -277,10 +291,10 @@ def test_every_mode_says_what_its_members_score(store):
         assert (max(votes) > 1) == (mode != "swap")
 
 
-def test_pools_with_and_without_pseudo_labels_are_compared(store, capsys):
+def test_pools_with_and_without_pseudo_labels_are_compared(shared_store, capsys):
     target = made_target()
-    store.add_study("alike", target, trials=(41, 42), family=3, pseudo="P")
-    code, ensemble = store.vote("--studies", "cnn", "alike")
+    shared_store.add_study("alike", target, trials=(41, 42), family=3, pseudo="P")
+    code, ensemble = shared_store.vote("--studies", "cnn", "alike")
     assert code == 0
     one, other = (made_trial(target, 3, number).pixels for number in (41, 42))
     share = (one != other)[target.pixels != 255].mean()
@@ -288,12 +302,12 @@ def test_pools_with_and_without_pseudo_labels_are_compared(store, capsys):
     assert ensemble["pool_diversity"]["without"]["candidates"] == 5
     said = " ".join(capsys.readouterr().out.split())
     assert f"{100 * share:.2f} % of pixels if trained with pseudo-labels (2 runs)" in said
-    assert store.vote("--studies", "cnn", name="no-pseudo")[1]["pool_diversity"] is None
+    assert shared_store.vote("--studies", "cnn", name="no-pseudo")[1]["pool_diversity"] is None
 
 
-def test_a_shortlist_within_bounds_of_memory(store, capsys, monkeypatch):
+def test_a_shortlist_within_bounds_of_memory(shared_store, capsys, monkeypatch):
     """The bound is set to what leaves next to nothing: class maps and tables are in files, and the result the same."""
-    code, plain = store.vote("--studies", "cnn", "swin", "--max-members", "3", "--shortlist", "5", name="plain")
+    code, plain = shared_store.vote("--studies", "cnn", "swin", "--max-members", "3", "--shortlist", "5", name="plain")
     assert code == 0
     assert "the 5 most promising of 9 candidates" in " ".join(capsys.readouterr().out.split())
     assert len(plain["candidates"]) == len(plain["topk_miou"]) == 9
@@ -301,9 +315,9 @@ def test_a_shortlist_within_bounds_of_memory(store, capsys, monkeypatch):
     monkeypatch.setattr(memory, "mapped", lambda array: in_files.append(array.nbytes) or mapped(array))
     flags = ("--studies", "cnn", "swin", "--max-members", "3", "--shortlist", "5", "--threads", "2")
     pixels = IMAGES * HEIGHT * WIDTH
-    code, bounded = store.vote(*flags, "--memory", str((2**29 + (6 + 2) * pixels) / 2**30), name="bounded")
+    code, bounded = shared_store.vote(*flags, "--memory", str((2**29 + (6 + 2) * pixels) / 2**30), name="bounded")
     assert code == 0
     assert in_files == 8 * [pixels]  # all maps but the first
     assert bounded == plain
-    assert store.vote(*flags, "--memory", "0.5", name="none") == (2, None)
+    assert shared_store.vote(*flags, "--memory", "0.5", name="none") == (2, None)
     assert "--memory 0.5: the holdout's 5,760 pixels take 0.5 GiB" in capsys.readouterr().err
