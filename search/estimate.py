@@ -53,21 +53,24 @@ def study_seconds(
 def _pixel_seconds(config: TrialConfig, num_classes: int) -> float:
     size = min(PROBE_SIZE, *config.size)
     batch = min(config.batch_size, 2 * PROBE_SIZE**2 // size**2)
-    return _step_seconds(config, num_classes, batch, size) / (batch * size**2)
+    try:
+        return _step_seconds(config, num_classes, batch, (size, size)) / (batch * size**2)
+    except UserError:  # some backbones take images of one size alone
+        return _step_seconds(config, num_classes, 2, config.size) / (2 * math.prod(config.size))
 
 
-def _step_seconds(config: TrialConfig, num_classes: int, batch: int, size: int) -> float:
+def _step_seconds(config: TrialConfig, num_classes: int, batch: int, size: tuple[int, int]) -> float:
     """Of the second of two steps: the first one sets up the kernels."""
     model = build_model(
         head=config.head,
         backbone=config.backbone,
         num_classes=num_classes,
         pretrained=False,
-        image_size=(size, size),
+        image_size=size,
         drop_path=config.drop_path,
     ).train()
     precision = choose_precision(config.precision)
-    images = torch.zeros(batch, 3, size, size)
+    images = torch.zeros(batch, 3, *size)
     for _ in range(2):
         started = time.perf_counter()
         with precision.autocast():

@@ -27,7 +27,7 @@ def clock(monkeypatch):
     made = []
 
     def step(config, num_classes, batch, size):
-        assert (batch, size) == (config.batch_size, config.size[0])
+        assert (batch, size) == (config.batch_size, config.size)
         made.append(config.head)
         return {"unet": 1.0, "fcn": 9.0}[config.head]
 
@@ -51,8 +51,21 @@ def test_large_images_are_scaled_from_two_smaller_ones(monkeypatch):
     asked = []
     monkeypatch.setattr(estimate, "_step_seconds", lambda config, classes, *probe: asked.append(probe) or 1.0)
     seconds = study_seconds([_params("unet", image_size="512x256")], **STUDY)
-    assert asked == [(2, 128)]
+    assert asked == [(2, (128, 128))]
     assert seconds == pytest.approx(START_SECONDS + 1.0 / 2 * 8 * 100 * 2 * 6 / 2)
+
+
+def test_backbones_that_take_one_size_alone_are_tried_at_it(monkeypatch):
+    def step(config, num_classes, batch, size):
+        if size != (224, 224):
+            raise UserError("another size")
+        return 1.0
+
+    monkeypatch.setattr(estimate, "_step_seconds", step)
+    seconds = study_seconds([_params("unet", image_size="224")], **STUDY)
+    assert seconds == pytest.approx(START_SECONDS + 1.0 / 2 * 100 * 2 * 6 / 2)
+    with pytest.raises(UserError, match="another size"):
+        study_seconds([_params("unet", image_size="256")], **STUDY)
 
 
 def test_no_step_begins_when_the_time_for_them_is_over(clock, monkeypatch):
