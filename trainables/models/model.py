@@ -55,14 +55,25 @@ class SegmentationModel(nn.Module):
         return F.pad(images, (0, right, 0, below)) if below or right else images
 
     def _to_image(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Return `logits` resized to what the maps cover, all the padded image or what the finest does, and cut."""
+        """Return `logits` resized to what they cover of the padded image, or beyond it, and cut to the image."""
         height, width = images.shape[-2:]
-        finest = 1 if self.head.pads_input else self.backbone.strides[0]
-        multiple = math.lcm(self.size_multiple, finest)
-        covered = [-(-size // multiple) * multiple for size in (height, width)]
-        if list(logits.shape[-2:]) != covered:
+        covered = self._covered(tuple(logits.shape[-2:]), (height, width))
+        if tuple(logits.shape[-2:]) != covered:
             logits = F.interpolate(logits, covered, mode="bilinear", align_corners=False)
         return logits[..., :height, :width]
+
+    def _covered(self, cells: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Pixels that a map of so many cells covers: more than the padded image where its family rounds sizes up."""
+        padded = tuple(-(-length // self.size_multiple) * self.size_multiple for length in size)
+        if not self.head.pads_input:
+            for stride in self.backbone.strides:
+                rounded = tuple(-(-length // stride) for length in padded)
+                if rounded == cells:
+                    return rounded[0] * stride, rounded[1] * stride
+            # Finer than any map, as U-Net's: such a head doubles the finest one.
+            multiple = math.lcm(self.size_multiple, self.backbone.strides[0])
+            return tuple(-(-length // multiple) * multiple for length in size)
+        return padded
 
 
 def build_model(

@@ -84,6 +84,17 @@ def test_logits_of_the_deepest_map_are_not_stretched(backbone):
         torch.testing.assert_close(seen[1, 0, width], width + 0.5)
 
 
+@pytest.mark.parametrize("stride", [4, 16])
+def test_each_output_is_resized_from_its_own_stride(stride):
+    """An auxiliary head's map, at stride 16, may cover more of what Swin pads by itself than the finest does."""
+    model = build("upernet", "swin_micro")
+    columns = -(-100 // stride)
+    ramp = ((torch.arange(columns) + 0.5) * stride).expand(1, 1, columns, columns)
+    seen = model._to_image(ramp, torch.zeros(1, 3, 97, 97))[0, 0, 50]
+    inside = torch.arange(stride // 2, 97 - stride // 2)
+    torch.testing.assert_close(seen[inside], inside + 0.5)
+
+
 WEIGHTS = {  # of the outputs that the loss is summed over, where there are more than the main one
     **dict.fromkeys(("fcn", "pspnet", "deeplabv3", "deeplabv3plus", "upernet", "ocr", "semask_fpn"), (1.0, 0.4)),
     **dict.fromkeys(("knet_fcn", "knet_pspnet", "knet_deeplabv3", "knet_upernet"), (1.0, 1.0, 1.0, 1.0, 0.4)),
