@@ -102,9 +102,10 @@ def _count_run(
 
 @compiled
 def count_agreed(votes, target, times, change):  # pragma: no cover - compiled
-    """Add pixels on which all `votes` uint8 (members, pixels) agree to `change` (2, classes); returns the others.
+    """Add the vote on pixels where all `votes` uint8 (members, pixels) agree to `change` int64 (2, classes).
 
-    Those are uint8 (pixels,), not 0, and count `times`; the vote on the first ones is the first member's for good.
+    It is the first member's, whoever joins. A pixel counts `times`. Returns uint8 (pixels,) that is 0 on those pixels,
+    and on those that do not count.
     """
     differs = np.zeros(target.size, np.uint8)
     for row in range(1, votes.shape[0]):

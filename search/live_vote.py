@@ -18,7 +18,7 @@ MOST_TRIALS = 48
 
 @dataclass(frozen=True, eq=False)
 class _Ended:
-    """A trial's best score, whether it reached the last rung, and a sample of its class maps, uint8 (pixels,)."""
+    """A trial's best score, whether it came far enough to vote, and a sample of its class maps, uint8 (pixels,)."""
 
     number: int
     score: float
@@ -50,7 +50,7 @@ class LiveVote:
         for files in self._study.trials():
             if files.number not in self._seen and files.verdict.exists():
                 self._read(files)
-        far = [trial for trial in self._ended.values() if trial.far and not self._include_stopped]
+        far = [trial for trial in self._ended.values() if trial.far]
         voters = sorted(far or self._ended.values(), key=lambda trial: trial.number)
         if not voters:
             return {}
@@ -70,7 +70,8 @@ class LiveVote:
             log.warning("vote_miou goes without trial %d: %s", files.number, error)
             return
         scores = [record["holdout/miou"] for record in files.records()]
-        self._ended[files.number] = _Ended(files.number, max(scores), len(scores) >= self._last_rung, pixels)
+        far = self._include_stopped or len(scores) >= self._last_rung
+        self._ended[files.number] = _Ended(files.number, max(scores), far, pixels)
         if len(self._ended) > MOST_TRIALS:
             worst = min(self._ended.values(), key=lambda trial: (trial.far, trial.score, -trial.number))
             del self._ended[worst.number]

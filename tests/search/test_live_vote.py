@@ -108,6 +108,14 @@ def test_the_worst_of_too_many_leaves_and_large_holdouts_are_sampled(study, targ
     assert vote.metrics() == {"vote_miou": select_ensemble(kept, target.pixels[::stride], 3).miou}
 
 
+def test_where_stopped_trials_may_vote_the_worst_leaves_however_far_it_came(study, target, monkeypatch):
+    monkeypatch.setattr(live_vote, "MOST_TRIALS", 2)
+    vote = LiveVote(study, last_rung=3, include_stopped=True)
+    kept = [end_trial(study, target, 1, epochs=1, wrong=0.1), end_trial(study, target, 2, epochs=1, wrong=0.2)]
+    end_trial(study, target, 3, epochs=3, wrong=0.5)
+    assert vote.metrics() == expected(target, *kept)
+
+
 def test_in_a_refit_nobody_is_chosen(study, target):
     end_trial(study, target, 1)
     refit = dataclasses.replace(study, data=dataclasses.replace(study.data, keep_last=True))

@@ -53,7 +53,8 @@ FAMILIES = (
     Family(("convnext",), tap_norms=1e-6),
     # Strided layers that all round sizes up (97 -> 49 -> 25), so that images need no padding for them.
     Family(("resnet", "resnext", "wide_resnet", "regnet"), size_multiple=1),
-    Family(("resnetaa", "resnet50_clip", "resnet101_clip")),  # their smoothing before a stride rounds down
+    # Those that smooth before a stride round down.
+    Family(("resnetaa", "resnet50_clip", "resnet101_clip", "resnet50x", "resnet50_mlp", "mobilenetv4_conv_aa")),
     Family(("efficientnet", "tf_efficientnet", "mobilenet", "tf_mobilenet"), size_multiple=1),
     Family(("hrnet",), {"feature_location": "", "out_indices": (1, 2, 3, 4)}, parallel=True),
     Family(("vit_", "deit", "eva02_"), {"dynamic_img_size": True}),
@@ -242,13 +243,15 @@ def _plain(
 def _check_size(name: str, backbone: Backbone, image_size: tuple[int, int]) -> None:
     """Raise UserError where timm's model has tables or windows for another size than this one, padded.
 
-    Or makes maps that are not of the sizes that their strides say, where heads could not join them.
+    Or where its maps are not of the sizes that their strides say, so that heads could not join them; a pyramid that is
+    made of a plain transformer's blocks is ours, and may have patches of 14 for 16.
     """
     padded = [-(-size // backbone.size_multiple) * backbone.size_multiple for size in image_size]
     try:
         with torch.no_grad():
             features = backbone.eval()(torch.zeros(1, 3, *padded))
-        for stride, feature in zip(backbone.strides, features, strict=True):
+        made_by_timm = [] if isinstance(backbone.neck, Feature2Pyramid) else features
+        for stride, feature in zip(backbone.strides, made_by_timm):
             expected = tuple(-(-size // stride) for size in padded)
             if tuple(feature.shape[-2:]) != expected:
                 raise ValueError(f"its map at stride {stride} is {tuple(feature.shape[-2:])}, not {expected}")

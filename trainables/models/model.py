@@ -65,15 +65,14 @@ class SegmentationModel(nn.Module):
     def _covered(self, cells: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
         """Pixels that a map of so many cells covers: more than the padded image where its family rounds sizes up."""
         padded = tuple(-(-length // self.size_multiple) * self.size_multiple for length in size)
-        if not self.head.pads_input:
-            for stride in self.backbone.strides:
-                rounded = tuple(-(-length // stride) for length in padded)
-                if rounded == cells:
-                    return rounded[0] * stride, rounded[1] * stride
-            # Finer than any map, as U-Net's: such a head doubles the finest one.
-            multiple = math.lcm(self.size_multiple, self.backbone.strides[0])
-            return tuple(-(-length // multiple) * multiple for length in size)
-        return padded
+        if self.head.pads_input:
+            return padded
+        for stride in self.backbone.strides:
+            if cells == tuple(-(-length // stride) for length in padded):
+                return cells[0] * stride, cells[1] * stride
+        # Of no map's stride: finer (U-Net doubles the finest map), or of patches that are 14 wide and count as 16.
+        multiple = math.lcm(self.size_multiple, self.backbone.strides[0])
+        return tuple(-(-length // multiple) * multiple for length in size)
 
 
 def build_model(

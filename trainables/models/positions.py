@@ -17,7 +17,7 @@ MOST_TOKENS = 5  # of a class and four registers
 def fitted(model: nn.Module, key: str, own: Tensor, tensor: Tensor) -> Tensor | None:
     """Return `tensor` in the shape of `own`, which `model` has under `key`, or None where it cannot be brought to it.
 
-    Tables of positions are resized: a ViT's embedding bicubically, the class token's left alone; Swin's bias tables
+    Tables of positions are resized: a ViT's embedding bicubically, those of tokens left alone; Swin's bias tables
     bicubically; BEiT's, which reach much further, by `resize_geometrically`. Anything else only loses or gains
     dimensions of size 1 (a linear layer that is a 1 x 1 convolution elsewhere).
     """

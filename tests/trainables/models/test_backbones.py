@@ -101,7 +101,7 @@ def test_maps_of_other_sizes_than_their_strides_say_are_refused():
         build_backbone("mobilevitv2_050", image_size=(97, 131))
 
 
-@pytest.mark.parametrize("name", ["resnetaa50d", "swinv2_cr_tiny_224"])
+@pytest.mark.parametrize("name", ["resnetaa50d", "resnet50_mlp", "mobilenetv4_conv_aa_medium", "swinv2_cr_tiny_224"])
 def test_images_of_any_size(name):
     backbone = build_backbone(name, image_size=(97, 131)).eval()
     padded = [-(-size // backbone.size_multiple) * backbone.size_multiple for size in (97, 131)]
@@ -109,6 +109,11 @@ def test_images_of_any_size(name):
         features = backbone(torch.zeros(1, 3, *padded))
     for stride, feature in zip(backbone.strides, features, strict=True):
         assert tuple(feature.shape[-2:]) == tuple(-(-size // stride) for size in padded)
+
+
+def test_patches_of_14_count_as_16_in_families_that_are_not_known():
+    with torch.device("meta"):
+        assert build_backbone("eva_giant_patch14_224", image_size=(224, 224)).strides == (4, 8, 16, 32)
 
 
 def test_a_backbone_made_for_one_size_is_taken_at_that_size():

@@ -48,7 +48,8 @@ class Head(nn.Module):
     """Whether the image is padded to a multiple of the deepest stride, so that each map is half the one before.
 
     For heads that join maps by their sizes, and for those that classify on the deepest map: where it is rounded up, it
-    covers more of the image than the finer ones."""
+    covers more of the image than the finer ones.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -131,7 +131,7 @@ class KNetPSPNetHead(KNetHead):
 
 
 class _UPerNetHead(UPerNetHead):
-    as_wide_as_plain = False  # for the same reason
+    as_wide_as_plain = False  # rows of UPDATE_WIDTH would not fit into 384 channels
 
 
 class KNetUPerNetHead(KNetHead):
