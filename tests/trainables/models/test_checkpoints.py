@@ -132,6 +132,38 @@ def test_torchvisions_own_models(tmp_path, theirs, timms):
 
 
 @pytest.mark.parametrize(
+    ("theirs", "timms", "dialect"),
+    [
+        ("efficientnet_b0", "efficientnet_b0", "torchvision's EfficientNet or MobileNet"),
+        ("efficientnet_v2_s", "tf_efficientnetv2_s", "torchvision's EfficientNet or MobileNet"),
+        ("mobilenet_v2", "mobilenetv2_100", "torchvision's EfficientNet or MobileNet"),
+        ("mobilenet_v3_large", "tf_mobilenetv3_large_100", "torchvision's EfficientNet or MobileNet"),
+        ("mobilenet_v3_small", "tf_mobilenetv3_small_100", "torchvision's EfficientNet or MobileNet"),
+        ("regnet_x_400mf", "regnetx_004_tv", "torchvision's RegNet"),
+        ("regnet_y_400mf", "regnety_004", "torchvision's RegNet"),
+    ],
+)
+@torch.no_grad()
+def test_torchvisions_small_models_make_the_same_maps(tmp_path, theirs, timms, dialect):
+    """Their code, too. At 65 pixels sizes stay odd, so that TensorFlow's padding is symmetric as torchvision's is."""
+    given = getattr(torchvision.models, theirs)(weights=None).eval()
+    mine = timm.create_model(timms, features_only=True).eval()
+    for tensor in given.state_dict().values():
+        if tensor.dim() == 1:  # norms' weights, biases and statistics, no two alike
+            tensor.add_(0.05 * torch.randn_like(tensor)).abs_()
+    torch.save(given.state_dict(), tmp_path / "theirs.pth")
+    report = load_checkpoint(mine, tmp_path / "theirs.pth")
+    assert (report.dialect, report.share, report.left_over, report.resized) == (dialect, 1.0, (), ())
+    made: list[torch.Tensor] = []
+    for module in given.modules():
+        module.register_forward_hook(lambda module, given, made_now: made.append(made_now))
+    images = torch.randn(1, 3, 65, 65)
+    given(images)
+    for feature in mine(images):
+        assert any(map.shape == feature.shape and torch.allclose(map, feature, rtol=1e-3, atol=1e-4) for map in made)
+
+
+@pytest.mark.parametrize(
     ("theirs", "ours", "tokens"),
     [
         ({}, {"no_embed_class": True}, 0),  # a class token's position into a table without

@@ -1,0 +1,41 @@
+"""What a dialect is: a table from another code base's names of a backbone's tensors to timm's."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+Rename = tuple[str, str | Callable[[re.Match], str]]
+
+
+def unchanged(key: str, tensor: Tensor, given: Tensors) -> Tensors:
+    return {key: tensor}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`marker` is a pattern that only this dialect's keys match; `renames` are applied in order, `change` last."""
+
+    name: str
+    marker: str
+    renames: tuple[Rename, ...] = ()
+    change: Callable[[str, Tensor, Tensors], Tensors] = unchanged  # gets all that is given, too
+
+    def to_timm(self, state: Tensors) -> Tensors:
+        renamed = {self._rename(key): tensor for key, tensor in state.items()}
+        changed: Tensors = {}
+        for key, tensor in renamed.items():
+            changed |= self.change(key, tensor, renamed)
+        return changed
+
+    def _rename(self, key: str) -> str:
+        for pattern, replacement in self.renames:
+            key = re.sub(pattern, replacement, key)
+        return key
+
+
+def one_stage_on(match: re.Match) -> str:
+    """Most have patch merging at the end of stage N, timm at the start of stage N + 1."""
+    return f"layers.{int(match[1]) + 1}.downsample."
