@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,33 @@ class Precision:
     def to_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)
 
+    def place(self, model: nn.Module, *, channels_last: bool) -> nn.Module:
+        """Return `model` on the device, in the memory layout that is asked for where gradients are right in it."""
+        model.to(self.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+        if self.device.type == "cpu" and self.dtype == torch.bfloat16:
+            _keep_channels_first(model)
+        return model
+
     @property
     def needs_loss_scaling(self) -> bool:
         """fp16 gradients underflow (Micikevicius et al., Mixed Precision Training, arXiv 1710.03740); bf16's do not."""
         return self.dtype == torch.float16
+
+
+def _keep_channels_first(model: nn.Module) -> None:
+    """For grouped, dilated convolutions in bf16 on a CPU: channels last, their weights' gradient is what memory held.
+
+    Seen with PyTorch 2.15 on a processor that multiplies bf16. It is right where neither input nor weights are so.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.groups > 1 and max(module.dilation) > 1:
+            # Not `contiguous`: with one channel a group both layouts count as such, and only one has these strides.
+            module.weight.data = module.weight.data.flatten().view(module.weight.shape)
+            module.register_forward_pre_hook(_channels_first)
+
+
+def _channels_first(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0].contiguous(),)
 
 
 def choose_precision(name: str) -> Precision:

@@ -37,9 +37,8 @@ class Predictor:
         self.batch_size = batch_size or config.batch_size
         self._at_once = self.batch_size
         self.precision = choose_precision(config.precision)
-        self.model = load_model(config, weights, num_classes).to(self.precision.device)
-        if config.channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last)
+        model = load_model(config, weights, num_classes)
+        self.model = self.precision.place(model, channels_last=config.channels_last)
 
     def class_maps(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         """Yields the class map uint8 (H, W) of each photo, in order and at the photo's own size.

@@ -85,8 +85,7 @@ class Trainer:
             drop_path=config.drop_path,
             dropout=config.dropout,
         )
-        layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        return model.to(self.precision.device, memory_format=layout)
+        return self.precision.place(model, channels_last=config.channels_last)
 
     @cached_property
     def training_logits(self) -> Callable[[Tensor], list[tuple[float, Tensor]]]:
