@@ -70,7 +70,10 @@ def _step_seconds(config: TrialConfig, num_classes: int, batch: int, size: tuple
         drop_path=config.drop_path,
     ).train()
     precision = choose_precision(config.precision)
+    model = precision.place(model, channels_last=config.channels_last)
     images = torch.zeros(batch, 3, *size)
+    if config.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
     for _ in range(2):
         started = time.perf_counter()
         with precision.autocast():
