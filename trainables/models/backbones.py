@@ -14,6 +14,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from trainables.errors import UserError
+from trainables.models import contracting_path  # noqa: F401 (makes its encoders known to timm)
 from trainables.models.beit import take_any_size
 from trainables.models.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.necks import JoinBranches, TapNorms
@@ -24,6 +25,7 @@ STRIDES = (4, 8, 16, 32)
 ALL_TAPS = (-4, -3, -2, -1)
 FINEST = ((), (2,))  # some families have a map at stride 2, no head needs it
 PYRAMIDS = [(*finest, 4, 8, *deep) for finest in FINEST for deep in ((16, 32), (16, 16), (8, 8))]
+FULL_PYRAMIDS = [(1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32)]  # for heads that take a map at stride 1
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,19 @@ def build_backbone(
     output_stride: int = 32,
     image_size: tuple[int, int] | None = None,
     taps: Sequence[int] | None = None,
+    full_resolution: bool = False,
 ) -> Backbone:
     """Return the backbone `name`, with `weights` if there are any.
 
     Where the family can, the deepest map is dilated to `output_stride` (8 or 16); others keep 32, and `strides` of
     what comes back says so. A family with tables for one image size has them resized to `image_size` (height, width).
-    `taps` are the maps to return, counted from the deepest (-1); all by default. Where they are not all and the
-    family's branches are parallel, these come as one map, resized to the finest and concatenated. Raises UserError
-    where `drop_path` is above 0 and the family has no stochastic depth, where the maps do not form a pyramid of
-    strides 4 to 32, where a family that is not in FAMILIES cannot take images of that size, and where the weights do
-    not fit.
+    `taps` are the maps to return, counted from the deepest (-1); all by default, that at stride 1 only with
+    `full_resolution`. Where they are not all and the family's branches are parallel, these come as one map, resized to
+    the finest and concatenated.
+
+    Raises UserError where `drop_path` is above 0 and the family has no stochastic depth, where the maps do not form a
+    pyramid of strides 4 to 32 (or 1 to 16, with `full_resolution`), where a family that is not in FAMILIES cannot take
+    images of that size, and where the weights do not fit.
     """
     if name in MIX_TRANSFORMERS:
         return _mix_transformer(name, weights=weights, drop_path=drop_path, taps=taps or ALL_TAPS)
@@ -156,7 +161,7 @@ def build_backbone(
     if len(set(model.feature_info.reduction())) == 1:
         backbone = _plain(name, model, image_size, taps or ALL_TAPS, statistics)
     else:
-        backbone = _hierarchical(name, model, taps, statistics)
+        backbone = _hierarchical(name, model, taps, full_resolution, statistics)
     if image_size is not None and not family_of(name).prefixes:
         _check_size(name, backbone, image_size)
     return backbone
@@ -181,15 +186,17 @@ def _mix_transformer(name: str, *, weights: Weights | None, drop_path: float, ta
     )
 
 
-def _hierarchical(name: str, model: nn.Module, taps: Sequence[int] | None, statistics: dict[str, Any]) -> Backbone:
+def _hierarchical(
+    name: str, model: nn.Module, taps: Sequence[int] | None, full_resolution: bool, statistics: dict[str, Any]
+) -> Backbone:
     family = family_of(name)
     strides, channels = model.feature_info.reduction(), model.feature_info.channels()
-    first = 1 if strides[0] == 1 else 0  # VGG's
-    if tuple(strides[first:]) not in PYRAMIDS:
+    first = 1 if strides[0] == 1 and not full_resolution else 0  # VGG's and U-Net's
+    if tuple(strides[first:]) not in (FULL_PYRAMIDS if strides[first] == 1 else PYRAMIDS):
         raise UserError(
             f"backbone {name!r} makes feature maps at strides {', '.join(map(str, strides))}, but heads need "
-            "4, 8, 16, 32: choose a hierarchical one (swin, convnext, resnet, efficientnet, mobilenet, mit) or a plain "
-            "transformer (vit, beit)"
+            "4, 8, 16, 32 (or 1 to 16, in U-Net's own form): choose a hierarchical one (swin, convnext, resnet, "
+            "efficientnet, mobilenet, mit) or a plain transformer (vit, beit)"
         )
     every = tuple(range(first - len(strides), 0))
     joins = family.parallel and tuple(taps or every) != every

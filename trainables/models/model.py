@@ -112,6 +112,7 @@ def build_model(
         output_stride=head_class.output_stride,
         image_size=image_size,
         taps=head_class.taps,
+        full_resolution=head_class.full_resolution,
     )
     if init_from is not None:
         load_checkpoint(body.model, init_from, allow_partial=init_partial)

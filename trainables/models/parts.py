@@ -48,6 +48,16 @@ def separable(in_channels: int, out_channels: int, kernel_size: int = 3, **optio
     return nn.Sequential(depthwise, conv_bn_relu(in_channels, out_channels))
 
 
+def two_convolutions(in_channels: int, out_channels: int, *, batch_norm: bool) -> nn.Sequential:
+    """Return two 3x3 convolutions that keep the size, with ReLU, and batch norm or a bias."""
+    if batch_norm:
+        return nn.Sequential(conv_bn_relu(in_channels, out_channels, 3), conv_bn_relu(out_channels, out_channels, 3))
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        layers += [nn.Conv2d(channels, out_channels, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
 def resize(x: Tensor, like: Tensor) -> Tensor:
     """Return `x` resized bilinearly to the height and width of `like`."""
     if x.shape[-2:] == like.shape[-2:]:
@@ -61,13 +71,15 @@ def concatenate(maps: list[Tensor]) -> Tensor:
 
 
 class AuxiliaryFCN(nn.Module):
-    """A small head for deep supervision: one 3x3 convolution of 256 channels, dropout, classifier."""
+    """A small head for deep supervision: one 3x3 convolution, dropout, classifier."""
 
-    def __init__(self, in_channels: int, *, num_classes: int, dropout: float) -> None:
+    def __init__(
+        self, in_channels: int, *, num_classes: int, dropout: float, channels: int = AUXILIARY_CHANNELS
+    ) -> None:
         super().__init__()
-        self.conv = conv_bn_relu(in_channels, AUXILIARY_CHANNELS, 3)
+        self.conv = conv_bn_relu(in_channels, channels, 3)
         self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(AUXILIARY_CHANNELS, num_classes, kernel_size=1)
+        self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.dropout(self.conv(x)))

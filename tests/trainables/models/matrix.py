@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from tests.trainables.models.micro import FAMILIES
 from trainables.models import HEADS, SegmentationModel, build_model
-from trainables.models.heads import deeplabv3, deeplabv3plus, fcn, knet, pspnet, upernet
+from trainables.models.heads import deeplabv3, deeplabv3_torchvision, deeplabv3plus, fcn, knet, pspnet, upernet
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 BEGIN, END = "<!-- matrix: begin -->\n", "<!-- matrix: end -->\n"
@@ -94,13 +94,14 @@ CHECKS: dict[str, Callable[[SegmentationModel, int], None]] = {
     "evaluation": check_evaluation,
     "mixed precision": check_mixed_precision,
 }
+WIDE = (deeplabv3, deeplabv3_torchvision, deeplabv3plus, fcn, pspnet, upernet)
 EXPORT_FAMILY = "MobileNet"  # exporting takes seconds
 
 
 @contextlib.contextmanager
 def narrow_heads() -> Iterator[None]:
     """Heads of 64 channels in place of 512: the same layers in a fraction of the time."""
-    widths = [(module, "WIDTH", 64) for module in (deeplabv3, deeplabv3plus, fcn, pspnet, upernet)]
+    widths = [(module, "WIDTH", 64) for module in WIDE]
     widths += [(knet, "UPDATE_WIDTH", 32), (knet, "FFN_WIDTH", 64)]
     before = [(module, name, getattr(module, name)) for module, name, _ in widths]
     for module, name, width in widths:

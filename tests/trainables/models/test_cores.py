@@ -12,6 +12,7 @@ from trainables.models.heads.knet import KernelUpdateHead
 from trainables.models.heads.lawin import WINDOW, LargeWindowAttention, LightLargeWindowAttention
 from trainables.models.heads.ocr import ObjectAttention, region_representations
 from trainables.models.heads.semask import SemanticLayer
+from trainables.models.heads.unetplusplus_original import OriginalUNetPlusPlusHead
 from trainables.models.heads.upernet import UPerNetHead
 from trainables.models.parts import PyramidPooling
 
@@ -158,3 +159,22 @@ def test_every_stage_of_swin_shifts_at_its_native_size():
     model = build_backbone("swin_tiny_patch4_window7_224").model
     shifts = [block.shift_size for stage in range(4) for block in model[f"layers_{stage}"].blocks]
     assert shifts == [(0, 0), (3, 3)] * 6
+
+
+def test_nested_skip_connections_of_unetplusplus():
+    """Equation 1 of the paper as a recursion, and the average of all columns' probabilities."""
+    head = random(OriginalUNetPlusPlusHead(Pyramid((4, 6, 8, 10), (1, 2, 4, 8), 0), num_classes=3, dropout=0.1))
+    features = [torch.randn(2, channels, 16 >> level, 24 >> level) for level, channels in enumerate((4, 6, 8, 10))]
+
+    def node(i, j):
+        if j == 0:
+            return features[i]
+        inputs = [*(node(i, k) for k in range(j)), head.ups[f"{i}_{j}"](node(i + 1, j - 1))]
+        return head.nodes[f"{i}_{j}"](torch.cat(inputs, dim=1))
+
+    with torch.no_grad():
+        columns = [head.classifiers[j - 1](node(0, j)) for j in (1, 2, 3)]
+        torch.testing.assert_close(head(features).softmax(1), sum(logits.softmax(1) for logits in columns) / 3)
+        outputs = [logits for _, logits in head.training_logits(features)]
+    for output, column in zip(outputs, (columns[2], columns[0], columns[1]), strict=True):
+        torch.testing.assert_close(output, column)

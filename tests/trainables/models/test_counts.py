@@ -11,6 +11,10 @@ from trainables.models import build_model
 
 V1C = 19_232  # three 3x3 convolutions in the stem in place of a 7x7: resnet50c has them, resnet50 has not
 
+GREY = 2 * 9 * 32  # weights of the two further colours where the published network sees grey images
+AUXILIARY = (9 * 1024 * 256 + 256 * 21) * 65 * 65 / 1e9  # GMAC of the auxiliary head, which torchvision counts
+CLASS = 33  # weights and bias of the second class where the published one has a sigmoid
+
 EXACT = [
     # head, backbone, num_classes, size, parameters, GMAC
     ("upernet", "swin_tiny_patch4_window7_224", 150, 512, 59_941_862, 236.9),
@@ -26,6 +30,8 @@ EXACT = [
     ("pspnet", "resnet50c", 150, 512, 49_076_364, 178.6),
     ("segformer", "mit_b2", 150, 512, 27_461_974, 62.3),
     ("unet", "resnet34", 11, 512, 24_437_819, None),
+    ("unet_s5_d16", "unet_encoder_64", 19, (512, 1024), 29_062_886, 405.3),
+    ("unet_original", "unet_encoder_32", 2, 512, 7_759_521 + GREY + CLASS, None),
 ]
 
 # To the digits that were published; sizes and GMAC are of one crop where the paper's are of four.
@@ -49,6 +55,9 @@ PUBLISHED = [
     ("segformer", "mit_b2", 150, 512, 27.5, 0.05, 62.4),
     ("deeplabv3plus", "resnet101c", 150, 512, 62.7, 0.05, 255.1),
     ("lawin", "mit_b2", 150, 512, 30, 0.5, 45),
+    ("fcn_torchvision", "resnet50", 21, 520, 35.322, 0.0005, 152.717 - AUXILIARY),
+    ("deeplabv3_torchvision", "resnet50", 21, 520, 42.004, 0.0005, 178.722 - AUXILIARY),
+    ("unetplusplus_original", "unet_encoder_32", 2, 512, 9.0417 + (GREY + 4 * CLASS) / 1e6, 0.0001, None),
 ]
 
 

@@ -97,6 +97,8 @@ def test_each_output_is_resized_from_its_own_stride(stride):
 
 WEIGHTS = {  # of the outputs that the loss is summed over, where there are more than the main one
     **dict.fromkeys(("fcn", "pspnet", "deeplabv3", "deeplabv3plus", "upernet", "ocr", "semask_fpn"), (1.0, 0.4)),
+    **dict.fromkeys(("fcn_torchvision", "deeplabv3_torchvision", "unet_s5_d16"), (1.0, 0.4)),
+    "unetplusplus_original": (1.0, 1.0, 1.0),  # of three columns, over the four maps of Swin
     **dict.fromkeys(("knet_fcn", "knet_pspnet", "knet_deeplabv3", "knet_upernet"), (1.0, 1.0, 1.0, 1.0, 0.4)),
 }
 
@@ -122,6 +124,31 @@ def test_every_head_as_wide_as_it_is_trains_on_a_narrow_transformer(head):
         model = build_model(head=head, backbone="vit_small_patch14_dinov2", **how)
         outputs = model.training_logits(torch.zeros(2, 3, 56, 112))
     assert {tuple(logits.shape) for _, logits in outputs} == {(2, 5, 56, 112)}
+
+
+@pytest.mark.parametrize("head", ["unet_s5_d16", "unet_original", "unetplusplus_original"])
+@pytest.mark.parametrize("encoder", ["unet_encoder_64", "unet_encoder_32"])
+def test_unets_own_encoders_are_decoded_from_full_resolution(head, encoder):
+    model = build(head, encoder, num_classes=5)
+    assert model.backbone.strides == (1, 2, 4, 8, 16)
+    with torch.no_grad():
+        images = torch.randn(2, 3, 37, 50)
+        assert all(logits.shape == (2, 5, 37, 50) for _, logits in model.training_logits(images))
+        logits = model.eval()(images)
+        assert logits.shape == (2, 5, 37, 50)
+        assert torch.allclose(logits[1:], model(images[1:]), atol=1e-4)
+
+
+@pytest.mark.parametrize("head", [head for head in HEADS if not HEADS[head].full_resolution])
+def test_other_heads_refuse_unets_own_encoders(head):
+    with pytest.raises(UserError, match="'unet_encoder_32' makes feature maps at strides 1, 2, 4, 8, 16, but"):
+        build(head, "unet_encoder_32")
+
+
+def test_vggs_map_at_stride_1_is_for_unets_own_decoders():
+    with torch.device("meta"):
+        assert build("unet_original", "vgg11").backbone.strides == (1, 2, 4, 8, 16, 32)
+        assert build("unet", "vgg11").backbone.strides == (2, 4, 8, 16, 32)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -224,6 +251,7 @@ def test_state_dict_restores_the_model():
         ({"backbone": "mit_b6"}, "unknown backbone 'mit_b6': did you mean mit_b"),
         ({"backbone": "resnet18.nope"}, r"unknown pretrained tag in backbone 'resnet18.nope': .*resnet18\.a1_in1k"),
         ({"backbone": "levit_128s"}, "'levit_128s' makes feature maps at strides 16, 32, 64, but"),
+        ({"head": "unet_original", "backbone": "unet_encoder_32", "drop_path": 0.1}, "drop_path is 0.1.*set it to 0"),
         ({"backbone": "densenet121", "drop_path": 0.1}, "'densenet121' cannot be built.*drop_path is 0.1.*set it to 0"),
         ({"drop_path": 1.0}, r"drop_path is 1\.0, but must be at least 0 and below 1"),
         ({"dropout": -0.1}, r"dropout is -0\.1, but must be at least 0 and below 1"),

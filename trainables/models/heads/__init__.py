@@ -2,8 +2,10 @@
 
 from trainables.models.heads.base import Head
 from trainables.models.heads.deeplabv3 import DeepLabV3Head
+from trainables.models.heads.deeplabv3_torchvision import TorchvisionDeepLabV3Head
 from trainables.models.heads.deeplabv3plus import DeepLabV3PlusHead
 from trainables.models.heads.fcn import FCNHead
+from trainables.models.heads.fcn_torchvision import TorchvisionFCNHead
 from trainables.models.heads.fpn import FPNHead
 from trainables.models.heads.knet import KNetDeepLabV3Head, KNetFCNHead, KNetPSPNetHead, KNetUPerNetHead
 from trainables.models.heads.lawin import LawinHead
@@ -12,7 +14,10 @@ from trainables.models.heads.pspnet import PSPNetHead
 from trainables.models.heads.segformer import SegFormerHead
 from trainables.models.heads.semask import SeMaskFPNHead
 from trainables.models.heads.unet import UNetHead
+from trainables.models.heads.unet_original import OriginalUNetHead
+from trainables.models.heads.unet_s5_d16 import UNetS5D16Head
 from trainables.models.heads.unetplusplus import UNetPlusPlusHead
+from trainables.models.heads.unetplusplus_original import OriginalUNetPlusPlusHead
 from trainables.models.heads.upernet import UPerNetHead
 
 HEADS: dict[str, type[Head]] = {
@@ -32,4 +37,9 @@ HEADS: dict[str, type[Head]] = {
     "knet_pspnet": KNetPSPNetHead,
     "knet_upernet": KNetUPerNetHead,
     "ocr": OCRHead,
+    "fcn_torchvision": TorchvisionFCNHead,
+    "deeplabv3_torchvision": TorchvisionDeepLabV3Head,
+    "unet_s5_d16": UNetS5D16Head,
+    "unet_original": OriginalUNetHead,
+    "unetplusplus_original": OriginalUNetPlusPlusHead,
 }

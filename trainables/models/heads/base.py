@@ -1,5 +1,6 @@
 """What all heads have in common: what they are told, what they answer, and how they start."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from trainables.models.parts import AUXILIARY_WEIGHT, AuxiliaryFCN, BatchNorm
 
+CLASSIFIER = re.compile(r"(^|\.)classifier(s\.\d+)?$")  # a head's last convolution, or each output's
 LIGHT_PARAMETERS = 20_000_000
 NARROW = 64  # channels before a classifier
 
@@ -42,6 +44,8 @@ class Head(nn.Module):
 
     taps: ClassVar[tuple[int, ...] | None] = (-4, -3, -2, -1)
     """Which of the backbone's maps it takes, counted from the deepest; None for all, that at stride 2 included."""
+    full_resolution: ClassVar[bool] = False
+    """Whether all means the map at stride 1 as well, which U-Net's own encoder and VGG have."""
     output_stride: ClassVar[int] = 32
     """Deepest stride that the backbone is dilated to, where its family can."""
     pads_input: ClassVar[bool] = False
@@ -82,7 +86,7 @@ class Head(nn.Module):
         _replace_batch_norms(self)
         initialize_decoder(self)
         for name, module in self.named_modules():
-            if name.split(".")[-1] == "classifier":
+            if CLASSIFIER.search(name):
                 if module.in_channels < NARROW:
                     nn.init.xavier_uniform_(module.weight)
                 else:

@@ -13,10 +13,12 @@ class AtrousPyramid(nn.Module):
     """Atrous spatial pyramid pooling: (N, C, H, W) at `stride` to (N, width, H, W).
 
     The map averaged over the whole image, a 1x1 convolution and three dilated 3x3 ones, depthwise separable if so
-    said, are concatenated and mixed by a 3x3 convolution.
+    said, are concatenated and mixed by one of kernel size `mixed_by`.
     """
 
-    def __init__(self, in_channels: int, width: int, *, stride: int, separably: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, width: int, *, stride: int, separably: bool = False, mixed_by: int = 3
+    ) -> None:
         super().__init__()
         convolution = separable if separably else conv_bn_relu
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv_bn_relu(in_channels, width))
@@ -26,7 +28,7 @@ class AtrousPyramid(nn.Module):
                 *(convolution(in_channels, width, 3, dilation=rate // stride) for rate in RATES),
             ]
         )
-        self.fuse = conv_bn_relu((2 + len(RATES)) * width, width, 3)
+        self.fuse = conv_bn_relu((2 + len(RATES)) * width, width, mixed_by)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fuse(concatenate([*(conv(x) for conv in self.convs), self.pool(x)]))
