@@ -4,43 +4,38 @@ Importing this makes the encoders known to timm, so that they are built, named i
 There are no pretrained weights of them.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from timm.models import register_model
-from timm.models._features import FeatureInfo
+from segmentation_models_pytorch.base.initialization import initialize_decoder
+from timm.models import FeatureInfo, register_model
 from torch import Tensor, nn
 
-from trainables.models.parts import two_convolutions
+from trainables.models.parts import two_convolutions, two_convolutions_with_bias
 
 DEPTH = 5
 
 
 class ContractingPath(nn.Module):
-    """Two 3x3 convolutions at each of five levels with a 2x2 max pooling between them (Ronneberger et al., 2015).
+    """The left side of the U (Ronneberger et al., 2015, figure 1): five levels with a 2x2 max pooling between them.
 
-    Level i, from 0, is (N, width * 2**i, H / 2**i, W / 2**i). With `batch_norm`, as mmsegmentation's, the convolutions
-    have no bias; without, as in the paper, they have, and start as He et al. (2015) draw them.
+    Images (N, 3, H, W) to the maps of all levels, finest first: level i, from 0, is
+    (N, width * 2**i, H / 2**i, W / 2**i). `level` makes a level's layers from its in and out channels.
     """
 
-    def __init__(self, width: int, *, batch_norm: bool) -> None:
+    def __init__(self, width: int, *, level: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
-        widths = [width * 2**level for level in range(DEPTH)]
-        self.levels = nn.ModuleList(
-            two_convolutions(before, after, batch_norm=batch_norm) for before, after in zip([3, *widths], widths)
-        )
+        widths = [width * 2**depth for depth in range(DEPTH)]
+        self.levels = nn.ModuleList(level(before, after) for before, after in zip([3, *widths], widths))
         self.pool = nn.MaxPool2d(2)
         self.feature_info = FeatureInfo(
             [
-                {"num_chs": channels, "reduction": 2**level, "module": f"levels.{level}"}
-                for level, channels in enumerate(widths)
+                {"num_chs": channels, "reduction": 2**depth, "module": f"levels.{depth}"}
+                for depth, channels in enumerate(widths)
             ],
             out_indices=range(DEPTH),
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialize_decoder(self)  # He et al. (2015), as the paper asks for (section 3)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = [self.levels[0](images)]
@@ -52,13 +47,13 @@ class ContractingPath(nn.Module):
 @register_model
 def unet_encoder_64(pretrained: bool = False, features_only: bool = False, **places: Any) -> ContractingPath:
     """mmsegmentation's U-Net S5-D16: 64 to 1024 channels, batch norm."""
-    return ContractingPath(64, batch_norm=True, **_options(pretrained, features_only, places))
+    return ContractingPath(64, level=two_convolutions, **_options(pretrained, features_only, places))
 
 
 @register_model
 def unet_encoder_32(pretrained: bool = False, features_only: bool = False, **places: Any) -> ContractingPath:
-    """32 to 512 channels, no norms: the U-Net that U-Net++ was compared with (Zhou et al., 2018, table 2)."""
-    return ContractingPath(32, batch_norm=False, **_options(pretrained, features_only, places))
+    """32 to 512 channels, no norms: the U-Net that U-Net++ was compared with (Zhou et al., 2018)."""
+    return ContractingPath(32, level=two_convolutions_with_bias, **_options(pretrained, features_only, places))
 
 
 def _options(pretrained: bool, features_only: bool, given: dict[str, Any]) -> dict[str, Any]:

@@ -48,10 +48,13 @@ def separable(in_channels: int, out_channels: int, kernel_size: int = 3, **optio
     return nn.Sequential(depthwise, conv_bn_relu(in_channels, out_channels))
 
 
-def two_convolutions(in_channels: int, out_channels: int, *, batch_norm: bool) -> nn.Sequential:
-    """Return two 3x3 convolutions that keep the size, with ReLU, and batch norm or a bias."""
-    if batch_norm:
-        return nn.Sequential(conv_bn_relu(in_channels, out_channels, 3), conv_bn_relu(out_channels, out_channels, 3))
+def two_convolutions(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return two 3x3 convolutions that keep the size, each with batch norm and ReLU."""
+    return nn.Sequential(conv_bn_relu(in_channels, out_channels, 3), conv_bn_relu(out_channels, out_channels, 3))
+
+
+def two_convolutions_with_bias(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return two 3x3 convolutions that keep the size, each with a bias and ReLU."""
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
         layers += [nn.Conv2d(channels, out_channels, kernel_size=3, padding=1), nn.ReLU(inplace=True)]

@@ -6,6 +6,7 @@ from torch import nn
 
 from tests.trainables.models import micro, naive
 from trainables.models.backbones import build_backbone
+from trainables.models.expansive_path import ExpansivePath, up_convolution
 from trainables.models.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.heads.base import Pyramid
 from trainables.models.heads.knet import KernelUpdateHead
@@ -14,7 +15,7 @@ from trainables.models.heads.ocr import ObjectAttention, region_representations
 from trainables.models.heads.semask import SemanticLayer
 from trainables.models.heads.unetplusplus_original import OriginalUNetPlusPlusHead
 from trainables.models.heads.upernet import UPerNetHead
-from trainables.models.parts import PyramidPooling
+from trainables.models.parts import PyramidPooling, two_convolutions_with_bias
 
 torch.set_num_threads(1)
 
@@ -159,6 +160,25 @@ def test_every_stage_of_swin_shifts_at_its_native_size():
     model = build_backbone("swin_tiny_patch4_window7_224").model
     shifts = [block.shift_size for stage in range(4) for block in model[f"layers_{stage}"].blocks]
     assert shifts == [(0, 0), (3, 3)] * 6
+
+
+def test_expansive_path_of_unet():
+    """Figure 1 of the paper, from the deepest map to the finest, a value of the up-convolution at a time."""
+    path = random(ExpansivePath((2, 3, 4), up=up_convolution, level=two_convolutions_with_bias))
+    features = [torch.randn(2, channels, 8 >> level, 12 >> level) for level, channels in enumerate((2, 3, 4))]
+    x, expected = features[2], []
+    with torch.no_grad():
+        for up, level, skip in zip(path.ups, path.levels, (features[1], features[0])):
+            doubled = torch.zeros_like(skip)
+            for row, column in torch.cartesian_prod(*map(torch.arange, skip.shape[-2:])).tolist():
+                weight = up.weight[:, :, row % 2, column % 2]
+                doubled[..., row, column] = x[..., row // 2, column // 2] @ weight + up.bias
+            x = torch.cat([skip, doubled], dim=1)
+            for convolution in (level[0], level[2]):
+                x = torch.conv2d(x, convolution.weight, convolution.bias, padding=1).relu()
+            expected.append(x)
+        for mine, theirs in zip(path(features), expected, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_nested_skip_connections_of_unetplusplus():

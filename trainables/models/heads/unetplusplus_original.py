@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from trainables.models.expansive_path import up_convolution
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.heads.unet_original import up_convolution
-from trainables.models.parts import resize, two_convolutions
+from trainables.models.parts import resize, two_convolutions_with_bias
 
 
 class OriginalUNetPlusPlusHead(Head):
@@ -28,7 +28,7 @@ class OriginalUNetPlusPlusHead(Head):
         places = [(level, column) for column in range(1, len(widths)) for level in range(len(widths) - column)]
         self.ups = nn.ModuleDict({_name(i, j): up_convolution(widths[i + 1], widths[i]) for i, j in places})
         self.nodes = nn.ModuleDict(
-            {_name(i, j): two_convolutions((j + 1) * widths[i], widths[i], batch_norm=False) for i, j in places}
+            {_name(i, j): two_convolutions_with_bias((j + 1) * widths[i], widths[i]) for i, j in places}
         )
         self.dropout = nn.Dropout2d(dropout)
         self.classifiers = nn.ModuleList(nn.Conv2d(widths[0], num_classes, kernel_size=1) for _ in widths[1:])
