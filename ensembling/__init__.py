@@ -7,7 +7,7 @@ from ensembling.predictions import (
     read_predictions,
     write_predictions,
 )
-from ensembling.selection import Selection, select_ensemble
+from ensembling.selection.ensemble_selection import Selection, select_ensemble
 from ensembling.vote import hard_vote
 
 __all__ = [

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from ensembling.compiled import compiled
+from ensembling.kernels import compiled
 
 MAGIC = b"SEGVOTE\n"
 VERSION = 3  # version 2 had no groups: each image is one

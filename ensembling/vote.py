@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ensembling.compiled import compiled
+from ensembling.kernels import compiled
 
 ABSTAIN = 255
 BLOCK_PIXELS = 1 << 14

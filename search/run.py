@@ -4,18 +4,15 @@ import sys
 
 from rich.console import Console
 
-from search.settings import Settings
+from search.study.settings import Settings
 
 
 def run_search(settings: Settings, given: set[str], command: str, console: Console) -> int:
     """Runs or resumes one study and returns the exit code. `given` are the flags typed, `command` is the line."""
-    from search import (  # torch, ray and mlflow take seconds to import, which `--help` need not wait for
-        preparing,
-        steps,
-    )
+    from search import prepare, steps  # torch, ray and mlflow take seconds to import, which `--help` need not wait for
 
     settings = steps.resolve(settings, given, console)
-    study, dataset = preparing.prepare_data(settings, console)
+    study, dataset = prepare.prepare_data(settings, console)
     plan = steps.make_plan(study, settings, console)
     steps.show_plan(plan, dataset, settings, console)
     if settings.dry_run:
@@ -34,6 +31,6 @@ def run_search(settings: Settings, given: set[str], command: str, console: Conso
 
 
 if __name__ == "__main__":
-    from search.cli import main
+    from search.cli.main import main
 
     sys.exit(main(["search", *sys.argv[1:]]))

@@ -10,25 +10,25 @@ from mlflow.exceptions import MlflowException
 from rich.console import Console
 from rich.markup import escape
 
-from search.conclusion import conclude
-from search.ensemble_report import show_ensemble
-from search.estimate import study_seconds
-from search.outcome import holdout_masks, write_target
-from search.plan import Plan
-from search.progress import Progress, Screen, duration
-from search.resources import Resources, cluster_share, start_ray
-from search.scheduler import default_grace_period, rungs
-from search.settings import Settings, StudySettings, resumed
-from search.space import Space, grid_points, make_space
-from search.study import MANIFEST, Study, check_name, stored_settings, study_name
-from search.tracking import Tracker, connect, default_tracking_uri
-from search.tuning import StudyTuner
+from search.ensemble.record import conclude
+from search.report.ensemble_report import show_ensemble
+from search.report.progress import Progress, Screen, duration
+from search.study.settings import Settings, StudySettings, resumed
+from search.study.space import Space, grid_points, make_space
+from search.study.study import MANIFEST, Study, check_name, stored_settings, study_name
+from search.study.trial_end import holdout_masks, write_target
+from search.tracking.tracker import Tracker, connect, default_tracking_uri
+from search.tuning.cpu_time import study_seconds
+from search.tuning.plan import Plan
+from search.tuning.resources import Resources, cluster_share, start_ray
+from search.tuning.scheduler import default_grace_period, rungs
+from search.tuning.tuner import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import Dataset
 from trainables.errors import UserError
 from trainables.models import build_model
-from trainables.models.checkpoints import load_checkpoint
-from trainables.models.weights import check_weights
+from trainables.models.pretrained.checkpoints import load_checkpoint
+from trainables.models.pretrained.weights import check_weights
 from trainables.study_data import StudyData
 
 SHOWN_CONFIGURATIONS = 3

@@ -3,7 +3,7 @@
 Made for GPUs of 32 GB. The first six trials are published recipes, one a family; ranges of rates are each family's own.
 """
 
-from spaces.memory import batch
+from spaces._batch_size import batch
 
 TRIALS = 60
 

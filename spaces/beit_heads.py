@@ -4,7 +4,7 @@ Made for GPUs of 32 GB. Photos are 640 pixels wide as in the paper, which takes 
 trials are the paper's recipes, of the base and the large model under UPerNet; the ranges lie around them.
 """
 
-from spaces.memory import batch
+from spaces._batch_size import batch
 
 TRIALS = 30
 

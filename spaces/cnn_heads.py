@@ -4,7 +4,7 @@ Made for GPUs, but mobilenetv2_100 and tf_efficientnet_lite0 train on a CPU at 1
 heads' published recipes.
 """
 
-from spaces.memory import batch
+from spaces._batch_size import batch
 
 TRIALS = 30
 

@@ -3,7 +3,7 @@
 Made for GPUs of 32 GB. The first trial is the paper's recipe under UPerNet; the ranges lie around it.
 """
 
-from spaces.memory import batch
+from spaces._batch_size import batch
 
 TRIALS = 30
 

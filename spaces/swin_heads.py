@@ -3,7 +3,7 @@
 Made for GPUs of 32 GB. The first seven trials are the heads' published recipes; the ranges lie around them.
 """
 
-from spaces.memory import batch
+from spaces._batch_size import batch
 
 TRIALS = 40
 

@@ -114,7 +114,7 @@ def _check_choices(config: TrialConfig) -> None:
     # Imported here: these pull in torch and timm, which a mere `--help` need not wait for.
     from trainables.data.augment import AUGMENTATIONS
     from trainables.losses import LOSSES
-    from trainables.models.backbones import check_backbone
+    from trainables.models.backbones.backbone import check_backbone
     from trainables.models.heads import HEADS
     from trainables.optim import OPTIMIZERS, SCHEDULE_NAMES
 

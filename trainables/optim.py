@@ -10,7 +10,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from trainables.errors import UserError
-from trainables.models.layers import layer_ids
+from trainables.models.backbones.layer_decay import layer_ids
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 
@@ -36,9 +36,9 @@ def build_optimizer(
 
     Parameters of `model.backbone` learn at `lr`, all others at `head_lr` (`lr` if None). With `layer_decay` d below
     1, a backbone's layer i of n learns at lr d^(n - i), where layer n comes after the last block (see
-    trainables/models/layers.py). Norms, biases and other one-dimensional parameters, tokens and tables of positions
-    have no weight decay. Groups are named backbone or head, "/", decay or no_decay, with "/" and the layer's number
-    after backbone where layers differ. `momentum` is SGD's.
+    trainables/models/backbones/layer_decay.py). Norms, biases and other one-dimensional parameters, tokens and tables
+    of positions have no weight decay. Groups are named backbone or head, "/", decay or no_decay, with "/" and the
+    layer's number after backbone where layers differ. `momentum` is SGD's.
 
     Raises UserError for an unknown name, for values out of range, and for a backbone whose layers have no known order
     where `layer_decay` is below 1.

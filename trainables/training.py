@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from trainables.batch_loss import loss_parts
 from trainables.batches import TrainingBatches, sample_seed
-from trainables.compiling import compiled
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import PackedData
-from trainables.inference import evaluate
+from trainables.hardware.compiling import compiled
+from trainables.hardware.peak_memory import PeakMemory
+from trainables.hardware.precision import choose_precision
+from trainables.inference.evaluate import evaluate
 from trainables.losses import build_loss, class_weights_from
 from trainables.metrics import iou_per_class, miou, pixel_accuracy
 from trainables.models import build_model
 from trainables.optim import build_optimizer, build_schedule
-from trainables.parts import loss_parts
-from trainables.peak_memory import PeakMemory
-from trainables.precision import choose_precision
 from trainables.study_data import StudyData
 
 FINITE_CHECK_STEPS = 25  # reading the loss waits for the GPU, so it is not done at every step

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import Selection, select_ensemble
-from ensembling.assessment import assess
-from ensembling.growing import ImageRuns, growing_counts
+from ensembling.assessment.assess import assess
+from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.scores import miou_from_counts
 from tests.benchmarks.pools import Pool, make_pool
 

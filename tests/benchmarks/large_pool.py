@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import select_ensemble
-from ensembling.assessment import assess
-from ensembling.diversity import measure_diversity
-from ensembling.selection import Options
-from ensembling.shortlist import select_from_many
-from search.memory_bound import GIB, MemoryBound
+from ensembling.assessment.assess import assess
+from ensembling.assessment.diversity import measure_diversity
+from ensembling.selection.ensemble_selection import Options
+from ensembling.selection.shortlist import select_from_many
+from search.ensemble.memory import GIB, MemoryBound
 from tests.benchmarks.pools import make_pool
 
 CLASSES, SIZE, IMAGES, MEMBERS = 11, (512, 512), 4, 15

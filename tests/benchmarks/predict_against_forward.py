@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ensembling.class_maps import ClassMapWriter
+from ensembling.predict.class_maps import ClassMapWriter
 from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, SIZE
 from trainables.config import TrialConfig
 from trainables.data.photos import decode_photo
 from trainables.data.unlabelled import Photo, list_photos
+from trainables.inference.predictor import Predictor
+from trainables.inference.tta import Views
 from trainables.models import build_model
-from trainables.predictor import Predictor
-from trainables.views import Views
 
 NUM_CLASSES = 11
 VIEWS = {"one view": Views(), "flip": Views(flip=True), "scales 0.75,1,1.25": Views((0.75, 1.0, 1.25))}

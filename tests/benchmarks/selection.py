@@ -19,9 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ensembling.search_modes import grow, rank_by_score
-from ensembling.selection import own_scores
-from ensembling.table import VoteTable, build_table
+from ensembling.counting.table import VoteTable, build_table
+from ensembling.selection.ensemble_selection import own_scores
+from ensembling.selection.modes import grow, rank_by_score
 from tests.benchmarks.pools import Pool, make_pool
 
 CANDIDATES, MEMBERS, CLASSES = 64, 12, 11

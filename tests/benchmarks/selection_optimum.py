@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import hard_vote
+from ensembling.counting.table import VoteTable
 from ensembling.scores import confusion_matrix, miou, miou_from_counts
-from ensembling.selection import Options, check_problem, search
-from ensembling.table import VoteTable
+from ensembling.selection.ensemble_selection import Options, check_problem, search
 from tests.benchmarks.pools import Pool, make_pool
 
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")

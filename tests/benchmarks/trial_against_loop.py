@@ -31,8 +31,8 @@ from torch import Tensor
 
 from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, ROOT, SIZE, WEIGHTS
 from tests.benchmarks.plain_loop import Loop, read_split
+from trainables.hardware.precision import choose_precision
 from trainables.models import build_model
-from trainables.precision import choose_precision
 
 NUM_CLASSES = 11
 LR = 1e-3

@@ -8,7 +8,7 @@ import torch
 
 from tests import tiny
 from trainables.models import build_model
-from trainables.trial_files import TrialFiles, write_json
+from trainables.trial.files import TrialFiles, write_json
 
 CLASS_NAMES = ("Background", "Paper", "Glass")
 HEADS = ("segformer", "fpn", "unet")

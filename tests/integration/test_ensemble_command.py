@@ -14,8 +14,8 @@ import pytest
 from ensembling import Predictions, hard_vote, memory, read_predictions, write_predictions
 from ensembling.memory import mapped
 from ensembling.scores import confusion_matrix, miou
-from search.cli import main
-from search.tracking import PREDICTIONS, Tracker, connect, default_tracking_uri
+from search.cli.main import main
+from search.tracking.tracker import PREDICTIONS, Tracker, connect, default_tracking_uri
 from tests.integration.recount import Recount, missing
 
 CLASSES = ("Background", "Paper", "Glass", "Metal", "Plastic")
@@ -217,7 +217,7 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
         "--studies", "cnn", "--min-miou", "0.99"
     )
     assert "the predictions cannot be used" in said("--studies", "cnn", "--where", "head is fpn")
-    monkeypatch.setattr("search.ensemble_command.with_views", lambda *_: pytest.fail("predicted before it was checked"))
+    monkeypatch.setattr("search.ensemble.command.with_views", lambda *_: pytest.fail("predicted before it was checked"))
     nobody = ("--must-include", "cnn-0009", "--tta", "flip")
     assert "run cnn-0009 is no candidate; candidates are cnn-0001" in said("--studies", "cnn", *nobody)
     two = ("--must-include", "cnn-0001", "cnn-0002")

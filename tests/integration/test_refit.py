@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from ensembling.members import open_ensemble
+from ensembling.runs.members import open_ensemble
 from trainables.data import load_dataset, write_pseudo
 from trainables.data.masks import paint_mask
-from trainables.data.sample import write_sample
+from trainables.data.sample.dataset import write_sample
 
 SPACE = """
 return {

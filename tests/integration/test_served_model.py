@@ -19,10 +19,10 @@ import pytest
 from PIL import Image
 
 from ensembling import hard_vote
-from ensembling.members import open_ensemble
-from ensembling.predict import make_predictor
-from search.cli import main
-from search.tracking import connect, default_tracking_uri
+from ensembling.predict.prediction import make_predictor
+from ensembling.runs.members import open_ensemble
+from search.cli.main import main
+from search.tracking.tracker import connect, default_tracking_uri
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from tests.integration.conftest import ROOT, TIMEOUT_S
@@ -154,7 +154,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(runs, capsys, monkeypatch):
     assert "there is a" in said("--out", str(runs))
     assert "models:/nights/1 cannot be fetched from MLflow" in said(ensemble="models:/nights/1")
     assert "the version a number" in said(ensemble="models:/night/latest")
-    monkeypatch.setattr("ensembling.member_formats.find_spec", lambda name: None)
+    monkeypatch.setattr("ensembling.export.member_formats.find_spec", lambda name: None)
     assert "--format onnx needs onnx, onnxscript, onnxruntime: pip install" in said("--format", "onnx")
     weights = runs / "night" / "trials" / "0001" / "best.safetensors"
     weights.unlink()

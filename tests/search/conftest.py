@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from search.settings import Settings
-from search.study import Study, new_study
+from search.study.settings import Settings
+from search.study.study import Study, new_study
 from tests import tiny
 from trainables.data import Dataset, load_dataset
 

@@ -7,9 +7,9 @@ import timm
 import torch
 from rich.console import Console
 
-from search.settings import Settings
-from search.space import make_space
 from search.steps import _show_initial_weights
+from search.study.settings import Settings
+from search.study.space import make_space
 from trainables.errors import UserError
 
 

@@ -3,14 +3,14 @@
 import optuna
 import pytest
 
-from search.space import Space
-from search.tuning import StudyTuner
+from search.study.space import Space
+from search.tuning.tuner import StudyTuner
 from spaces import SPACES
-from spaces.memory import BACKBONES, CARD_GB, batch, estimated_gb
-from spaces.memory import HEADS as HEADS_IN_MEMORY
+from spaces._batch_size import BACKBONES, CARD_GB, batch, estimated_gb
+from spaces._batch_size import HEADS as HEADS_IN_MEMORY
 from trainables.config import TrialConfig
 from trainables.models import HEADS
-from trainables.models.backbones import check_backbone
+from trainables.models.backbones.backbone import check_backbone
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SUGGESTIONS = 200

@@ -8,8 +8,8 @@ import safetensors
 
 from tests import tiny
 from trainables.data import Splits
-from trainables.trial import Trial
-from trainables.trial_files import TrialFiles
+from trainables.trial.files import TrialFiles
+from trainables.trial.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 EVERYTHING = Splits(holdout=(), folds=(tuple(range(8)),), test=(), seed=0)

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tests import tiny
+from trainables.batch_loss import loss_parts
 from trainables.batches import TrainingBatches
 from trainables.data import load_dataset, load_pseudo, write_pseudo
 from trainables.errors import UserError
-from trainables.parts import loss_parts
 from trainables.study_data import PseudoData
 from trainables.training import Trainer
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests import tiny
-from trainables.inference import evaluate
+from trainables.inference.evaluate import evaluate
 from trainables.metrics import iou_per_class, miou
 from trainables.training import NonFiniteError, Trainer
 

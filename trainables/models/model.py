@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.errors import UserError
-from trainables.models.backbones import Backbone, build_backbone, check_backbone
-from trainables.models.checkpoints import load_checkpoint
+from trainables.models.backbones.backbone import Backbone, build_backbone, check_backbone
 from trainables.models.heads import HEADS
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.weights import find_weights
+from trainables.models.pretrained.checkpoints import load_checkpoint
+from trainables.models.pretrained.weights import find_weights
 
 
 class SegmentationModel(nn.Module):

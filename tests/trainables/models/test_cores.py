@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from tests.trainables.models import micro, naive
-from trainables.models.backbones import build_backbone
+from trainables.models.backbones.backbone import build_backbone
+from trainables.models.backbones.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.expansive_path import ExpansivePath, up_convolution
-from trainables.models.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.heads.base import Pyramid
 from trainables.models.heads.knet import KernelUpdateHead
 from trainables.models.heads.lawin import WINDOW, LargeWindowAttention, LightLargeWindowAttention

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.models.backbones import Backbone
+from trainables.models.backbones.backbone import Backbone
+from trainables.models.backbones.swin import SwinBlock, SwinV2Block
 from trainables.models.heads.base import Head, Pyramid
 from trainables.models.parts import AUXILIARY_WEIGHT, conv_bn_relu, resize
-from trainables.models.swin import SwinBlock, SwinV2Block
 
 STAGES = 4
 WIDTH = 256

@@ -1,0 +1,87 @@
+"""An ensemble as a directory of its own, which is all that a model of MLflow needs to predict."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ensembling.runs.members import ENSEMBLE_FILE, MEMBERS, PLACES, Ensemble, Member
+from ensembling.runs.registered import ARTIFACT
+from trainables.errors import UserError
+from trainables.inference.predictor import load_model
+from trainables.trial.files import TrialFiles, replacing, write_json
+
+MODEL_CODE = Path(__file__).with_name("served_model.py")
+
+
+def check_members(ensemble: Ensemble) -> None:
+    """Loads every member once. Raises UserError for weights that are damaged, or of another model or class count."""
+    for member in ensemble.members:
+        try:
+            load_model(member.config, member.weights, len(ensemble.class_names))
+        except UserError as error:
+            raise UserError(f"member {member.name} cannot be exported: {error}") from error
+
+
+def check_new(directory: Path) -> None:
+    if directory.exists():
+        raise UserError(f"there is a {directory} already: take another --out")
+
+
+def write_ensemble(ensemble: Ensemble, directory: Path) -> None:
+    """Writes `directory`, whole or not at all: ensemble.json and members/01, 02, … in rank order.
+
+    Each member has its config.json and best.safetensors; nothing in them names a file of this machine. Raises UserError
+    where `directory` is there already.
+    """
+    with _new_directory(directory) as temporary:
+        for place, member in enumerate(ensemble.members, start=1):
+            _write_member(member, member_files(temporary, place))
+        write_json(temporary / ENSEMBLE_FILE, _without_places(ensemble.description))
+
+
+def model_parts(directory: Path) -> dict[str, Any]:
+    """What MLflow's `pyfunc.save_model` and `log_model` are told of the exported ensemble in `directory`.
+
+    Stating what to install keeps MLflow from loading the model and asking the package index to find out.
+    """
+    return {
+        "python_model": str(MODEL_CODE),
+        "artifacts": {ARTIFACT: str(directory)},
+        "pip_requirements": [f"segvote=={version('segvote')}", f"mlflow=={version('mlflow')}"],
+    }
+
+
+def member_files(directory: Path, place: int) -> TrialFiles:
+    """Of the member at `place`, from 1, of an exported ensemble."""
+    return TrialFiles(directory / MEMBERS / f"{place:02d}")
+
+
+def _write_member(member: Member, files: TrialFiles) -> None:
+    write_json(files.config, member.config.to_dict() | dict.fromkeys(PLACES))
+    with replacing(files.best_weights) as temporary:
+        shutil.copyfile(member.weights, temporary)
+
+
+def _without_places(description: dict[str, Any]) -> dict[str, Any]:
+    members = []
+    for listed in description["members"]:
+        params = listed.get("params", {})
+        members.append({**listed, "params": params | {key: str(None) for key in PLACES if key in params}})
+    return {**description, "members": members}
+
+
+@contextmanager
+def _new_directory(directory: Path) -> Iterator[Path]:
+    """Yields a temporary directory beside `directory`; renames it if the block succeeds, removes it if not."""
+    check_new(directory)
+    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        os.rename(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

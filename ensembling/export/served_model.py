@@ -1,0 +1,69 @@
+"""An ensemble as a model of MLflow: it reads this file's code, and the ensemble beside it, and predicts images."""
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+from ensembling import hard_vote
+from ensembling.export.served_images import Images, read_images
+from ensembling.predict.prediction import make_predictor
+from ensembling.runs.members import open_ensemble
+from ensembling.runs.registered import ARTIFACT
+from trainables.errors import UserError
+from trainables.inference.predictor import Predictor
+
+KEEP_LOADED = "SEGVOTE_KEEP_LOADED"  # 1: all members stay in memory; otherwise there is one at a time
+
+
+class EnsembleModel(PythonModel):
+    """Class maps of images: each member over all images of a request, then the vote of each image."""
+
+    def load_context(self, context: Any) -> None:
+        """`context.artifacts` has the directory of an exported ensemble; its models are loaded when they are needed."""
+        self._ensemble = open_ensemble(context.artifacts[ARTIFACT], Path(), _no_mlflow)
+        self._keep_loaded = os.environ.get(KEEP_LOADED, "0") not in ("", "0")
+        self._predictors: dict[int, Predictor] = {}  # by place in the ensemble
+        self._one_request = threading.Lock()  # at a time: a server's threads would each want a model in memory
+
+    # The hint is MLflow's for a model that takes what it is given: a schema cannot say "an array, a list or a table".
+    def predict(self, context: Any, model_input: np.ndarray) -> Any:
+        """Class maps uint8 of what `ensembling.export.served_images` reads: (H, W) of one image, (N, H, W) of
+        a stack, a list of (H, W) otherwise. Raises MlflowException, HTTP's status 400, for what is no image.
+        """
+        with self._one_request, tempfile.TemporaryDirectory() as directory:
+            try:
+                images = read_images(model_input, Path(directory))
+                return images.answer(self._vote(images))
+            except UserError as error:
+                raise MlflowException.invalid_parameter_value(str(error)) from error
+
+    def _vote(self, images: Images) -> list[np.ndarray]:
+        ballots = zip(*(self._class_maps(place, images) for place in range(len(self._ensemble.members))))
+        num_classes = len(self._ensemble.class_names)
+        return [hard_vote(np.stack(maps), num_classes, self._ensemble.votes) for maps in ballots]
+
+    def _class_maps(self, place: int, images: Images) -> list[np.ndarray]:
+        predictor = self._predictor(place)
+        return [*map(predictor.class_map, images.arrays), *predictor.class_maps(images.photos)]
+
+    def _predictor(self, place: int) -> Predictor:
+        if place not in self._predictors:
+            if not self._keep_loaded:
+                self._predictors.clear()
+            member = self._ensemble.members[place]
+            self._predictors[place] = make_predictor(member, self._ensemble, self._ensemble.views)
+        return self._predictors[place]
+
+
+def _no_mlflow() -> Any:
+    raise AssertionError("an exported ensemble needs no MLflow")
+
+
+set_model(EnsembleModel())

@@ -1,0 +1,275 @@
+"""The competition's CSV `image_id,PredictionString`: one image a row, its class map as class ids with spaces between.
+
+A row holds 65,536 ids or so, and a file hundreds of rows: both classes hold one row in memory, never the file.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+
+from ensembling.kernels import compiled
+
+HEADER = ("image_id", "PredictionString")
+SIDE = 256  # pixels
+LAST_ID = 254  # 255 is no vote
+LONGEST_ROW = 1 << 26  # bytes: where a quote is not closed, the rest of the file is not a row
+SHOWN = 40  # characters of what is wrong
+
+_BOM = b"\xef\xbb\xbf"
+_FIELD = rb'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))'
+_QUOTED_ROW = re.compile(_FIELD + rb"," + _FIELD + rb"\r?\n?")
+_DIGITS = np.array([list(b"%-4d" % class_id) for class_id in range(LAST_ID + 1)], np.uint8)  # "0   " to "254 "
+_WIDTHS = np.array([len(f"{class_id} ") for class_id in range(LAST_ID + 1)])
+
+
+class SubmissionError(ValueError):
+    """A submission file or a row for it is not what it must be; the message names file, row and image_id."""
+
+
+class SubmissionWriter:
+    """Writes a submission, a row at a time in the order in which they are added; use it as a context manager.
+
+    The rows go to a temporary name beside `path`, which is flushed and renamed where the block succeeds and removed
+    where it fails. Raises SubmissionError where a row is not one, OSError where the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
+        self._written: set[str] = set()
+
+    def __enter__(self) -> "SubmissionWriter":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self._temporary, "xb")
+        self._file.write(",".join(HEADER).encode() + b"\n")
+        return self
+
+    def __exit__(self, kind: type | None, *error: Any) -> None:
+        try:
+            with self._file:
+                if kind is None:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+            if kind is None:
+                os.replace(self._temporary, self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def add(self, image_id: str, class_map: np.ndarray) -> None:
+        """A row of a class map uint8 (H, W) with ids 0 to 254, resized to 256x256.
+
+        By cv2.INTER_NEAREST, as albumentations' Resize does to masks, and so the competition: pixel x of 256 is pixel
+        floor(x * W / 256) of W. Pillow's nearest and cv2.INTER_NEAREST_EXACT take the centre, which is another pixel.
+        """
+        if class_map.dtype != np.uint8 or class_map.ndim != 2 or not class_map.size:
+            raise SubmissionError(
+                f"{self.path}: the class map of image {image_id!r} is {class_map.dtype} {class_map.shape}, "
+                "but must be uint8 (height, width)"
+            )
+        self.add_ids(image_id, cv2.resize(class_map, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST).reshape(-1))
+
+    def add_ids(self, image_id: str, ids: np.ndarray) -> None:
+        """A row of class ids uint8 (n,), 0 to 254, that has its final size."""
+        if image_id in self._written or not image_id:
+            raise SubmissionError(f"{self.path}: image_id {image_id!r} is {'added twice' if image_id else 'empty'}")
+        if ids.dtype != np.uint8 or ids.ndim != 1 or not ids.size or ids.max() > LAST_ID:
+            highest = f", the highest is {ids.max()}" if ids.size else ""
+            raise SubmissionError(
+                f"{self.path}: the ids of image {image_id!r} are {ids.dtype} {ids.shape}{highest}; "
+                f"they must be uint8 (n,), at least one, from 0 to {LAST_ID}"
+            )
+        try:
+            name = _quoted(image_id).encode()
+        except UnicodeEncodeError:  # what Python makes of a file name that is not in UTF-8
+            raise SubmissionError(f"{self.path}: image_id {image_id!r} cannot be written in UTF-8: rename it") from None
+        self._written.add(image_id)
+        self._file.write(name + b"," + _text_of(ids) + b"\n")
+
+
+class SubmissionFile:
+    """Reads the rows of a submission in any order; close it, or use it as a context manager.
+
+    The file is UTF-8, with a byte order mark or CRLF if it likes, and quoted as CSV is. Opening it reads it once to
+    find where each row begins; the ids of a row are checked when they are asked for. Raises SubmissionError with file,
+    line and image_id where the content is wrong, OSError where the file cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = open(self.path, "rb")  # noqa: SIM115 - closed by close()
+        try:
+            self._places = self._index()  # image_id -> line, offset in bytes
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "SubmissionFile":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """In the order of the file."""
+        return tuple(self._places)
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._places
+
+    def ids(self, image_id: str) -> np.ndarray:
+        """The class ids uint8 (n,) of an image; KeyError where there is no such row."""
+        line, offset = self._places[image_id]
+        self._file.seek(offset)
+        found, text = self._split(line, next(_records(self._file), (0, 0, b""))[-1])
+        if found != image_id:
+            raise SubmissionError(f"{self.path}: line {line} is no longer that of image {image_id!r}: it was changed")
+        ids = np.empty(len(text) // 2 + 1, np.uint8)
+        count = _parse_ids(np.frombuffer(text, np.uint8), ids)
+        if count <= 0:
+            wrong = text[-count - 1 :].split(maxsplit=1)[0][:SHOWN] if count else b""
+            problem = f"class id {_shown(wrong)}" if wrong else "the PredictionString is empty"
+            raise SubmissionError(
+                f"{self.path}: line {line}, image {image_id!r}: {problem}, but must be whole numbers "
+                f"from 0 to {LAST_ID} with spaces between; write the file again"
+            )
+        return ids[:count]
+
+    def _index(self) -> dict[str, tuple[int, int]]:
+        places: dict[str, tuple[int, int]] = {}
+        self._check_header()
+        for line, offset, record in _records(self._file, line=2):
+            if not record.strip():
+                continue
+            image_id, _ = self._split(line, record)
+            if not image_id:
+                raise SubmissionError(f"{self.path}: line {line} has an empty image_id")
+            if image_id in places:
+                raise SubmissionError(
+                    f"{self.path}: image_id {image_id!r} is in line {places[image_id][0]} and again in line {line}; "
+                    "remove one of them"
+                )
+            places[image_id] = line, offset
+        if not places:
+            raise SubmissionError(f"{self.path}: there is no row below the header")
+        return places
+
+    def _check_header(self) -> None:
+        first = self._file.readline(1 << 12).removeprefix(_BOM)
+        if _fields(first) == tuple(name.encode() for name in HEADER):
+            return
+        if not first:
+            raise SubmissionError(f"{self.path}: the file is empty")
+        try:
+            first.decode()
+        except UnicodeDecodeError as error:
+            # A character may be cut in two by the limit on what is read of a first line.
+            if error.end < len(first):
+                raise SubmissionError(f"{self.path}: this is no text in UTF-8, so no submission CSV") from None
+        raise SubmissionError(
+            f"{self.path}: the first line is {_shown(first.rstrip())}, but must be the header {','.join(HEADER)}"
+        )
+
+    def _split(self, line: int, record: bytes) -> tuple[str, bytes]:
+        """image_id and PredictionString of a row."""
+        fields = _fields(record)
+        if fields is None:
+            raise SubmissionError(
+                f"{self.path}: line {line} is {_shown(record.rstrip())}, but must be an image_id and a "
+                "PredictionString with a comma between, quoted as CSV is"
+            )
+        image_id, text = fields
+        try:
+            return image_id.decode(), text
+        except UnicodeDecodeError:
+            raise SubmissionError(f"{self.path}: image_id {_shown(image_id)} in line {line} is no UTF-8") from None
+
+
+def _records(file: BinaryIO, line: int = 1) -> Iterator[tuple[int, int, bytes]]:
+    """Line, offset and bytes of each row from where the file stands; a row ends where no quote is open."""
+    while True:
+        offset = file.tell()
+        parts = [file.readline(LONGEST_ROW)]
+        size, quotes = len(parts[0]), parts[0].count(b'"')
+        while quotes % 2 and parts[-1] and size < LONGEST_ROW:
+            parts.append(file.readline(LONGEST_ROW))
+            size, quotes = size + len(parts[-1]), quotes + parts[-1].count(b'"')
+        if not size:
+            return
+        record = b"".join(parts)
+        yield line, offset, record
+        line += record.count(b"\n")
+
+
+def _fields(record: bytes) -> tuple[bytes, bytes] | None:
+    """Both fields of a row; None where it is not two fields."""
+    if b'"' not in record:
+        image_id, comma, text = record.rstrip(b"\r\n").partition(b",")
+        return (image_id, text) if comma and b"," not in text else None
+    row = _QUOTED_ROW.fullmatch(record)
+    if not row:
+        return None
+    image_id, text = (row[at].replace(b'""', b'"') if row[at] is not None else row[at + 1] for at in (1, 3))
+    return image_id, text
+
+
+def _quoted(image_id: str) -> str:
+    """With quotes where CSV needs them."""
+    doubled = image_id.replace('"', '""')
+    return f'"{doubled}"' if set(image_id) & set(',"\r\n') else image_id
+
+
+def _shown(text: bytes) -> str:
+    decoded = text[: 4 * SHOWN].decode(errors="replace")
+    return repr(decoded if len(decoded) <= SHOWN else decoded[:SHOWN] + "…")
+
+
+def _text_of(ids: np.ndarray) -> bytes:
+    text = np.empty(4 * ids.size, np.uint8)
+    return text[: _write_ids(np.ascontiguousarray(ids), text) - 1].tobytes()
+
+
+@compiled
+def _write_ids(ids, text):  # pragma: no cover - compiled
+    """Fills `text` with the ids, a space after each; its length. Needs 4 bytes an id."""
+    length = 0
+    for class_id in ids:
+        # Four bytes are written whatever the width, the next id over them: no loop whose end depends on the id.
+        for place in range(4):
+            text[length + place] = _DIGITS[class_id, place]
+        length += _WIDTHS[class_id]
+    return length
+
+
+@compiled
+def _parse_ids(text, ids):  # pragma: no cover - compiled
+    """Fills `ids`; how many there are, or -1 less the place in `text` of what is none."""
+    count, value, start = 0, -1, 0
+    for place in range(text.size):
+        byte = np.int64(text[place])
+        if 48 <= byte <= 57:
+            if value < 0:
+                value, start = 0, place
+            value = 10 * value + byte - 48
+            if value > LAST_ID:
+                return -1 - start
+        elif byte == 32 or 9 <= byte <= 13:
+            if value >= 0:
+                ids[count] = value
+                count += 1
+            value = -1
+        else:
+            return -1 - (start if value >= 0 else place)
+    if value >= 0:
+        ids[count] = value
+        count += 1
+    return count

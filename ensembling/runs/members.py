@@ -1,0 +1,196 @@
+"""An ensemble that can predict: who votes, in rank order, with the trained weights of each."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from ensembling.predictions import read_predictions
+from ensembling.runs.registered import REGISTERED, download_registered
+from trainables.config import TrialConfig
+from trainables.data.coco import BACKGROUND
+from trainables.data.packed import file_sha256
+from trainables.errors import UserError
+from trainables.inference.tta import Views
+from trainables.trial.files import TrialFiles, read_json
+
+ENSEMBLE_FILE = "ensemble.json"
+PLACES = ("weights_dir", "init_from")  # of files on a machine: a resumed study may have others
+MEMBERS = "members"  # of an exported ensemble: a directory for each member, named by its place
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained trial. `votes` is how many it has; `miou` what it scored on the holdout, None where nothing did."""
+
+    name: str
+    run_id: str
+    config: TrialConfig
+    weights: Path
+    votes: int
+    miou: float | None
+    weights_sha256: str
+    """What was selected and predicted belongs to it: a trial that goes on replaces its weights."""
+
+    def check_weights(self) -> None:
+        """Raises UserError where the weights are others by now."""
+        if file_sha256(self.weights) != self.weights_sha256:
+            raise UserError(f"{self.weights} was replaced meanwhile: wait until its study has ended, and select again")
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members in rank order. `views` are those that the set was selected with; `description` is ensemble.json."""
+
+    name: str
+    members: tuple[Member, ...]
+    class_names: tuple[str, ...]
+    views: Views
+    description: dict[str, Any]
+
+    @property
+    def votes(self) -> tuple[int, ...]:
+        return tuple(member.votes for member in self.members)
+
+    @property
+    def unlabelled(self) -> Literal["background", "ignore"]:
+        """What pixels without annotation were to its members: class 0, or no class."""
+        return self.description.get("unlabelled") or ("background" if self.class_names[0] == BACKGROUND else "ignore")
+
+    @property
+    def labelled_classes(self) -> dict[int, str]:
+        """The classes that are categories, by id: all but the background."""
+        return {place: name for place, name in enumerate(self.class_names) if place or self.unlabelled == "ignore"}
+
+    @property
+    def category_ids(self) -> dict[str, int]:
+        """Of the data that the members were trained on, by name; empty where it is not known."""
+        return dict(self.description.get("category_ids") or {})
+
+
+def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowClient]) -> Ensemble:
+    """The ensemble that `reference` means, with all its members' files found.
+
+    It is an ensemble.json, a directory that holds one (a study, or an exported ensemble), the id of an ensemble's or a
+    trial's run in MLflow, or a registered model as models:/name/version or models:/name@alias. Members are looked for
+    in members/ beside the file, then in the studies of the directories above it and of `runs_dir`. Raises UserError
+    where something is gone.
+    """
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        path = path / ENSEMBLE_FILE
+    if path.is_file():
+        return _from_file(path.resolve(), runs_dir)
+    if reference.startswith(REGISTERED):
+        return _from_file(download_registered(reference, runs_dir, connect()) / ENSEMBLE_FILE, runs_dir)
+    if path.suffix == ".json" or "/" in reference:
+        raise UserError(f"--ensemble {reference}: there is no such file")
+    return _from_mlflow(reference, runs_dir, connect())
+
+
+def _from_file(path: Path, runs_dir: Path) -> Ensemble:
+    try:
+        description = read_json(path)
+        listed, class_names = [dict(one) for one in description["members"]], tuple(description["class_names"])
+        views = Views.from_dict(description["views"]) if description.get("views") else Views()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is no ensemble.json ({error!r}): select one with segvote ensemble") from error
+    members = tuple(find_member(one, place, path, runs_dir) for place, one in enumerate(listed, start=1))
+    name = path.parent.name
+    return Ensemble(name, members, class_names, views, description)
+
+
+def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> Member:
+    """The member at `place`, from 1, of the ensemble in `ensemble_file`, as listed there. Raises UserError."""
+    name = listed.get("name", f"at place {place}")
+    try:
+        files = _files_of(listed, place, ensemble_file, runs_dir)
+        config = TrialConfig.from_dict(read_json(files.config))
+        votes, run_id = int(listed.get("votes", 1)), listed["run_id"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"member {name} of {ensemble_file} cannot vote: {error}") from error
+    _check_same_trial(listed.get("params", {}), config, f"member {name} of {ensemble_file} is gone: {files.directory}")
+    sha256 = file_sha256(files.best_weights)
+    if listed.get("weights_sha256", sha256) != sha256:
+        raise UserError(
+            f"member {name} of {ensemble_file} is gone: {files.best_weights} was trained on or replaced since it was "
+            "selected; select again with segvote ensemble"
+        )
+    return Member(name, run_id, config, files.best_weights, votes, listed.get("miou"), sha256)
+
+
+def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) -> None:
+    """Raises UserError where a directory was taken by another trial since. `params` are as MLflow keeps them."""
+    found = {key: str(value) for key, value in config.to_dict().items() if key not in PLACES}
+    for key, value in params.items():
+        if key in found and found[key] != value:
+            raise UserError(f"{what} holds another trial (its {key} is {found[key]}, not {value})")
+
+
+def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> TrialFiles:
+    """Of the member's configuration and weights. Raises UserError that names where they were looked for."""
+    in_study = Path(listed["study"]) / "trials" / f"{int(listed['trial']):04d}"
+    above = [*ensemble_file.parents][:4]
+    looked = [ensemble_file.parent / MEMBERS / f"{place:02d}", *(root / in_study for root in [*above, runs_dir])]
+    for directory in looked:
+        if TrialFiles(directory).config.exists():
+            files = TrialFiles(directory)
+            if files.best_weights.exists():
+                return files
+            raise UserError(f"{files.best_weights} is not there: restore it, or train the trial again")
+    raise UserError(
+        f"there is no directory {in_study} in {runs_dir}: give the --runs-dir that holds the study, or select again "
+        "without it"
+    )
+
+
+def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemble:
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            run = client.get_run(reference)
+            if run.data.tags.get("segvote.kind") == "trial":
+                file = _describe_trial(client, run, Path(directory), runs_dir)
+            else:
+                file = Path(client.download_artifacts(reference, ENSEMBLE_FILE, directory))
+        except (MlflowException, OSError, LookupError, ValueError) as error:
+            raise UserError(
+                f"--ensemble {reference} is neither a file nor the run of an ensemble or trial in MLflow "
+                f"({str(error).splitlines()[0]})"
+            ) from error
+        return _from_file(file, runs_dir)
+
+
+def _describe_trial(client: MlflowClient, run: Any, directory: Path, runs_dir: Path) -> Path:
+    """A single trial as an ensemble of one."""
+    tags = run.data.tags
+    member = {
+        "name": run.info.run_name,
+        "run_id": run.info.run_id,
+        "study": tags["segvote.study"],
+        "trial": int(tags["segvote.trial"]),
+        "params": run.data.params,
+    }
+    known = described_data(runs_dir / member["study"])
+    if not known:  # the study lies elsewhere, above or below
+        found = Path(client.download_artifacts(run.info.run_id, "predictions", str(directory)))
+        known = {"class_names": list(read_predictions(sorted(found.iterdir())[0]).class_names)}
+    file = directory / ENSEMBLE_FILE
+    file.write_text(json.dumps({"members": [member], **known}))
+    return file
+
+
+def described_data(study: Path) -> dict[str, Any]:
+    """What ensemble.json says of the data that the study in this directory trained on; nothing where none is there."""
+    try:
+        manifest = read_json(study / "study.json")
+        data, unlabelled = manifest["data"], manifest["settings"]["unlabelled"]
+        names = data["class_names"]
+        ids = {names[class_id]: int(category) for category, class_id in data["class_id_of"].items()}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
+    return {"class_names": names, "category_ids": ids, "unlabelled": unlabelled}

@@ -1,0 +1,31 @@
+"""`segvote refit` on the command line: flags to RefitSettings."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+
+from search.cli.options import PLACES, PSEUDO, RESOURCES, flags_to_settings, typed_flags, typed_line, with_options
+from search.study.settings import RefitSettings
+
+
+@click.command("refit")
+@click.option("--ensemble", metavar="E", help="Whose members: an ensemble.json, or the id of its run in MLflow.")
+@click.option("--data", metavar="DIR", help="COCO data set with train.json. [default: that of the members]")
+@with_options(PSEUDO)
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Models per member.")
+@click.option("--keep-holdout", is_flag=True, help="Leave the holdout out of training, and score on it.")
+@click.option("--weights-dir", metavar="DIR", help="One <timm name>.safetensors per backbone. [default: as before]")
+@with_options(RESOURCES)
+@click.option("--name", help="Of the refit. [default: refit and time]")
+@click.option("--resume", is_flag=True, help="Go on with the refit --name, or the newest.")
+@with_options(PLACES)
+@click.pass_context
+def refit_command(context: click.Context, **flags: Any) -> int:
+    """Train the members of an ensemble again on all labelled photos, and make an ensemble of them."""
+    settings = RefitSettings(**flags_to_settings(flags))
+    from search.refit.command import (
+        run_refit,  # torch, ray and mlflow take seconds to import, which --help need not wait for
+    )
+
+    return run_refit(settings, typed_flags(context), typed_line(context), Console())

@@ -1,0 +1,133 @@
+"""`segvote ensemble`: the best vote among the trials of studies that MLflow knows, whoever ran them and when."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+from rich.console import Console
+
+from ensembling import Predictions, check_same_holdout, hard_vote
+from ensembling.memory import Budget
+from ensembling.runs.candidates import Candidate, load_candidates, load_target
+from ensembling.scores import confusion_matrix, miou
+from search.ensemble.memory import MemoryBound
+from search.ensemble.options import EnsembleOptions
+from search.ensemble.record import elect, how_to_choose, reading_predictions, record
+from search.ensemble.tta import effect_of_views, with_views
+from search.report.bars import Bars
+from search.report.ensemble_report import show_candidates, show_ensemble
+from search.tracking.tracker import KIND, STUDY, open_store
+from trainables.errors import UserError
+
+
+def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> int:
+    """Selects, shows, writes and logs; returns the exit code."""
+    client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
+    studies = find_studies(client, experiment_id, options.studies)
+    name = name or f"ensemble-{time.strftime('%Y%m%d-%H%M%S')}"
+    directory = _new_directory(out or options.runs_dir / "ensembles" / name)
+    with console.status("Reading predictions …"), reading_predictions():
+        target = _common_target(client, studies)
+        budget = Budget(MemoryBound(options.memory, target.pixels.size).maps)
+        candidates = load_candidates(
+            client,
+            experiment_id,
+            [run.info.run_id for run in studies],
+            target,
+            where=options.where,
+            include_stopped=options.all_candidates,
+            budget=budget,
+        )
+    candidates = _good_enough(candidates, target, options)
+    how_to_choose(candidates, options)  # what it refuses should be known before the views, which take long
+    scored = candidates
+    if not options.views.plain:
+        candidates = _with_views(candidates, target, options, budget, console)
+    with console.status(f"Choosing among {len(candidates)} candidates …"):
+        ensemble = elect(candidates, target, options)
+    if not options.views.plain:
+        ensemble["effect_of_views"] = effect_of_views(ensemble, scored, candidates, target)
+    directory.mkdir(parents=True, exist_ok=True)
+    record(client, experiment_id, name, {STUDY: " ".join(options.studies)}, ensemble, directory)
+    show_candidates(console, ensemble)
+    show_ensemble(console, ensemble)
+    console.print(f"ensemble  {directory / 'ensemble.json'}\nMLflow    run {name}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _with_views(
+    candidates: Sequence[Candidate],
+    target: Predictions,
+    options: EnsembleOptions,
+    budget: Budget,
+    console: Console,
+) -> list[Candidate]:
+    with Bars(console) as bars, reading_predictions():
+        bar = bars.add(f"predicting the holdout with {options.views}", len(candidates))
+        again = []
+        for candidate in with_views(candidates, target, options):
+            again.append(candidate.kept_in(budget))
+            bar(len(again))
+    return again
+
+
+def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str]) -> list[Run]:
+    """The studies' parent runs, in this order, by name or by the id of the run.
+
+    Raises UserError that names those there are, where one is unknown, and their ids, where a name is that of several.
+    """
+    runs = client.search_runs([experiment_id], f"tags.`{KIND}` = 'study'", max_results=50000)
+    found = {name: [run for run in runs if name in (run.data.tags[STUDY], run.info.run_id)] for name in names}
+    unknown = [name for name in found if not found[name]]
+    if unknown or not names:
+        wrong = f"unknown study {', '.join(unknown)}" if unknown else "no study is named"
+        known = ", ".join(sorted({run.data.tags[STUDY] for run in runs})) or "none yet"
+        raise UserError(f"--studies: {wrong}; MLflow knows {known}")
+    for name, those in found.items():
+        if len(those) > 1:
+            ids = ", ".join(run.info.run_id for run in those)
+            raise UserError(f"--studies: {len(those)} studies are named {name}: give the id of one's run, {ids}")
+    return list({those[0].info.run_id: those[0] for those in found.values()}.values())  # each once
+
+
+def _new_directory(directory: Path) -> Path:
+    if (directory / "ensemble.json").exists():
+        raise UserError(f"there is an ensemble in {directory}: take another --name or --out")
+    if not next(path for path in (directory, *directory.parents) if path.exists()).is_dir():
+        raise UserError(f"{directory} cannot be a directory, since a file is in its place: take another --out")
+    return directory
+
+
+def _common_target(client: MlflowClient, studies: Sequence[Run]) -> Predictions:
+    """The one holdout of all studies. Raises PredictionsError that names two studies where they differ."""
+    first = load_target(client, studies[0])
+    for study in studies[1:]:
+        check_same_holdout(
+            first,
+            load_target(client, study),
+            first_name=f"the holdout of study {studies[0].info.run_name}",
+            second_name=f"that of study {study.info.run_name}",
+        )
+    return first
+
+
+def _good_enough(candidates: list[Candidate], target: Predictions, options: EnsembleOptions) -> list[Candidate]:
+    """Those that score `min_miou` on the holdout. Raises UserError where none is left."""
+    if options.min_miou is not None:
+        candidates = [one for one in candidates if _own_miou(one, target) >= options.min_miou]
+    if not candidates:
+        filters = [f"--where {options.where!r}"] * bool(options.where)
+        filters += [f"--min-miou {options.min_miou}"] * (options.min_miou is not None)
+        raise UserError(
+            f"no trial of {', '.join(options.studies)} has predictions"
+            + (f" and passes {' and '.join(filters)}" if filters else ": wait for one to end")
+        )
+    return candidates
+
+
+def _own_miou(candidate: Candidate, target: Predictions) -> float:
+    num_classes = len(target.class_names)
+    alone = hard_vote(candidate.predictions.pixels[None], num_classes)
+    return miou(confusion_matrix(alone, target.pixels, num_classes))

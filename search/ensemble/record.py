@@ -1,0 +1,239 @@
+"""The vote of a search and of `segvote ensemble`: select, say what it is worth, keep it in a file and in MLflow."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow.exceptions
+import numpy as np
+from mlflow.entities import Metric, Param
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+
+from ensembling import Predictions, PredictionsError, Selection, read_predictions, select_ensemble
+from ensembling.assessment.assess import assess
+from ensembling.assessment.diversity import mean_disagreement, measure_diversity
+from ensembling.runs.candidates import Candidate, load_candidates
+from ensembling.runs.ensemble import describe_ensemble, save_ensemble
+from ensembling.runs.members import described_data
+from ensembling.selection.ensemble_selection import Options, check_options
+from ensembling.selection.exhaustive import check_number
+from ensembling.selection.shortlist import select_from_many
+from search.ensemble.memory import MemoryBound
+from search.ensemble.options import RECORDED, EnsembleOptions
+from search.report.ensemble_plots import plot_ensemble
+from search.report.ensemble_report import markdown, mean_of_others
+from search.study.study import Study
+from search.tracking.tracker import KIND, STUDY, Tracker, default_tracking_uri, metric_name
+from trainables.data.packed import file_sha256
+from trainables.data.photos import usable_cores
+from trainables.errors import UserError
+from trainables.trial.files import TrialFiles, read_json
+
+COMPARED = 20  # candidates of a kind
+BATCH = 1000  # metrics that MLflow takes at once
+
+
+def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> dict[str, Any] | None:
+    """Selects, writes ensemble.json, logs it as a run under the study's; None where no trial has predictions."""
+    options = EnsembleOptions(
+        studies=(study.name,),
+        all_candidates=include_stopped,
+        max_members=max_members,
+        runs_dir=study.directory.parent,
+        tracking_uri=_given_uri(tracker.client, study.directory.parent),
+    )
+    with reading_predictions():
+        target = read_predictions(study.target_file)
+        candidates = load_candidates(
+            tracker.client, tracker.experiment_id, [tracker.parent_id], target, include_stopped=include_stopped
+        )
+    if not candidates:
+        return None
+    ensemble = elect(candidates, target, options)
+    if _is_logged(study, tracker, ensemble):  # the study was resumed after its end, and nothing changed
+        return ensemble
+    tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
+    record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
+    tracker.describe_result(markdown(ensemble))
+    return ensemble
+
+
+@contextmanager
+def reading_predictions() -> Iterator[None]:
+    """What can go wrong with MLflow's runs and their files, as UserError."""
+    try:
+        yield
+    except (FileNotFoundError, PredictionsError, mlflow.exceptions.MlflowException) as error:
+        raise UserError(f"the predictions cannot be used: {error}") from error
+
+
+def _given_uri(client: MlflowClient, runs_dir: Path) -> str | None:
+    return None if client.tracking_uri == default_tracking_uri(runs_dir) else client.tracking_uri
+
+
+def _is_logged(study: Study, tracker: Tracker, ensemble: dict[str, Any]) -> bool:
+    if not study.ensemble_file.exists() or not tracker.has_ensemble():
+        return False
+    # Where it was typed, and with it the command, may differ.
+    return {**read_json(study.ensemble_file), "command": ""} == {**ensemble, "command": ""}
+
+
+def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> dict[str, Any]:
+    """The ensemble as ensemble.json holds it. Raises UserError for a run that is no candidate, or impossible flags."""
+    pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
+    problem, seed = (target.pixels, len(target.class_names)), options.seed
+    selection = _select(candidates, target, images, options)
+    assessment = assess(selection, pixels, *problem, images, seed=seed, threads=options.threads or usable_cores())
+    rows = [pixels[index] for index in selection.members]
+    diversity = measure_diversity(rows, *problem, weights=selection.weights, seed=seed)
+    described = describe_ensemble(selection, assessment, diversity, candidates, target, seed)
+    note_weights(described["members"], options.runs_dir)
+    return {
+        **described_data(options.runs_dir / described["members"][0]["study"]),
+        **described,
+        **options.recorded(),
+        "views": options.views.to_dict(),
+        "pool_diversity": pool_diversity([candidates[index] for index in selection.ranking], target),
+        "command": options.command(ended_by=max(candidate.ended for candidate in candidates)),
+    }
+
+
+def note_weights(members: list[dict[str, Any]], runs_dir: Path) -> None:
+    """Says in ensemble.json's `members` which weights were selected, of those that lie below `runs_dir`."""
+    for member in members:
+        weights = TrialFiles(runs_dir / member["study"] / "trials" / f"{member['trial']:04d}").best_weights
+        if weights.exists():
+            member["weights_sha256"] = file_sha256(weights)
+
+
+def _select(
+    candidates: Sequence[Candidate], target: Predictions, images: np.ndarray, options: EnsembleOptions
+) -> Selection:
+    problem = ([candidate.predictions.pixels for candidate in candidates], target.pixels, len(target.class_names))
+    how = how_to_choose(candidates, options)
+    means = {
+        "threads": options.threads or usable_cores(),
+        "memory_bytes": MemoryBound(options.memory, target.pixels.size).selection,
+    }
+    with _refusals_as_user_errors():
+        if options.shortlist is None or options.shortlist >= len(candidates):
+            return select_ensemble(*problem, image_ids=images, **vars(how), **means)
+        listed = {"sizes": target.sizes, "shortlist": options.shortlist}
+        return select_from_many(*problem, how, image_ids=images, **listed, **means)
+
+
+def how_to_choose(candidates: Sequence[Candidate], options: EnsembleOptions) -> Options:
+    """The selection's own options. Raises UserError for a run that is no candidate, or flags that do not fit."""
+    how = Options(
+        mode=options.mode,
+        max_members=options.max_members,
+        must_include=tuple(find_runs(candidates, options.must_include)),
+        start=tuple(find_runs(candidates, options.start)),
+        beam_width=options.beam_width,
+        seed=options.seed,
+    )
+    with _refusals_as_user_errors():
+        if options.mode == "exhaustive":
+            check_number(min(len(candidates), options.shortlist or len(candidates)))
+        return check_options(how, len(candidates))
+
+
+@contextmanager
+def _refusals_as_user_errors() -> Iterator[None]:
+    """Of an option that does not fit the others, or the number of candidates."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str, dict[str, float]] | None:
+    """How unlike two candidates are that were trained with pseudo-labels, and two without; None where none was with.
+
+    Labels from one vote make models alike. Of each kind the best COMPARED candidates are looked at, pair by pair.
+    """
+    kinds = {"with": [one for one in ranked if one.pseudo], "without": [one for one in ranked if not one.pseudo]}
+    if not kinds["with"]:
+        return None
+    rows = {kind: [one.predictions.pixels for one in those[:COMPARED]] for kind, those in kinds.items()}
+    return {
+        kind: {"candidates": len(some), "disagreement": mean_disagreement(some, target.pixels)}
+        for kind, some in rows.items()
+        if len(some) > 1
+    }
+
+
+def find_runs(candidates: Sequence[Candidate], asked: Sequence[str]) -> list[int]:
+    """The candidates that the names or ids mean. Raises UserError for one that is none, or several."""
+    places = []
+    for run in asked:
+        found = [place for place, one in enumerate(candidates) if run in (one.run_id, one.name)]
+        if len(found) > 1:
+            ids = ", ".join(candidates[place].run_id for place in found)
+            raise UserError(f"run {run} is the name of {len(found)} candidates: give one of their ids, {ids}")
+        if not found:
+            names = ", ".join(sorted(one.name for one in candidates)[:20])
+            raise UserError(f"run {run} is no candidate; candidates are {names}")
+        places += found
+    return places
+
+
+def record(
+    client: MlflowClient,
+    experiment_id: str,
+    name: str,
+    tags: dict[str, str],
+    ensemble: dict[str, Any],
+    directory: Path,
+) -> None:
+    """Writes ensemble.json and the plots to `directory`, and logs them with all figures as an MLflow run of its own."""
+    save_ensemble(directory / "ensemble.json", ensemble)
+    artifacts = [directory / "ensemble.json", *plot_ensemble(ensemble, directory)]
+    tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
+    run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+    status = "FAILED"
+    try:
+        _log(client, run_id, ensemble, artifacts)
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
+
+
+def _log(client: MlflowClient, run_id: str, ensemble: dict[str, Any], artifacts: list[Path]) -> None:
+    counts = {"members": len(ensemble["members"]), "candidates": len(ensemble["candidates"])}
+    flags = {key: ensemble[key] for key in RECORDED}
+    params = {**counts, **{key: " ".join(value) if isinstance(value, list) else value for key, value in flags.items()}}
+    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+    metrics = list(ensemble_metrics(ensemble))
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+    for path in artifacts:
+        client.log_artifact(run_id, str(path))
+
+
+def ensemble_metrics(ensemble: dict[str, Any]) -> Iterator[Metric]:
+    """Every figure on screen; curves over the number of members, and over the members' ranks, have their steps."""
+    single = {"holdout/miou": ensemble["miou"], "crossfit/miou": ensemble["crossfit_miou"]}
+    single |= {"optimism": ensemble["optimism"], "holdout/miou_error": ensemble["miou_interval"]["standard_error"]}
+    if ensemble["crossfit_interval"]:
+        single["crossfit/miou_error"] = ensemble["crossfit_interval"]["standard_error"]
+    for kind in ("gains", "crossfit_gains"):
+        for over, gain in (ensemble[kind] or {}).items():
+            single |= {f"{kind}/{over}": gain["value"], f"{kind}/{over}_error": gain["standard_error"]}
+    single |= {f"baseline/{name}": miou for name, miou in ensemble["baselines"].items()}
+    single |= {f"holdout/iou/{name}": iou for name, iou in ensemble["iou"].items()}
+    curves = {name: [value] for name, value in single.items()}
+    curves |= {"topk/miou": ensemble["topk_miou"], "path/miou": ensemble["path_miou"]}
+    for key in ("miou", "leave_one_out", "shapley", "shapley_error"):
+        curves[f"member/{key}"] = [member[key] for member in ensemble["members"]]
+    if len(ensemble["members"]) > 1:
+        for key in ("disagreement", "kappa", "double_fault"):
+            curves[f"member/{key}"] = mean_of_others(ensemble[key]).tolist()
+    now = int(time.time() * 1000)
+    for name, values in curves.items():
+        for step, value in enumerate(values, start=int(len(values) > 1)):
+            if value is not None:
+                yield Metric(metric_name(name), float(value), now, step)

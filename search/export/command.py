@@ -1,0 +1,106 @@
+"""`segvote export`: an ensemble in a directory of its own, as a model that MLflow serves, and its members as files."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.tracking import MlflowClient
+from rich.console import Console
+from rich.table import Table
+
+from ensembling.export.bundle import check_members, check_new, write_ensemble
+from ensembling.export.member_formats import FORMATS, Export, export_members
+from ensembling.runs.members import Ensemble, open_ensemble
+from ensembling.runs.registered import REGISTERED
+from search.tracking.ensemble_run import find_run
+from search.tracking.model_registry import check_model_name, register
+from search.tracking.tracker import connect, default_tracking_uri
+from trainables.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """One `segvote export` command."""
+
+    reference: str
+    name: str | None = None
+    out: Path | None = None
+    formats: tuple[str, ...] = ()
+    runs_dir: Path = Path("runs")
+    tracking_uri: str | None = None
+
+    def connect(self) -> tuple[MlflowClient, str]:
+        return connect(self.tracking_uri or default_tracking_uri(self.runs_dir), self.runs_dir)
+
+
+def run_export(options: ExportOptions, console: Console) -> int:
+    """Checks, writes, registers and converts; returns the exit code, 1 where a member could not be converted."""
+    formats = _usable(options.formats, console)
+    if options.name:
+        check_model_name(options.name)
+    with console.status("Looking for the members …"):
+        ensemble = open_ensemble(options.reference, options.runs_dir, lambda: options.connect()[0])
+        name = options.name or _name(ensemble, options)
+        check_model_name(name)
+        directory = options.out or options.runs_dir / "exported" / name
+        check_new(directory)
+        check_members(ensemble)
+    write_ensemble(ensemble, directory)
+    console.print(f"exported  {len(ensemble.members)} members to {directory}", soft_wrap=True, highlight=False)
+    with console.status("Registering the model …"):
+        client, experiment_id = options.connect()
+        run_id = find_run(ensemble, options.reference, options.connect)
+        version = register(client, experiment_id, run_id, name, directory)
+    console.print(
+        f"MLflow    {REGISTERED}{name}/{version}; to serve it:\n"
+        f"          MLFLOW_TRACKING_URI={shlex.quote(client.tracking_uri)} "
+        f"mlflow models serve -m {shlex.quote(f'{REGISTERED}{name}/{version}')} --env-manager local",
+        soft_wrap=True,
+        highlight=False,
+    )
+    if not formats:
+        return 0
+    with console.status("Converting the members …"):
+        exports = list(export_members(ensemble, directory, formats))
+    show_exports(console, exports)
+    return int(any(export.error for export in exports))
+
+
+def _usable(formats: Iterable[str], console: Console) -> list[str]:
+    """Those whose modules are installed; of the others it is said what they need. Raises UserError if that is all."""
+    asked = list(dict.fromkeys(formats))
+    missing = {name: FORMATS[name].missing for name in asked if FORMATS[name].missing}
+    for name, modules in missing.items():
+        what = f"--format {name} needs {', '.join(modules)}: pip install {' '.join(modules)}"
+        if len(asked) == 1:
+            raise UserError(what)
+        console.print(f"{what}; it is left out", soft_wrap=True, highlight=False)
+    return [name for name in asked if name not in missing]
+
+
+def _name(ensemble: Ensemble, options: ExportOptions) -> str:
+    """The directory's that it was read from, the registered model's or the run's."""
+    if Path(options.reference).expanduser().exists():
+        return ensemble.name
+    if options.reference.startswith(REGISTERED):
+        return options.reference.removeprefix(REGISTERED).partition("/")[0].partition("@")[0]
+    return options.connect()[0].get_run(options.reference).info.run_name
+
+
+def show_exports(console: Console, exports: list[Export]) -> None:
+    """A table of the files against the models that they were made from."""
+    table = Table(title="Files against their models, on random images", title_justify="left")
+    for heading in ("member", "file", "MB", "largest difference of logits", "same class"):
+        table.add_column(heading, justify="left" if heading in ("member", "file") else "right", overflow="fold")
+    for one in exports:
+        if one.error:
+            continue
+        size = f"{one.path.stat().st_size / 1e6:.1f}"
+        table.add_row(one.member.name, one.path.name, size, f"{one.difference:.1e}", f"{one.equal:.3%}")
+    if table.rows:
+        console.print(table)
+    for one in exports:
+        if one.error:
+            what = f"{one.member.name} is not there as {one.format}: {one.error}"
+            console.print(what, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,178 @@
+"""`segvote predict`: an ensemble's class maps of photos without labels, and what is made of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from mlflow.tracking import MlflowClient
+from rich.console import Console
+
+from ensembling.predict.class_maps import ClassMapsError
+from ensembling.predict.prediction import Prediction
+from ensembling.predict.submission import SubmissionError
+from ensembling.runs.members import open_ensemble
+from search.predict.outputs import Outputs
+from search.predict.scores import LabelledScores, scores_of, show_scores
+from search.report.bars import Bars
+from search.tracking.tracker import open_store
+from trainables.data.unlabelled import Photo, PhotoList, list_photos
+from trainables.errors import UserError
+from trainables.inference.tta import Views
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """One `segvote predict` command."""
+
+    reference: str
+    images: str
+    out: Path
+    kinds: tuple[str, ...] = ()
+    each: bool = False
+    tta: tuple[str, ...] = ()
+    window: bool = False
+    overlap: float = 0.5
+    batch_size: int | None = None
+    address: str | None = None
+    runs_dir: Path = Path("runs")
+    tracking_uri: str | None = None
+
+    @property
+    def asked_views(self) -> Views | None:
+        """None where nothing was asked for: then they are those of the selection."""
+        views = Views.parse(self.tta, window=self.window, overlap=self.overlap)
+        return views if self.tta or self.window else None
+
+    def connect(self) -> MlflowClient:
+        return open_store(self.tracking_uri, self.runs_dir)[0]
+
+
+def run_predict(options: PredictOptions, console: Console) -> int:
+    """Predicts, votes and writes; returns the exit code. What was predicted before is not predicted again."""
+    with predicted(options, options.out, console) as (prediction, listed):
+        _write(prediction, listed, options, console)
+    return 0
+
+
+@contextmanager
+def predicted(options: PredictOptions, directory: Path, console: Console) -> Iterator[tuple[Prediction, PhotoList]]:
+    """The finished prediction in `directory`, which other commands are kept out of meanwhile, and its photos."""
+    views = options.asked_views
+    _check_apart(directory, Path(options.images).expanduser())
+    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
+    with console.status("Looking at the photos …"):
+        listed = list_photos(options.images)
+    prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, options.batch_size or 0)
+    counts = f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each"
+    console.print(counts, soft_wrap=True, highlight=False)
+    if prediction.views != ensemble.views:
+        console.print(f"The set was selected with {ensemble.views}: what votes now is not quite what was scored.")
+    try:
+        with _claimed(prediction):
+            if options.address:
+                _predict_on_ray(prediction, options.address, console)
+            else:
+                _predict_here(prediction, console)
+            yield prediction, listed
+    except (ClassMapsError, SubmissionError) as error:
+        raise UserError(str(error)) from error
+
+
+def _check_apart(directory: Path, images: Path) -> None:
+    """Raises UserError where class maps would be written among the photos, and be photos the next time."""
+    if images.is_dir() and directory.resolve().is_relative_to(images.resolve()):
+        raise UserError(f"--out {directory} lies in --images {images}, and would be predicted next time: take another")
+
+
+@contextmanager
+def _claimed(prediction: Prediction) -> Iterator[None]:
+    prediction.directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(prediction.directory / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"another command predicts into {prediction.directory}: wait for it, or stop it") from error
+    try:
+        prediction.open()
+        yield
+    finally:
+        lock.release()
+
+
+def _predict_here(prediction: Prediction, console: Console) -> None:
+    """One member after another: the device holds one model."""
+    photos, members = len(prediction.photos), prediction.ensemble.members
+    with Bars(console) as bars:
+        everything = bars.add("all members", photos * len(members)) if len(members) > 1 else None
+        for place, member in enumerate(members):
+            own = bars.add(f"member {place + 1}, {member.name}", photos)
+
+            def show(done: int, own: Callable[[int], None] = own, before: int = place * photos) -> None:
+                own(done)
+                if everything:
+                    everything(before + done)
+
+            prediction.predict(place, show)
+
+
+def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> None:
+    """A member on each GPU of the cluster, or on each core where it has none, all into the same directory."""
+    import ray
+
+    from search.tuning.resources import start_ray
+
+    start_ray(address)
+    gpus = int(ray.cluster_resources().get("GPU", 0) > 0)
+    predict = ray.remote(num_gpus=gpus, num_cpus=1, max_retries=2)(_fault_in_predicting)
+    places = range(len(prediction.ensemble.members))
+    left = [predict.remote(prediction, place) for place in places]
+    with Bars(console) as bars:
+        everything = bars.add("all members", len(prediction.photos) * len(places))
+        while left:
+            ready, left = ray.wait(left, timeout=2)
+            for fault in filter(None, ray.get(ready)):
+                raise UserError(fault)
+            everything(sum(map(prediction.done, places)))
+
+
+def _fault_in_predicting(prediction: Prediction, place: int) -> str | None:
+    """On the cluster. What a user can mend is returned: raised, Ray would print a traceback of it, once a member."""
+    try:
+        prediction.predict(place)
+    except (UserError, ClassMapsError) as error:
+        return str(error)
+    return None
+
+
+def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, console: Console) -> None:
+    ensemble, kinds = prediction.ensemble, options.kinds or ("maps", "csv")
+    pixels, scores = np.zeros(256, np.int64), scores_of(listed.source, ensemble, console)
+    with Bars(console) as bars:
+        update = bars.add("vote", len(listed.photos))
+        counted = _counted(prediction.ballots(), pixels, scores)
+        for done in Outputs(options.out, kinds, listed, ensemble).write(counted):
+            update(done)
+        for place, member in enumerate(ensemble.members if options.each else ()):
+            directory = options.out / "each" / f"{place + 1:02d}-{member.name}"
+            update = bars.add(member.name, len(listed.photos))
+            for done in Outputs(directory, kinds, listed, ensemble).write(zip(listed.photos, prediction.maps(place))):
+                update(done)
+    shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(ensemble.class_names))
+    console.print(f"pixels    {shares}", soft_wrap=True, highlight=False)
+    if scores:
+        show_scores(scores, options.out, console)
+    console.print(f"results   {options.out}", soft_wrap=True, highlight=False)
+
+
+def _counted(
+    ballots: Iterator[tuple[Photo, np.ndarray, np.ndarray]], pixels: np.ndarray, scores: LabelledScores | None
+) -> Iterator[tuple[Photo, np.ndarray]]:
+    """Photos and their votes; `pixels` int64 (256,) counts the classes of the pixels that went by, `scores` all."""
+    for photo, maps, winners in ballots:
+        pixels += np.bincount(winners.reshape(-1), minlength=256)
+        if scores:
+            scores.add(photo, maps, winners)
+        yield photo, winners

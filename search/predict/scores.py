@@ -1,0 +1,91 @@
+"""What a prediction scores on photos that have labels: at best a test that neither search nor selection saw."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from ensembling.runs.members import Ensemble
+from ensembling.scores import confusion_matrix, iou_per_class, miou
+from search.study.study import read_manifest
+from trainables.data.labels import Labels, read_labels
+from trainables.data.unlabelled import Photo
+from trainables.errors import UserError
+from trainables.trial.files import write_json
+
+
+class LabelledScores:
+    """Counts, photo by photo, the vote and each member against the labels."""
+
+    def __init__(self, labels: Labels, ensemble: Ensemble, *, seen: bool) -> None:
+        """`seen` photos are those that members were trained or selected on."""
+        self._labels, self._ensemble, self._photos, self.seen = labels, ensemble, 0, seen
+        classes = len(ensemble.class_names)
+        self._confusions = np.zeros((1 + len(ensemble.members), classes, classes), np.int64)
+
+    @property
+    def expected(self) -> float | None:
+        """The cross-fitted mIoU of the vote's selection, where there is one."""
+        return self._ensemble.description.get("crossfit_miou")
+
+    def add(self, photo: Photo, ballots: np.ndarray, winners: np.ndarray) -> None:
+        """Class maps uint8 (members, H, W), and their vote (H, W)."""
+        target, self._photos = self._labels.mask(photo), self._photos + 1
+        for confusion, class_map in zip(self._confusions, [winners, *ballots], strict=True):
+            confusion += confusion_matrix(class_map, target, len(confusion))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for scores.json; the IoU of a class in neither is null."""
+        vote, *members = self._confusions
+        key = "seen/miou" if self.seen else "test/miou"
+        iou = [None if np.isnan(one) else float(one) for one in iou_per_class(vote)]
+        return {
+            "photos": self._photos,
+            key: float(miou(vote)),
+            "iou": dict(zip(self._ensemble.class_names, iou)),
+            "members": [
+                {"name": member.name, "run_id": member.run_id, key: float(miou(confusion))}
+                for member, confusion in zip(self._ensemble.members, members)
+            ],
+        }
+
+
+def scores_of(source: Path, ensemble: Ensemble, console: Console) -> LabelledScores | None:
+    """None, and why on screen, where `source` has no labels of the ensemble's classes."""
+    try:
+        labels = read_labels(source, ensemble.labelled_classes, ensemble.unlabelled)
+    except UserError as error:
+        console.print(f"{escape(str(error))}: nothing is scored", style="yellow", soft_wrap=True)
+        return None
+    if labels is None:
+        return None
+    if labels.problems:
+        text = f"{len(labels.problems)} problems with the labels of {source}, the first: {labels.problems[0]}"
+        console.print(escape(text), style="yellow", soft_wrap=True)
+    return LabelledScores(labels, ensemble, seen=_were_seen(source, ensemble))
+
+
+def _were_seen(source: Path, ensemble: Ensemble) -> bool:
+    """Whether `source` is train.json or val.json of the data that a member's study was on, as far as that is known."""
+    for member in ensemble.members:
+        try:
+            root = Path(read_manifest(member.weights.parents[2])["data"]["root"])
+        except UserError:  # an exported ensemble lies in no study
+            continue
+        if source.resolve() in [(root / name).resolve() for name in ("train.json", "val.json")]:
+            return True
+    return False
+
+
+def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
+    """Writes scores.json, and says what the vote and its members score beside what the selection expected."""
+    found, expected = scores.to_dict(), scores.expected
+    write_json(out / "scores.json", found)
+    kind, beside = "test", f"; its selection expected {expected:.4f}" if expected is not None else ""
+    if scores.seen:
+        kind, beside = "seen", ". Members were trained or selected on them: it says nothing of other photos"
+    members = ", ".join(f"{one['name']} {one[f'{kind}/miou']:.4f}" for one in found["members"])
+    score = f"mIoU {found[f'{kind}/miou']:.4f} on {found['photos']} labelled photos"
+    console.print(escape(f"{kind:<10}{score}; members {members}{beside}"), soft_wrap=True, highlight=False)

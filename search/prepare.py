@@ -1,0 +1,104 @@
+"""The data of a study: checked, split, and decoded into this node's cache, with its pseudo-labels if there are any."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress as Bar
+
+from search.study.settings import Settings, StudySettings
+from search.study.space import make_space
+from search.study.study import Study, check_same_data, new_study, open_study
+from search.study.trial_end import holdout_masks
+from trainables.config import TrialConfig
+from trainables.data import Dataset, PackedData, load_dataset, load_pseudo, make_splits, pack
+from trainables.data.pseudo import rows_apart
+from trainables.data.sample.dataset import write_sample
+from trainables.errors import UserError
+from trainables.study_data import PseudoData
+
+
+def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
+    """The study, new or resumed, and its data set."""
+    size = TrialConfig.from_dict(make_space(settings).first()).size
+    root = _sample(settings, console) if settings.data == "sample" else Path(settings.data)
+    dataset = checked_data(root, settings, console)
+    pseudo = pseudo_data(dataset, [size], settings, console)
+    if settings.resume:
+        study = open_study(settings)
+        check_same_data(study, dataset, pseudo)
+    else:
+        how = {"folds": settings.folds, "holdout_fraction": settings.holdout_fraction, "seed": settings.seed}
+        study = new_study(settings, dataset, make_splits(dataset, **how), pseudo)
+    holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here
+    return study, dataset
+
+
+def checked_data(root: Path, settings: StudySettings, console: Console) -> Dataset:
+    """The data set, its problems shown. Raises UserError where it cannot be trained on."""
+    with console.status("Checking the data set …"):
+        dataset = load_dataset(root, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
+    _show_problems(dataset, console)
+    if dataset.num_classes < 2:
+        raise UserError(
+            f"{dataset.root} has one class only ({dataset.class_names[0]}): there is nothing to tell apart; "
+            "annotate more categories, or leave out --unlabelled ignore to score it against the background"
+        )
+    return dataset
+
+
+def pseudo_data(
+    dataset: Dataset, sizes: Iterable[tuple[int, int]], settings: StudySettings, console: Console
+) -> PseudoData | None:
+    """The photos of --pseudo that `dataset` does not have, decoded at all `sizes`; None without the flag.
+
+    Raises UserError for other categories than the data set's, and where no photo is left.
+    """
+    if settings.pseudo is None:
+        return None
+    root = Path(settings.pseudo)
+    with console.status("Checking the pseudo-labels …"):
+        pseudo = load_pseudo(root, dataset.class_names, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
+    _show_problems(pseudo, console)
+    rows, given = rows_apart(pseudo, dataset), len(pseudo.rows("train"))
+    if not rows:
+        raise UserError(f"--pseudo {root}: all of its {given} photos are in {dataset.root} as well: give it others")
+    if len(rows) < given:
+        what = f"{given - len(rows)} of the {given} photos of --pseudo {root} are left out: {dataset.root} has them too"
+        console.print(
+            f"{escape(what)} (the very bytes), and a photo that was trained on could not be scored on",
+            style="yellow",
+            soft_wrap=True,
+        )
+    for size in sizes:
+        packed_data(pseudo, size, settings, console)
+    return PseudoData(root, pseudo.fingerprint, rows, settings.pseudo_weight)
+
+
+def _sample(settings: Settings, console: Console) -> Path:
+    # In the runs directory, which all nodes see; it is drawn once.
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task("Drawing the built-in data set", total=None)
+        return write_sample(
+            settings.runs_dir / "sample",
+            seed=0,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def packed_data(dataset: Dataset, size: tuple[int, int], settings: StudySettings, console: Console) -> PackedData:
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task("Decoding photos", total=None)
+        report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        return pack(dataset, size, settings.cache_dir, progress=report)
+
+
+def _show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:
+    if not dataset.problems:
+        return
+    console.print(f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
+    for problem in dataset.problems[:shown]:
+        console.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
+    if len(dataset.problems) > shown:
+        console.print(f"  … and {len(dataset.problems) - shown} more")

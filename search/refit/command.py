@@ -1,0 +1,28 @@
+"""`segvote refit`: the members of an ensemble, trained again on all labelled photos as trials of a study."""
+
+from rich.console import Console
+
+from search import steps
+from search.refit import steps as refit_steps
+from search.refit.record import conclude_refit, report_refit
+from search.study.settings import RefitSettings
+
+
+def run_refit(settings: RefitSettings, given: set[str], command: str, console: Console) -> int:
+    """Runs or resumes one refit and returns the exit code. `given` are the flags typed, `command` is the line."""
+    settings = refit_steps.resolve(settings, given)
+    study, settings = refit_steps.prepare(settings, console)
+    plan = refit_steps.make_plan(study, settings, console)
+    refit_steps.show_plan(plan, console)
+    with (
+        steps.claimed(plan, settings),
+        steps.tracked(plan, settings) as tracker,
+        steps.running_screen(plan, settings, console) as screen,
+    ):
+        tuner = steps.make_tuner(plan, settings, tracker, screen)
+        tuner.fit()
+        if tuner.interrupted or tuner.cut_off:
+            return steps.say_how_to_resume(plan, command, tracker, console)
+        steps.say_what_broke(plan, tuner, console)
+        ensemble = conclude_refit(study, tracker)
+        return report_refit(study, ensemble, console)

@@ -1,0 +1,122 @@
+"""The end of a refit: the ensemble of its models, and what may be said of a vote that nothing was left to score."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from ensembling import hard_vote, read_predictions
+from ensembling.runs.ensemble import TIE_RULE, save_ensemble
+from ensembling.runs.members import described_data
+from ensembling.scores import confusion_matrix, miou
+from search.ensemble.record import note_weights
+from search.study.study import Study
+from search.tracking.tracker import Tracker
+from trainables.trial.files import TrialFiles, read_json
+
+
+def conclude_refit(study: Study, tracker: Tracker) -> dict[str, Any] | None:
+    """Writes ensemble.json of the models that were trained to their end, and logs it; None where none was."""
+    trained = [
+        (model, files)
+        for number, model in enumerate(study.refit["models"], start=1)
+        if _is_trained(files := study.trial_files(number))
+    ]
+    if not trained:
+        tracker.final_status = "FAILED"
+        return None
+    ensemble = describe_refitted(study, trained, [tracker.trial_run_id(files.number) for _, files in trained])
+    save_ensemble(study.ensemble_file, ensemble)
+    tracker.client.log_artifact(tracker.parent_id, str(study.ensemble_file))
+    tracker.describe_result(refit_words(study, ensemble))
+    return ensemble
+
+
+def _is_trained(files: TrialFiles) -> bool:
+    return files.verdict.exists() and read_json(files.verdict)["status"] == "completed" and files.best_weights.exists()
+
+
+def describe_refitted(
+    study: Study, trained: list[tuple[dict[str, Any], TrialFiles]], run_ids: list[str]
+) -> dict[str, Any]:
+    """Plain values for ensemble.json. `trained` are models and their files in rank order, `run_ids` theirs in MLflow.
+
+    There is a `miou` only where the holdout was kept: of each member's last epoch, and of their vote.
+    """
+    refit = study.refit
+    members = [
+        {
+            "rank": place,
+            "run_id": run_id,
+            "name": f"{study.name}-{files.number:04d}",
+            "study": study.name,
+            "trial": files.number,
+            "miou": study.data.kept_score(files.records()),
+            "votes": model["votes"],
+            "refit_of": {"name": model["member"], "run_id": model["member_run_id"]},
+            "params": {key: str(value) for key, value in read_json(files.config).items()},
+        }
+        for place, ((model, files), run_id) in enumerate(zip(trained, run_ids), start=1)
+    ]
+    note_weights(members, study.directory.parent)
+    return {
+        "format_version": 2,
+        **described_data(study.directory),
+        "class_names": list(study.data.class_names),
+        "tie_rule": refit["tie_rule"] or TIE_RULE,
+        "views": refit["views"],
+        "refit_of": {"ensemble": refit["ensemble"], "run_id": refit["run_id"]},
+        "members": members,
+        "holdout_fingerprint": study.holdout_fingerprint if study.data.scored else None,
+        "miou": _vote_miou(study, trained) if study.data.scored else None,
+        "crossfit_miou": refit["crossfit_miou"],
+        "crossfit_interval": refit["crossfit_interval"],
+        "expectation": expectation(study),
+    }
+
+
+def _vote_miou(study: Study, trained: list[tuple[dict[str, Any], TrialFiles]]) -> float:
+    target = read_predictions(study.target_file)
+    votes = np.stack([read_predictions(files.predictions).pixels for _, files in trained])
+    num_classes = len(target.class_names)
+    winners = hard_vote(votes, num_classes, weights=[model["votes"] for model, _ in trained])
+    return float(miou(confusion_matrix(winners, target.pixels, num_classes)))
+
+
+def expectation(study: Study) -> str:
+    """What the refitted vote should score on new images, in words: `crossfit_miou` is not its own."""
+    refit = study.refit
+    if refit["crossfit_miou"] is None:
+        return f"{refit['ensemble']} has no cross-fitted estimate: what new images will score is not known."
+    error = refit["crossfit_interval"]["standard_error"] if refit["crossfit_interval"] else None
+    value = f"{refit['crossfit_miou']:.3f}" + ("" if error is None else f" ± {error:.3f}")
+    return (
+        f"Expect about {value} on new images of the same kind: the cross-fitted mIoU of the ensemble "
+        f"{refit['ensemble']}, from before its members were trained again."
+    )
+
+
+def refit_words(study: Study, ensemble: dict[str, Any]) -> str:
+    """What was scored, or that nothing was, and what to expect."""
+    if ensemble["miou"] is None:
+        scored = "All labelled photos were trained on: nothing is left to validate on, and nothing was scored."
+    else:
+        images = len(study.data.splits.holdout)
+        scored = (
+            f"The vote of the last epochs scores {ensemble['miou']:.4f} on the {images} holdout images, which were "
+            "left out of training. No epoch was chosen on them, but the configurations were."
+        )
+    missing = len(study.refit["models"]) - len(ensemble["members"])
+    failed = f" {missing} of {len(study.refit['models'])} models failed and do not vote." if missing else ""
+    return f"{scored}{failed} {ensemble['expectation']}"
+
+
+def report_refit(study: Study, ensemble: dict[str, Any] | None, console: Console) -> int:
+    """The result, and where it is; 1 if no model was trained to its end."""
+    if ensemble is None:
+        console.print(f"No model was trained to its end, so there is no ensemble; the logs are in {study.trials_dir}")
+        return 1
+    console.print(escape(refit_words(study, ensemble)), soft_wrap=True, highlight=False)
+    console.print(f"ensemble  {study.ensemble_file}", soft_wrap=True, highlight=False)
+    return 0

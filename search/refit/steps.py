@@ -1,0 +1,173 @@
+"""The steps of a refit up to its first trial, in the order in which refit.py takes them."""
+
+import dataclasses
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from mlflow.tracking import MlflowClient
+from rich.console import Console
+from rich.markup import escape
+
+from ensembling.runs.members import Ensemble, open_ensemble
+from search.prepare import checked_data, packed_data, pseudo_data
+from search.refit.models import Original, describe_refit, refit_models
+from search.steps import show_pseudo, start_cluster
+from search.study.settings import RefitSettings, resumed
+from search.study.study import (
+    MANIFEST,
+    Study,
+    check_name,
+    check_same_data,
+    new_study,
+    open_study,
+    read_manifest,
+    stored_settings,
+)
+from search.study.trial_end import holdout_masks
+from search.tracking.ensemble_run import find_run
+from search.tracking.tracker import connect, default_tracking_uri
+from search.tuning.plan import Plan
+from trainables.config import TrialConfig, parse_size
+from trainables.data import Dataset, Splits, make_splits
+from trainables.errors import UserError
+from trainables.models.pretrained.weights import check_weights
+
+
+def resolve(settings: RefitSettings, given: set[str]) -> RefitSettings:
+    """`settings` with its name, and with the flags that a resumed refit was started with."""
+    name = settings.name or (_newest(settings.runs_dir) if settings.resume else time.strftime("refit-%Y%m%d-%H%M%S"))
+    check_name(settings, name)
+    if settings.resume:
+        settings = resumed(settings, given, stored_settings(settings, name))
+    elif settings.ensemble is None:
+        raise UserError("--ensemble is missing: give an ensemble.json, or the id of its run in MLflow")
+    return dataclasses.replace(settings, name=name)
+
+
+def _newest(runs_dir: Path) -> str:
+    found = sorted(runs_dir.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        with suppress(UserError):  # a damaged manifest is not the one that is looked for
+            if read_manifest(path.parent).get("refit"):
+                return path.parent.name
+    raise UserError(f"there is no refit in {runs_dir} to resume: name it with --name")
+
+
+def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSettings]:
+    """The refit's study, new or resumed, its photos checked and decoded; and `settings` with what its data are."""
+    if settings.resume:
+        study = open_study(settings)
+        dataset = checked_data(study.data.root, settings, console)
+        pseudo = pseudo_data(dataset, _sizes(study.refit["models"]), settings, console)
+        check_same_data(study, dataset, pseudo)
+    else:
+        study, dataset, settings = _new(settings, console)
+    for size in _sizes(study.refit["models"]):
+        packed = packed_data(dataset, size, settings, console)
+    if study.data.scored:
+        holdout_masks(study, packed)  # a holdout without labels ends here
+    return study, settings
+
+
+def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, RefitSettings]:
+    with console.status("Looking for the members …"):
+        ensemble = open_ensemble(settings.ensemble, settings.runs_dir, lambda: _client(settings)[0])
+        originals = [Original.of(member, settings.cache_dir) for member in ensemble.members]
+    first = originals[0].study
+    own = settings.data is not None  # then it may be the members' data set with more labels by now
+    data = settings.data or str(first.data.root)
+    settings = dataclasses.replace(settings, data=data, unlabelled=first.data.unlabelled)
+    dataset = checked_data(Path(data), settings, console)
+    _check_classes(dataset, ensemble)
+    if not own:
+        check_same_data(first, dataset)
+    splits = refit_splits(dataset, first, keep_holdout=settings.keep_holdout)
+    sizes = sorted({original.member.config.size for original in originals})
+    pseudo = pseudo_data(dataset, sizes, settings, console)
+    photos = len(splits.training_rows("all")) + (len(pseudo.rows) if pseudo else 0)
+    models = refit_models(originals, photos=photos, seeds=settings.seeds, weights_dir=settings.weights_dir)
+    name = ensemble.name if Path(settings.ensemble).exists() else settings.ensemble
+    run_id = find_run(ensemble, settings.ensemble, lambda: _client(settings))
+    refit = describe_refit(name, run_id, ensemble, models)
+    return new_study(settings, dataset, splits, pseudo, refit), dataset, settings
+
+
+def _sizes(models: list[dict]) -> list[tuple[int, int]]:
+    return sorted({parse_size(model["params"]["image_size"]) for model in models})
+
+
+def _check_classes(dataset: Dataset, ensemble: Ensemble) -> None:
+    if dataset.class_names != ensemble.class_names:
+        differing = sorted(set(dataset.class_names) ^ set(ensemble.class_names)) or ["the order"]
+        raise UserError(
+            f"{dataset.root} has other classes than the ensemble {ensemble.name} votes for "
+            f"({', '.join(differing)}): give --data the categories that its members were trained on"
+        )
+
+
+def refit_splits(dataset: Dataset, before: Study, *, keep_holdout: bool) -> Splits:
+    """All labelled photos of train.json and val.json in one fold, and no holdout unless it is kept.
+
+    What is kept is the holdout of the study `before`, or, of another data set, one made in the same way.
+    """
+    kept = Splits((), (), (), before.data.splits.seed)
+    if keep_holdout and dataset.fingerprint == before.data.fingerprint:
+        kept = before.data.splits
+    elif keep_holdout:
+        made = before.manifest["settings"]
+        how = {key: made[key] for key in ("folds", "holdout_fraction", "seed") if key in made}
+        kept = make_splits(dataset, **how)
+    rows = {*dataset.rows("train"), *dataset.rows("val")} - set(kept.holdout)
+    everything = (tuple(sorted(rows)),)
+    return Splits(kept.holdout, everything, dataset.rows("test"), before.data.splits.seed, kept.holdout_groups)
+
+
+def _client(settings: RefitSettings) -> tuple[MlflowClient, str]:
+    return connect(settings.tracking_uri or default_tracking_uri(settings.runs_dir), settings.runs_dir)
+
+
+def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:
+    """Starts or joins Ray and decides what runs where; looks for the weights that the models start from."""
+    points = [model["params"] for model in study.refit["models"]]
+    configs = [TrialConfig.from_dict(point) for point in points]
+    _check_start(configs, console)
+    epochs = max(config.epochs for config in configs)
+    return Plan(
+        study=study,
+        space=None,
+        points=points,
+        trials=len(points),
+        epochs=epochs,
+        grace_period=epochs,
+        last_rung=epochs,
+        resources=start_cluster(settings, console),
+    )
+
+
+def _check_start(configs: list[TrialConfig], console: Console) -> None:
+    """Once, here, rather than in every trial: what no node can load stops the refit before it begins."""
+    for init_from in dict.fromkeys(config.init_from for config in configs if config.init_from):
+        if not Path(init_from).is_file():
+            raise UserError(f"{init_from}, which members were started from, is gone: restore it")
+    pretrained = [config for config in configs if config.pretrained and not config.init_from]
+    for backbone, weights_dir in dict.fromkeys((config.backbone, config.weights_dir) for config in pretrained):
+        with console.status(f"Looking for the weights of {backbone} …"):
+            check_weights(backbone, weights_dir)
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """What is trained again, on how much, and for how long."""
+    study, data = plan.study, plan.study.data
+    say = lambda label, text: console.print(f"[bold]{label:<10}[/bold] {escape(text)}", highlight=False, soft_wrap=True)  # noqa: E731
+    say("refit", f"{study.name} in {study.directory}, of the ensemble {study.refit['ensemble']}")
+    left_out = f"{len(data.splits.holdout)} holdout" if data.scored else "none left to validate on"
+    say("data", f"{data.root}: {len(data.splits.training_rows('all'))} training images, {left_out}")
+    show_pseudo(data, say)
+    for number, model in enumerate(study.refit["models"], start=1):
+        params = model["params"]
+        say(
+            f"trial {number}",
+            f"{model['member']}, seed {params['seed']}, {params['epochs']} epochs (its best was {model['best_epoch']})",
+        )
+    say("resources", str(plan.resources))

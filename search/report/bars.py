@@ -1,0 +1,48 @@
+"""How far long work is and how long it still takes: bars on a terminal, a line now and then elsewhere."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from search.report.progress import duration
+
+LINE_EVERY_S = 30
+
+
+class Bars:
+    """`add` a piece of work, then call what it returns with how much of it is done."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._console = console
+
+    def add(self, what: str, total: int) -> Callable[[int], None]:
+        """`total` is in the units of what the returned function is called with; its first call is where it begins."""
+        task = self._progress.add_task(what, total=total)
+        began, said, before = time.monotonic(), time.monotonic(), None
+
+        def update(done: int) -> None:
+            nonlocal said, before
+            before = done if before is None else before
+            self._progress.update(task, completed=done)
+            now = time.monotonic()
+            if not self._console.is_terminal and (now - said > LINE_EVERY_S or done == total):
+                said = now
+                left = (now - began) / max(1, done - before) * (total - done)
+                rest = f", about {duration(left)} left" if done < total else f" in {duration(now - began)}"
+                self._console.print(f"{what}: {done} of {total}{rest}", highlight=False, soft_wrap=True)
+
+        return update
+
+    def __enter__(self) -> "Bars":
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._console.is_terminal:
+            self._progress.stop()

@@ -1,0 +1,216 @@
+"""What a vote scores, on screen and in words: tables of votes, gains, members and their diversity."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from trainables.inference.tta import Views
+
+FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
+SHOWN_CANDIDATES = 20
+SHOWN_PARAMS = ("head", "backbone", "loss")
+
+
+def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
+    """What the vote scores beside simpler choices, who votes, what each member adds, and what to expect of it."""
+    console.print(_votes_table(ensemble))
+    console.print(_gains_table(ensemble))
+    console.print(_members_table(ensemble))
+    if len(ensemble["members"]) > 1:
+        console.print(_diversity_table(ensemble))
+    if ensemble.get("effect_of_views"):
+        console.print(_views_table(ensemble))
+    console.print(escape(class_words(ensemble)), soft_wrap=True, highlight=False)
+    console.print(escape(honest_words(ensemble)), soft_wrap=True, highlight=False)
+    console.print(f"the same ensemble again:\n    {escape(ensemble['command'])}", soft_wrap=True, highlight=False)
+
+
+def show_candidates(console: Console, ensemble: dict[str, Any]) -> None:
+    """The best of the candidates, in rank order; members are marked."""
+    members = {member["run_id"]: member["votes"] for member in ensemble["members"]}
+    candidates = ensemble["candidates"]
+    table = _table(f"Candidates: {len(candidates)}", ">rank", "run", "study", ">mIoU", ">votes")
+    for rank, one in enumerate(candidates[:SHOWN_CANDIDATES], start=1):
+        votes = str(members.get(one["run_id"], ""))
+        table.add_row(str(rank), escape(one["name"]), escape(one["study"]), f"{one['miou']:.4f}", votes)
+    console.print(table)
+    if len(candidates) > SHOWN_CANDIDATES:
+        console.print(f"… and {len(candidates) - SHOWN_CANDIDATES} more")
+
+
+def vote_rows(ensemble: dict[str, Any]) -> list[tuple[str, int, float, float | None]]:
+    """Label, number of runs, mIoU and its standard error (None where not estimated) of every vote that is compared."""
+    sizes, members = ensemble["baseline_sizes"], len(ensemble["members"])
+    rows = [(name.replace("_", " "), sizes[name], miou, None) for name, miou in ensemble["baselines"].items()]
+    rows.append(("selected", members, ensemble["miou"], ensemble["miou_interval"]["standard_error"]))
+    if ensemble["crossfit_miou"] is not None:
+        error = ensemble["crossfit_interval"]["standard_error"]
+        rows.append(("selected, cross-fitted", members, ensemble["crossfit_miou"], error))
+    return rows
+
+
+def _votes_table(ensemble: dict[str, Any]) -> Table:
+    table = _table(f"Hard vote on the {ensemble['holdout_images']} holdout images", "vote of", ">runs", ">mIoU", ">±")
+    for label, size, miou, error in vote_rows(ensemble):
+        style = "bold" if label == "selected" else None
+        table.add_row(label, str(size), f"{miou:.4f}", "" if error is None else f"{error:.4f}", style=style)
+    return table
+
+
+def _gains_table(ensemble: dict[str, Any]) -> Table:
+    table = _table("Gains in points of mIoU", "of", "over the", ">gain", ">±", ">95 % from", ">to")
+    for label, key in (("selected", "gains"), ("selected, cross-fitted", "crossfit_gains")):
+        for over, gain in zip(_over(ensemble), (ensemble[key] or {}).values()):
+            value, error, low, high = (100 * gain[part] for part in ("value", "standard_error", "low", "high"))
+            table.add_row(label, over, f"{value:+.2f}", f"{error:.2f}", f"{low:+.2f}", f"{high:+.2f}")
+    return table
+
+
+def _over(ensemble: dict[str, Any]) -> tuple[str, str]:
+    return "best single", f"top {len(ensemble['members'])}"
+
+
+def _members_table(ensemble: dict[str, Any]) -> Table:
+    title = "Members in rank order, and the points that each adds: last, and by Shapley"
+    table = _table(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", "model")
+    names = short_names([member["name"] for member in ensemble["members"]])
+    for member, name in zip(ensemble["members"], names):
+        model = " ".join(escape(member["params"][name]) for name in SHOWN_PARAMS if name in member["params"])
+        last = "" if member["leave_one_out"] is None else f"{100 * member['leave_one_out']:+.2f}"
+        shapley = f"{100 * member['shapley']:.2f} ± {100 * member['shapley_error']:.2f}"
+        first = (str(member["rank"]), escape(name), str(member["votes"]), f"{member['miou']:.4f}")
+        table.add_row(*first, last, shapley, model)
+    return table
+
+
+def short_names(names: list[str]) -> list[str]:
+    """What tells the runs of one study apart: 80 columns do not hold their whole names beside the figures."""
+    studies = {name.rpartition("-")[0] for name in names}
+    return [f"…-{name.rpartition('-')[2]}" for name in names] if len(studies) == 1 and studies != {""} else names
+
+
+def _diversity_table(ensemble: dict[str, Any]) -> Table:
+    """Each member against the others, on average."""
+    table = _table("Each member beside the others, on average", "run", ">differs, %", ">kappa", ">both wrong, %")
+    averages = zip(*(mean_of_others(ensemble[key]) for key in ("disagreement", "kappa", "double_fault")))
+    for member, (differs, kappa, wrong) in zip(ensemble["members"], averages):
+        table.add_row(escape(member["name"]), f"{100 * differs:.1f}", f"{kappa:.3f}", f"{100 * wrong:.1f}")
+    return table
+
+
+def _views_table(ensemble: dict[str, Any]) -> Table:
+    title = f"The holdout's mIoU with one view, and with {Views.from_dict(ensemble['views'])}"
+    table = _table(title, "run", ">one view", ">all views", ">gain")
+    for row in ensemble["effect_of_views"]:
+        gain = 100 * (row["all_views"] - row["one_view"])
+        table.add_row(escape(row["name"]), f"{row['one_view']:.4f}", f"{row['all_views']:.4f}", f"{gain:+.2f}")
+    return table
+
+
+def mean_of_others(matrix: list[list[float]]) -> np.ndarray:
+    """Of each row, without the diagonal: float64 (members,)."""
+    values = np.array(matrix)
+    return (values.sum(axis=1) - np.diagonal(values)) / (len(values) - 1)
+
+
+def class_words(ensemble: dict[str, Any]) -> str:
+    """The IoU of each class under the selected vote, best first; what it never gets right, and what nobody has."""
+    scored = {name: iou for name, iou in ensemble["iou"].items() if iou}
+    parts = [", ".join(f"{name} {iou:.3f}" for name, iou in sorted(scored.items(), key=lambda item: -item[1]))]
+    for words, value in (("no pixel right of", 0), ("neither in masks nor votes:", None)):
+        names = [name for name, iou in ensemble["iou"].items() if iou == value]
+        parts += [f"{words} {', '.join(names)}"] if names else []
+    return f"IoU of the selected vote by class: {'; '.join(part for part in parts if part)}."
+
+
+def honest_words(ensemble: dict[str, Any]) -> str:
+    """What to expect on other images, and whether the vote is shown to help at all."""
+    words = []
+    if ensemble["crossfit_miou"] is not None:
+        error = ensemble["crossfit_interval"]["standard_error"]
+        words.append(
+            f"Expect about {ensemble['crossfit_miou']:.3f} ± {error:.3f} on new images of the same kind: "
+            f"{_flattery(100 * ensemble['optimism'])}"
+        )
+    else:
+        words.append(
+            f"With one {_units(ensemble)} nothing can be cross-fitted, and there is no ±: what new images will score "
+            "is not known."
+        )
+    if len(ensemble["members"]) == 1 and ensemble["members"][0]["run_id"] == ensemble["candidates"][0]["run_id"]:
+        words.append(_why_alone(ensemble))
+    elif ensemble["holdout_groups"] > 1:
+        words += _doubtful_gains(ensemble)
+    if len(ensemble["candidates"]) > (ensemble["shortlist"] or len(ensemble["candidates"])):
+        words.append(
+            f"Members are of a shortlist, the {ensemble['shortlist']} most promising of "
+            f"{len(ensemble['candidates'])} candidates; the cross-fit drew up others, without the images scored."
+        )
+    if ensemble.get("pool_diversity"):
+        kinds = [
+            f"{100 * one['disagreement']:.2f} % of pixels if trained {kind} pseudo-labels ({one['candidates']} runs)"
+            for kind, one in ensemble["pool_diversity"].items()
+        ]
+        words.append(f"Two candidates differ on {' and on '.join(kinds)}.")
+    if ensemble["holdout_groups"] < FEW_IMAGES:
+        words.append(
+            f"The holdout has only {ensemble['holdout_groups']} {_units(ensemble)}, fewer than {FEW_IMAGES}: "
+            "differences of a few points are chance."
+        )
+    return " ".join(words)
+
+
+def _units(ensemble: dict[str, Any]) -> str:
+    """What is held out and drawn as one."""
+    several = "s" if ensemble["holdout_groups"] != 1 else ""
+    return (
+        f"image{several}" if ensemble["holdout_groups"] == ensemble["holdout_images"] else f"group{several} of images"
+    )
+
+
+def _flattery(points: float) -> str:
+    others = "the cross-fitted one is on others than each vote was chosen on."
+    if round(points, 2) < 0:  # the folds' votes happened to do better; it promises nothing
+        return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
+    flattery = f"the selected score flatters by {abs(points):.2f} points"
+    return f"{flattery}, since it is on the images that chose the set; {others}"
+
+
+def _why_alone(ensemble: dict[str, Any]) -> str:
+    """Why the best candidate votes alone."""
+    fewest = min(len(ensemble["candidates"]), ensemble["max_members"])
+    if fewest < 3:
+        return "Two runs vote as the better one alone: a vote takes three candidates, and --max-members of 3 or more."
+    return "No vote of several runs that was tried scores higher on this holdout than the best single run."
+
+
+def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
+    gains = ensemble["crossfit_gains"] or ensemble["gains"]
+    return [
+        f"On every photo the vote scores as the {over} would."
+        if gain["value"] == gain["standard_error"] == 0
+        else f"The gain over the {over}, {100 * gain['value']:+.2f} points, is within its standard error of "
+        f"{100 * gain['standard_error']:.2f}: the vote is not shown to be better."
+        for over, gain in zip(_over(ensemble), gains.values())
+        if gain["value"] <= gain["standard_error"]
+    ]
+
+
+def markdown(ensemble: dict[str, Any]) -> str:
+    """For the study's page in MLflow."""
+    lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
+    table = ["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines]
+    return "\n".join([*table, "", class_words(ensemble), "", honest_words(ensemble)])
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Columns that begin with > are numbers."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        number = column[0] == ">"  # never folded: text makes room
+        justify = "right" if number else "left"
+        table.add_column(column.lstrip(">"), justify=justify, overflow="fold", no_wrap=number)
+    return table

@@ -1,0 +1,243 @@
+"""Study: one search on disk. Its directory says what it is made of and how far every trial came."""
+
+import hashlib
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from search.study.settings import RefitSettings, Settings, StudySettings
+from trainables.data import Dataset, Splits
+from trainables.errors import UserError
+from trainables.study_data import PseudoData, StudyData
+from trainables.trial.files import TrialFiles, read_json, write_json
+
+MANIFEST = "study.json"
+FORMAT_VERSION = 2
+# Beside the studies, in the runs directory.
+RESERVED = ("sample", "artifacts", "ensembles", "exported", "downloaded", "mlflow.db")
+
+
+@dataclass(frozen=True)
+class Study:
+    """`<runs_dir>/<name>/`: study.json, trials/<number>/, and what the end of the search writes beside them."""
+
+    directory: Path
+    manifest: dict[str, Any]
+    data: StudyData
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def id(self) -> str:
+        """Told apart by it from another study of the same name: a colleague's, or one whose directory was deleted."""
+        return self.manifest["id"]
+
+    @property
+    def refit(self) -> dict[str, Any] | None:
+        """What a refit trains again, as search/refit/models.py describes it; None for a search."""
+        return self.manifest.get("refit")
+
+    @contextmanager
+    def claimed(self, *, resume: bool) -> Iterator[None]:
+        """Keeps other commands off this study, and takes its name by writing study.json where it is new.
+
+        Raises UserError where another process has it, or a new study's name was taken in the meantime.
+        """
+        self.trials_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.directory / ".lock", timeout=0):
+                if not resume:
+                    _refuse_taken_name(self.directory)
+                    write_json(self.directory / MANIFEST, self.manifest)
+                yield
+        except Timeout as error:
+            raise UserError(
+                f"the study {self.name} is being run by another process: stop that one first, or take another --name"
+            ) from error
+
+    @property
+    def trials_dir(self) -> Path:
+        return self.directory / "trials"
+
+    @property
+    def ensemble_file(self) -> Path:
+        return self.directory / "ensemble.json"
+
+    @property
+    def target_file(self) -> Path:
+        """The holdout's masks, in the format of a trial's predictions: selection needs nothing else of the data."""
+        return self.directory / "holdout.target"
+
+    @property
+    def holdout_fingerprint(self) -> str:
+        """Names the holdout's images and masks: predictions are compared within one alone."""
+        return self.manifest["data"].get("holdout_fingerprint") or self._fingerprint_of_old()
+
+    def _fingerprint_of_old(self) -> str:
+        """In studies of before images had fingerprints of their own: of the data set, and which of its images."""
+        return hashlib.sha256(f"{self.data.fingerprint} {self.data.splits.holdout}".encode()).hexdigest()
+
+    def trial_files(self, number: int) -> TrialFiles:
+        return TrialFiles(self.trials_dir / f"{number:04d}")
+
+    def trials(self) -> list[TrialFiles]:
+        """Those whose configuration was written down, in order of their numbers."""
+        found = (TrialFiles(path) for path in sorted(self.trials_dir.glob("[0-9]*")))
+        return [files for files in found if files.suggestion.exists()]
+
+
+def study_name(settings: Settings) -> str:
+    """The given name, or that of the newest study of this space when resuming, or space and time."""
+    if settings.name:
+        return settings.name
+    space = Path(settings.space).stem
+    if not settings.resume:
+        return f"{space}-{time.strftime('%Y%m%d-%H%M%S')}"
+    found = sorted(settings.runs_dir.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    studies = [path.parent for path in found if _space_of(path.parent) == settings.space]
+    if not studies:
+        raise UserError(f"there is no study of space {space} in {settings.runs_dir} to resume: name it with --name")
+    return studies[-1].name
+
+
+def check_name(settings: StudySettings, name: str) -> None:
+    """UserError when a new study's name is taken, or there is none to resume under it."""
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise UserError(f"--name {name!r}: use letters, digits, '-', '_' and '.' only, since it names a directory")
+    if name in RESERVED:
+        raise UserError(f"--name {name}: the runs directory uses that name itself, take another")
+    directory = settings.runs_dir / name
+    if not settings.resume:
+        _refuse_taken_name(directory)
+    elif not (directory / MANIFEST).exists():
+        known = ", ".join(sorted(path.parent.name for path in settings.runs_dir.glob(f"*/{MANIFEST}"))) or "none"
+        raise UserError(f"there is no study {name} in {settings.runs_dir} to resume; studies there: {known}")
+
+
+def _refuse_taken_name(directory: Path) -> None:
+    if (directory / MANIFEST).exists():
+        raise UserError(
+            f"a study named {directory.name} exists in {directory}: go on with it by --resume, or take another --name"
+        )
+
+
+def stored_settings(settings: StudySettings, name: str) -> dict[str, Any]:
+    """Raises UserError where the study was started by another kind of command."""
+    manifest = read_manifest(settings.runs_dir / name)
+    kinds = {False: "search", True: "refit"}
+    started, resuming = bool(manifest.get("refit")), isinstance(settings, RefitSettings)
+    if started != resuming:
+        raise UserError(f"{name} is no {kinds[resuming]}: resume it by segvote {kinds[started]} --resume --name {name}")
+    return manifest["settings"]
+
+
+def new_study(
+    settings: StudySettings,
+    dataset: Dataset,
+    splits: Splits,
+    pseudo: PseudoData | None = None,
+    refit: dict[str, Any] | None = None,
+) -> Study:
+    """A study that is not on disk yet: `claimed` takes its name."""
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "id": uuid.uuid4().hex,
+        "settings": settings.lasting() | settings.remembered(),
+        "data": {
+            "root": str(dataset.root),
+            "fingerprint": dataset.fingerprint,
+            "holdout_fingerprint": dataset.fingerprint_of(splits.holdout),
+            "class_names": list(dataset.class_names),
+            "class_id_of": {str(category): class_id for category, class_id in dataset.class_id_of.items()},
+        },
+        "splits": splits.to_dict(),
+        "pseudo": pseudo and pseudo.to_dict(),
+        "refit": refit,
+        "code_version": code_version(),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    return _study(settings.runs_dir / settings.name, manifest, settings.cache_dir)
+
+
+def open_study(settings: StudySettings) -> Study:
+    return study_in(settings.runs_dir / settings.name, settings.cache_dir)
+
+
+def study_in(directory: Path, cache_dir: Path) -> Study:
+    """The study whose directory this is. Raises UserError where it holds none that can be read."""
+    return _study(directory, read_manifest(directory), cache_dir)
+
+
+def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
+    pseudo = manifest.get("pseudo")  # none in a study of before there were any
+    data = StudyData(
+        root=Path(manifest["data"]["root"]),
+        unlabelled=manifest["settings"]["unlabelled"],
+        fingerprint=manifest["data"]["fingerprint"],
+        class_names=tuple(manifest["data"]["class_names"]),
+        splits=Splits.from_dict(manifest["splits"]),
+        cache_dir=cache_dir,
+        pseudo=PseudoData.from_dict(pseudo) if pseudo else None,
+        keep_last=bool(manifest.get("refit")),
+    )
+    return Study(directory, manifest, data)
+
+
+def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = None) -> None:
+    """UserError when what is trained on changed since the study was started: its scores could not be compared."""
+    _check_same("data", dataset.root, dataset.fingerprint, study.data.fingerprint, study)
+    if pseudo and study.data.pseudo:
+        _check_same("pseudo-labels", pseudo.root, pseudo.fingerprint, study.data.pseudo.fingerprint, study)
+
+
+def _check_same(what: str, root: Path, found: str, started_on: str, study: Study) -> None:
+    if found != started_on:
+        raise UserError(
+            f"the {what} in {root} changed since the study {study.name} was started (fingerprint "
+            f"{found[:12]}, was {started_on[:12]}): "
+            "restore it, or start another study with --name"
+        )
+
+
+def code_version() -> str:
+    """The package's version, and the commit where the code runs from a git checkout."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return version("segvote")
+    return f"{version('segvote')} ({commit.stdout.strip()})" if commit.returncode == 0 else version("segvote")
+
+
+def _space_of(directory: Path) -> str | None:
+    """None for a study whose manifest is damaged: it is not the one that is looked for."""
+    try:
+        return read_json(directory / MANIFEST)["settings"]["space"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    try:
+        manifest = read_json(directory / MANIFEST)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{directory / MANIFEST} cannot be read ({error}): the study cannot be resumed") from error
+    found = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if found != FORMAT_VERSION:
+        raise UserError(
+            f"{directory / MANIFEST} has format version {found}, but this version of SegVote reads {FORMAT_VERSION}: "
+            "resume the study with the version that started it"
+        )
+    return manifest

@@ -1,0 +1,128 @@
+"""How a trial ended, and what of it is kept: its verdict, its holdout predictions, a picture of some of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ensembling import Predictions, write_predictions
+from search.report.pictures import holdout_picture
+from search.study.study import Study
+from search.tracking.tracker import CANDIDATE, PREDICTIONS, VERDICT
+from trainables.config import parse_size
+from trainables.data import PackedData
+from trainables.data.masks import IGNORE_INDEX
+from trainables.errors import UserError
+from trainables.trial.files import TrialFiles, read_json, replacing, write_json
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`status` is completed, stopped (by ASHA, at a rung), failed, or killed; `epochs` is how many were trained.
+
+    `best_epoch` is the one whose weights are kept; 0 where there is none.
+
+    A resumed study `goes_on` with a trial that was killed, since time ran out or Ctrl-C came, and with one that failed
+    for the machine's sake (a full disk, a node that is gone): neither has ended.
+    """
+
+    status: str
+    epochs: int
+    best_epoch: int
+    reached_last_rung: bool
+    failure: str | None = None
+    goes_on: bool = False
+
+    @classmethod
+    def of(
+        cls, study: Study, number: int, *, epochs: int, last_rung: int, failure: str | None, goes_on: bool = False
+    ) -> "Outcome":
+        records = study.trial_files(number).records()
+        done = len(records)
+        kept = study.data.kept(records)
+        best = kept["epoch"] if kept else 0
+        ended = "completed" if done >= epochs else "stopped"
+        status = "failed" if failure else "killed" if goes_on else ended
+        far = not failure and done >= min(last_rung, epochs)
+        return cls(status, done, best, reached_last_rung=far, failure=failure, goes_on=goes_on)
+
+    @property
+    def mlflow_status(self) -> str:
+        return {"failed": "FAILED", "killed": "KILLED"}.get(self.status, "FINISHED")
+
+    @property
+    def verdict(self) -> str:
+        """One line for people, as the run's tag."""
+        if self.failure:
+            return f"failed: {self.failure}"
+        if self.status == "stopped":
+            return f"stopped at the rung of epoch {self.epochs}"
+        return "completed" if self.status == "completed" else f"cut off after epoch {self.epochs}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {
+            VERDICT: self.verdict[:5000],
+            CANDIDATE: str(self.reached_last_rung).lower(),
+            "segvote.status": self.status,
+            "segvote.epochs": str(self.epochs),
+            "segvote.best_epoch": str(self.best_epoch),
+        }
+
+
+def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path, str | None]:
+    """Writes what is kept of a trial that ends or pauses; returns the artifacts for MLflow.
+
+    verdict.json is written last and once, since a trial that has one is never trained again.
+    """
+    if not files.verdict.exists():
+        if files.best_maps.exists() and not outcome.failure:
+            _write_predictions(study, files)
+        if not outcome.goes_on:
+            write_json(files.verdict, {"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
+    of_a_score = {} if outcome.failure else {files.predictions: PREDICTIONS, files.picture: None}
+    found = {**of_a_score, files.config: None, files.log: None}
+    return {path: directory for path, directory in found.items() if path.exists()}
+
+
+def _write_predictions(study: Study, files: TrialFiles) -> None:
+    pixels = np.load(files.best_maps, mmap_mode="r", allow_pickle=False)
+    packed = _packed(study, files)
+    predictions = holdout_predictions(study, packed, pixels)
+    write_predictions(files.predictions, predictions)
+    picture = holdout_picture(packed, study.data.splits.holdout, predictions, study.data.class_names)
+    with replacing(files.picture) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def _packed(study: Study, files: TrialFiles) -> PackedData:
+    return study.data.open(parse_size(read_json(files.config)["image_size"]))
+
+
+def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) -> Predictions:
+    """`pixels` uint8, the holdout's class maps (or masks) one after another, as the predictions file holds them."""
+    rows = study.data.splits.holdout
+    return Predictions(
+        image_ids=tuple(packed.file_names[row] for row in rows),
+        sizes=tuple(tuple(packed.sizes[row]) for row in rows),
+        class_names=study.data.class_names,
+        fingerprint=study.holdout_fingerprint,
+        pixels=pixels,
+        groups=study.data.splits.holdout_groups,
+    )
+
+
+def holdout_masks(study: Study, packed: PackedData) -> np.ndarray:
+    """uint8 (pixels,), one after another. Raises UserError where none is labelled: nothing could be scored."""
+    pixels = np.concatenate([np.asarray(packed.full_mask(row)).reshape(-1) for row in study.data.splits.holdout])
+    if (pixels == IGNORE_INDEX).all():
+        raise UserError(
+            f"no pixel of the {len(study.data.splits.holdout)} holdout images of {study.data.root} is annotated: "
+            "annotate val.json, or leave it out so that a part of train.json becomes the holdout"
+        )
+    return pixels
+
+
+def write_target(study: Study, packed: PackedData, masks: np.ndarray) -> None:
+    """Keeps the holdout's masks in the predictions' format; ignored pixels are 255."""
+    write_predictions(study.target_file, holdout_predictions(study, packed, masks))

@@ -1,0 +1,37 @@
+"""The run of an ensemble in MLflow."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from ensembling.runs.members import ENSEMBLE_FILE, Ensemble
+from ensembling.runs.registered import REGISTERED
+from search.tracking.tracker import KIND
+from trainables.trial.files import read_json
+
+LOOKED_AT = 50  # runs of ensembles, the newest first
+
+
+def find_run(ensemble: Ensemble, reference: str, connect: Callable[[], tuple[MlflowClient, str]]) -> str | None:
+    """The id of the run of the ensemble that `reference` means; None where there is none.
+
+    `connect` gives a client and the id of the experiment. An ensemble that was read from a file is looked for among the
+    newest runs, by the same ensemble.json.
+    """
+    if not Path(reference).expanduser().exists():  # then it was found by the id of its run, or as a registered model
+        return None if reference.startswith(REGISTERED) else reference
+    client, experiment_id = connect()
+    kinds = f"tags.`{KIND}` = 'ensemble'"
+    runs = client.search_runs([experiment_id], kinds, max_results=LOOKED_AT, order_by=["attributes.start_time DESC"])
+    with tempfile.TemporaryDirectory() as directory:
+        for run in runs:
+            try:
+                file = client.download_artifacts(run.info.run_id, ENSEMBLE_FILE, directory)
+            except (MlflowException, OSError):
+                continue  # a selection that broke off
+            if read_json(Path(file)) == ensemble.description:
+                return run.info.run_id
+    return None

@@ -1,0 +1,83 @@
+"""How long a study will take where there is no GPU, from training steps that are really made."""
+
+import math
+import time
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+import torch
+
+from trainables.config import TrialConfig
+from trainables.errors import UserError
+from trainables.hardware.precision import choose_precision
+from trainables.models import build_model
+
+START_SECONDS = 20  # of the worker processes: mostly importing torch and timm
+PROBES_SECONDS = 15  # after which no further step begins
+PROBE_SIZE = 128  # pixels at most, of two images or as many smaller ones as that; time grows with their number
+
+
+def study_seconds(
+    configurations: Sequence[dict[str, Any]], *, num_classes: int, images: int, trials: int, concurrency: int
+) -> float:
+    """Seconds if `trials` like these configurations ran to their ends.
+
+    A step of a few small images is made of each head on each backbone, scaled by images and pixels; those that are not
+    reached within PROBES_SECONDS count as the mean of the others. Raises UserError where the first one cannot be
+    trained; what is wrong with others is said when the search comes to them.
+    """
+    threads, started = torch.get_num_threads(), time.perf_counter()
+    per_pixel: dict[tuple, float] = {}
+    trial_seconds = []
+    torch.set_num_threads(max(1, threads // concurrency))
+    try:
+        for params in configurations:
+            try:
+                config = TrialConfig.from_dict({**params, "pretrained": False})
+                kind = config.head, config.backbone, config.size
+                if kind not in per_pixel:
+                    if per_pixel and time.perf_counter() - started > PROBES_SECONDS:
+                        continue
+                    per_pixel[kind] = _pixel_seconds(config, num_classes)
+            except UserError:
+                if not per_pixel:
+                    raise
+                continue
+            trial_seconds.append(per_pixel[kind] * math.prod(config.size) * images * config.epochs)
+    finally:
+        torch.set_num_threads(threads)
+    return START_SECONDS + mean(trial_seconds) * trials / concurrency
+
+
+def _pixel_seconds(config: TrialConfig, num_classes: int) -> float:
+    size = min(PROBE_SIZE, *config.size)
+    batch = min(config.batch_size, 2 * PROBE_SIZE**2 // size**2)
+    try:
+        return _step_seconds(config, num_classes, batch, (size, size)) / (batch * size**2)
+    except UserError:  # some backbones take images of one size alone
+        return _step_seconds(config, num_classes, 2, config.size) / (2 * math.prod(config.size))
+
+
+def _step_seconds(config: TrialConfig, num_classes: int, batch: int, size: tuple[int, int]) -> float:
+    """Of the second of two steps: the first one sets up the kernels."""
+    model = build_model(
+        head=config.head,
+        backbone=config.backbone,
+        num_classes=num_classes,
+        pretrained=False,
+        image_size=size,
+        drop_path=config.drop_path,
+    ).train()
+    precision = choose_precision(config.precision)
+    model = precision.place(model, channels_last=config.channels_last)
+    images = torch.zeros(batch, 3, *size)
+    if config.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    for _ in range(2):
+        started = time.perf_counter()
+        with precision.autocast():
+            loss = sum(weight * logits.float().mean() for weight, logits in model.training_logits(images))
+        loss.backward()
+        seconds = time.perf_counter() - started
+    return seconds

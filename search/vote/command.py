@@ -1,0 +1,154 @@
+"""`segvote vote`: the tie-broken hard vote over submission files, for runs made anywhere."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from ensembling import hard_vote
+from ensembling.predict.submission import SubmissionError, SubmissionFile, SubmissionWriter
+from search.vote.changes import check_places, read_class_names, show_changes, write_changes
+from search.vote.options import VoteOptions
+from trainables.errors import UserError
+
+EXAMPLES = 3  # images named in a message
+
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
+
+
+@dataclass
+class Tally:
+    """Of the images voted on: how many, their pixels, those in which each member (by rank) differs from the vote."""
+
+    changed: np.ndarray  # int64 (members,)
+    images: int = 0
+    pixels: int = 0
+    highest: int = 0  # class id
+
+    def add(self, votes: np.ndarray, voted: np.ndarray) -> None:
+        self.changed += (votes != voted).sum(axis=1)
+        self.images += 1
+        self.pixels += voted.size
+        self.highest = max(self.highest, int(votes.max()))
+
+
+def run_vote(options: VoteOptions, console: Console) -> int:
+    """Votes, shows, writes; returns the exit code."""
+    bar = partial(track, console=console, transient=True, disable=not console.is_terminal)
+    with _as_user_errors(), ExitStack() as stack:
+        class_names = read_class_names(options.classes) if options.classes else None
+        given = [stack.enter_context(SubmissionFile(path)) for path in bar(options.files, "Reading")]
+        check_same_images(given)
+        if options.diff:
+            check_places(given[0].image_ids, options.images)
+        ranked = [given[place] for place in options.ranking]
+        tally = _vote(options, ranked, given[0], class_names, bar)
+        _show(console, options, tally)
+        if options.diff:
+            names = class_names or [str(class_id) for class_id in range(tally.highest + 1)]
+            voted = stack.enter_context(SubmissionFile(options.out))
+            changes = write_changes(ranked[0], voted, names, options.diff, options.images, bar)
+            show_changes(console, changes, names, options.diff)
+    return 0
+
+
+@contextmanager
+def _as_user_errors() -> Iterator[None]:
+    try:
+        yield
+    except SubmissionError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:  # no permission, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        raise UserError(f"{where}{error.strerror or error}") from error
+
+
+def check_same_images(files: Sequence[SubmissionFile]) -> None:
+    """Raises UserError that names which file lacks which images, unless all have those of the first."""
+    first = files[0]
+    lacks = []
+    for file in files[1:]:
+        for one, other in ((file, first), (first, file)):
+            missing = [image_id for image_id in other.image_ids if image_id not in one]
+            if missing:
+                lacks.append(f"{one.path} lacks {_some(missing)} of {other.path}")
+    if lacks:
+        raise UserError(f"{'; '.join(lacks)}: the files must have the same images")
+
+
+def _some(image_ids: Sequence[str]) -> str:
+    more = ", …" if len(image_ids) > EXAMPLES else ""
+    plural = "s" if len(image_ids) > 1 else ""
+    return f"{len(image_ids)} image{plural} ({', '.join(map(repr, image_ids[:EXAMPLES]))}{more})"
+
+
+def _vote(
+    options: VoteOptions,
+    ranked: Sequence[SubmissionFile],
+    first: SubmissionFile,
+    class_names: Sequence[str] | None,
+    bar: Track,
+) -> Tally:
+    tally = Tally(np.zeros(len(ranked), np.int64))
+    with SubmissionWriter(options.out) as writer:
+        for image_id in bar(first.image_ids, "Voting"):
+            votes = _votes(ranked, first, image_id)
+            if options.diff:
+                _check_drawable(votes, image_id, ranked, class_names)
+            voted = hard_vote(votes, int(votes.max()) + 1)
+            writer.add_ids(image_id, voted)
+            tally.add(votes, voted)
+    return tally
+
+
+def _votes(ranked: Sequence[SubmissionFile], first: SubmissionFile, image_id: str) -> np.ndarray:
+    """The members' ids of an image: uint8 (members, n)."""
+    rows = {file.path: file.ids(image_id) for file in ranked}
+    expected = rows[first.path].size
+    for path, ids in rows.items():
+        if ids.size != expected:
+            raise UserError(
+                f"{path}: image {image_id!r} has {ids.size} class ids, but {expected} in {first.path}: write the "
+                "shorter one again, or both at one size"
+            )
+    return np.stack(list(rows.values()))
+
+
+def _check_drawable(
+    votes: np.ndarray, image_id: str, ranked: Sequence[SubmissionFile], class_names: Sequence[str] | None
+) -> None:
+    pixels = votes.shape[1]
+    if isqrt(pixels) ** 2 != pixels:
+        raise UserError(f"image {image_id!r} has {pixels} class ids, which make no square: --diff cannot draw it")
+    if class_names is not None and votes.max() >= len(class_names):
+        file = ranked[int(votes.max(axis=1).argmax())]
+        raise UserError(
+            f"{file.path}: image {image_id!r} has class id {votes.max()}, but --classes names {len(class_names)} "
+            f"classes, 0 to {len(class_names) - 1}"
+        )
+
+
+def _show(console: Console, options: VoteOptions, tally: Tally) -> None:
+    table = Table(title="Members by rank", title_justify="left")
+    table.add_column("rank", justify="right")
+    table.add_column("file", overflow="fold")
+    if options.scores:
+        table.add_column("score", justify="right")
+    table.add_column("differs from the vote", justify="right")
+    for rank, place in enumerate(options.ranking):
+        score = [f"{options.scores[place]:g}"] if options.scores else []
+        share = f"{tally.changed[rank] / tally.pixels:.2%}"
+        table.add_row(str(rank + 1), escape(str(options.files[place])), *score, share)
+    console.print(table)
+    if len(options.files) == 2:
+        console.print("Two members vote as the better one alone: every tie is decided by it.")
+    written = f"vote  {options.out}: {tally.images:,} images, {tally.pixels:,} pixels"
+    console.print(written, soft_wrap=True, highlight=False, markup=False)

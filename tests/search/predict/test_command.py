@@ -1,0 +1,152 @@
+"""`segvote predict` as it is typed, on members that are there already."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import jaccard_score
+
+from ensembling import hard_vote
+from ensembling.predict.prediction import Prediction
+from ensembling.predict.submission import SubmissionFile
+from ensembling.runs.members import open_ensemble
+from search.cli.main import main
+from search.predict.command import _fault_in_predicting
+from search.study.study import FORMAT_VERSION
+from tests import tiny
+from tests.ensembling.made_ensemble import make_study
+from trainables.data import load_dataset
+from trainables.data.masks import paint_mask
+from trainables.data.unlabelled import as_photos, list_photos
+from trainables.inference.tta import Views
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("predict")
+    tiny.write_data(directory / "data")
+    make_study(directory / "runs")
+    return directory
+
+
+def predict(place, out, *flags, images="data", ensemble="runs/night/ensemble.json"):
+    typed = ["--ensemble", str(place / ensemble), "--images", str(place / images), "--out", str(place / out)]
+    return main(["predict", *typed, "--runs-dir", str(place / "runs"), *flags])
+
+
+def test_the_vote_is_that_of_the_members_own_submissions(place, capsys):
+    assert predict(place, "out", "--each", "--write", "csv", "maps") == 0
+    own = [SubmissionFile(path / "submission.csv") for path in sorted((place / "out" / "each").iterdir())]
+    assert len(own) == 3
+    voted = SubmissionFile(place / "out" / "submission.csv")
+    assert voted.image_ids == tuple(f"{number}.png" for number in range(1, 9))
+    for image_id in voted.image_ids:
+        assert np.array_equal(voted.ids(image_id), hard_vote(np.stack([file.ids(image_id) for file in own]), 3))
+    assert Image.open(place / "out" / "maps" / "1.png").size == (tiny.WIDTH, tiny.HEIGHT)
+    said = capsys.readouterr().out
+    assert "8 photos, 3 members, one view each" in said
+    assert "all members: 24 of 24" in said
+
+
+def test_a_second_time_nothing_is_predicted_again(place, monkeypatch):
+    assert predict(place, "twice", "--write", "csv") == 0
+    first = (place / "twice" / "submission.csv").read_bytes()
+    monkeypatch.setattr("ensembling.predict.prediction.make_predictor", None)
+    assert predict(place, "twice", "--write", "csv", "coco") == 0
+    assert (place / "twice" / "submission.csv").read_bytes() == first
+    assert (place / "twice" / "results.json").exists()
+
+
+def test_other_views_than_the_selections_are_said(place, capsys):
+    assert predict(place, "flipped", "--tta", "flip", "--write", "csv") == 0
+    assert "The set was selected with one view" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"images": "nowhere"}, "there is neither a directory nor a file"),
+        ({"ensemble": "runs/day/ensemble.json"}, "there is no such file"),
+        ({"flags": ["--ensemble", "nightly"]}, "mlflow.db: run a search first"),
+        ({"flags": ["--tta", "upside-down"]}, "--tta upside-down: say scales="),
+        ({"flags": ["--window", "--overlap", "1.5"]}, "--overlap 1.5 is not from"),
+    ],
+)
+def test_mistakes_end_with_one_line(place, capsys, change, said):
+    flags = change.pop("flags", [])
+    assert predict(place, "wrong", *flags, **change) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (place / "wrong").exists()
+
+
+def test_a_photo_that_is_none_is_named(place, capsys):
+    (place / "broken").mkdir()
+    (place / "broken" / "cat.jpg").write_text("no image")
+    assert predict(place, "wrong", images="broken") == 2
+    assert "cat.jpg" in capsys.readouterr().err
+
+
+def test_what_is_written_among_the_photos_is_refused(place, capsys):
+    assert predict(place, "data/out") == 2
+    assert "lies in --images" in capsys.readouterr().err
+    assert not (place / "data" / "out").exists()
+
+
+def test_labels_that_are_there_are_scored_against(place, capsys):
+    data = load_dataset(place / "data")
+    assert predict(place, "scored", "--write", "csv", images="data/train.json") == 0
+    scores = json.loads((place / "scored" / "scores.json").read_text())
+    ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
+    prediction = Prediction(place / "scored", ensemble, as_photos(data.images), Views())
+    target = np.concatenate([paint_mask(one, data.class_id_of, fill=0).reshape(-1) for one in data.images])
+    ballots = [(maps, winners) for _, maps, winners in prediction.ballots()]
+    for found, rows in (
+        (scores["test/miou"], [winners for _, winners in ballots]),
+        (scores["members"][1]["test/miou"], [maps[1] for maps, _ in ballots]),
+    ):
+        iou = jaccard_score(target, np.concatenate([row.reshape(-1) for row in rows]), average=None)
+        assert found == pytest.approx(iou.mean())
+    said = capsys.readouterr().out
+    assert f"test      mIoU {scores['test/miou']:.4f} on 8 labelled photos" in said
+    assert "its selection expected 0.4000" in said
+    assert "problems" not in said
+
+
+def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
+    study = {"format_version": FORMAT_VERSION, "data": {"root": str(place / "data")}}
+    (place / "runs" / "night" / "study.json").write_text(json.dumps(study))
+    assert predict(place, "seen", "--write", "csv", images="data/train.json") == 0
+    (place / "runs" / "night" / "study.json").unlink()
+    said = capsys.readouterr().out
+    assert "seen      mIoU " in said
+    assert "trained or selected on them" in said
+    assert "expected" not in said
+    assert "seen/miou" in json.loads((place / "seen" / "scores.json").read_text())
+
+
+def test_labels_of_other_categories_are_not_scored(place, capsys):
+    content = json.loads((place / "data" / "train.json").read_text())
+    del content["annotations"][0]["segmentation"]
+    (place / "data" / "broken.json").write_text(json.dumps(content))
+    assert predict(place, "broken", "--write", "csv", images="data/broken.json") == 0
+    assert "1 problems with the labels of" in capsys.readouterr().out
+    content["categories"][0]["name"] = "Cardboard"
+    (place / "data" / "other.json").write_text(json.dumps(content))
+    assert predict(place, "other", "--write", "csv", images="data/other.json") == 0
+    assert "labels of other categories than the ensemble's (Cardboard): nothing is scored" in capsys.readouterr().out
+    assert not (place / "other" / "scores.json").exists()
+
+
+def test_on_a_cluster_a_damaged_photo_is_told_and_not_raised(place):
+    photo = place / "cut" / "photo.jpg"
+    photo.parent.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)).save(photo)
+    photo.write_bytes(photo.read_bytes()[:-1500])
+    ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
+    prediction = Prediction(place / "cut-out", ensemble, list_photos(photo.parent).photos, Views())
+    assert "photo.jpg is truncated" in _fault_in_predicting(prediction, 0)

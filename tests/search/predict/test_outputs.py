@@ -1,0 +1,105 @@
+"""What a prediction is written as, read back by others' means."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from ensembling.predict.submission import SubmissionFile
+from ensembling.runs.members import Ensemble
+from search.predict.outputs import Outputs, category_ids, png_names
+from tests.trainables.data import made
+from trainables.data.unlabelled import list_photos
+from trainables.inference.tta import Views
+
+ENSEMBLE = Ensemble("night", (), ("Background", "Paper", "Glass"), Views(), {})
+MAPS = [np.random.default_rng(seed).integers(0, 3, (10, 20), dtype=np.uint8) for seed in range(3)]
+
+
+@pytest.fixture
+def listed(tmp_path):
+    images = [made.image(number, f"batch/{number}.png") for number in (7, 3, 5)]
+    categories = [{"id": 40, "name": "Glass"}, {"id": 9, "name": "Paper"}]
+    made.write(tmp_path / "data", test={"images": images, "categories": categories})
+    return list_photos(tmp_path / "data" / "test.json")
+
+
+def written(listed, out, *kinds):
+    assert list(Outputs(out, kinds, listed, ENSEMBLE).write(zip(listed.photos, MAPS))) == [1, 2, 3]
+    return out
+
+
+def test_class_maps_are_images_of_class_ids(listed, tmp_path):
+    out = written(listed, tmp_path / "out", "maps")
+    image = Image.open(out / "maps" / "batch" / "3.png")
+    assert image.mode == "P"
+    assert np.array_equal(np.asarray(image), MAPS[1])
+    assert not (out / "overlays").exists()
+
+
+def test_overlays_leave_background_as_it_was(listed, tmp_path):
+    out = written(listed, tmp_path / "out", "overlays")
+    painted = np.asarray(Image.open(out / "overlays" / "batch" / "7.png"))
+    photo = np.asarray(Image.open(listed.photos[0].path))
+    changed = (painted != photo).any(-1)
+    assert not changed[MAPS[0] == 0].any()
+    assert changed[MAPS[0] > 0].mean() > 0.9
+
+
+def test_coco_results_are_the_maps_under_the_files_own_category_ids(listed, tmp_path):
+    entries = json.loads((written(listed, tmp_path / "out", "coco") / "results.json").read_text())
+    assert [entry["image_id"] for entry in entries] == [7, 7, 3, 3, 5, 5]
+    for entry in entries:
+        class_map = MAPS[[7, 3, 5].index(entry["image_id"])]
+        class_id = {9: 1, 40: 2}[entry["category_id"]]
+        assert np.array_equal(coco_mask.decode(entry["segmentation"]), class_map == class_id)
+
+
+def test_the_submission_has_the_photos_in_their_order(listed, tmp_path):
+    file = SubmissionFile(written(listed, tmp_path / "out", "csv") / "submission.csv")
+    assert file.image_ids == ("batch/7.png", "batch/3.png", "batch/5.png")
+    resized = cv2.resize(MAPS[1], (256, 256), interpolation=cv2.INTER_NEAREST)
+    assert np.array_equal(file.ids("batch/3.png"), resized.reshape(-1))
+
+
+def test_without_objects_the_results_are_an_empty_list(listed, tmp_path):
+    nothing = [np.zeros((10, 20), np.uint8)] * 3
+    list(Outputs(tmp_path, ("coco",), listed, ENSEMBLE).write(zip(listed.photos, nothing)))
+    assert json.loads((tmp_path / "results.json").read_text()) == []
+
+
+def test_a_list_gets_its_name_at_the_end_alone(listed, tmp_path):
+    def breaks_off():
+        yield listed.photos[0], MAPS[0]
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        list(Outputs(tmp_path / "out", ("csv", "coco", "maps"), listed, ENSEMBLE).write(breaks_off()))
+    left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert left == {"7.png"}
+
+
+def test_category_ids_are_all_of_one_source():
+    classes = {1: "Paper", 2: "Glass"}
+    assert category_ids(classes, {"Glass": 40, "Paper": 9}, {"Glass": 0, "Paper": 1}) == {1: 9, 2: 40}
+    assert category_ids(classes, {"Glass": 1}, {"Glass": 0, "Paper": 1}) == {1: 1, 2: 0}
+    assert category_ids(classes, {"Glass": 1}, {}) == {1: 1, 2: 2}
+
+
+def test_a_category_named_background_is_a_class_where_the_rest_is_ignored(listed, tmp_path):
+    everything = {"unlabelled": "ignore", "category_ids": {"Background": 0, "Paper": 5, "Glass": 6}}
+    ensemble = Ensemble("night", (), ENSEMBLE.class_names, Views(), everything)
+    list(Outputs(tmp_path, ("coco",), listed, ensemble).write(zip(listed.photos, MAPS)))
+    entries = json.loads((tmp_path / "results.json").read_text())
+    assert [entry["category_id"] for entry in entries] == [0, 5, 6] * 3
+
+
+def test_two_photos_of_one_stem_have_two_names():
+    assert png_names(["a.jpg", "b/a.jpg", "b/a.png"]) == {
+        "a.jpg": "a.png",
+        "b/a.jpg": "b/a.jpg.png",
+        "b/a.png": "b/a.png.png",
+    }

@@ -1,0 +1,155 @@
+"""What is said of an ensemble in words, and its tables. The figures themselves are recomputed elsewhere."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from search.report.ensemble_plots import plot_ensemble
+from search.report.ensemble_report import honest_words, markdown, mean_of_others, show_candidates, show_ensemble
+
+
+def gain(value, error):
+    return {"value": value, "standard_error": error, "low": value - 2 * error, "high": value + 2 * error}
+
+
+def made(members=3, **changes):
+    """An ensemble of three of thirty candidates on 200 images, which gains two points for sure."""
+    rows = [
+        {
+            "rank": place + 1,
+            "run_id": f"id{place}",
+            "name": f"run-{place}",
+            "study": "night",
+            "votes": 1,
+            "miou": 0.6 - place / 100,
+            "leave_one_out": 0.01 if members > 1 else None,
+            "shapley": 0.62 / members,
+            "shapley_error": 0.001,
+            "params": {"head": "fpn[x]", "backbone": "resnet50", "loss": "ce"},
+        }
+        for place in range(members)
+    ]
+    matrix = [[0.0 if one == other else 0.2 for one in range(members)] for other in range(members)]
+    candidates = [{"run_id": f"id{n}", "name": f"run-{n}", "study": "night", "miou": 0.6 - n / 100} for n in range(30)]
+    return {
+        "holdout_images": 200,
+        "holdout_groups": 200,
+        "members": rows,
+        "miou": 0.62,
+        "iou": {"Background": 0.9, "Metal": 0.0, "Paper [x]": 0.96, "Battery": None, "Glass": 0.0},
+        "miou_interval": gain(0.62, 0.01),
+        "crossfit_miou": 0.615,
+        "crossfit_interval": gain(0.615, 0.011),
+        "optimism": 0.005,
+        "gains": {"best_single": gain(0.02, 0.004), "top_k": gain(0.01, 0.002)},
+        "crossfit_gains": {"best_single": gain(0.018, 0.004), "top_k": gain(0.008, 0.002)},
+        "baselines": {"best_single": 0.6, "top_3": 0.61, "all": 0.605},
+        "baseline_sizes": {"best_single": 1, "top_3": 3, "all": 30},
+        "topk_miou": [0.6, 0.6, 0.61, 0.605],
+        "path_miou": [0.6, 0.6, 0.62, 0.615],
+        "candidates": candidates,
+        "shortlist": None,
+        "max_members": 15,
+        "disagreement": matrix,
+        "kappa": matrix,
+        "double_fault": matrix,
+        "command": "segvote ensemble --studies night",
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ["Expect about 0.615 ± 0.011", "flatters by 0.50 points"]),
+        ({"shortlist": 12}, ["shortlist, the 12 most promising of 30 candidates; the cross-fit drew up others"]),
+        ({"optimism": -0.0006}, ["the selected score is 0.06 points lower, which is chance"]),
+        ({"holdout_images": 49, "holdout_groups": 49}, ["only 49 images, fewer than 50", "points are chance"]),
+        (
+            {"holdout_groups": 1, "crossfit_miou": None, "crossfit_gains": None}
+            | {"gains": {"best_single": gain(0, 0), "top_k": gain(0, 0)}},
+            ["With one group of images nothing can be cross-fitted", "only 1 group of images, fewer than 50"],
+        ),
+        ({"holdout_groups": 12}, ["only 12 groups of images, fewer than 50", "points are chance"]),
+        (
+            {"crossfit_gains": {"best_single": gain(0.003, 0.004), "top_k": gain(0.008, 0.002)}},
+            ["gain over the best single, +0.30 points, is within its standard error of 0.40", "not shown to be better"],
+        ),
+        (
+            {"crossfit_gains": {"best_single": gain(0.02, 0.004), "top_k": gain(-0.001, 0.002)}},
+            ["gain over the top 3, -0.10 points, is within its standard error of 0.20"],
+        ),
+        (
+            {"crossfit_miou": None, "crossfit_interval": None, "optimism": None, "crossfit_gains": None},
+            ["nothing can be cross-fitted"],
+        ),
+        (
+            {"crossfit_miou": None, "crossfit_gains": None, "gains": {"best_single": gain(0, 0), "top_k": gain(0, 0)}},
+            ["scores as the top 3 would", "nothing can be cross-fitted"],
+        ),
+    ],
+)
+def test_doubts_are_said_where_there_are_any(changes, said):
+    words = honest_words(made(**changes))
+    for part in said:
+        assert part in words
+    everything = ["shortlist", "within its standard error", "scores as", "fewer than 50", "nothing can be"]
+    assert [part for part in everything if part in words] == [p for p in everything if any(p in s for s in said)]
+
+
+def shown(show, ensemble):
+    console = Console(file=io.StringIO(), width=140)
+    show(console, ensemble)
+    return console.file.getvalue()
+
+
+def test_the_screen_shows_every_vote_gain_and_member():
+    text = shown(show_ensemble, made())
+    for part in ("top 3", "all", "0.6150", "0.0110", "top 3", "…-2", "fpn[x]"):
+        assert part in text
+    assert " ".join(text.split()).count("selected │ best single │ +2.00 │ 0.40 │ +1.20 │ +2.80") == 1
+    assert "20.67 ± 0.10" in text  # Shapley, in points
+    assert "Each member beside the others" in text
+    assert "by class: Paper [x] 0.960, Background 0.900; no pixel right of Metal, Glass; neither in" in text
+    assert "neither in masks nor votes: Battery." in text
+    assert "segvote ensemble --studies night" in text
+
+
+def test_one_member_has_no_pairs(tmp_path):
+    ensemble = made(members=1)
+    text = " ".join(shown(show_ensemble, ensemble).split())
+    assert "beside the others" not in text
+    assert "No vote of several runs that was tried scores higher on this holdout than the best single run." in text
+    assert [path.name for path in plot_ensemble(ensemble, tmp_path)] == ["ensemble.png"]
+
+
+def test_why_one_run_votes_alone():
+    two = made(members=1) | {"max_members": 2}
+    assert "a vote takes three candidates" in honest_words(two)
+    ensemble = made(members=1)
+    ensemble["candidates"] = ensemble["candidates"][::-1]  # it was asked for, and is not the best
+    assert "No vote of several" not in honest_words(ensemble)
+
+
+def test_plots_are_files(tmp_path):
+    paths = plot_ensemble(made(), tmp_path)
+    assert [path.name for path in paths] == ["ensemble.png", "diversity.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_the_best_candidates_are_listed_and_the_rest_counted():
+    text = shown(show_candidates, made())
+    assert "Candidates: 30" in text
+    assert "run-19" in text
+    assert "run-20" not in text
+    assert "… and 10 more" in text
+
+
+def test_the_page_in_mlflow_says_the_same():
+    page = markdown(made())
+    assert "| selected, cross-fitted | 3 | 0.6150 |" in page
+    assert honest_words(made()) in page
+
+
+def test_the_mean_leaves_a_member_itself_out():
+    assert mean_of_others([[9.0, 0.1, 0.3], [0.1, 9.0, 0.5], [0.3, 0.5, 9.0]]) == pytest.approx([0.2, 0.3, 0.4])

@@ -1,0 +1,299 @@
+"""Spaces as flags bend them: pinned, put on a grid, limited in folds, and loaded from users' files."""
+
+import pickle
+
+import optuna
+import pytest
+
+from search.study.space import Choice, Space, check_fixed, describe_spaces, grid_points, parse_fix, parse_value
+from spaces import SPACES
+from trainables.errors import UserError
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+CONDITIONAL = """
+TRIALS = 7
+DATA = "sample"
+
+def suggest(trial):
+    optimizer = trial.suggest_categorical("optimizer", ["adamw", "sgd"])
+    values = {"optimizer": optimizer, "fold": trial.suggest_categorical("fold", [0, 1, 2, 3, "all"]), "epochs": 9}
+    if optimizer == "sgd":
+        values["momentum"] = trial.suggest_float("momentum", 0.8, 0.9)
+        if trial.suggest_categorical("long_warmup", [False, True]):
+            values["warmup_epochs"] = trial.suggest_int("warmup", 2, 4)
+    else:
+        values["lr"] = trial.suggest_float("adamw_lr", 1e-4, 1e-2, log=True)
+    return values
+"""
+
+
+@pytest.fixture
+def space_file(tmp_path):
+    def write(text=CONDITIONAL):
+        path = tmp_path / "my_space.py"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def drawn(space, count=50):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [space(study.ask()) for _ in range(count)]
+
+
+def test_a_users_file_is_a_space(space_file):
+    space = Space.load(space_file())
+    assert (space.trials, space.data) == (7, "sample")
+    assert {params["optimizer"] for params in drawn(space)} == {"adamw", "sgd"}
+
+
+def test_a_file_without_trials_and_data_has_defaults(space_file):
+    space = Space.load(space_file("def suggest(trial):\n    return {}\n"))
+    assert (space.trials, space.data) == (20, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def suggest(trial:\n", "my_space.py cannot be imported: SyntaxError"),
+        ("import no_such_module\n", "my_space.py cannot be imported: ModuleNotFoundError: .*no_such_module"),
+        ("1 / 0\n", "my_space.py cannot be imported: ZeroDivisionError"),
+        ("def propose(trial):\n    return {}\n", r"my_space.py has no function suggest\(trial\)"),
+        ("suggest = {}\n", r"my_space.py has no function suggest\(trial\)"),
+    ],
+)
+def test_a_file_that_is_no_space_is_refused(space_file, text, message):
+    with pytest.raises(UserError, match=message):
+        Space.load(space_file(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("quickstrat", "unknown space 'quickstrat', choose one of quickstart, swin_heads, cnn_heads"),
+        ("nowhere/my_space.py", "there is no space file nowhere/my_space.py"),
+    ],
+)
+def test_an_unknown_space_is_answered_with_those_there_are(name, message):
+    with pytest.raises(UserError, match=message):
+        Space.load(name)
+
+
+@pytest.mark.parametrize(("returned", "kind"), [("None", "NoneType"), ("['lr']", "list")])
+def test_a_suggestion_must_be_a_dict(space_file, returned, kind):
+    space = Space.load(space_file(f"def suggest(trial):\n    return {returned}\n"))
+    with pytest.raises(UserError, match=f"my_space.py returned {kind}, but must return a dict"):
+        drawn(space, 1)
+
+
+def test_a_suggestion_that_raises_is_told_when_the_choices_are_asked_for(space_file):
+    space = Space.load(space_file("def suggest(trial):\n    raise RuntimeError('no idea')\n"))
+    with pytest.raises(UserError, match=r"my_space\.py fails: RuntimeError: no idea"):
+        _ = space.choices
+
+
+def test_choices_that_only_others_lead_to_are_found(space_file):
+    choices = Space.load(space_file()).choices
+    assert choices == {
+        "optimizer": Choice("optimizer", values=("adamw", "sgd")),
+        "fold": Choice("fold", values=(0, 1, 2, 3, "all")),
+        "adamw_lr": Choice("adamw_lr", low=1e-4, high=1e-2, log=True),
+        "momentum": Choice("momentum", low=0.8, high=0.9),
+        "long_warmup": Choice("long_warmup", values=(False, True)),
+        "warmup": Choice("warmup", low=2, high=4),
+    }
+
+
+def test_a_choice_that_fails_under_some_condition_hides_no_other(space_file):
+    text = CONDITIONAL.replace('values["momentum"]', 'assert trial is None\n        values["momentum"]')
+    assert list(Space.load(space_file(text)).choices) == ["optimizer", "fold", "adamw_lr"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "text"),
+    [
+        (Choice("head", values=("unet", "fpn")), "unet | fpn"),
+        (Choice("lr", low=1e-4, high=0.01, log=True), "0.0001 … 0.01 (log scale)"),
+        (Choice("drop_path", low=0.0, high=0.5), "0 … 0.5"),
+    ],
+)
+def test_choices_read_well(choice, text):
+    assert str(choice) == text
+
+
+@pytest.mark.parametrize(
+    ("fixed", "expected"),
+    [
+        ({"optimizer": "sgd"}, {"optimizer": "sgd"}),
+        ({"optimizer": "adamw", "adamw_lr": 0.5}, {"optimizer": "adamw", "lr": 0.5}),
+        ({"lr": 0.25}, {"lr": 0.25}),
+        ({"epochs": 2, "head": "unet"}, {"epochs": 2, "head": "unet"}),
+        ({"fold": 3}, {"fold": 3}),
+    ],
+)
+def test_what_is_pinned_is_the_same_in_every_suggestion(space_file, fixed, expected):
+    for params in drawn(Space.load(space_file(), fixed)):
+        assert {key: params.get(key) for key in expected} == expected
+
+
+def test_a_pinned_suggestion_is_no_key_of_the_result_and_not_sampled(space_file):
+    space = Space.load(space_file(), {"optimizer": "adamw", "adamw_lr": 0.5})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    trial = study.ask()
+    assert set(space(trial)) == {"optimizer", "fold", "epochs", "lr"}
+    assert set(trial.params) == {"fold"}
+
+
+@pytest.mark.parametrize(("folds", "left"), [(2, {0, 1, "all"}), (3, {0, 1, 2, "all"}), (9, {0, 1, 2, 3, "all"})])
+def test_no_fold_is_drawn_that_the_study_does_not_have(space_file, folds, left):
+    assert {params["fold"] for params in drawn(Space.load(space_file(), folds=folds))} == left
+
+
+def test_unknown_keys_cannot_be_pinned(space_file):
+    known = {"lr", "epochs"}
+    check_fixed(Space.load(space_file(), {"epochs": 2, "warmup": 3}), known)
+    with pytest.raises(
+        UserError, match=r"--fix optimiser: unknown key; .*suggests optimizer, .*further keys: epochs, lr"
+    ):
+        check_fixed(Space.load(space_file(), {"optimiser": "sgd"}), known)
+
+
+@pytest.mark.parametrize(
+    ("pair", "fixed"),
+    [
+        ("backbone=resnet50", {"backbone": "resnet50"}),
+        ("lr=1e-3", {"lr": 0.001}),
+        ("batch_size=8", {"batch_size": 8}),
+        ("pretrained=false", {"pretrained": False}),
+        ("image_size=256", {"image_size": "256"}),
+        ("weights_dir=/a=b", {"weights_dir": "/a=b"}),
+        ("fold=all", {"fold": "all"}),
+        ("head=null", {"head": "null"}),
+        ("head=[1]", {"head": "[1]"}),
+    ],
+)
+def test_values_are_read_as_what_they_look_like(pair, fixed):
+    parsed = parse_fix((pair,))
+    assert parsed == fixed
+    assert [type(value) for value in parsed.values()] == [type(value) for value in fixed.values()]
+
+
+@pytest.mark.parametrize("pair", ["backbone", "=resnet50", ""])
+def test_a_fix_without_key_and_value_is_refused(pair):
+    with pytest.raises(UserError, match=f"--fix {pair} is not understood: write --fix key=value"):
+        parse_fix((pair,))
+
+
+def test_the_first_configuration_has_first_choices_and_middles(space_file):
+    assert Space.load(space_file()).first() == {
+        "optimizer": "adamw",
+        "fold": 0,
+        "epochs": 9,
+        "lr": pytest.approx(1e-3),  # the middle of 1e-4 … 1e-2 on a log scale
+    }
+    sgd = Space.load(space_file()).first(optimizer="sgd", long_warmup=True)
+    assert (sgd["momentum"], sgd["warmup_epochs"]) == (pytest.approx(0.85), 3)
+
+
+def test_middles_lie_on_their_steps(space_file):
+    text = "def suggest(trial):\n    return {'drop_path': trial.suggest_float('drop_path', 0.0, 0.5, step=0.2)}\n"
+    assert Space.load(space_file(text)).first()["drop_path"] in (pytest.approx(0.2), pytest.approx(0.4))
+
+
+def test_a_grid_varies_its_factor_alone(space_file):
+    points = grid_points(Space.load(space_file()), ("fold",))
+    assert [point["fold"] for point in points] == [0, 1, 2, 3, "all"]
+    rest = [{key: value for key, value in point.items() if key != "fold"} for point in points]
+    assert all(other == rest[0] for other in rest)
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [
+        (("adamw_lr=1e-3,1e-2",), [{"lr": 0.001}, {"lr": 0.01}]),
+        (("lr=1e-3,1e-2",), [{"lr": 0.001}, {"lr": 0.01}]),
+        (("image_size=64,96x64",), [{"image_size": "64"}, {"image_size": "96x64"}]),
+        (
+            ("optimizer", "fold=all,0"),
+            [
+                {"optimizer": "adamw", "fold": "all"},
+                {"optimizer": "adamw", "fold": 0},
+                {"optimizer": "sgd", "fold": "all"},
+                {"optimizer": "sgd", "fold": 0},
+            ],
+        ),
+    ],
+)
+def test_grids_are_the_product_of_their_values(space_file, grid, expected):
+    points = grid_points(Space.load(space_file()), grid)
+    assert [{key: point[key] for key in one} for point, one in zip(points, expected, strict=True)] == expected
+
+
+def test_a_grid_keeps_what_flags_pin(space_file):
+    points = grid_points(Space.load(space_file(), {"epochs": 2, "optimizer": "sgd"}), ("fold=0,1",))
+    assert [(point["epochs"], point["optimizer"]) for point in points] == [(2, "sgd"), (2, "sgd")]
+
+
+def test_without_a_grid_there_are_no_points(space_file):
+    assert grid_points(Space.load(space_file()), ()) == []
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("heads", r"--grid heads: .*my_space.py does not vary it; write --grid heads=a,b,c or one of optimizer, fold"),
+        ("adamw_lr", r"--grid adamw_lr: it is a range \(0.0001 … 0.01 \(log scale\)\), so name the values"),
+    ],
+)
+def test_a_grid_must_know_its_values(space_file, grid, message):
+    with pytest.raises(UserError, match=message):
+        grid_points(Space.load(space_file()), (grid,))
+
+
+def test_a_space_can_be_pickled_with_what_is_pinned(space_file):
+    space = pickle.loads(pickle.dumps(Space.load(space_file(), {"optimizer": "sgd"}, folds=2)))
+    assert (space.fixed, space.folds) == ({"optimizer": "sgd"}, 2)
+    assert {params["optimizer"] for params in drawn(space)} == {"sgd"}
+
+
+RECIPES = """
+RECIPES = [{"head": "unet", "lr": 0.1}, {"head": "fpn", "lr": 0.2}, {"head": "fpn"}]
+
+def suggest(trial):
+    return {"head": trial.suggest_categorical("head", ["unet", "fpn"]), "lr": trial.suggest_float("lr", 0.1, 0.3)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fixed", "recipes"),
+    [
+        ({}, [{"head": "unet", "lr": 0.1}, {"head": "fpn", "lr": 0.2}, {"head": "fpn"}]),
+        ({"epochs": 3}, [{"head": "unet", "lr": 0.1}, {"head": "fpn", "lr": 0.2}, {"head": "fpn"}]),
+        ({"head": "unet"}, [{"lr": 0.1}]),
+        ({"head": "fpn"}, [{"lr": 0.2}]),
+        ({"lr": 0.2}, [{"head": "fpn"}, {"head": "fpn"}]),
+        ({"lr": 0.3}, [{"head": "fpn"}]),
+        ({"head": "segformer"}, []),
+    ],
+)
+def test_recipes_are_those_that_pinned_values_allow(space_file, fixed, recipes):
+    assert Space.load(space_file(RECIPES), fixed).recipes == recipes
+
+
+def test_a_space_without_recipes_has_none(space_file):
+    assert Space.load(space_file()).recipes == []
+
+
+def test_spaces_describe_themselves():
+    described = {name: (summary, choices) for name, summary, choices in describe_spaces()}
+    assert list(described) == list(SPACES)
+    summary, choices = described["cnn_heads"]
+    assert summary.startswith("Convolutional backbones")
+    assert {"adamw_lr", "sgd_lr", "sgd_weight_decay"} <= set(choices)
+
+
+def test_an_image_size_stays_a_text():
+    assert parse_value("image_size", "512") == "512"
+    assert parse_value("batch_size", "512") == 512

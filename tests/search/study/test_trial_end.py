@@ -1,0 +1,122 @@
+"""How a trial ended, and what of it is kept."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ensembling import read_predictions
+from search.study.trial_end import Outcome, holdout_masks, keep_outcome, write_target
+from tests import tiny
+from trainables.trial.files import read_json, write_json, write_text
+
+PIXELS = 2 * tiny.WIDTH * tiny.HEIGHT
+
+
+def ended(study, scores, number=1, **how):
+    for epoch, score in enumerate(scores, start=1):
+        study.trial_files(number).append_record({"epoch": epoch, "holdout/miou": score})
+    return Outcome.of(study, number, **{"epochs": 4, "last_rung": 2, "failure": None, **how})
+
+
+@pytest.mark.parametrize(
+    ("scores", "how", "status", "candidate", "mlflow_status", "verdict"),
+    [
+        ([0.1, 0.2, 0.3, 0.2], {}, "completed", True, "FINISHED", "completed"),
+        ([0.1, 0.2], {}, "stopped", True, "FINISHED", "stopped at the rung of epoch 2"),
+        ([0.1], {}, "stopped", False, "FINISHED", "stopped at the rung of epoch 1"),
+        ([0.1], {"goes_on": True}, "killed", False, "KILLED", "cut off after epoch 1"),
+        ([0.1, 0.2, 0.3], {"goes_on": True}, "killed", True, "KILLED", "cut off after epoch 3"),
+        ([], {"goes_on": True}, "killed", False, "KILLED", "cut off after epoch 0"),
+        ([], {"failure": "UserError: no"}, "failed", False, "FAILED", "failed: UserError: no"),
+        ([0.1, 0.2, 0.3], {"failure": "nan"}, "failed", False, "FAILED", "failed: nan"),
+        ([0.1], {"failure": "nan", "goes_on": True}, "failed", False, "FAILED", "failed: nan"),
+    ],
+)
+def test_ends_of_trials(study, scores, how, status, candidate, mlflow_status, verdict):
+    outcome = ended(study, scores, **how)
+    assert (outcome.status, outcome.reached_last_rung, outcome.epochs) == (status, candidate, len(scores))
+    assert (outcome.mlflow_status, outcome.verdict) == (mlflow_status, verdict)
+
+
+@pytest.mark.parametrize(("scores", "best"), [([0.1, 0.3, 0.2], 2), ([0.3, 0.3], 1), ([], 0)])
+def test_the_best_epoch_is_the_first_of_the_highest(study, scores, best):
+    assert ended(study, scores).best_epoch == best
+
+
+def test_tags_are_texts(study):
+    assert ended(study, [0.1, 0.2, 0.3]).tags == {
+        "segvote.verdict": "stopped at the rung of epoch 3",
+        "segvote.candidate": "true",
+        "segvote.status": "stopped",
+        "segvote.epochs": "3",
+        "segvote.best_epoch": "3",
+    }
+
+
+def test_a_long_reason_fits_a_tag(study):
+    assert len(ended(study, [], failure="x" * 9000).tags["segvote.verdict"]) == 5000
+
+
+@pytest.fixture
+def trained(study):
+    """Files of trial 1 as a worker leaves them after two epochs."""
+    files = study.trial_files(1)
+    write_json(files.config, tiny.params())
+    write_text(files.log, "epoch 1\n")
+    maps = np.arange(PIXELS, dtype=np.uint8) % 3
+    np.save(files.best_maps, maps)
+    return files, maps
+
+
+def test_predictions_and_a_picture_are_kept(study, trained):
+    files, maps = trained
+    artifacts = keep_outcome(study, ended(study, [0.1, 0.2]), files)
+    assert artifacts == {files.predictions: "predictions", files.picture: None, files.config: None, files.log: None}
+    predictions = read_predictions(files.predictions)
+    assert np.array_equal(predictions.pixels, maps)
+    assert predictions.image_ids == ("1.png", "2.png")
+    assert predictions.sizes == ((tiny.HEIGHT, tiny.WIDTH),) * 2
+    assert predictions.class_names == ("Background", "Paper", "Glass")
+    assert predictions.fingerprint == study.holdout_fingerprint
+    assert Image.open(files.picture).format == "PNG"
+    assert read_json(files.verdict) == {"status": "stopped", "epochs": 2, "failure": None}
+
+
+def test_a_failed_trial_keeps_its_log_and_its_reason(study, trained):
+    files, _ = trained
+    assert keep_outcome(study, ended(study, [0.1], failure="nan"), files) == {files.config: None, files.log: None}
+    assert read_json(files.verdict) == {"status": "failed", "epochs": 1, "failure": "nan"}
+    assert not files.predictions.exists()
+
+
+def test_a_killed_trial_has_no_verdict_but_its_predictions_so_far(study, trained):
+    files, maps = trained
+    keep_outcome(study, ended(study, [0.1], goes_on=True), files)
+    assert not files.verdict.exists()
+    assert np.array_equal(read_predictions(files.predictions).pixels, maps)
+
+
+def test_a_verdict_is_written_once(study, trained):
+    files, maps = trained
+    keep_outcome(study, ended(study, [0.1, 0.2]), files)
+    files.forget_training_state()
+    again = keep_outcome(study, Outcome.of(study, 1, epochs=4, last_rung=2, failure="lost"), files)
+    assert read_json(files.verdict) == {"status": "stopped", "epochs": 2, "failure": None}
+    assert np.array_equal(read_predictions(files.predictions).pixels, maps)
+    assert files.predictions not in again
+
+
+def test_a_trial_that_never_trained_leaves_its_verdict_alone(study):
+    files = study.trial_files(1)
+    files.directory.mkdir()
+    assert keep_outcome(study, ended(study, [], failure="UserError: no such head"), files) == {}
+    assert read_json(files.verdict)["status"] == "failed"
+
+
+def test_the_target_is_in_the_format_of_the_predictions(study):
+    packed = study.data.open((32, 48))
+    write_target(study, packed, holdout_masks(study, packed))
+    target = read_predictions(study.target_file)
+    assert target.fingerprint == study.holdout_fingerprint
+    for row, (_, mask) in enumerate(target.maps()):
+        assert np.array_equal(mask, packed.full_mask(row))

@@ -1,0 +1,93 @@
+"""What a study is made of: pseudo-labels are matched, kept apart from scored photos, and remembered."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from search.prepare import pseudo_data
+from search.study.study import check_same_data, new_study, open_study
+from tests import tiny
+from tests.trainables.data.made import write_photo
+from trainables.data import write_pseudo
+from trainables.errors import UserError
+
+SIZE = (32, 48)
+NAMES = ("Background", "Paper", "Glass")
+
+
+@pytest.fixture
+def write_labels(tmp_path):
+    def write(photos, name="P", names=NAMES):
+        square = np.ones((tiny.HEIGHT, tiny.WIDTH), np.uint8)
+        items = [(photo, photo.name, square, square) for photo in photos]
+        write_pseudo(tmp_path / name, names, items, agree=1)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def photos(tmp_path):
+    paths = [tmp_path / "new" / f"{number}.png" for number in range(3)]
+    for number, path in enumerate(paths):
+        write_photo(path, tiny.WIDTH, tiny.HEIGHT, seed=100 + number)
+    return paths
+
+
+def prepare(settings, dataset, **changes):
+    console = Console(file=io.StringIO(), width=200)
+    pseudo = pseudo_data(dataset, [SIZE], dataclasses.replace(settings, **changes), console)
+    return pseudo, console.file.getvalue().strip()
+
+
+def test_without_the_flag_there_are_none(settings, dataset):
+    assert prepare(settings, dataset) == (None, "")
+
+
+def test_they_are_packed_and_have_the_weight_asked_for(settings, dataset, photos, write_labels):
+    pseudo, said = prepare(settings, dataset, pseudo=write_labels(photos), pseudo_weight=0.25)
+    assert (pseudo.rows, pseudo.weight, said) == ((0, 1, 2), 0.25, "")
+    assert list(settings.cache_dir.glob(f"packed-*{pseudo.fingerprint[:16]}*48x32"))
+
+
+def test_photos_of_the_data_set_are_left_out_and_counted(settings, dataset, photos, write_labels):
+    known = [dataset.images[row].path for row in (0, 5)]  # of the holdout and of a fold
+    for path, new in zip(known, photos):
+        new.write_bytes(path.read_bytes())
+    pseudo, said = prepare(settings, dataset, pseudo=write_labels(photos))
+    assert pseudo.rows == (2,)
+    assert "2 of the 3 photos of --pseudo" in said
+    assert "are left out" in said
+
+
+def test_nothing_but_photos_of_the_data_set_is_refused(settings, dataset, write_labels):
+    root = write_labels([image.path for image in dataset.images])
+    with pytest.raises(UserError, match=r"--pseudo .*: all of its 8 photos are in .* as well: give it others"):
+        prepare(settings, dataset, pseudo=root)
+
+
+def test_other_categories_are_refused(settings, dataset, photos, write_labels):
+    with pytest.raises(UserError, match="category 'Metal' is missing from the labelled data set"):
+        prepare(settings, dataset, pseudo=write_labels(photos, names=("Background", "Metal", "Paper", "Glass")))
+
+
+def test_a_study_remembers_its_pseudo_labels_and_refuses_others(settings, dataset, photos, write_labels):
+    pseudo, _ = prepare(settings, dataset, pseudo=write_labels(photos))
+    with new_study(settings, dataset, tiny.SPLITS, pseudo).claimed(resume=False):
+        pass
+    study = open_study(settings)
+    assert study.data.pseudo == pseudo
+    check_same_data(study, dataset, pseudo)
+    changed, _ = prepare(settings, dataset, pseudo=write_labels(photos[:2], "Q"))
+    with pytest.raises(UserError, match=r"the pseudo-labels in .*Q changed since the study mine was started"):
+        check_same_data(study, dataset, changed)
+
+
+def test_pseudo_labels_leave_the_holdout_as_it_is(settings, dataset, photos, write_labels):
+    """Trials with and without them can vote together."""
+    pseudo, _ = prepare(settings, dataset, pseudo=write_labels(photos))
+    studies = [new_study(settings, dataset, tiny.SPLITS, one) for one in (None, pseudo)]
+    assert len({study.holdout_fingerprint for study in studies}) == 1

@@ -1,0 +1,181 @@
+"""What the callback does where MLflow or the disk refuses: the study goes on, and nothing is lost."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from search.report.progress import Progress, Screen
+from search.study.trial_end import holdout_masks, write_target
+from search.tuning.callback import StudyCallback
+from search.tuning.live_vote import LiveVote
+from tests import tiny
+from trainables.errors import UserError
+from trainables.trial.files import read_json, write_json, write_text
+
+PARAMS = tiny.params(epochs=2)
+
+
+class FlakyTracker:
+    """Keeps what it is told of trial 1, and refuses everything while `away`."""
+
+    def __init__(self):
+        self.away = False
+        self.epochs, self.ended, self.params, self.study = [], None, None, []
+
+    def _answer(self):
+        if self.away:
+            raise ConnectionError("MLflow is away")
+
+    def start_trial(self, number, params):
+        self._answer()
+        self.params = params
+
+    def log_epochs(self, number, records):
+        self._answer()
+        self.epochs += [record["epoch"] for record in records if record["epoch"] not in self.epochs]
+
+    def end_trial(self, number, status, tags, artifacts):
+        self._answer()
+        self.ended = status
+
+    def log_study(self, metrics):
+        self.study.append(metrics)
+
+
+@pytest.fixture
+def tracker():
+    return FlakyTracker()
+
+
+@pytest.fixture
+def callback(study, tracker, monkeypatch):
+    monkeypatch.setattr("search.tuning.callback.PAUSE_S", 0)
+    monkeypatch.setattr("search.tuning.callback.LEDGER_WAIT_S", 0)
+    screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
+    how = {"last_rung": 2, "vote": LiveVote(study, 2), "gpus_per_trial": 0}
+    made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"))
+    packed = study.data.open((32, 48))
+    write_target(study, packed, holdout_masks(study, packed))
+    write_json(study.trial_files(1).config, PARAMS)
+    write_text(study.trial_files(1).log, "epoch 1\n")
+    return made
+
+
+def shown(callback):
+    return callback.screen.console.file.getvalue()
+
+
+def trial(error_file=None, number=1, **last_result):
+    config = {"number": number, "params": PARAMS}
+    return SimpleNamespace(config=config, last_result=last_result, error_file=error_file)
+
+
+def epoch(study, callback, number, *, in_ledger=True):
+    record = {"epoch": number, "holdout/miou": 0.1 * number, "train/loss": 1.0, "epoch_s": 2.0}
+    if in_ledger:
+        study.trial_files(1).append_record(record)
+    callback.on_trial_result(0, [], trial(), {**record, "record": record, "pid": 7})
+
+
+def end(study, callback):
+    np.save(study.trial_files(1).best_maps, np.zeros(2 * tiny.WIDTH * tiny.HEIGHT, np.uint8))
+    callback.on_trial_complete(0, [], trial(epoch=2))
+
+
+def test_a_trial_is_told_from_start_to_end(study, callback, tracker):
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number)
+    end(study, callback)
+    assert (tracker.epochs, tracker.ended, callback.behind) == ([1, 2], "FINISHED", set())
+    assert tracker.study[-1]["trials_done"] == 1
+
+
+def test_a_store_that_is_away_for_a_while_misses_nothing(study, callback, tracker):
+    tracker.away = True
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    assert callback.behind == {1}
+    assert "trial 1: MLflow lacks a part of it, made up for later (MLflow is away)" in shown(callback)
+    tracker.away = False
+    epoch(study, callback, 2)
+    assert (tracker.params, tracker.epochs, callback.behind) == (PARAMS, [1, 2], set())
+
+
+def test_a_store_that_is_away_at_the_end_leaves_the_trial_behind_and_its_verdict_written(study, callback, tracker):
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number)
+    tracker.away = True
+    end(study, callback)
+    assert callback.behind == {1}
+    assert read_json(study.trial_files(1).verdict)["status"] == "completed"
+    assert callback.progress.ended == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(OSError(28, "No space left on device"), "No space left on device"), (UserError("the data changed"), "changed")],
+)
+def test_an_outcome_that_cannot_be_written_leaves_the_trial_to_be_resumed(
+    study, callback, tracker, monkeypatch, error, words
+):
+    def refused(*_):
+        raise error
+
+    monkeypatch.setattr("search.tuning.callback.keep_outcome", refused)
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    callback.on_trial_complete(0, [], trial(epoch=1))
+    assert words in shown(callback)
+    assert not study.trial_files(1).verdict.exists()
+    assert tracker.ended is None
+
+
+def test_a_line_that_the_driver_cannot_see_yet_is_logged_from_the_result(study, callback, tracker):
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1, in_ledger=False)
+    assert tracker.epochs == [1]
+
+
+def test_a_trial_that_fails_for_the_machines_sake_is_kept_for_a_resumed_study(study, callback, tracker, tmp_path):
+    files = study.trial_files(1)
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    files.state.write_bytes(b"what epoch 2 goes on from")
+    (tmp_path / "error.txt").write_text("Traceback\n  …\nOSError: No space left on device\n")
+    callback.on_trial_error(0, [], trial(str(tmp_path / "error.txt")))
+    assert callback.broken == {1: "OSError: No space left on device"}
+    assert "failed after 1 epochs" in shown(callback)
+    assert "No space left on device" in shown(callback)
+    assert tracker.ended == "FAILED"
+    assert not files.verdict.exists()
+    assert files.state.exists()
+
+
+def test_nothing_more_is_suggested_where_no_trial_comes_to_train(study, callback):
+    callback.on_trial_error(0, [], trial(number=2))
+    callback.on_trial_error(0, [], trial(number=3))
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)  # one that trains: the two before it were no sign
+    for number in (4, 5, 1):  # nor is one that broke later
+        callback.on_trial_error(0, [], trial(number=number))
+    callback.on_trial_complete(0, [], trial(epoch=0, failure="NonFiniteError: the loss became nan"))
+    for number in (6, 7):
+        callback.on_trial_error(0, [], trial(number=number))
+    assert "no more" not in shown(callback)
+    callback.on_trial_error(0, [], trial(number=8))
+    assert "no more\n3 trials in a row failed before their first epoch: no other is suggested" in shown(callback)
+    assert sorted(callback.broken) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_configuration_that_fails_has_ended(study, callback):
+    callback.on_trial_start(0, [], trial())
+    study.trial_files(1).state.write_bytes(b"")
+    callback.on_trial_complete(0, [], trial(epoch=0, failure="NonFiniteError: the loss became nan"))
+    assert read_json(study.trial_files(1).verdict)["status"] == "failed"
+    assert not study.trial_files(1).state.exists()
+    assert callback.broken == {}

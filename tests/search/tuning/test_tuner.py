@@ -1,0 +1,46 @@
+"""What a command leaves: stopped by somebody, or not begun since nothing came to train."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from search.tuning.tuner import StudyTuner
+from trainables.trial.files import TrialFiles, write_json
+
+
+class ThatTrainsNothing(StudyTuner):
+    """Trials 1 to 3 of an earlier command break at once, 4 is not handed out any more, 5 and 6 were never drawn."""
+
+    def __init__(self, directory, *, closed, broken):
+        trials = [TrialFiles(directory / f"{number:04d}") for number in (1, 2, 3, 4)]
+        for files in trials:
+            files.directory.mkdir()
+        self._plan = SimpleNamespace(trials=6, study=SimpleNamespace(trials=lambda: trials))
+        self._settings = SimpleNamespace(time_budget=None)
+        self._searcher = SimpleNamespace(closed=closed)
+        self._callback = SimpleNamespace(begun=set(broken), broken=dict.fromkeys(broken, "no data"), behind=set())
+        self._ended, self.cut_off, self.not_begun, self.made_up_for = 0, 0, 0, []
+
+    def _tuner(self, trials):
+        assert trials == 6
+        return SimpleNamespace(fit=lambda: None)
+
+    def _make_up_for(self, files):
+        self.made_up_for.append(files.number)
+
+
+@pytest.mark.parametrize(
+    ("closed", "broken", "interrupted", "not_begun", "made_up_for"),
+    [(True, (1, 2, 3), False, 3, []), (False, (1, 2, 3), True, 0, [4]), (False, (), True, 0, [1, 2, 3, 4])],
+)
+def test_a_closed_search_was_not_stopped(tmp_path, closed, broken, interrupted, not_begun, made_up_for):
+    tuner = ThatTrainsNothing(tmp_path, closed=closed, broken=broken)
+    tuner.fit()
+    assert (tuner.interrupted, tuner.not_begun, tuner.made_up_for) == (interrupted, not_begun, made_up_for)
+
+
+def test_what_has_ended_is_not_open(tmp_path):
+    tuner = ThatTrainsNothing(tmp_path, closed=False, broken=())
+    write_json(TrialFiles(tmp_path / "0002").verdict, {"status": "completed"})
+    tuner.fit()
+    assert tuner.made_up_for == [1, 3, 4]

@@ -1,0 +1,73 @@
+"""The arrows between the rooms, seen from fresh interpreters: who imports what."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("search", "spaces", "trainables", "ensembling")
+READS_RUNS_OR_MODELS = ("ensembling.runs", "ensembling.predict", "ensembling.export")  # MLflow's runs, models
+PROBE = """
+import importlib, json, sys
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(name)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def modules(room):
+    paths = sorted((ROOT / room).rglob("*.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    assert names
+    return names
+
+
+@cache
+def imported(*names):
+    """Top-level names in sys.modules of a new interpreter that imported the modules."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, json.dumps(names)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def spaces():
+    return imported(*modules("spaces"))
+
+
+def trainables():
+    return imported(*[name for name in modules("trainables") if name != "trainables.ray_trainable"])
+
+
+def core_of_ensembling():
+    return imported(*[name for name in modules("ensembling") if not name.startswith(READS_RUNS_OR_MODELS)])
+
+
+@pytest.mark.parametrize("foreign", ["ray", "torch", "mlflow", "optuna", "search", "trainables", "ensembling"])
+def test_spaces_are_plain_files(foreign):
+    assert foreign not in spaces()
+
+
+@pytest.mark.parametrize("foreign", ["ray", "mlflow", "optuna", "search", "spaces", "ensembling"])
+def test_training_knows_nothing_of_the_search(foreign):
+    assert foreign not in trainables()
+
+
+@pytest.mark.parametrize("foreign", ["ray", "torch", "mlflow", "sklearn", "search", "spaces", "trainables"])
+def test_the_core_of_ensembling_is_numpy_and_numba(foreign):
+    assert foreign not in core_of_ensembling()
+
+
+@pytest.mark.parametrize("foreign", ["ray", "torch", "mlflow"])
+def test_help_does_not_wait_for_slow_libraries(foreign):
+    assert foreign not in imported("search.cli.main", "search.run", "search.study.space")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_module_has_the_name_of_one_of_pythons_own(room):
+    """`python search/run.py` puts search/ first on the path."""
+    assert not {path.stem for path in (ROOT / room).rglob("*.py")} & (set(sys.stdlib_module_names) - {"__init__"})

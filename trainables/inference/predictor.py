@@ -1,0 +1,195 @@
+"""Predictor: a trained model that turns photos into class maps, as fast as its forward passes let it."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from trainables.config import TrialConfig
+from trainables.data.photos import PhotoError, decode_at_sizes, resize_photo, usable_threads
+from trainables.data.unlabelled import Photo
+from trainables.errors import UserError
+from trainables.hardware.precision import choose_precision
+from trainables.inference.evaluate import to_class_map
+from trainables.inference.tta import Views, window_corners, window_weights
+from trainables.models import build_model
+from trainables.prefetch import work_ahead
+
+DECODED_BATCHES = 2  # that wait for the model
+
+
+class Predictor:
+    """One model on this machine's device. `views` are averaged as probabilities; then each pixel takes the likeliest.
+
+    Raises UserError where the weights cannot be read, or are those of another model or number of classes.
+    """
+
+    def __init__(
+        self, config: TrialConfig, weights: Path, *, num_classes: int, views: Views | None = None, batch_size: int = 0
+    ) -> None:
+        self.config, self.views = config, views or Views()
+        self.batch_size = batch_size or config.batch_size
+        self._at_once = self.batch_size
+        self.precision = choose_precision(config.precision)
+        model = load_model(config, weights, num_classes)
+        self.model = self.precision.place(model, channels_last=config.channels_last)
+
+    def class_maps(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
+        """Yields the class map uint8 (H, W) of each photo, in order and at the photo's own size.
+
+        Photos are decoded ahead of the model, a few batches at most. Raises UserError for one that cannot be decoded.
+        """
+        waiting: list[Tensor] = []
+        for batch, images in self._decoded(photos):
+            with torch.inference_mode():  # not around what is yielded: it would hold for who takes that, too
+                maps = self._fitting_maps(batch, images)
+            # The device works on this batch while the one before is fetched from it.
+            yield from (one.cpu().numpy() for one in waiting)
+            waiting = maps
+        yield from (one.cpu().numpy() for one in waiting)
+
+    def class_map(self, image: np.ndarray) -> np.ndarray:
+        """The class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""
+        photo = Photo(Path(), "", 0, *image.shape[:2])
+        with torch.inference_mode():
+            return self._fitting_maps([photo], [resize_photo(image, self._sizes(photo))])[0].cpu().numpy()
+
+    def _decoded(self, photos: Sequence[Photo]) -> Iterator[tuple[list[Photo], list[list[np.ndarray]]]]:
+        """Batches of photos, and of each its pixels at all sizes."""
+        pool = ThreadPoolExecutor(usable_threads())
+        try:
+            ahead = work_ahead(pool, self._decode, photos, ahead=(DECODED_BATCHES + 1) * self.batch_size)
+            for start in range(0, len(photos), self.batch_size):
+                batch = list(photos[start : start + self.batch_size])
+                yield batch, list(islice(ahead, len(batch)))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _decode(self, photo: Photo) -> list[np.ndarray]:
+        try:
+            return decode_at_sizes(photo.path.read_bytes(), photo.size, self._sizes(photo))
+        except OSError as error:
+            raise UserError(f"{photo.path} cannot be read ({error.strerror}): restore it, and go on") from error
+        except PhotoError as error:
+            raise UserError(f"{photo.path} {error}: restore it or leave it out, and go on") from error
+
+    def _sizes(self, photo: Photo) -> list[tuple[int, int]]:
+        """(height, width) at which the photo is looked at, one for each scale."""
+        training = self.config.size
+        base, least = training, 0.0
+        if self.views.window:  # at its own size, but as large as it takes to fill a window
+            base, least = photo.size, max(side / length for side, length in zip(training, photo.size))
+        factors = [max(scale, least) for scale in self.views.scales]
+        return [tuple(max(1, round(length * factor)) for length in base) for factor in factors]
+
+    def _fitting_maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
+        """`_maps`; out of GPU memory: again with half as many photos at once, from then on."""
+        while True:
+            try:
+                parts = [slice(start, start + self._at_once) for start in range(0, len(photos), self._at_once)]
+                return [one for part in parts for one in self._maps(photos[part], images[part])]
+            except torch.OutOfMemoryError as error:
+                if self._at_once == 1:
+                    largest = max(photos, key=lambda photo: photo.height * photo.width)
+                    raise UserError(
+                        f"{self.config.head} on {self.config.backbone} runs out of GPU memory at one photo of up to "
+                        f"{largest.width}x{largest.height} with {self.views}: take fewer or smaller scales, or --window"
+                    ) from error
+                self._at_once = (self._at_once + 1) // 2
+            torch.cuda.empty_cache()
+
+    def _maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
+        """Class maps uint8 (H, W) on the device."""
+        if self.views.plain:
+            logits = self._logits(self._to_device([one[0] for one in images]))
+            return [to_class_map(one, photo.size) for one, photo in zip(logits, photos)]
+        totals = self._blended(photos, images) if self.views.window else self._averaged(photos, images)
+        return [to_class_map(total, photo.size) for total, photo in zip(totals, photos)]
+
+    def _averaged(self, photos: list[Photo], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
+        """Each photo's sum over all views of the probabilities float32 (C, H, W), at its own size.
+
+        The batch is looked at as one at each scale. Logits are resized before the softmax, as before an argmax.
+        """
+        seen = [self._unmirrored(self._logits(self._looks(of_scale))) for of_scale in zip(*images)]
+        for number, photo in enumerate(photos):
+            yield sum(_resize(logits[:, number].float(), photo.size).softmax(1).sum(0) for logits in seen)
+
+    def _blended(self, photos: list[Photo], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
+        """As `_averaged`, from windows, whose probabilities are resized."""
+        for photo, scales in zip(photos, images):
+            seen = (self._unmirrored(self._windows(self._looks([image])))[:, 0] for image in scales)
+            yield sum(_resize(probabilities, photo.size).sum(0) for probabilities in seen)
+
+    def _looks(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Images uint8 (N, 3, h, w); with `flip`, their mirror images after them."""
+        looks = self._to_device(images)
+        return torch.cat([looks, looks.flip(-1)]) if self.views.flip else looks
+
+    def _unmirrored(self, seen: Tensor) -> Tensor:
+        """(views, photos, C, h, w) of what was seen in `_looks`, (views * photos, C, h, w)."""
+        views = seen.unflatten(0, (2 if self.views.flip else 1, -1))
+        return torch.stack([views[0], views[1].flip(-1)]) if self.views.flip else views
+
+    def _windows(self, looks: Tensor) -> Tensor:
+        """Probabilities (N, C, h, w) of images (N, 3, h, w), blended from windows of the training size."""
+        window = self.config.size
+        weights = torch.from_numpy(window_weights(window)).to(looks.device)
+        corners = window_corners(looks.shape[-2:], window, self.views.overlap)
+        places = [(number, y, x) for number in range(len(looks)) for y, x in corners]
+        total, weight = None, torch.zeros(looks.shape[-2:], device=looks.device)
+        for y, x in corners:
+            weight[y : y + window[0], x : x + window[1]] += weights
+        for start in range(0, len(places), self.batch_size):
+            some = places[start : start + self.batch_size]
+            crops = torch.stack([looks[number, :, y : y + window[0], x : x + window[1]] for number, y, x in some])
+            for (number, y, x), seen in zip(some, self._logits(crops).float().softmax(1) * weights):
+                if total is None:
+                    total = seen.new_zeros(len(looks), len(seen), *looks.shape[-2:])
+                total[number, :, y : y + window[0], x : x + window[1]] += seen
+        return total / weight
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with self.precision.autocast():
+            images = self.model.normalize(images)
+            if self.config.channels_last:
+                images = images.contiguous(memory_format=torch.channels_last)
+            return self.model(images)
+
+    def _to_device(self, images: Sequence[np.ndarray]) -> Tensor:
+        return self.precision.to_device(torch.from_numpy(np.stack(images))).permute(0, 3, 1, 2)
+
+
+def load_model(config: TrialConfig, weights: Path, num_classes: int) -> nn.Module:
+    """The trained model in evaluation mode, on the CPU. Raises UserError where the weights do not fit it."""
+    model = build_model(
+        head=config.head,
+        backbone=config.backbone,
+        num_classes=num_classes,
+        pretrained=False,
+        image_size=config.size,
+        dropout=config.dropout,
+    )
+    try:
+        model.load_state_dict(safetensors.torch.load_file(weights))
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{weights} cannot be read ({error}): restore it, or train the trial again") from error
+    except RuntimeError as error:  # names that are missing or left over, or tensors of other shapes
+        reason = str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else str(error)
+        raise UserError(
+            f"{weights} does not hold a {config.head} on {config.backbone} with {num_classes} classes: {reason}"
+        ) from error
+    return model.eval()
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps float32 (N, C, h, w) to (N, C, *size)."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
