@@ -31,6 +31,6 @@ def run_search(settings: Settings, given: set[str], command: str, console: Conso
 
 
 if __name__ == "__main__":
-    from search.cli.main import main
+    from search.cli import main
 
     sys.exit(main(["search", *sys.argv[1:]]))

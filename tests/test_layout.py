@@ -64,7 +64,7 @@ def test_the_core_of_ensembling_is_numpy_and_numba(foreign):
 
 @pytest.mark.parametrize("foreign", ["ray", "torch", "mlflow"])
 def test_help_does_not_wait_for_slow_libraries(foreign):
-    assert foreign not in imported("search.cli.main", "search.run", "search.study.space")
+    assert foreign not in imported("search.cli", "search.run", "search.study.space")
 
 
 @pytest.mark.parametrize("room", ROOMS)

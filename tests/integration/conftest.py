@@ -17,7 +17,7 @@ import ray
 from filelock import FileLock
 from mlflow.tracking import MlflowClient
 
-from search.cli.main import main
+from search.cli import main
 from search.tracking.tracker import connect, create_store, default_tracking_uri
 from trainables.data.sample.dataset import write_sample
 
@@ -61,7 +61,7 @@ class CommandLine:
 
     def start(self, *arguments: str, command: str = "search") -> subprocess.Popen:
         """Starts `segvote COMMAND …` as a session of its own, so that signals reach it alone."""
-        console = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from search.cli.main import main; sys.exit(main())"
+        console = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from search.cli import main; sys.exit(main())"
         start = [str(ROOT / "search" / "run.py")] if command == "search" else ["-c", console, command]
         command = [sys.executable, *start, *arguments, "--cache-dir", str(self.directory / "cache")]
         out = (self.directory / "output.txt").open("a")

@@ -12,7 +12,7 @@ import urllib.request
 import psutil
 import pytest
 
-from search.cli.main import main
+from search.cli import main
 
 TRAINING = ["--no-pretrained", "--image-size", "32", "--epochs", "1", "--trials", "1"]
 
@@ -111,7 +111,7 @@ def test_ui_serves_mlflow_on_loopback(line):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from search.cli.main import console_script; console_script()"]
+    command = [sys.executable, "-c", "from search.cli import console_script; console_script()"]
     server = subprocess.Popen(
         [*command, "ui", "--runs-dir", str(line.runs), "--port", str(port)], start_new_session=True
     )

@@ -14,7 +14,7 @@ import pytest
 from ensembling import Predictions, hard_vote, memory, read_predictions, write_predictions
 from ensembling.memory import mapped
 from ensembling.scores import confusion_matrix, miou
-from search.cli.main import main
+from search.cli import main
 from search.tracking.tracker import PREDICTIONS, Tracker, connect, default_tracking_uri
 from tests.integration.recount import Recount, missing
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from ensembling.predict.class_maps import count_class_maps
-from search.cli.main import main
+from search.cli import main
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 
@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
 
 def test_a_killed_prediction_goes_on(place, wait_for, capsys):
     typed = ["predict", "--ensemble", "runs/night", "--images", "photos", "--write", "csv", "maps", "--out"]
-    command = [sys.executable, "-c", "from search.cli.main import console_script; console_script()", *typed, "out"]
+    command = [sys.executable, "-c", "from search.cli import console_script; console_script()", *typed, "out"]
     process = subprocess.Popen(command, start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     second = place / "out" / "members" / "02-night-0001.maps"
     wait_for(lambda: count_class_maps(second) > 10, process)

@@ -8,7 +8,7 @@ from sklearn.metrics import confusion_matrix
 
 from ensembling import hard_vote, read_predictions
 from ensembling.predict.class_maps import read_class_maps
-from search.cli.main import main
+from search.cli import main
 from tests.integration.recount import Recount, missing
 
 SPACE = """

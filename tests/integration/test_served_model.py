@@ -21,7 +21,7 @@ from PIL import Image
 from ensembling import hard_vote
 from ensembling.predict.prediction import make_predictor
 from ensembling.runs.members import open_ensemble
-from search.cli.main import main
+from search.cli import main
 from search.tracking.tracker import connect, default_tracking_uri
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study

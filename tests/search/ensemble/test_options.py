@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from ensembling.selection.ensemble_selection import MODES as SELECTION_MODES
 from search.cli import ensemble as ensemble_cli
+from search.cli import main
 from search.cli.ensemble import ensemble_command
-from search.cli.main import main
 from search.ensemble.memory import MemoryBound
 from search.ensemble.options import MODES, EnsembleOptions
 from trainables.errors import UserError

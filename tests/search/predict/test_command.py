@@ -11,7 +11,7 @@ from ensembling import hard_vote
 from ensembling.predict.prediction import Prediction
 from ensembling.predict.submission import SubmissionFile
 from ensembling.runs.members import open_ensemble
-from search.cli.main import main
+from search.cli import main
 from search.predict.command import _fault_in_predicting
 from search.study.study import FORMAT_VERSION
 from tests import tiny

@@ -5,7 +5,7 @@ import pytest
 
 from ensembling.predict.prediction import Prediction, agreement
 from ensembling.runs.members import open_ensemble
-from search.cli.main import main
+from search.cli import main
 from tests import tiny
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
 from trainables.data.masks import paint_mask

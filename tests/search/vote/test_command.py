@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ensembling import hard_vote
 from ensembling.predict.submission import SubmissionFile, SubmissionWriter
-from search.cli.main import main
+from search.cli import main
 from search.report.pictures import LEGEND_HEIGHT, overlay, palette
 from search.vote.changes import GAP, picture_of_changes
 from tests.ensembling import naive
@@ -351,7 +351,7 @@ def test_a_photo_that_is_stored_turned_is_drawn_upright(vote, members, tmp_path)
 KILLED = """
 import os, signal, sys
 from ensembling.predict.submission import SubmissionWriter
-from search.cli.main import main
+from search.cli import main
 add = SubmissionWriter.add_ids
 def add_and_die(self, image_id, ids):
     add(self, image_id, ids)

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from search.cli.main import HOW_TO_GO_ON, commands, main, search_command
+from search.cli.commands import HOW_TO_GO_ON, commands, main, search_command
 from search.cli.options import seconds
 from search.cli.refit import refit_command
 from search.study.settings import RefitSettings, Settings
