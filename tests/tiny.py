@@ -65,5 +65,5 @@ def config(**changes: Any) -> TrialConfig:
 
 def timeless(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The records without what no two runs share."""
-    measured = ("epoch_s", "images_per_s", "peak_memory_gb")
+    measured = ("epoch_s", "time", "images_per_s", "peak_memory_gb")
     return [{key: value for key, value in record.items() if key not in measured} for record in records]

@@ -136,8 +136,9 @@ class Trainer:
         return self.ema.module if self.ema else self.model
 
     def run_epoch(self, keep: np.ndarray | None = None) -> dict[str, Any]:
-        """Trains one epoch and evaluates; returns its record (see `_record`). `keep` receives the holdout's class maps.
+        """Train one epoch and evaluate. Return its record: its scores, its loss, how many seconds it took (`epoch_s`)
 
+        and the `time` of its end, in seconds since 1970. `keep` receives the holdout's class maps.
         Raises NonFiniteError when the loss is no longer a number.
         """
         started = time.monotonic()
@@ -155,7 +156,8 @@ class Trainer:
             "images_per_s": self.batches.photos_per_epoch / trained_s,
             **self._scores(keep),
         }
-        return record | {"epoch_s": time.monotonic() - started, "peak_memory_gb": self.peak_memory.gigabytes()}
+        took = {"epoch_s": time.monotonic() - started, "time": time.time()}
+        return record | took | {"peak_memory_gb": self.peak_memory.gigabytes()}
 
     def _schedule_factor(self) -> float:
         group = self.optimizer.param_groups[0]

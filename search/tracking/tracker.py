@@ -208,11 +208,12 @@ class Tracker:
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
 
     def _log_metrics(self, run_id: str, values: dict[str, Any], *, step: int) -> None:
-        now = int(time.time() * 1000)
+        """Log `values` at their own `time`, in seconds since 1970, where they have one: they may be told late."""
+        moment = int(1000 * values.get("time", time.time()))
         metrics = [
-            Metric(metric_name(key), float(value), now, step)
+            Metric(metric_name(key), float(value), moment, step)
             for key, value in values.items()
-            if isinstance(value, int | float) and key != "epoch" and math.isfinite(value)
+            if isinstance(value, int | float) and key not in ("epoch", "time") and math.isfinite(value)
         ]
         self.client.log_batch(run_id, metrics=metrics)
 

@@ -6,7 +6,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import _validate_metric_name
 
-from search.tracking.tracker import _create_experiment, _with_defaults, metric_name
+from search.tracking.tracker import Tracker, _create_experiment, _with_defaults, metric_name
 from tests import tiny
 
 NAMES = ["종이", "금속", "유리", "PET (clear)", "PET [clear]", "a/b", "a//b", "a/", "a/./b", "a/../b", "Papier, Karton"]
@@ -37,3 +37,17 @@ def test_where_pretrained_weights_lay_is_no_parameter_since_a_resumed_study_may_
     logged = _with_defaults(tiny.params(weights_dir="/mnt/weights"))
     assert "weights_dir" not in logged
     assert logged["schedule"] == "poly"  # a default
+
+
+def test_metrics_have_the_time_of_their_epoch_however_late_they_are_logged():
+    logged = []
+    client = SimpleNamespace(
+        search_runs=lambda *_, **__: [],
+        get_metric_history=lambda *_: [],
+        create_run=lambda *_, **__: SimpleNamespace(info=SimpleNamespace(run_id="r")),
+        log_batch=lambda run_id, metrics=(), params=(): logged.extend(metrics),
+    )
+    tracker = Tracker(client, "1", "study", "id")
+    tracker.start_trial(1, {})
+    tracker.log_epochs(1, [{"epoch": 1, "train/loss": 0.5, "time": 1000.25}])
+    assert [(metric.key, metric.step, metric.timestamp) for metric in logged] == [("train/loss", 1, 1000250)]
