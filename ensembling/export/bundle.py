@@ -11,8 +11,9 @@ from typing import Any
 from ensembling.runs.members import ENSEMBLE_FILE, MEMBERS, PLACES, Ensemble, Member
 from ensembling.runs.registered import ARTIFACT
 from trainables.errors import UserError
+from trainables.files import replacing, write_json
 from trainables.inference.predictor import load_model
-from trainables.trial.files import TrialFiles, replacing, write_json
+from trainables.trial.files import TrialFiles
 
 MODEL_CODE = Path(__file__).with_name("served_model.py")
 

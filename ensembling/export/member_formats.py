@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ensembling.export.bundle import member_files
 from ensembling.runs.members import Ensemble, Member
+from trainables.files import replacing
 from trainables.inference.predictor import load_model
-from trainables.trial.files import replacing
 
 Run = Callable[[Tensor], np.ndarray]  # images uint8 (N, 3, H, W) to logits float32 (N, C, H, W)
 CHECKED_ON = 3  # random images; and on the first alone, since a graph may have kept the size of its batch

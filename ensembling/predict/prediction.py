@@ -14,9 +14,9 @@ from ensembling.runs.members import MEMBERS, Ensemble, Member
 from ensembling.vote import hard_vote
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
+from trainables.files import read_json, write_json
 from trainables.inference.predictor import Predictor
 from trainables.inference.tta import Views
-from trainables.trial.files import read_json, write_json
 
 REQUEST = "prediction.json"
 PHOTOS = "photos"  # in it

@@ -16,8 +16,9 @@ from trainables.config import TrialConfig
 from trainables.data.coco import BACKGROUND
 from trainables.data.packed import file_sha256
 from trainables.errors import UserError
+from trainables.files import read_json
 from trainables.inference.tta import Views
-from trainables.trial.files import TrialFiles, read_json
+from trainables.trial.files import TrialFiles
 
 ENSEMBLE_FILE = "ensemble.json"
 PLACES = ("weights_dir", "init_from")  # of files on a machine: a resumed study may have others
@@ -110,7 +111,7 @@ def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_di
     name = listed.get("name", f"at place {place}")
     try:
         files = _files_of(listed, place, ensemble_file, runs_dir)
-        config = TrialConfig.from_dict(read_json(files.config))
+        config = files.read_config()
         votes, run_id = int(listed.get("votes", 1)), listed["run_id"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"member {name} of {ensemble_file} cannot vote: {error}") from error

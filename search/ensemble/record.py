@@ -30,7 +30,8 @@ from search.tracking.tracker import KIND, STUDY, Tracker, default_tracking_uri, 
 from trainables.data.packed import file_sha256
 from trainables.data.photos import usable_cores
 from trainables.errors import UserError
-from trainables.trial.files import TrialFiles, read_json
+from trainables.files import read_json
+from trainables.trial.files import TrialFiles
 
 COMPARED = 20  # candidates of a kind
 BATCH = 1000  # metrics that MLflow takes at once

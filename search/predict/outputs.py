@@ -18,8 +18,8 @@ from ensembling.runs.members import Ensemble
 from search.report.pictures import overlay, palette
 from trainables.data.photos import decode_photo, usable_threads
 from trainables.data.unlabelled import Photo, PhotoList
+from trainables.files import replacing
 from trainables.prefetch import work_ahead
-from trainables.trial.files import replacing
 
 AHEAD = 16  # photos whose files are being written
 

@@ -13,7 +13,7 @@ from search.study.study import read_manifest
 from trainables.data.labels import Labels, read_labels
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
-from trainables.trial.files import write_json
+from trainables.files import write_json
 
 
 class LabelledScores:

@@ -13,7 +13,7 @@ from ensembling.scores import confusion_matrix, miou
 from search.ensemble.record import note_weights
 from search.study.study import Study
 from search.tracking.tracker import Tracker
-from trainables.trial.files import TrialFiles, read_json
+from trainables.trial.files import TrialFiles
 
 
 def conclude_refit(study: Study, tracker: Tracker) -> dict[str, Any] | None:
@@ -34,7 +34,7 @@ def conclude_refit(study: Study, tracker: Tracker) -> dict[str, Any] | None:
 
 
 def _is_trained(files: TrialFiles) -> bool:
-    return files.verdict.exists() and read_json(files.verdict)["status"] == "completed" and files.best_weights.exists()
+    return (files.read_verdict() or {}).get("status") == "completed" and files.best_weights.exists()
 
 
 def describe_refitted(
@@ -55,7 +55,7 @@ def describe_refitted(
             "miou": study.data.kept_score(files.records()),
             "votes": model["votes"],
             "refit_of": {"name": model["member"], "run_id": model["member_run_id"]},
-            "params": {key: str(value) for key, value in read_json(files.config).items()},
+            "params": {key: str(value) for key, value in files.read_config().to_dict().items()},
         }
         for place, ((model, files), run_id) in enumerate(zip(trained, run_ids), start=1)
     ]

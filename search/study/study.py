@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 from search.study.settings import RefitSettings, Settings, StudySettings
 from trainables.data import Dataset, Splits
 from trainables.errors import UserError
+from trainables.files import read_json, write_json
 from trainables.study_data import PseudoData, StudyData
-from trainables.trial.files import TrialFiles, read_json, write_json
+from trainables.trial.files import TrialFiles
 
 MANIFEST = "study.json"
 FORMAT_VERSION = 2

@@ -9,11 +9,11 @@ from ensembling import Predictions, write_predictions
 from search.report.pictures import holdout_picture
 from search.study.study import Study
 from search.tracking.tracker import CANDIDATE, PREDICTIONS, VERDICT
-from trainables.config import parse_size
 from trainables.data import PackedData
 from trainables.data.masks import IGNORE_INDEX
 from trainables.errors import UserError
-from trainables.trial.files import TrialFiles, read_json, replacing, write_json
+from trainables.files import replacing
+from trainables.trial.files import TrialFiles
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path
         if files.best_maps.exists() and not outcome.failure:
             _write_predictions(study, files)
         if not outcome.goes_on:
-            write_json(files.verdict, {"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
+            files.write_verdict({"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
     of_a_score = {} if outcome.failure else {files.predictions: PREDICTIONS, files.picture: None}
     found = {**of_a_score, files.config: None, files.log: None}
     return {path: directory for path, directory in found.items() if path.exists()}
@@ -96,7 +96,7 @@ def _write_predictions(study: Study, files: TrialFiles) -> None:
 
 
 def _packed(study: Study, files: TrialFiles) -> PackedData:
-    return study.data.open(parse_size(read_json(files.config)["image_size"]))
+    return study.data.open(files.read_config().size)
 
 
 def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) -> Predictions:

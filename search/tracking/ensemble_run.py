@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from ensembling.runs.members import ENSEMBLE_FILE, Ensemble
 from ensembling.runs.registered import REGISTERED
 from search.tracking.tracker import KIND
-from trainables.trial.files import read_json
+from trainables.files import read_json
 
 LOOKED_AT = 50  # runs of ensembles, the newest first
 

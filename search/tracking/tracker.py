@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from trainables.config import TrialConfig
 from trainables.errors import UserError
-from trainables.trial.files import replacing
+from trainables.files import replacing
 
 log = logging.getLogger(__name__)
 

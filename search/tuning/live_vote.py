@@ -7,7 +7,7 @@ import numpy as np
 
 from ensembling import PredictionsError, read_predictions, select_ensemble
 from search.study.study import Study
-from trainables.trial.files import TrialFiles, read_json
+from trainables.trial.files import TrialFiles
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class LiveVote:
         self._learn_stride()
         self._seen.add(files.number)
         # One that failed after it had been cut off has predictions from then.
-        if not files.predictions.exists() or read_json(files.verdict)["status"] == "failed":
+        if not files.predictions.exists() or files.read_verdict()["status"] == "failed":
             return
         try:
             pixels = read_predictions(files.predictions).pixels[:: self._stride].copy()

@@ -18,8 +18,9 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from trainables.files import write_json
 from trainables.study_data import OBJECTIVE
-from trainables.trial.files import TrialFiles, read_ledger, write_json
+from trainables.trial.files import TrialFiles
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Suggestion:
 
     @classmethod
     def load(cls, files: TrialFiles) -> "Suggestion":
-        saved = read_ledger(files.suggestion, remedy=f"delete {files.directory}: the trial is then lost")
+        saved = files.read_suggestion()
         return cls(files.number, saved["params"], saved["sampled"])
 
 

@@ -20,7 +20,7 @@ from search.tuning.sampler import MAX_BAD_SUGGESTIONS, FairOptunaSearch, GridSea
 from search.tuning.scheduler import Asha, NoStopping
 from trainables.config import TrialConfig
 from trainables.ray_trainable import SegmentationTrainable
-from trainables.trial.files import TrialFiles, read_ledger
+from trainables.trial.files import TrialFiles
 
 
 class StudyTuner:
@@ -91,7 +91,7 @@ class StudyTuner:
         for files in self._plan.study.trials():
             suggestion = Suggestion.load(files).with_weights_from(self._settings.weights_dir)
             records = files.records()
-            verdict = _verdict(files)
+            verdict = files.read_verdict()
             self._searcher.replay(suggestion, records, verdict)
             if verdict is None or not verdict["failure"]:
                 self._scheduler.replay(suggestion.number, records)
@@ -129,7 +129,7 @@ class StudyTuner:
 
     def _make_up_for(self, files: TrialFiles) -> None:
         """Brings MLflow's run of the trial to what the ledger says."""
-        suggestion, verdict = Suggestion.load(files), _verdict(files)
+        suggestion, verdict = Suggestion.load(files), files.read_verdict()
         epochs = suggestion.params.get("epochs", self._plan.epochs)
         if files.records() or verdict:
             self._tracker.start_trial(files.number, suggestion.params)
@@ -192,10 +192,6 @@ class StudyTuner:
                     first.append(space(study.ask()))
                     break
         return first
-
-
-def _verdict(files: TrialFiles) -> dict[str, Any] | None:
-    return read_ledger(files.verdict, remedy="delete it") if files.verdict.exists() else None
 
 
 class _Check:

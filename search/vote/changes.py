@@ -18,7 +18,7 @@ from search.report.pictures import overlay, palette, with_legend
 from trainables.data.coco import BACKGROUND
 from trainables.data.photos import PhotoError, decode_photo, inspect_photos
 from trainables.errors import UserError
-from trainables.trial.files import read_json, replacing
+from trainables.files import read_json, replacing
 
 UNCHANGED = 255
 GAP = 4  # pixels between the two pictures

@@ -7,8 +7,9 @@ import safetensors.torch
 import torch
 
 from tests import tiny
+from trainables.files import write_json
 from trainables.models import build_model
-from trainables.trial.files import TrialFiles, write_json
+from trainables.trial.files import TrialFiles
 
 CLASS_NAMES = ("Background", "Paper", "Glass")
 HEADS = ("segformer", "fpn", "unet")

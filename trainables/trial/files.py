@@ -1,14 +1,30 @@
-"""The files of one trial, by name. Nobody else spells them; every write is atomic."""
+"""The files of one trial, by name: nobody else spells them, and each is read and checked here."""
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from typing_extensions import TypedDict
+
+from trainables.config import TrialConfig
 from trainables.errors import UserError
+from trainables.files import read_checked, write_json, write_text
+
+
+class Suggested(TypedDict):
+    """suggestion.json: the configuration, and what Optuna drew for it (nothing in a grid)."""
+
+    params: dict[str, Any]
+    sampled: dict[str, Any]
+
+
+class Verdict(TypedDict):
+    """verdict.json: how the trial ended, after how many epochs, and why it failed if it did."""
+
+    status: Literal["completed", "stopped", "failed"]
+    epochs: int
+    failure: str | None
 
 
 class TrialFiles:
@@ -16,6 +32,7 @@ class TrialFiles:
 
     The worker writes state, weights, maps and one line per epoch; the driver writes what was asked (`suggestion`) and
     how it ended (`verdict`). A state is committed before its epoch's line, so no line speaks of an epoch that is lost.
+    The methods that read raise UserError, with the file and the way on, where it is damaged.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -34,79 +51,70 @@ class TrialFiles:
         self.lock = self.directory / ".lock"
 
     def predictions_with(self, what: str) -> Path:
-        """Of the holdout, by other views than those that a trial is scored with; `what` names views and weights."""
+        """Return the file of holdout predictions by other views than a trial is scored with.
+
+        `what` names the views and the weights.
+        """
         return self.directory / f"holdout.{hashlib.sha256(what.encode()).hexdigest()[:12]}.predictions"
 
     @property
     def number(self) -> int:
         return int(self.directory.name)
 
+    def read_suggestion(self) -> Suggested:
+        """Return the configuration that the trial was given."""
+        remedy = f"delete {self.directory} and resume the study without this trial"
+        return read_checked(self.suggestion, Suggested, remedy=remedy)
+
+    def read_config(self) -> TrialConfig:
+        """Return the configuration that was trained, with every default."""
+        remedy = f"delete {self.directory} and resume the study without this trial"
+        return TrialConfig.from_dict(read_checked(self.config, dict[str, Any], remedy=remedy))
+
+    def read_verdict(self) -> Verdict | None:
+        """Return how the trial ended; None where it has not."""
+        if not self.verdict.exists():
+            return None
+        return read_checked(self.verdict, Verdict, remedy="delete it, and --resume brings the trial to its end again")
+
     def records(self) -> list[dict[str, Any]]:
-        """One dict per finished epoch, in order; a half-written last line is left out."""
+        """Return one dict per finished epoch, in order; a half-written last line is left out.
+
+        Raises UserError for any other line that cannot be read, and where epochs are missing or repeated.
+        """
         if not self.epochs.exists():
             return []
+        lines = self.epochs.read_bytes().splitlines()
         records = []
-        for line in self.epochs.read_text().splitlines():
+        for number, line in enumerate(lines, start=1):
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if number == len(lines):
+                    break
+                raise self._damaged(f"line {number}: {error}") from error
+            if not isinstance(record, dict) or record.get("epoch") != number:
+                raise self._damaged(f"line {number} is not the record of epoch {number}")
+            records.append(record)
         return records
 
+    def _damaged(self, what: str) -> UserError:
+        return UserError(
+            f"{self.epochs} is damaged ({what}): restore it from a backup, or delete {self.epochs.name}, "
+            f"{self.state.name} and {self.verdict.name} in {self.directory}, and --resume trains the trial anew"
+        )
+
     def append_record(self, record: dict[str, Any]) -> None:
-        """Rewrites the file with one more line: a line torn by a crash does not stay in front of the new one."""
+        """Rewrite the file with one more line: a line torn by a crash does not stay in front of the new one."""
         lines = [json.dumps(line) for line in [*self.records(), record]]
         write_text(self.epochs, "\n".join(lines) + "\n")
 
+    def write_verdict(self, verdict: Verdict) -> None:
+        """Write how the trial ended: a trial that has a verdict is never trained again."""
+        write_json(self.verdict, verdict)
+
     def forget_training_state(self) -> None:
-        """Drops what only a trial that goes on needs: optimizer state is two thirds of a checkpoint's bytes."""
+        """Remove what only a trial that goes on needs: optimizer state is two thirds of a checkpoint's bytes."""
         self.state.unlink(missing_ok=True)
         self.best_maps.unlink(missing_ok=True)
         self.scratch_maps.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path`; renames it to `path` if the block succeeds, removes it if not.
-
-    The bytes are on the disk before the name is: a power cut leaves the old file or the new one, never an empty one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
-        _flush(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def read_ledger(path: Path, *, remedy: str) -> Any:
-    """`read_json` of what only we write; raises UserError with `remedy` where it is damaged."""
-    try:
-        return read_json(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}): {remedy}, and --resume goes on with the others") from error
-
-
-def read_json(path: Path) -> Any:
-    """Raises OSError where `path` cannot be read, ValueError where it is not JSON."""
-    return json.loads(path.read_text())

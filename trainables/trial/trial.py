@@ -10,9 +10,10 @@ import safetensors.torch
 import torch
 
 from trainables.config import TrialConfig
+from trainables.files import replacing, write_json
 from trainables.study_data import OBJECTIVE, StudyData
 from trainables.training import Trainer
-from trainables.trial.files import TrialFiles, replacing, write_json
+from trainables.trial.files import TrialFiles
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from tests import tiny
 from trainables.config import TrialConfig
 from trainables.data import load_dataset
 from trainables.errors import UserError
-from trainables.trial.files import read_json, write_json, write_text
+from trainables.files import read_json, write_json, write_text
 
 SIZE = (32, 48)
 

@@ -21,7 +21,7 @@ from search.study.study import (
 )
 from tests import tiny
 from trainables.errors import UserError
-from trainables.trial.files import read_json, write_json
+from trainables.files import read_json, write_json
 
 
 def test_a_study_comes_back_from_its_directory(study, settings):

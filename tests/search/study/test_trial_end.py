@@ -7,7 +7,7 @@ from PIL import Image
 from ensembling import read_predictions
 from search.study.trial_end import Outcome, holdout_masks, keep_outcome, write_target
 from tests import tiny
-from trainables.trial.files import read_json, write_json, write_text
+from trainables.files import read_json, write_json, write_text
 
 PIXELS = 2 * tiny.WIDTH * tiny.HEIGHT
 

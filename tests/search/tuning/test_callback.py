@@ -13,7 +13,7 @@ from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
 from tests import tiny
 from trainables.errors import UserError
-from trainables.trial.files import read_json, write_json, write_text
+from trainables.files import read_json, write_json, write_text
 
 PARAMS = tiny.params(epochs=2)
 

@@ -9,7 +9,7 @@ from ensembling import read_predictions, select_ensemble, write_predictions
 from search.study.trial_end import holdout_masks, write_target
 from search.tuning import live_vote
 from search.tuning.live_vote import LiveVote
-from trainables.trial.files import write_json
+from trainables.files import write_json
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from search.tuning.tuner import StudyTuner
-from trainables.trial.files import TrialFiles, write_json
+from trainables.files import write_json
+from trainables.trial.files import TrialFiles
 
 
 class ThatTrainsNothing(StudyTuner):

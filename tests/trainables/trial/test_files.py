@@ -1,11 +1,10 @@
-"""The ledger of a trial: nothing half-written is ever read."""
-
-import os
+"""The ledger of a trial: what is damaged is named, and never taken for what was trained."""
 
 import pytest
 
 from trainables.errors import UserError
-from trainables.trial.files import TrialFiles, read_json, read_ledger, replacing, write_json, write_text
+from trainables.files import write_json, write_text
+from trainables.trial.files import TrialFiles
 
 
 @pytest.fixture
@@ -37,40 +36,39 @@ def test_a_torn_last_line_is_left_out_and_overwritten(files):
     assert files.epochs.read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
 
 
-def test_what_fails_half_way_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    write_text(path, "old")
-
-    def fail_half_way():
-        with replacing(path) as temporary:
-            temporary.write_text("ne")
-            raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        fail_half_way()
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
-
-
-def test_a_file_is_not_seen_before_it_is_whole(tmp_path):
-    path = tmp_path / "new" / "a.txt"
-    with replacing(path) as temporary:
-        temporary.write_text("half")
-        assert not path.exists()
-    assert path.read_text() == "half"
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (['{"epoch": 1}', '{"epo', '{"epoch": 3}'], "line 2: "),
+        (['{"epoch": 1}', '{"epoch": 3}'], "line 2 is not the record of epoch 2"),
+        (['{"epoch": 1}', '{"epoch": 1}'], "line 2 is not the record of epoch 2"),
+        (["1", '{"epoch": 2}'], "line 1 is not the record of epoch 1"),
+        (["[" * 200_000, '{"epoch": 2}'], "line 1: "),
+    ],
+)
+def test_a_hole_in_the_ledger_is_named(files, lines, said):
+    write_text(files.epochs, "\n".join(lines) + "\n")
+    with pytest.raises(UserError, match=rf"epochs\.jsonl is damaged \({said}.*restore it from a backup, or delete"):
+        files.records()
 
 
-def test_a_damaged_file_of_ours_is_named_with_the_way_on(tmp_path):
-    path = tmp_path / "verdict.json"
-    path.write_text('{"status": ')
-    with pytest.raises(UserError, match=r"verdict\.json is damaged .*: delete it, and --resume goes on"):
-        read_ledger(path, remedy="delete it")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("verdict", {"status": "stopped", "epochs": 2}, "failure: Field required"),
+        ("verdict", {"status": "won", "epochs": 2, "failure": None}, "status: Input should be 'completed'"),
+        ("suggestion", {"params": [], "sampled": {}}, "params: Input should be a valid dictionary"),
+        ("config", [], "Input should be a valid dictionary"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_way_on(files, name, content, said):
+    write_json(getattr(files, name), content)
+    with pytest.raises(UserError, match=rf"{name}\.json is damaged \(.*{said}.*delete .*resume"):
+        getattr(files, f"read_{name}")()
 
 
-def test_json_comes_back(tmp_path):
-    value = {"params": {"lr": 0.001, "head": "fpn"}, "list": [1, None, True]}
-    write_json(tmp_path / "a.json", value)
-    assert read_json(tmp_path / "a.json") == value
+def test_a_trial_without_a_verdict_has_not_ended(files):
+    assert files.read_verdict() is None
 
 
 def test_forgetting_the_training_state_keeps_the_result(files):

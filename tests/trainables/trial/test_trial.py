@@ -8,10 +8,11 @@ import safetensors.torch
 import torch
 
 from tests import tiny
+from trainables.files import read_json, write_text
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import predict_maps
 from trainables.models import build_model
-from trainables.trial.files import TrialFiles, read_json, write_text
+from trainables.trial.files import TrialFiles
 from trainables.trial.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("one_thread")

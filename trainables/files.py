@@ -1,0 +1,122 @@
+"""Files that are there whole or not at all, and JSON that is checked before it is believed.
+
+Everything that a study keeps is written by `replacing` or what is built on it, and what is read back of a study's own
+JSON goes through `read_checked`.
+"""
+
+import json
+import os
+import re
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import UserError
+
+NAME_KEPT = 60  # characters of a file's name that its temporary name repeats; a name has 255 bytes at most
+
+
+@contextmanager
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; rename it to `path` if the block succeeds, remove it if not.
+
+    The file has the permissions that the umask gives, whatever the block's library would choose. With `sync` the bytes
+    are on the disk before the name is: a power cut leaves the old file or the new one, never an empty one. Leave it out
+    only for what is made again by the same command, such as thousands of pictures. Temporary files that killed
+    processes of this machine left in the directory are removed at a process's first write there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent, os.getpid())
+    owner = f"{_host()}-{os.getpid()}"
+    temporary = path.with_name(f".{path.name[:NAME_KEPT]}.{owner}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
+        yield temporary
+        if temporary.stat().st_mode != mode:
+            temporary.chmod(mode)
+        if sync:
+            _flush(temporary)
+        os.replace(temporary, path)
+        if sync:
+            _flush(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return re.sub(r"[^\w]", "_", socket.gethostname())[:40]
+
+
+@cache
+def _sweep(directory: Path, own_pid: int) -> None:
+    """Remove what killed writers left; `own_pid` is there since a forked process has to look for itself."""
+    left = re.compile(rf"\..*\.{re.escape(_host())}-(\d+)\.[0-9a-f]{{8}}\.tmp")
+    with suppress(OSError):
+        for name in os.listdir(directory):
+            found = left.fullmatch(name)
+            if found and int(found[1]) != own_pid and not _is_alive(int(found[1])):
+                (directory / name).unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return what the file holds. Raises OSError where `path` cannot be read, ValueError where it is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_checked(path: Path, shape: Any, *, remedy: str) -> Any:
+    """Return the JSON of a file that only SegVote writes, known to have `shape`.
+
+    `shape` is a type as pydantic understands it, mostly a TypedDict; keys beyond those that it names are kept. Raises
+    UserError with the file, what is wrong with it and `remedy` where it cannot be read, is cut off or is no JSON, or
+    where a key is missing or has a value of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError  # a tenth of a second of imports
+
+    try:
+        value = read_json(path)
+        TypeAdapter(shape).validate_python(value, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "its content"
+        raise UserError(f"{path} is damaged ({where}: {first['msg']}): {remedy}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+    return value
