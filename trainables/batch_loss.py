@@ -1,28 +1,41 @@
-"""How a batch's loss is made up of its labelled photos and those with pseudo-labels."""
+"""The loss of a batch that is computed in several passes, some of whose photos may have pseudo-labels."""
 
 import torch
 from torch import Tensor
 
-Part = tuple[slice | Tensor, float]
-"""Which photos of a pass, as an index, and the share that the mean loss over their pixels has in the batch's loss."""
+from trainables.losses import SegmentationLoss
 
 
-def loss_parts(photos: int, micro_batch: int, pseudo: Tensor | None, weight: float) -> list[list[Part]]:
-    """The parts of each pass of at most `micro_batch` of the batch's `photos`; the shares of all sum to 1.
+class BatchLoss:
+    """Each pass's part of the loss of one batch; the parts sum to what a single pass over the batch would give.
 
-    With n labelled photos, m that `pseudo`, bool (photos,), marks, and L the loss over one of the two parts, the loss
-    of a batch is (n L(labelled) + weight m L(pseudo)) / (n + weight m), and in several passes the sum of that over the
-    passes, with the whole batch's n and m below the line. A part without photos is left out.
+    With n photos that have labels, m that `pseudo`, bool (N,), marks, and L the loss over all photos of one kind, the
+    loss of a batch is (n L(labelled) + weight m L(pseudo)) / (n + weight m). What each kind counts (see
+    SegmentationLoss.counts) is taken from the whole batch's `masks`, (N, H, W), so that neither the loss nor its
+    gradient depends on the size of a pass.
     """
-    if pseudo is None:
-        return [[(slice(None), min(micro_batch, photos - start) / photos)] for start in range(0, photos, micro_batch)]
-    marked = int(pseudo.sum())
-    total = photos - marked + weight * marked
-    return [
-        [
-            (index, factor * len(index) / total)
-            for index, factor in ((torch.nonzero(~some)[:, 0], 1.0), (torch.nonzero(some)[:, 0], weight))
-            if len(index)
+
+    def __init__(
+        self, loss: SegmentationLoss, masks: Tensor, *, pseudo: Tensor | None = None, pseudo_weight: float = 1.0
+    ) -> None:
+        self._loss, self._masks = loss, masks
+        marks = torch.zeros(len(masks), dtype=torch.bool) if pseudo is None else pseudo.cpu()
+        factors = [(photos, factor) for photos, factor in ((~marks, 1.0), (marks, pseudo_weight)) if photos.any()]
+        total = sum(factor * int(photos.sum()) for photos, factor in factors)
+        self._kinds = [
+            (photos, factor * int(photos.sum()) / total, loss.counts(masks if photos.all() else masks[photos]))
+            for photos, factor in factors
         ]
-        for some in pseudo.split(micro_batch)
-    ]
+
+    def part(self, logits: Tensor, photos: slice) -> Tensor:
+        """Return the scalar part of the pass over `photos`, whose logits are (n, C, H, W)."""
+        masks = self._masks[photos]
+        parts = []
+        for of_kind, share, counts in self._kinds:
+            some = of_kind[photos]
+            if some.all():  # without an index, which would copy
+                parts.append(share * self._loss(logits, masks, counts))
+            elif some.any():
+                index = some.nonzero()[:, 0]
+                parts.append(share * self._loss(logits[index], masks[index], counts))
+        return torch.stack(parts).sum()

@@ -5,12 +5,17 @@ pixel's target class t and w_t that class's weight (1 without weights):
 
     ce     sum over pixels of -w_t log p_t, divided by the sum of w_t
     focal  the same of -w_t (1 - p_t)^2 log p_t   (Lin et al., 2017, equation 4, softmax form, gamma = 2)
-    dice   1 - 2 sum(p_c g_c) / (sum(p_c) + sum(g_c)) per class c over all pixels of the batch, g_c being 1 where the
-           target is c; the mean, weighted by w_c, over the classes that occur in the target (Milletari et al., 2016,
-           with plain sums instead of squares in the denominator as in Drozdzal et al., 2016)
+    dice   of each photo 1 - 2 sum(p_c g_c) / (sum(p_c) + sum(g_c)) per class c over its pixels, g_c being 1 where the
+           target is c; the mean, weighted by w_c, over the classes that occur in its target; of that the mean over the
+           photos that have labelled pixels (Milletari et al., 2016, with plain sums instead of squares in the
+           denominator as in Drozdzal et al., 2016)
+
+Each is a sum over pixels or photos, divided by what they count together. A batch that is computed in several passes
+has the same loss and gradient as in one, if every pass divides by what the whole batch counts.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,47 +23,66 @@ from torch import Tensor, nn
 
 from trainables.errors import UserError
 
-Term = Callable[[Tensor, Tensor, Tensor | None, int], Tensor]
-
 FOCAL_GAMMA = 2
 
 
-def cross_entropy(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """Return the scalar cross-entropy of log-probabilities (N, C, H, W) and an int64 target (N, H, W)."""
-    total = F.nll_loss(log_probabilities, target, weight, ignore_index=ignore_index, reduction="sum")
-    return total / _total_weight(target, weight, ignore_index)
+@dataclass(frozen=True)
+class Term:
+    """A loss as a sum over pixels or photos, and what they count together, by which it is divided.
+
+    `total` takes log-probabilities (N, C, H, W), an int64 target (N, H, W), class weights (C,) or None, and the id of
+    ignored pixels; `count` takes all but the first. Both return scalars.
+    """
+
+    total: Callable[[Tensor, Tensor, Tensor | None, int], Tensor]
+    count: Callable[[Tensor, Tensor | None, int], Tensor]
 
 
-def focal(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """Return the scalar focal loss of log-probabilities (N, C, H, W) and an int64 target (N, H, W)."""
+def _cross_entropy(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    return F.nll_loss(log_probabilities, target, weight, ignore_index=ignore_index, reduction="sum")
+
+
+def _focal(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
     surprise = F.nll_loss(log_probabilities, target, ignore_index=ignore_index, reduction="none")  # 0 where ignored
     pixels = (1 - torch.exp(-surprise)) ** FOCAL_GAMMA * surprise
     if weight is not None:
         pixels = pixels * _pixel_weights(target, weight, ignore_index)
-    return pixels.sum() / _total_weight(target, weight, ignore_index)
+    return pixels.sum()
 
 
-def dice(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """Return the scalar dice loss of log-probabilities (N, C, H, W) and an int64 target (N, H, W)."""
+def _dice(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
     valid = (target != ignore_index).unsqueeze(1)
     probabilities = log_probabilities.exp() * valid
     truth = torch.zeros_like(probabilities)
     truth.scatter_(1, target.unsqueeze(1).where(valid, 0), valid.to(truth.dtype))
-    pixels = (0, 2, 3)
-    counts = truth.sum(pixels)
+    pixels = (2, 3)
+    counts = truth.sum(pixels)  # (N, C)
     overlap = (probabilities * truth).sum(pixels)
     score = 2 * overlap / (probabilities.sum(pixels) + counts).clamp_min(1e-7)
     weights = (counts > 0).to(score.dtype) * (1 if weight is None else weight)
-    return ((1 - score) * weights).sum() / _or_one(weights.sum())
+    return (((1 - score) * weights).sum(1) / _or_one(weights.sum(1))).sum()
 
+
+def _weight_of_pixels(target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    pixels = (target != ignore_index) if weight is None else _pixel_weights(target, weight, ignore_index)
+    return pixels.sum().float()
+
+
+def _labelled_photos(target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    return (target != ignore_index).flatten(1).any(1).sum().float()
+
+
+CROSS_ENTROPY = Term(_cross_entropy, _weight_of_pixels)
+FOCAL = Term(_focal, _weight_of_pixels)
+DICE = Term(_dice, _labelled_photos)
 
 LOSSES: dict[str, dict[Term, float]] = {
-    "ce": {cross_entropy: 1.0},
-    "focal": {focal: 1.0},
-    "dice": {dice: 1.0},
-    "ce_dice_1_3": {cross_entropy: 0.25, dice: 0.75},
-    "ce_dice_3_1": {cross_entropy: 0.75, dice: 0.25},
-    "ce_focal_dice": {cross_entropy: 1 / 3, focal: 1 / 3, dice: 1 / 3},
+    "ce": {CROSS_ENTROPY: 1.0},
+    "focal": {FOCAL: 1.0},
+    "dice": {DICE: 1.0},
+    "ce_dice_1_3": {CROSS_ENTROPY: 0.25, DICE: 0.75},
+    "ce_dice_3_1": {CROSS_ENTROPY: 0.75, DICE: 0.25},
+    "ce_focal_dice": {CROSS_ENTROPY: 1 / 3, FOCAL: 1 / 3, DICE: 1 / 3},
 }
 """The terms of each loss and their shares, which sum to 1 so that a learning rate means the same for all."""
 
@@ -72,19 +96,27 @@ class SegmentationLoss(nn.Module):
         self.ignore_index = ignore_index
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, target: Tensor, counts: Tensor | None = None) -> Tensor:
         """Return the float32 scalar loss of logits (N, C, H, W) and target (N, H, W), int64 or uint8.
 
+        With `counts` these photos are a part of a batch, which counts that much, and their part of its loss comes back.
         Where every pixel is ignored it is 0, and its gradient is 0 too.
         """
         with torch.autocast(logits.device.type, enabled=False):
             log_probabilities = F.log_softmax(logits.float(), dim=1)
             target = target.long()
+            counts = self.counts(target) if counts is None else counts
             parts = [
-                share * term(log_probabilities, target, self.class_weights, self.ignore_index)
-                for term, share in self.terms.items()
+                share * term.total(log_probabilities, target, self.class_weights, self.ignore_index) / count
+                for (term, share), count in zip(self.terms.items(), counts)
             ]
             return torch.stack(parts).sum()
+
+    def counts(self, target: Tensor) -> Tensor:
+        """Return what the photos of target (N, H, W) count in each term, float32 (terms,); 1 where nothing counts."""
+        target = target.long()
+        found = [term.count(target, self.class_weights, self.ignore_index) for term in self.terms]
+        return _or_one(torch.stack(found))
 
 
 def build_loss(
@@ -124,11 +156,6 @@ def _pixel_weights(target: Tensor, weight: Tensor, ignore_index: int) -> Tensor:
     return weight[target.where(valid, 0)] * valid
 
 
-def _total_weight(target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    pixels = (target != ignore_index) if weight is None else _pixel_weights(target, weight, ignore_index)
-    return _or_one(pixels.sum())
-
-
 def _or_one(total: Tensor) -> Tensor:
-    """Where nothing counts, divide the sum of nothing by 1: 0 instead of NaN, and no wait for the device."""
+    """Return what to divide by: where nothing counts, 1, so that the sum of nothing is 0 rather than NaN."""
     return torch.where(total > 0, total, 1)

@@ -154,7 +154,9 @@ def build_schedule(
         raise UserError(f"warmup_steps is {warmup_steps}, but must be at least 0 and below total_steps ({total_steps})")
     if name == ONE_CYCLE:
         rates = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=warmup_steps / total_steps or 0.3)
+        # PyTorch reaches the rate itself at the last step of the warm-up, and divides by zero where that is the first.
+        warmup = max(warmup_steps, 1 + 1e-3) / total_steps if warmup_steps else 0.3
+        return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=warmup)
     curve = partial(SCHEDULES[name], **options)
 
     def factor(steps_done: int) -> float:

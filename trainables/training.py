@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trainables.batch_loss import loss_parts
+from trainables.batch_loss import BatchLoss
 from trainables.batches import TrainingBatches, sample_seed
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import PackedData
 from trainables.hardware.compiling import compiled
+from trainables.hardware.out_of_memory import run_in_memory
 from trainables.hardware.peak_memory import PeakMemory
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import evaluate
@@ -187,19 +188,19 @@ class Trainer:
 
         `pseudo`, bool (N,), says which photos have pseudo-labels; None: none has.
         """
-        while True:
-            try:
-                loss = self._accumulate(self.precision.to_device(images), self.precision.to_device(masks), pseudo)
-                self._update_weights()
-                return loss
-            except torch.OutOfMemoryError:  # the optimizer's first step makes its own state, twice the weights' size
-                if self.micro_batch == 1:
-                    raise
-                self.micro_batch = (self.micro_batch + 1) // 2
-            # Outside of the except block: the exception would keep the failed step's tensors alive.
-            self.optimizer.zero_grad(set_to_none=True)
-            self.scaler = self._same_scaler()
-            torch.cuda.empty_cache()
+
+        def step(micro_batch: int) -> Tensor:
+            there = self.precision.to_device(images), self.precision.to_device(masks)
+            loss = self._accumulate(*there, pseudo, micro_batch)
+            self._update_weights()  # the optimizer's first step makes its own state, twice the weights' size
+            return loss
+
+        loss, self.micro_batch = run_in_memory(step, self.micro_batch, before_retry=self._forget_step)
+        return loss
+
+    def _forget_step(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler = self._same_scaler()
 
     def _same_scaler(self) -> torch.amp.GradScaler:
         """One that has the scale, and no memory of gradients that a failed step has unscaled already."""
@@ -218,17 +219,16 @@ class Trainer:
         if self.ema:
             self.ema.update_parameters(self.model)
 
-    def _accumulate(self, images: Tensor, masks: Tensor, pseudo: Tensor | None = None) -> Tensor:
+    def _accumulate(self, images: Tensor, masks: Tensor, pseudo: Tensor | None, micro_batch: int) -> Tensor:
+        """Add the gradient of the batch's loss, in passes of at most `micro_batch` photos; return that loss."""
         total = torch.zeros((), device=self.precision.device)
         pseudo_weight = self.study.pseudo.weight if self.study.pseudo else 1.0
-        passes = loss_parts(len(images), self.micro_batch, pseudo, pseudo_weight)
-        for some, targets, parts in zip(images.split(self.micro_batch), masks.split(self.micro_batch), passes):
+        batch_loss = BatchLoss(self.loss, masks, pseudo=pseudo, pseudo_weight=pseudo_weight)
+        for start in range(0, len(images), micro_batch):
+            photos = slice(start, start + micro_batch)
             with self.precision.autocast():
-                outputs = list(self.training_logits(self._input(some)))
-                loss = sum(
-                    sum(weight * self.loss(logits[part], targets[part]) for weight, logits in outputs) * share
-                    for part, share in parts
-                )
+                outputs = list(self.training_logits(self._input(images[photos])))
+                loss = sum(weight * batch_loss.part(logits, photos) for weight, logits in outputs)
             self.scaler.scale(loss).backward()
             total += loss.detach()
         return total
@@ -251,23 +251,19 @@ class Trainer:
         return scores
 
     def _confusion(self, rows: tuple[int, ...], keep: np.ndarray | None) -> Tensor:
-        batch_size = self.micro_batch
-        while True:
-            try:
-                return evaluate(
-                    self.evaluated_model,
-                    self.packed,
-                    rows,
-                    num_classes=self.study.num_classes,
-                    batch_size=batch_size,
-                    precision=self.precision,
-                    keep=keep,
-                )
-            except torch.OutOfMemoryError:
-                if batch_size == 1:
-                    raise
-                batch_size = (batch_size + 1) // 2
-            torch.cuda.empty_cache()
+        def evaluated(at_once: int) -> Tensor:
+            return evaluate(
+                self.evaluated_model,
+                self.packed,
+                rows,
+                num_classes=self.study.num_classes,
+                batch_size=at_once,
+                precision=self.precision,
+                keep=keep,
+            )
+
+        confusion, _ = run_in_memory(evaluated, self.micro_batch)
+        return confusion
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only: `torch.load(weights_only=True)` reads it back."""

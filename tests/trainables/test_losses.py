@@ -63,13 +63,35 @@ def test_ce_equals_pytorch_and_dice_equals_smp():
     weight = torch.tensor([0.5, 1.0, 2.0, 4.0])
     expected = torch.nn.functional.cross_entropy(logits, target, weight)
     assert build_loss("ce", num_classes=4, class_weights=weight)(logits, target) == pytest.approx(expected.item())
-    expected = smp.losses.DiceLoss("multiclass")(logits, target)
+    of_photos = [smp.losses.DiceLoss("multiclass")(logits[[one]], target[[one]]).item() for one in range(3)]
+    assert build_loss("dice", num_classes=4)(logits, target) == pytest.approx(sum(of_photos) / 3, rel=1e-5)
+
+
+def test_a_photo_without_labelled_pixels_does_not_count_in_dice():
+    logits, target = random_case()
+    target[1] = 255
+    expected = build_loss("dice", num_classes=4)(logits[[0, 2]], target[[0, 2]])
     assert build_loss("dice", num_classes=4)(logits, target) == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.2, 1.0, 3.0, 0.5])])
+def test_parts_of_a_batch_sum_to_its_loss_and_gradient(name, weights):
+    loss = build_loss(name, num_classes=4, class_weights=weights)
+    logits, target = random_case(size=(4, 7, 5))
+    target[0, 2:], target[1] = 255, 255
+    logits.requires_grad_()
+    whole = loss(logits, target)
+    (gradient,) = torch.autograd.grad(whole, logits)
+    counts = loss.counts(target)
+    parts = sum(loss(logits[some], target[some], counts) for some in (slice(0, 1), slice(1, 2), slice(2, 4)))
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-5)
+    assert torch.allclose(torch.autograd.grad(parts, logits)[0], gradient, atol=1e-7)
 
 
 def test_dice_averages_over_the_classes_that_occur():
     logits, target = random_case()
-    target = target % 2
+    logits, target = logits[:1], target[:1] % 2
     per_class = 1 - smp.losses.DiceLoss("multiclass")(logits, target) * 4 / 2
     assert 1 - build_loss("dice", num_classes=4)(logits, target) == pytest.approx(per_class.item(), rel=1e-5)
 

@@ -321,3 +321,30 @@ def test_wrong_schedule_arguments_are_named(name, warmup_steps, message):
     optimizer = build_optimizer(Tiny(), "sgd", lr=0.1)
     with pytest.raises(UserError, match=message):
         build_schedule(optimizer, name, total_steps=10, warmup_steps=warmup_steps)
+
+
+@pytest.mark.parametrize("name", SCHEDULE_NAMES)
+def test_every_length_of_warm_up_and_of_run_makes_a_schedule(name):
+    for total_steps in range(1, 30):
+        for warmup_steps in range(total_steps):
+            optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+            schedule = build_schedule(optimizer, name, total_steps=total_steps, warmup_steps=warmup_steps)
+            rates = []
+            for _ in range(total_steps):
+                rates.append(optimizer.param_groups[0]["lr"])
+                optimizer.step()
+                schedule.step()
+            assert all(0 <= rate <= 0.1 + 1e-9 for rate in rates), (total_steps, warmup_steps, rates)
+
+
+def test_one_step_of_warm_up_is_one_step_below_the_rate():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = build_schedule(optimizer, "one_cycle", total_steps=100, warmup_steps=1)
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert rates[1] == pytest.approx(0.1, rel=1e-2)
+    assert rates[1:] == sorted(rates[1:], reverse=True)

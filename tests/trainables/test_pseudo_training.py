@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from tests import tiny
-from trainables.batch_loss import loss_parts
+from trainables.batch_loss import BatchLoss
 from trainables.batches import TrainingBatches
 from trainables.data import load_dataset, load_pseudo, write_pseudo
 from trainables.errors import UserError
+from trainables.losses import build_loss
 from trainables.study_data import PseudoData
 from trainables.training import Trainer
 
@@ -64,14 +65,13 @@ def test_the_photos_of_an_epoch_are_counted(study, mixed):
 
 @pytest.mark.parametrize("micro_batch", [6, 4, 1])
 def test_the_loss_weighs_the_parts_as_the_formula_says(mixed, micro_batch):
-    """Where every pixel of a photo counts, the passes add up to (n L + w m P) / (n + w m)."""
+    """The passes add up to (n L + w m P) / (n + w m), also where photos are labelled in part."""
     made = Trainer(tiny.config(batch_size=6, dropout=0.0), mixed)
     made.model.eval()
     images, masks, _ = next(made.batches.epoch(0))
-    masks = masks.where(masks != 255, 0)
+    masks[0, 3:], masks[1] = 255, 255
     pseudo = torch.tensor([True, False, False, True, False, False])
-    made.micro_batch = micro_batch
-    loss = made._accumulate(images, masks, pseudo)
+    loss = made._accumulate(images, masks, pseudo, micro_batch)
     gradient = made.model.head.classifier.weight.grad.clone()
     made.optimizer.zero_grad()
     ((_, logits),) = made.model.training_logits(made._input(images))
@@ -81,16 +81,24 @@ def test_the_loss_weighs_the_parts_as_the_formula_says(mixed, micro_batch):
     assert torch.allclose(gradient, made.model.head.classifier.weight.grad, atol=1e-5)
 
 
-def test_parts_without_photos_are_left_out_and_shares_sum_to_one():
-    pseudo = torch.tensor([True, True, False, True, False])
-    passes = loss_parts(5, 2, pseudo, 0.25)
-    assert [[(index.tolist(), share) for index, share in parts] for parts in passes] == [
-        [([0, 1], pytest.approx(0.5 / 2.75))],
-        [([0], pytest.approx(1 / 2.75)), ([1], pytest.approx(0.25 / 2.75))],
-        [([0], pytest.approx(1 / 2.75))],
+@pytest.mark.parametrize("marked", [[], [2], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("passes", [1, 2, 5])
+def test_passes_of_one_kind_of_photo_or_of_both_sum_to_the_batch(marked, passes):
+    generator = torch.Generator().manual_seed(0)
+    logits, masks = torch.randn(5, 3, 4, 4, generator=generator), torch.randint(3, (5, 4, 4), generator=generator)
+    pseudo = torch.zeros(5, dtype=torch.bool)
+    pseudo[marked] = True
+    loss = build_loss("ce_dice_1_3", num_classes=3)
+    whole = BatchLoss(loss, masks, pseudo=pseudo, pseudo_weight=0.25).part(logits, slice(0, 5))
+    by_pass = BatchLoss(loss, masks, pseudo=pseudo, pseudo_weight=0.25)
+    size = -(-5 // passes)
+    parts = [by_pass.part(logits[start : start + size], slice(start, start + size)) for start in range(0, 5, size)]
+    assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-5)
+    labelled = 5 - len(marked)
+    means = [
+        n * loss(logits[which], masks[which]) for n, which in ((labelled, ~pseudo), (0.25 * len(marked), pseudo)) if n
     ]
-    assert loss_parts(2, 2, torch.tensor([True, True]), 0.25)[0][0][1] == 1.0
-    assert loss_parts(5, 2, None, 0.25) == [[(slice(None), share)] for share in (2 / 5, 2 / 5, 1 / 5)]
+    assert whole.item() == pytest.approx(float(sum(means)) / (labelled + 0.25 * len(marked)), rel=1e-5)
 
 
 def test_they_are_trained_on_and_never_scored(mixed, monkeypatch):

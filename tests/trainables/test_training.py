@@ -55,11 +55,14 @@ class Cramped(torch.nn.Module):
         self.loss, self.largest = loss, largest
         self.sizes = []
 
-    def forward(self, logits, target):
+    def forward(self, logits, target, counts):
         self.sizes.append(len(logits))
         if len(logits) > self.largest:
             raise torch.OutOfMemoryError("out of memory")
-        return self.loss(logits, target)
+        return self.loss(logits, target, counts)
+
+    def counts(self, target):
+        return self.loss.counts(target)
 
 
 def trainer(study, **changes):
@@ -145,18 +148,20 @@ def test_the_loss_is_the_weighted_sum_over_the_outputs_of_the_head(study):
     images, masks = next(made.batches.epoch(0))
     (_, logits), (_, auxiliary) = made.model.training_logits(made.model.normalize(images))
     expected = made.loss(logits, masks) + 0.4 * made.loss(auxiliary, masks)
-    assert torch.allclose(made._accumulate(images, masks), expected.detach(), atol=1e-5)
+    assert torch.allclose(made._accumulate(images, masks, None, len(images)), expected.detach(), atol=1e-5)
     assert made.model.head.auxiliary.classifier.weight.grad.any()
 
 
-def test_accumulated_gradients_are_those_of_the_large_batch(study):
-    """Where no layer looks at the batch: norms in evaluation mode, every pixel labelled."""
+@pytest.mark.parametrize("loss_name", ["ce", "ce_focal_dice"])
+def test_accumulated_gradients_are_those_of_the_large_batch(study, loss_name):
+    """Where no layer looks at the batch, and whatever each photo has of labels: norms are in evaluation mode."""
     gradients = []
-    for how in ({"batch_size": 4}, {"batch_size": 2, "accumulate": 2}, {"batch_size": 3, "accumulate": 2}):
-        made = trainer(study, dropout=0.0, **how)
+    images, masks = next(trainer(study, batch_size=4).batches.epoch(0))
+    masks[0, 2:], masks[1] = 255, 255  # one photo is hardly labelled, one not at all
+    for micro_batch in (4, 3, 2, 1):
+        made = trainer(study, dropout=0.0, loss=loss_name, class_weights="inverse_sqrt")
         made.model.eval()
-        images, masks = next(trainer(study, batch_size=4).batches.epoch(0))
-        loss = made._accumulate(images, masks)
+        loss = made._accumulate(images, masks, None, micro_batch)
         gradients.append((loss, [parameter.grad for parameter in made.model.parameters()]))
     for loss, others in gradients[1:]:
         assert torch.allclose(loss, gradients[0][0], atol=1e-5)
@@ -224,11 +229,11 @@ def test_out_of_memory_halves_the_passes_and_goes_on(study, batch_size, largest,
 
 def test_a_step_that_ran_out_of_memory_leaves_no_gradient_behind(study):
     class SecondPassFails(Cramped):
-        def forward(self, logits, target):
+        def forward(self, logits, target, counts):
             self.sizes.append(len(logits))
             if self.sizes == [2, 2]:
                 raise torch.OutOfMemoryError("out of memory")
-            return self.loss(logits, target)
+            return self.loss(logits, target, counts)
 
     images, masks = next(trainer(study, batch_size=4).batches.epoch(0))
     weights = []
@@ -251,7 +256,7 @@ def test_a_single_photo_that_does_not_fit_ends_the_trial(study):
 
 def test_a_loss_that_is_no_number_ends_the_trial_and_says_when(study):
     made = trainer(study)
-    made.loss = lambda logits, target: logits.sum() * float("nan")
+    made.loss.forward = lambda logits, target, counts: logits.sum() * float("nan")
     with pytest.raises(NonFiniteError, match=r"became nan at epoch 1, by step 3: a lower lr than 0.003"):
         made.run_epoch()
 

@@ -15,6 +15,7 @@ from trainables.config import TrialConfig
 from trainables.data.photos import PhotoError, decode_at_sizes, resize_photo, usable_threads
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
+from trainables.hardware.out_of_memory import is_out_of_memory, run_in_memory
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import to_class_map
 from trainables.inference.tta import Views, window_corners, window_weights
@@ -89,20 +90,23 @@ class Predictor:
         return [tuple(max(1, round(length * factor)) for length in base) for factor in factors]
 
     def _fitting_maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
-        """`_maps`; out of GPU memory: again with half as many photos at once, from then on."""
-        while True:
-            try:
-                parts = [slice(start, start + self._at_once) for start in range(0, len(photos), self._at_once)]
-                return [one for part in parts for one in self._maps(photos[part], images[part])]
-            except torch.OutOfMemoryError as error:
-                if self._at_once == 1:
-                    largest = max(photos, key=lambda photo: photo.height * photo.width)
-                    raise UserError(
-                        f"{self.config.head} on {self.config.backbone} runs out of GPU memory at one photo of up to "
-                        f"{largest.width}x{largest.height} with {self.views}: take fewer or smaller scales, or --window"
-                    ) from error
-                self._at_once = (self._at_once + 1) // 2
-            torch.cuda.empty_cache()
+        """Return what `_maps` does; where memory runs out, of half as many photos at once from then on."""
+
+        def maps(at_once: int) -> list[Tensor]:
+            parts = [slice(start, start + at_once) for start in range(0, len(photos), at_once)]
+            return [one for part in parts for one in self._maps(photos[part], images[part])]
+
+        try:
+            found, self._at_once = run_in_memory(maps, self._at_once)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            largest = max(photos, key=lambda photo: photo.height * photo.width)
+            raise UserError(
+                f"{self.config.head} on {self.config.backbone} runs out of memory at one photo of up to "
+                f"{largest.width}x{largest.height} with {self.views}: take fewer or smaller scales, or --window"
+            ) from error
+        return found
 
     def _maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
         """Class maps uint8 (H, W) on the device."""
