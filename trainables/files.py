@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trainables.errors import UserError
+from trainables.errors import DamagedFileError
 
 NAME_KEPT = 60  # characters of a file's name that its temporary name repeats; a name has 255 bytes at most
 
@@ -105,8 +105,8 @@ def read_checked(path: Path, shape: Any, *, remedy: str) -> Any:
     """Return the JSON of a file that only SegVote writes, known to have `shape`.
 
     `shape` is a type as pydantic understands it, mostly a TypedDict; keys beyond those that it names are kept. Raises
-    UserError with the file, what is wrong with it and `remedy` where it cannot be read, is cut off or is no JSON, or
-    where a key is missing or has a value of another type.
+    DamagedFileError with the file, what is wrong with it and `remedy` where it cannot be read, is cut off or is no
+    JSON, or where a key is missing or has a value of another type.
     """
     from pydantic import TypeAdapter, ValidationError  # a tenth of a second of imports
 
@@ -116,7 +116,7 @@ def read_checked(path: Path, shape: Any, *, remedy: str) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "its content"
-        raise UserError(f"{path} is damaged ({where}: {first['msg']}): {remedy}") from error
+        raise DamagedFileError(f"{path} is damaged ({where}: {first['msg']}): {remedy}") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+        raise DamagedFileError(f"{path} is damaged ({error}): {remedy}") from error
     return value

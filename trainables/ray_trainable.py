@@ -1,7 +1,8 @@
-"""SegmentationTrainable: a Trial as Ray Tune wants it. The only file of this room that imports ray."""
+"""SegmentationTrainable: a Trial as Ray Tune wants it. This is the only file of the package that imports ray."""
 
 import logging
 import os
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import cv2
 import torch
 from filelock import FileLock
 from ray import tune
+from ray.exceptions import RayError
 
 from trainables.config import TrialConfig
-from trainables.errors import NodeError, UserError
+from trainables.errors import NodeError
+from trainables.hardware.full_disk import describe_full_disk
+from trainables.hardware.machine_faults import is_machines_fault
 from trainables.study_data import OBJECTIVE, StudyData
-from trainables.training import NonFiniteError
 from trainables.trial.files import TrialFiles
 from trainables.trial.trial import Trial
 
@@ -43,16 +46,20 @@ class SegmentationTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        """Train an epoch. What its configuration raises ends the trial for good; the machine's faults are raised.
+
+        Tune then starts the trial again in another process, and a resumed study does where that fails, too.
+        """
         try:
             return self._next_epoch()
-        except NodeError as error:
-            self._log.error("trial %d: %s", self._files.number, error)
-            raise
-        except (NonFiniteError, UserError) as error:
-            # Trying again would end the same way: recorded and reported, while anything else is left to Tune's retries.
-            return self._failed(error)
-        except Exception:
-            self._log.exception("trial %d failed", self._files.number)
+        except Exception as error:
+            if not (isinstance(error, RayError) or is_machines_fault(error)):
+                return self._failed(error)
+            known = isinstance(error, NodeError)  # its message says everything
+            self._log.error("trial %d: %s", self._files.number, error, exc_info=not known)
+            full = describe_full_disk(error, [self._trials_dir, self._study.cache_dir, tempfile.gettempdir()])
+            if full:
+                raise NodeError(full) from error
             raise
 
     def cleanup(self) -> None:
@@ -73,7 +80,7 @@ class SegmentationTrainable(tune.Trainable):
         self._trial: Trial | None = None
 
     def _end(self) -> None:
-        """Frees the model of the trial before: the process goes on with the next one."""
+        """Free the model of the trial before: the process goes on with the next one."""
         self._trial = None
         if getattr(self, "_lock", None):
             self._lock.release()
@@ -100,7 +107,8 @@ class SegmentationTrainable(tune.Trainable):
     def _failed(self, error: Exception) -> dict[str, Any]:
         self._log.error("trial %d failed: %s\n%s", self._files.number, error, traceback.format_exc())
         epoch = len(self._files.records())
-        return {"epoch": epoch, OBJECTIVE: WORST, "failure": f"{type(error).__name__}: {error}", "done": True}
+        reason = (str(error).strip().splitlines() or ["no reason was given"])[0]
+        return {"epoch": epoch, OBJECTIVE: WORST, "failure": f"{type(error).__name__}: {reason}", "done": True}
 
     @property
     def _log(self) -> logging.Logger:

@@ -78,6 +78,10 @@ class StudyData:
         load = partial(load_dataset, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
         return self._open(self.root, self.fingerprint, load, size)
 
+    def holdout_pixels(self, packed: PackedData) -> int:
+        """Return how many pixels the holdout's class maps have together, at the photos' own sizes."""
+        return sum(packed.sizes[row][0] * packed.sizes[row][1] for row in self.splits.holdout)
+
     def open_pseudo(self, size: tuple[int, int]) -> tuple[PackedData, tuple[int, ...]] | None:
         """As `open`, of the photos with pseudo-labels, with the rows to train on; None for a study without."""
         if self.pseudo is None:

@@ -1,14 +1,18 @@
 """SegmentationTrainable, called as Ray Tune calls it, in this process and without Ray."""
 
+import errno
 import logging
 
 import pytest
+import torch
 from filelock import FileLock, Timeout
+from ray.exceptions import WorkerCrashedError
 
 from tests import tiny
 from trainables.errors import NodeError
 from trainables.ray_trainable import OBJECTIVE, SegmentationTrainable
 from trainables.trial.files import TrialFiles
+from trainables.trial.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -108,12 +112,56 @@ def test_a_trial_with_a_state_needs_no_pretrained_weights(begin):
     assert begin(epochs=2, pretrained=True, weights_dir="/nowhere").step()["epoch"] == 2
 
 
-def test_what_is_no_users_mistake_is_logged_and_left_to_tune(begin, trials_dir):
-    trainable = begin()
-    trainable._study = None
-    with pytest.raises(AttributeError, match="NoneType"):
-        trainable.step()
-    assert "trial 1 failed" in TrialFiles(trials_dir / "0001").log.read_text()
+@pytest.mark.parametrize("error", [ZeroDivisionError("division by zero"), AttributeError("none"), KeyError("x")])
+def test_whatever_else_a_configuration_raises_fails_its_trial_for_good(begin, trials_dir, monkeypatch, error):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Trial, "next_epoch", fail)
+    result = begin().step()
+    assert (result["done"], result["failure"]) == (True, f"{type(error).__name__}: {error}")
+    assert "Traceback" in TrialFiles(trials_dir / "0001").log.read_text()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(5, "Input/output error"),
+        ConnectionResetError("lost"),
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("DataLoader worker (pid 17) is killed by signal: Killed."),
+        WorkerCrashedError(),
+    ],
+)
+def test_what_the_machine_says_of_itself_is_left_to_tune_and_to_a_resumed_study(begin, trials_dir, monkeypatch, error):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Trial, "next_epoch", fail)
+    with pytest.raises(type(error)):
+        begin().step()
+    assert "Traceback" in TrialFiles(trials_dir / "0001").log.read_text()
+
+
+def test_a_full_disk_is_said_to_be_full(begin, monkeypatch):
+    def fail(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Trial, "next_epoch", fail)
+    with pytest.raises(NodeError, match=r"^the disk of /.* is full \(No space left on device\): make room there"):
+        begin().step()
+
+
+def test_a_damaged_ledger_is_not_its_configurations_fault(begin, trials_dir):
+    first = begin(epochs=3)
+    first.step()
+    first.cleanup()
+    files = TrialFiles(trials_dir / "0001")
+    files.state.write_bytes(files.state.read_bytes()[:-100])
+    with pytest.raises(NodeError, match=r"state\.pt is damaged .*delete it, and --resume"):
+        begin(epochs=3).step()
 
 
 def test_every_trial_has_its_own_log(begin, trials_dir):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from trainables.config import TrialConfig
-from trainables.errors import UserError
+from trainables.errors import DamagedFileError
 from trainables.files import read_checked, write_json, write_text
 
 
@@ -32,7 +32,7 @@ class TrialFiles:
 
     The worker writes state, weights, maps and one line per epoch; the driver writes what was asked (`suggestion`) and
     how it ended (`verdict`). A state is committed before its epoch's line, so no line speaks of an epoch that is lost.
-    The methods that read raise UserError, with the file and the way on, where it is damaged.
+    The methods that read raise DamagedFileError, with the file and the way on, where it is damaged.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -80,7 +80,7 @@ class TrialFiles:
     def records(self) -> list[dict[str, Any]]:
         """Return one dict per finished epoch, in order; a half-written last line is left out.
 
-        Raises UserError for any other line that cannot be read, and where epochs are missing or repeated.
+        Raises DamagedFileError for any other line that cannot be read, and where epochs are missing or repeated.
         """
         if not self.epochs.exists():
             return []
@@ -98,8 +98,8 @@ class TrialFiles:
             records.append(record)
         return records
 
-    def _damaged(self, what: str) -> UserError:
-        return UserError(
+    def _damaged(self, what: str) -> DamagedFileError:
+        return DamagedFileError(
             f"{self.epochs} is damaged ({what}): restore it from a backup, or delete {self.epochs.name}, "
             f"{self.state.name} and {self.verdict.name} in {self.directory}, and --resume trains the trial anew"
         )

@@ -1,4 +1,4 @@
-"""Trial: a Trainer that survives being killed. It keeps its ledger in TrialFiles and goes on from there."""
+"""Trial: a Trainer that survives being killed, since it keeps its ledger in TrialFiles and goes on from there."""
 
 import logging
 import os
@@ -7,19 +7,23 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
-import torch
 
 from trainables.config import TrialConfig
+from trainables.data import PackedData
+from trainables.errors import DamagedFileError
 from trainables.files import replacing, write_json
+from trainables.hardware.full_disk import take_room
+from trainables.hardware.out_of_memory import is_out_of_memory
 from trainables.study_data import OBJECTIVE, StudyData
 from trainables.training import Trainer
 from trainables.trial.files import TrialFiles
+from trainables.trial.state import load_state, save_state
 
 log = logging.getLogger(__name__)
 
 
 class Trial:
-    """Trains one epoch per `next_epoch`. Everything up to the last finished epoch is read back from `files`."""
+    """Train one epoch per `next_epoch`. Everything up to the last finished epoch is read back from `files`."""
 
     def __init__(self, config: TrialConfig, study: StudyData, files: TrialFiles, *, loader_workers: int = 0) -> None:
         self.config, self.study, self.files = config, study, files
@@ -33,7 +37,7 @@ class Trial:
         return len(self._records) >= self.config.epochs
 
     def next_epoch(self) -> dict[str, Any]:
-        """The record of the next epoch; of the last one again where all epochs were trained before."""
+        """Train an epoch and return its record; where all were trained before, return the last one's again."""
         if self.finished:
             return self._records[-1]
         if self._trainer is None:
@@ -44,35 +48,58 @@ class Trial:
         return self._train(self._trainer)
 
     def _start(self) -> TrialConfig:
-        """The configuration; without the weights to start from where the trial's own state replaces them."""
+        """Return the configuration, without the weights to start from where the trial's own state replaces them."""
         if not self.files.state.exists():
             return self.config
         return replace(self.config, pretrained=False, init_from=None)
 
     def _resume(self, trainer: Trainer) -> dict[str, Any] | None:
-        """Loads the last state; returns its epoch's record if a kill came between the state and its line."""
+        """Load the last state; return its epoch's record if a kill came between the state and its line.
+
+        Raises DamagedFileError where state and ledger do not belong together.
+        """
         if not self.files.state.exists():
-            self._records = []  # lines without their state (a disk that filled up): train from the start
+            self._records = []  # epochs whose state is lost cannot be gone on from: they are trained again
             self.files.epochs.unlink(missing_ok=True)
             return None
-        state = torch.load(self.files.state, map_location="cpu", weights_only=True)
-        trainer.load_state_dict(state)
+        state = load_state(self.files.state)
+        try:
+            trainer.load_state_dict(state)
+            record, missing = state["record"], trainer.epoch - len(self._records)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            raise DamagedFileError(
+                f"{self.files.state} is not the state of {self.config.head} on {self.config.backbone} "
+                f"({type(error).__name__}: {str(error).splitlines()[0]}): {self._way_on}"
+            ) from error
+        if missing not in (0, 1):
+            raise DamagedFileError(
+                f"{self.files.epochs} has {len(self._records)} epochs, but {self.files.state.name} is of epoch "
+                f"{trainer.epoch}: {self._way_on}"
+            )
         log.info("goes on after epoch %d", trainer.epoch)
-        if trainer.epoch == len(self._records):
+        if not missing:
             return None
-        self._commit(state["record"])
-        return state["record"]
+        self._commit(record)
+        return record
+
+    @property
+    def _way_on(self) -> str:
+        return (
+            f"restore the one that is wrong, or delete {self.files.state.name} in {self.files.directory}, and --resume "
+            "trains the trial from its start"
+        )
 
     def _train(self, trainer: Trainer) -> dict[str, Any]:
-        maps = self._scratch_maps() if self.study.scored else None
+        maps = self._scratch_maps(trainer.packed) if self.study.scored else None
         record = trainer.run_epoch(keep=maps)
         if self.study.kept([*self._records, record]) is record:
             if maps is not None:
                 maps.flush()
                 os.replace(self.files.scratch_maps, self.files.best_maps)
             self._save_best_weights(trainer)
-        with replacing(self.files.state) as temporary:
-            torch.save(trainer.state_dict() | {"record": record}, temporary)
+        save_state(self.files.state, trainer.state_dict() | {"record": record})
         self._commit(record)
         score = f", {OBJECTIVE} {record[OBJECTIVE]:.4f}" if self.study.scored else ""
         said = (record["epoch"], self.config.epochs, record["train/loss"], score, record["epoch_s"])
@@ -83,13 +110,15 @@ class Trial:
         self.files.append_record(record)
         self._records.append(record)
 
-    def _scratch_maps(self) -> np.ndarray:
-        """Room on disk for the holdout's class maps, one after another."""
-        sizes = self.study.open(self.config.size).sizes
-        pixels = sum(sizes[row][0] * sizes[row][1] for row in self.study.splits.holdout)
-        return np.lib.format.open_memmap(self.files.scratch_maps, mode="w+", dtype=np.uint8, shape=(pixels,))
+    def _scratch_maps(self, packed: PackedData) -> np.ndarray:
+        """Return a mapped file for the holdout's class maps, uint8 (pixels,), one after another."""
+        shape = (self.study.holdout_pixels(packed),)
+        maps = np.lib.format.open_memmap(self.files.scratch_maps, mode="w+", dtype=np.uint8, shape=shape)
+        take_room(self.files.scratch_maps)
+        return maps
 
     def _save_best_weights(self, trainer: Trainer) -> None:
         weights = {name: tensor.contiguous() for name, tensor in trainer.evaluated_model.state_dict().items()}
+        content = safetensors.torch.save(weights, metadata={"epoch": str(trainer.epoch)})
         with replacing(self.files.best_weights) as temporary:
-            safetensors.torch.save_file(weights, temporary, metadata={"epoch": str(trainer.epoch)})
+            temporary.write_bytes(content)

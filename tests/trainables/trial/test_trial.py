@@ -1,6 +1,7 @@
 """Trial: killed at any moment, it ends as one that was never killed."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import safetensors.torch
 import torch
 
 from tests import tiny
+from trainables.errors import DamagedFileError
 from trainables.files import read_json, write_text
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import predict_maps
@@ -146,3 +148,32 @@ def test_nothing_in_the_state_needs_pickle(unbroken):
     assert state["epoch"] == 3
     assert state["record"] == unbroken.records()[-1]
     assert not [name for name in os.listdir(unbroken.directory) if name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [(0, "has 0 epochs, but state.pt is of epoch 3"), (1, "has 1 epochs, but state.pt is of epoch 3")],
+)
+def test_a_ledger_that_lost_more_than_one_epoch_is_an_error(study, files, unbroken, lines, said):
+    shutil.copytree(unbroken.directory, files.directory)
+    kept = files.epochs.read_text().splitlines(keepends=True)[:lines]
+    files.epochs.write_text("".join(kept))
+    with pytest.raises(DamagedFileError, match=rf"epochs\.jsonl {said}: restore .* delete state\.pt"):
+        start(study, files).next_epoch()
+
+
+def test_a_state_that_is_behind_its_ledger_is_an_error(study, files):
+    trial = start(study, files)
+    trial.next_epoch()
+    state = files.state.read_bytes()
+    trial.next_epoch()
+    files.state.write_bytes(state)
+    with pytest.raises(DamagedFileError, match=r"has 2 epochs, but state\.pt is of epoch 1"):
+        start(study, files).next_epoch()
+
+
+def test_the_state_of_another_model_is_an_error(study, files, unbroken):
+    shutil.copytree(unbroken.directory, files.directory)
+    files.epochs.write_text("".join(files.epochs.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(DamagedFileError, match=r"state\.pt is not the state of fpn on mobilenetv3_small_050"):
+        start(study, files, head="fpn").next_epoch()

@@ -1,0 +1,60 @@
+"""state.pt: what a trial needs to go on after its last epoch, written whole and checked when it is read."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainables.errors import DamagedFileError
+from trainables.files import replacing
+from trainables.hardware.out_of_memory import is_out_of_memory
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values. Raises OSError where the disk is full, and then leaves the file before."""
+    with replacing(path) as temporary, _NotingErrors(temporary) as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # of a write that failed PyTorch says "unexpected pos"
+            raise file.error or error from error
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Return what `save_state` wrote, on the CPU; nothing in it is unpickled but tensors and plain values.
+
+    The file is a zip archive, each of whose parts carries a checksum, which PyTorch itself does not look at. Raises
+    DamagedFileError where the file is cut off or a byte of it is another.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+        if wrong is not None:
+            raise zipfile.BadZipFile(f"the checksum of its part {wrong} is another")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes make zipfile and PyTorch raise almost anything
+        if is_out_of_memory(error):
+            raise
+        raise DamagedFileError(
+            f"{path} is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__}): "
+            "delete it, and --resume trains the trial from its start"
+        ) from error
+
+
+class _NotingErrors(io.FileIO):
+    """A file to write to, which keeps the error of a write that failed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "wb")
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            view, written = memoryview(data).cast("B"), 0
+            while written < len(view):
+                written += super().write(view[written:])
+            return written
+        except OSError as error:
+            self.error = error
+            raise
