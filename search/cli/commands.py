@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from search.cli.data import data_command
 from search.cli.ensemble import ensemble_command
 from search.cli.export import export_command
 from search.cli.options import PLACES, PSEUDO, RESOURCES, flags_to_settings, typed_flags, typed_line, with_options
@@ -165,6 +166,7 @@ def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
 
 
 commands.add_command(ensemble_command)
+commands.add_command(data_command)
 commands.add_command(predict_command)
 commands.add_command(pseudo_command)
 commands.add_command(vote_command)

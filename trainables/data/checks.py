@@ -7,6 +7,7 @@ broken single annotation becomes a Problem, and is skipped.
 import json
 import math
 import posixpath
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.data.formats.detection import format_of
 from trainables.data.masks import run_lengths
 from trainables.data.photos import PhotoError, PhotoFacts
 from trainables.errors import UserError
@@ -78,10 +80,20 @@ def check_root(root: Path) -> None:
             f"{root}: there is no such directory; give --data a directory that holds train.json and its images"
         )
     if not (root / "train.json").is_file():
-        found = ", ".join(sorted(path.name for path in root.glob("*.json"))) or "no .json file"
-        raise UserError(
-            f"{root / 'train.json'} is missing (found: {found}); name the COCO file of the training images so"
+        raise UserError(_without_train_json(root))
+
+
+def _without_train_json(root: Path) -> str:
+    found = ", ".join(sorted(path.name for path in root.glob("*.json"))) or "no .json file"
+    looks_like = format_of(root)
+    remedy = "name the COCO file of the training images so"
+    if looks_like:
+        out = shlex.quote(f"{root.name}-imported")
+        remedy = (
+            f"it looks like the format {looks_like}, which this turns into a data set:\n"
+            f"    segvote data import {looks_like} {shlex.quote(str(root))} --out {out}"
         )
+    return f"{root / 'train.json'} is missing (found: {found}); {remedy}"
 
 
 def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[Problem]:

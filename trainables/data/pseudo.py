@@ -6,9 +6,7 @@ import json
 import os
 import posixpath
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +15,7 @@ from pycocotools import mask as coco_mask
 
 from trainables.data.coco import Category, Dataset, load_dataset
 from trainables.data.masks import IGNORE_INDEX
+from trainables.data.new_directory import new_directory
 from trainables.errors import UserError
 
 IGNORE = "ignore"  # the category of pixels that are neither trained on nor scored
@@ -81,26 +80,11 @@ def write_pseudo(
     out = Path(out).absolute()
     if IGNORE in class_names:
         raise UserError(f"a class is named {IGNORE!r}, which is the name of pixels without a pseudo-label: rename it")
-    with _directory(out) as building, (building / "train.json").open("w") as file:
+    with new_directory(out) as building, (building / "train.json").open("w") as file:
         writer = _Writer(building, file, tuple(class_names), first=int(unlabelled == "background"))
         for photo, file_name, class_map, agreement in items:
             writer.add(photo, file_name, _agreed(file_name, class_map, agreement, agree, len(class_names)), least)
         return writer.close()
-
-
-@contextmanager
-def _directory(out: Path) -> Iterator[Path]:
-    """A directory that is renamed to `out` if the block succeeds, and removed if not."""
-    if out.exists():
-        raise UserError(f"{out} exists already: give another directory, or remove it first")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield building
-        building.chmod(0o755)
-        building.rename(out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _agreed(name: str, class_map: np.ndarray, agreement: np.ndarray, agree: int, num_classes: int) -> np.ndarray:

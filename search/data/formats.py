@@ -1,0 +1,65 @@
+"""`segvote data import` and `segvote data export`."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from search.report.bars import Bars
+from trainables.data import Dataset
+from trainables.data.checks import Problem
+from trainables.data.formats.export import EXPORTERS
+from trainables.data.formats.imported import ImportOptions
+from trainables.data.formats.readers import READERS
+from trainables.data.formats.write import ImportReport, write_dataset
+from trainables.errors import UserError
+
+SHOWN_PROBLEMS = 10
+
+
+def run_import(name: str, source: Path, out: Path, options: ImportOptions, *, copy: bool, console: Console) -> int:
+    """Write the data set `out` from `source`, which is in the format `name`, and say what is in it."""
+    if name not in READERS:
+        raise UserError(f"unknown format {name!r}: choose one of {', '.join(READERS)}")
+    if not source.exists():
+        raise UserError(f"{source}: there is no such directory or file")
+    if out.exists():
+        raise UserError(f"{out} exists already: give another directory, or remove it first")
+    with console.status(f"Looking at {source} …"):
+        imported = READERS[name](source, options)
+    with Bars(console) as bars:
+        report = write_dataset(out, imported, copy=copy, progress=bars.add("Reading labels", imported.count))
+    _show(report, out, imported.unlabelled, console)
+    return 0
+
+
+def _show(report: ImportReport, out: Path, unlabelled: str, console: Console) -> None:
+    counts = ", ".join(f"{count} {split}" for split, count in report.photos.items())
+    say = lambda text: console.print(escape(text), highlight=False, soft_wrap=True)  # noqa: E731
+    say(f"{out}: {counts} images, {sum(report.shapes.values())} annotations")
+    say("\n".join(report.dataset.summary.splitlines()[1 : 1 + len(report.dataset.categories)]))
+    for note in report.notes:
+        say(f"note: {note}")
+    show_problems(report.problems, console)
+    ignore = " --unlabelled ignore" if unlabelled == "ignore" else ""
+    if ignore:
+        say("Pixels without annotation are no class in this data set, which --unlabelled ignore says to each command:")
+    say(f"    segvote data report --data {out}{ignore}\n    segvote search --data {out}{ignore} --dry-run")
+
+
+def show_problems(problems: tuple[Problem, ...], console: Console) -> None:
+    """Print the first of the problems, and how many there are."""
+    if problems:
+        console.print(f"{len(problems)} shapes were skipped:")
+    for problem in problems[:SHOWN_PROBLEMS]:
+        console.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        console.print(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
+
+
+def run_export(kind: str, dataset: Dataset, out: Path, console: Console) -> int:
+    """Write the data set as PNG masks or as COCO."""
+    with Bars(console) as bars:
+        EXPORTERS[kind](dataset, out, bars.add("Writing", len(dataset.images)))
+    console.print(f"{escape(str(out))}: {len(dataset.images)} images", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,71 @@
+"""COCO in Roboflow's and COCO's own folders, against pycocotools' own reading of the files."""
+
+import json
+from contextlib import redirect_stdout
+from io import StringIO
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from tests.trainables.data.formats.reading import NOTHING, category_maps, import_from, names, photo
+from tests.trainables.data.made import annotation, box, coco, image
+from trainables.errors import UserError
+
+CATEGORIES = [
+    {"id": 0, "name": "trash", "supercategory": "none"},
+    {"id": 1, "name": "Paper", "supercategory": "trash"},
+    {"id": 2, "name": "Glass", "supercategory": "trash"},
+]
+RING = {"size": [10, 20], "counts": [33, 4, 6, 1, 2, 1, 6, 4, 143]}
+
+
+def content(name="a.png"):
+    shapes = [annotation(1, 1, 1, box(2, 2, 6, 4) + box(12, 1, 4, 5)), annotation(2, 1, 2, RING)]
+    return coco([image(1, name)], shapes, CATEGORIES)
+
+
+def reading(file):
+    """Category ids (H, W), each annotation painted as pycocotools reads it, larger ones first."""
+    with redirect_stdout(StringIO()):
+        read = COCO(str(file))
+    pixels = np.full((10, 20), NOTHING)
+    for one in sorted(read.anns.values(), key=lambda one: -int(read.annToMask(one).sum())):
+        pixels[read.annToMask(one) == 1] = one["category_id"]
+    return pixels
+
+
+def test_roboflow_without_the_category_above_all(tmp_path):
+    for split in ("train", "valid"):
+        photo(tmp_path / "rf" / split / f"{split}.png", 20, 10)
+        (tmp_path / "rf" / split / "_annotations.coco.json").write_text(json.dumps(content(f"{split}.png")))
+    report, dataset = import_from("roboflow", tmp_path / "rf")
+    assert names(dataset) == {1: "Paper", 2: "Glass"}
+    assert dict(report.photos) == {"train": 1, "val": 1}
+    expected = reading(tmp_path / "rf/train/_annotations.coco.json")
+    assert all((ids == expected).all() for ids in category_maps(dataset).values())
+
+
+def test_coco_finds_photos_in_folders_of_any_name(tmp_path):
+    photo(tmp_path / "c/train2017/a.png", 20, 10)
+    (tmp_path / "c/annotations").mkdir()
+    (tmp_path / "c/annotations/instances_train2017.json").write_text(json.dumps(content()))
+    _, dataset = import_from("coco", tmp_path / "c")
+    assert (category_maps(dataset)["a.png"] == reading(tmp_path / "c/annotations/instances_train2017.json")).all()
+
+
+def test_boxes_and_unknown_ids_are_skipped_by_name(tmp_path):
+    photo(tmp_path / "rf/train/a.png", 20, 10)
+    its = content()
+    its["annotations"] += [annotation(3, 1, 9), annotation(4, 8, 1), annotation(5, 1, 1, [])]
+    (tmp_path / "rf/train/_annotations.coco.json").write_text(json.dumps(its))
+    report, _ = import_from("roboflow", tmp_path / "rf")
+    assert [(p.file, p.id) for p in report.problems] == [("train/_annotations.coco.json", key) for key in (3, 4, 5)]
+
+
+def test_two_files_for_one_split_are_an_error(tmp_path):
+    (tmp_path / "c/annotations").mkdir(parents=True)
+    for kind in ("instances", "person_keypoints"):
+        (tmp_path / f"c/annotations/{kind}_train.json").write_text(json.dumps(content()))
+    with pytest.raises(UserError, match="are both for train: keep the one that has the masks"):
+        import_from("coco", tmp_path / "c")

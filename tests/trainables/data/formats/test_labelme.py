@@ -1,0 +1,99 @@
+"""labelme's files against pycocotools for polygons and Pillow for masks."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from tests.trainables.data.formats.reading import NOTHING, category_maps, import_from, names, photo
+from trainables.errors import UserError
+
+WIDTH, HEIGHT = 30, 20
+
+
+def shape(points, label="Paper", kind="polygon", **more):
+    return {"label": label, "points": points, "shape_type": kind, **more}
+
+
+def save(root, *shapes, name="a", **more):
+    photo(root / f"{name}.jpg", WIDTH, HEIGHT)
+    content = {"imagePath": f"{name}.jpg", "imageData": None, "imageHeight": HEIGHT, "imageWidth": WIDTH}
+    (root / f"{name}.json").write_text(json.dumps({**content, "shapes": list(shapes), **more}))
+    return root
+
+
+def painted(points):
+    return coco_mask.decode(coco_mask.frPyObjects([[float(v) for p in points for v in p]], HEIGHT, WIDTH))[..., 0] == 1
+
+
+SMALL, LARGE = [[8, 6], [14, 6], [14, 12]], [[2, 2], [28, 3], [27, 18], [1, 17]]
+
+
+def test_later_shapes_hide_earlier_ones(tmp_path):
+    _, dataset = import_from("labelme", save(tmp_path / "lm", shape(SMALL, "Glass"), shape(LARGE)))
+    assert (category_maps(dataset)["a.jpg"] == np.where(painted(LARGE), 2, NOTHING)).all()
+    assert names(dataset) == {1: "Glass", 2: "Paper"}
+
+
+def test_masks_fill_their_box_with_a_png(tmp_path):
+    pixels = np.random.default_rng(0).random((5, 9)) < 0.5
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    one = shape([[4, 3], [12, 7]], kind="mask", mask=base64.b64encode(stream.getvalue()).decode())
+    _, dataset = import_from("labelme", save(tmp_path / "lm", one))
+    expected = np.full((HEIGHT, WIDTH), NOTHING)
+    expected[3:8, 4:13][pixels] = 1
+    assert (category_maps(dataset)["a.jpg"] == expected).all()
+
+
+def test_rectangles_are_filled_and_lines_are_skipped(tmp_path):
+    source = save(tmp_path / "lm", shape([[3, 4], [10, 12]], kind="rectangle"), shape([[1, 1], [5, 5]], kind="line"))
+    report, dataset = import_from("labelme", source)
+    expected = painted([[3, 4], [10, 4], [10, 12], [3, 12]])
+    assert (category_maps(dataset)["a.jpg"] == np.where(expected, 1, NOTHING)).all()
+    assert [(p.file, p.id) for p in report.problems] == [("a.json", "shape 2")]
+
+
+def test_the_list_of_labels_orders_the_classes(tmp_path):
+    source = save(tmp_path / "lm", shape(LARGE, "Glass"), shape(SMALL, "__ignore__"))
+    (source / "labels.txt").write_text("__ignore__\n_background_\nPaper\nGlass\n")
+    _, dataset = import_from("labelme", source)
+    assert names(dataset) == {1: "Paper", 2: "Glass"}
+    assert (category_maps(dataset)["a.jpg"] == np.where(painted(LARGE), 2, NOTHING)).all()
+
+
+def test_the_photo_may_be_in_the_file(tmp_path):
+    source = save(tmp_path / "lm", shape(LARGE))
+    data = (source / "a.jpg").read_bytes()
+    save(source, shape(LARGE), imageData=base64.b64encode(data).decode())
+    (source / "a.jpg").unlink()
+    _, dataset = import_from("labelme", source)
+    assert dataset.images[0].path.parts[-3:] == ("images", "train", "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "more", "message"),
+    [
+        ([shape(LARGE, "Metal")], {}, "a.json, shape 1: its label 'Metal' is not in the list of classes"),
+        ([shape([[1], [2]])], {}, "a.json, shape 1: is no readable polygon"),
+        ([shape([[1, 1], [4, 4]], kind="mask", mask="AAAA")], {}, "a.json, shape 1: is no readable mask"),
+        ([], {"imageHeight": None}, "a.json: imageHeight or imageWidth is missing"),
+        ([], {"imagePath": "gone.jpg"}, "a.json: its photo .*gone.jpg is not there"),
+    ],
+)
+def test_faults_name_file_and_shape(tmp_path, shapes, more, message):
+    source = save(tmp_path / "lm", *shapes, **more)
+    (source / "labels.txt").write_text("Paper\n")
+    with pytest.raises(UserError, match=message):
+        import_from("labelme", source)
+
+
+def test_folders_say_the_split(tmp_path):
+    for split in ("train", "val"):
+        save(tmp_path / "lm" / split, shape(LARGE), name=split)
+    report, _ = import_from("labelme", tmp_path / "lm")
+    assert dict(report.photos) == {"train": 1, "val": 1}

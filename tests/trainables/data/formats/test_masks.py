@@ -1,0 +1,200 @@
+"""PNG masks against Pillow's own reading of them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.trainables.data.formats.reading import NOTHING, category_maps, import_from, names, photo
+from trainables.data.formats.class_lists import read_class_list, voc_colour
+from trainables.errors import UserError
+
+
+def blocks(*values, height=16, width=24, dtype=np.uint8):
+    """Vertical stripes of the values."""
+    return np.array(values, dtype)[np.arange(width) * len(values) // width][None].repeat(height, 0)
+
+
+def save(path, pixels, mode=None, palette=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels) if mode is None else Image.fromarray(pixels).convert(mode)
+    if palette:
+        image.putpalette(palette)
+    image.save(path)
+
+
+def folder(root, classes="Background\nPaper\nGlass\n", **masks):
+    """images/ and masks/ with a photo for each mask, and a list of classes."""
+    for name, pixels in masks.items():
+        photo(root / "images" / f"{name}.jpg", pixels.shape[1], pixels.shape[0])
+        save(root / "masks" / f"{name}.png", pixels)
+    (root / "classes.txt").write_text(classes)
+    return root
+
+
+def read(path):
+    with Image.open(path) as image:
+        return np.array(image).astype(int)
+
+
+def test_values_are_classes(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1, 2), b=blocks(2, 2, 1, 0))
+    _, dataset = import_from("masks", source)
+    assert names(dataset) == {1: "Paper", 2: "Glass"}
+    for name, ids in category_maps(dataset).items():
+        expected = read(source / "masks" / name.replace(".jpg", ".png"))
+        assert (ids == np.where(expected == 0, NOTHING, expected)).all()
+
+
+def test_a_mask_of_nothing_but_background_is_a_photo_without_annotation(tmp_path):
+    _, dataset = import_from("masks", folder(tmp_path / "src", a=blocks(0), b=blocks(1)))
+    assert {image.path.name: len(image.annotations) for image in dataset.images} == {"a.jpg": 0, "b.jpg": 1}
+
+
+def test_sixteen_bits_and_values_above_255(tmp_path):
+    pixels = blocks(0, 300, 40000, dtype=np.uint16)
+    source = folder(tmp_path / "src", "0 background\n300 Paper\n40000 Glass\n", a=pixels)
+    assert read(source / "masks/a.png").max() == 40000
+    _, dataset = import_from("masks", source)
+    assert names(dataset) == {300: "Paper", 40000: "Glass"}
+    assert (category_maps(dataset)["a.jpg"] == np.where(pixels == 0, NOTHING, pixels)).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "L"])
+def test_odd_modes_hold_the_same_values(tmp_path, mode):
+    source = folder(tmp_path / "src", "Background\nPaper\n", a=blocks(0, 1))
+    pixels = blocks(0, 1)
+    if mode == "1":
+        Image.fromarray(pixels.astype(bool)).save(source / "masks/a.png")
+    elif mode == "P":
+        save(source / "masks/a.png", pixels, palette=[9, 9, 9, 200, 0, 0])
+    else:
+        save(source / "masks/a.png", pixels, mode)
+    _, dataset = import_from("masks", source)
+    assert (category_maps(dataset)["a.jpg"] == np.where(pixels == 1, 1, NOTHING)).all()
+
+
+def test_colours_are_classes_where_the_list_gives_them(tmp_path):
+    source = folder(tmp_path / "src", "0 0 0 Background\n128,0,0,Paper\n0\t128\t0\tGlass jar\n", a=blocks(0))
+    pixels = np.zeros((16, 24, 3), np.uint8)
+    pixels[:, 8:16], pixels[:, 16:] = (128, 0, 0), (0, 128, 0)
+    save(source / "masks/a.png", pixels)
+    _, dataset = import_from("masks", source)
+    assert names(dataset) == {1: "Paper", 2: "Glass jar"}
+    assert (category_maps(dataset)["a.jpg"][0] == [NOTHING] * 8 + [1] * 8 + [2] * 8).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "classes", "message"),
+    [
+        (blocks(0, 7), "Background\nPaper\n", r"masks/a.png: has the values 7, which are in no line"),
+        (np.full((16, 24, 3), 9, np.uint8), "0 0 0 Background\n1 1 1 Paper\n", r"colours \(9, 9, 9\)"),
+        (np.full((16, 24, 3), 9, np.uint8), "Background\nPaper\n", "mask in colour, but the list of classes gives no"),
+    ],
+)
+def test_values_of_no_class_are_an_error_that_leaves_nothing_behind(tmp_path, pixels, classes, message):
+    with pytest.raises(UserError, match=message):
+        import_from("masks", folder(tmp_path / "src", classes, a=pixels))
+    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
+def test_a_mask_without_photo_and_a_folder_without_classes_are_errors(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    save(source / "masks/lost.png", blocks(0))
+    with pytest.raises(UserError, match=r"masks/lost.png: there is no photo of its name below images"):
+        import_from("masks", source)
+    (source / "classes.txt").unlink()
+    with pytest.raises(UserError, match="has no list of classes"):
+        import_from("masks", source)
+
+
+def test_void_becomes_background_or_stays_out(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1, 255))
+    report, dataset = import_from("masks", source)
+    assert report.notes[0].startswith("128 pixels of no class became background")
+    (tmp_path / "src-imported").rename(tmp_path / "first")
+    report, dataset = import_from("masks", source, void="ignore")
+    assert not report.notes
+    assert dataset.class_names == ("Background", "Paper", "Glass")
+    assert (category_maps(dataset)["a.jpg"][0] == [0] * 8 + [1] * 8 + [NOTHING] * 8).all()
+
+
+@pytest.mark.parametrize("layout", ["{split}/images {split}/masks", "images/{split} masks/{split}"])
+def test_splits_are_folders_inside_or_outside(tmp_path, layout):
+    images, masks = layout.split()
+    for split in ("training", "validation"):
+        photo(tmp_path / "src" / images.format(split=split) / "a.png")
+        save(tmp_path / "src" / masks.format(split=split) / "a.png", blocks(0, 1))
+    (tmp_path / "src/classes.txt").write_text("Background\nPaper\n")
+    _, dataset = import_from("masks", tmp_path / "src")
+    assert [image.file_name.split("/")[:2] for image in dataset.images] == [["images", "train"], ["images", "val"]]
+
+
+def test_voc_follows_its_lists_and_palette(tmp_path):
+    root = tmp_path / "VOC2012"
+    palette = [value for number in range(256) for value in voc_colour(number)]
+    pixels = {"x": blocks(0, 15, 255), "y": blocks(12, 0), "z": blocks(1)}
+    for name, its in pixels.items():
+        photo(root / "JPEGImages" / f"{name}.jpg")
+        save(root / "SegmentationClass" / f"{name}.png", its, palette=palette)
+    photo(root / "JPEGImages/of_detection.jpg")
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    (root / "ImageSets/Segmentation/train.txt").write_text("x\n")
+    (root / "ImageSets/Segmentation/val.txt").write_text("y\n")
+    report, dataset = import_from("voc", root)
+    assert dict(report.photos) == {"train": 1, "val": 1}
+    maps = category_maps(dataset)
+    assert (maps["x.jpg"] == np.where(pixels["x"] == 255, NOTHING, pixels["x"].astype(int))).all()
+    assert (maps["y.jpg"] == pixels["y"]).all()
+    assert names(dataset)[15] == "person"
+
+
+def test_voc_in_its_colours_reads_as_its_palette_does(tmp_path):
+    root = tmp_path / "VOC2012"
+    photo(root / "JPEGImages/x.jpg")
+    coloured = np.array([voc_colour(value) for value in range(256)], np.uint8)[blocks(0, 20, 255)]
+    save(root / "SegmentationClass/x.png", coloured)
+    _, dataset = import_from("voc", root)
+    assert (category_maps(dataset)["x.jpg"][0] == [0] * 8 + [20] * 8 + [NOTHING] * 8).all()
+
+
+def test_the_first_colours_of_voc():
+    known = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
+    assert [voc_colour(value) for value in range(5)] == known
+    assert voc_colour(255) == (224, 224, 192)
+
+
+def test_cityscapes_keeps_the_evaluated_classes(tmp_path):
+    for split, city in (("train", "aachen"), ("val", "ulm")):
+        photo(tmp_path / "cs/leftImg8bit" / split / city / f"{city}_0_0_leftImg8bit.png")
+        save(tmp_path / "cs/gtFine" / split / city / f"{city}_0_0_gtFine_labelIds.png", blocks(3, 7, 26, 255))
+        save(tmp_path / "cs/gtFine" / split / city / f"{city}_0_0_gtFine_color.png", blocks(99))
+    _, dataset = import_from("cityscapes", tmp_path / "cs")
+    assert dataset.num_classes == 19
+    for ids in category_maps(dataset).values():
+        assert (ids[0] == [NOTHING] * 6 + [7] * 6 + [26] * 6 + [NOTHING] * 6).all()
+
+
+def test_ade20k_takes_names_from_its_table(tmp_path):
+    root = tmp_path / "ade"
+    for split in ("training", "validation"):
+        photo(root / "images" / split / "a.jpg")
+        save(root / "annotations" / split / "a.png", blocks(0, 2))
+    (root / "objectInfo150.txt").write_text("Idx\tRatio\tName\n1\t0.1\twall, side\n2\t0.1\tbuilding, edifice\n")
+    _, dataset = import_from("ade20k", root)
+    assert names(dataset) == {1: "wall", 2: "building"}
+    assert (category_maps(dataset)["a.jpg"][0] == [NOTHING] * 12 + [2] * 12).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lists no class"),
+        ("0 a\nb\n", "line 2: 'b' is not of the form of the first line"),
+        ("1 a\n1 b\n", "line 2: the value 1 comes twice"),
+        ("1 2 3 a\n1 2 3 b\n", "line 2: the colour"),
+    ],
+)
+def test_faults_of_a_list_of_classes_name_the_line(tmp_path, text, message):
+    (tmp_path / "classes.txt").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_class_list(tmp_path / "classes.txt")

@@ -1,0 +1,83 @@
+"""YOLO's labels against pycocotools' and OpenCV's rasterisation of the same points."""
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from tests.trainables.data.formats.reading import NOTHING, category_maps, import_from, names, photo
+from trainables.errors import UserError
+
+WIDTH, HEIGHT = 40, 20
+
+
+def data(root, labels, yaml="names: [Paper, Glass]\ntrain: images/train\nval: images/val\n"):
+    """A photo for each "split/name", with its label text, or no label file where that is None."""
+    root.mkdir()
+    (root / "data.yaml").write_text(yaml)
+    (root / "images/val").mkdir(parents=True)
+    for place, text in labels.items():
+        photo(root / f"images/{place}.jpg", WIDTH, HEIGHT)
+        if text is not None:
+            file = root / f"labels/{place}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    return root
+
+
+TRIANGLE = "1 0.1 0.1 0.8 0.2 0.35 0.9\n"
+
+
+def test_polygons_are_shares_of_width_and_height(tmp_path):
+    _, dataset = import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE}))
+    points = [0.1 * WIDTH, 0.1 * HEIGHT, 0.8 * WIDTH, 0.2 * HEIGHT, 0.35 * WIDTH, 0.9 * HEIGHT]
+    expected = coco_mask.decode(coco_mask.frPyObjects([points], HEIGHT, WIDTH))[..., 0]
+    ids = category_maps(dataset)["a.jpg"]
+    assert (ids == np.where(expected, 1, NOTHING)).all()
+    assert names(dataset) == {0: "Paper", 1: "Glass"}
+    drawn = cv2.fillPoly(np.zeros((HEIGHT, WIDTH), np.uint8), [np.round(points).astype(int).reshape(-1, 2)], 1)
+    inside = cv2.erode(drawn, np.ones((3, 3), np.uint8))
+    assert (ids[inside == 1] == 1).all()
+    assert (ids[cv2.dilate(drawn, np.ones((3, 3), np.uint8)) == 0] == NOTHING).all()
+
+
+def test_photos_without_labels_have_no_object_and_boxes_are_skipped(tmp_path):
+    labels = {"train/a": TRIANGLE + "0 0.5 0.5 0.2 0.2\n\n", "train/b": None, "train/c": ""}
+    report, dataset = import_from("yolo", data(tmp_path / "src", labels))
+    assert [len(image.annotations) for image in dataset.images] == [1, 0, 0]
+    assert [(p.file, p.id) for p in report.problems] == [("labels/train/a.txt", "line 2")]
+    assert "a box alone is no mask" in report.problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("5 0.1 0.1 0.5 0.1 0.5 0.5", r"labels/train/a.txt, line 2: class 5 is not among the names"),
+        ("Glass 0.1 0.1", r"labels/train/a.txt, line 2: is no class number and coordinates: 'Glass 0.1 0.1'"),
+    ],
+)
+def test_unknown_classes_and_words_are_errors(tmp_path, line, message):
+    with pytest.raises(UserError, match=message):
+        import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE + line}))
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "names: {0: Paper, 1: Glass}\npath: .\ntrain: images/train\n",
+        "names: [Paper, Glass]\ntrain: ../images/train\nvalid: ../images/val\n",
+        "names: [Paper, Glass]\ntrain: train.txt\n",
+        "names: [Paper, Glass]\ntrain: [images/train]\n",
+    ],
+)
+def test_parts_are_directories_or_lists_of_photos(tmp_path, yaml):
+    source = data(tmp_path / "src", {"train/a": TRIANGLE}, yaml)
+    (source / "train.txt").write_text("images/train/a.jpg\n")
+    _, dataset = import_from("yolo", source)
+    assert [image.file_name for image in dataset.images] == ["images/train/train/a.jpg"]
+    assert len(dataset.images[0].annotations) == 1
+
+
+def test_a_part_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="train is elsewhere, which is not there"):
+        import_from("yolo", data(tmp_path / "src", {}, "names: [Paper]\ntrain: elsewhere\n"))

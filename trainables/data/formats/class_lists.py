@@ -1,0 +1,117 @@
+"""The classes that the values or colours of a mask stand for: of well-known data sets, and from a user's file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from trainables.errors import UserError
+
+Colour = tuple[int, int, int]
+
+VOC_NAMES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+CITYSCAPES_CLASSES = {
+    **{7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light"},
+    **{20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car"},
+    **{27: "truck", 28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle"},
+}
+CITYSCAPES_VOID = (0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30, 255)  # 255 is -1, the licence plate
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Names by mask value, the values that stand for no class, and the value of each colour of a coloured mask."""
+
+    names: dict[int, str]
+    void: tuple[int, ...]
+    colours: dict[Colour, int] = field(default_factory=dict)
+
+
+def voc_colour(value: int) -> Colour:
+    """Return the colour of a value in VOC's palette: its bits, from the lowest, go to red, green, blue in turn."""
+    red = green = blue = 0
+    for place in range(8):
+        red |= (value >> (3 * place) & 1) << (7 - place)
+        green |= (value >> (3 * place + 1) & 1) << (7 - place)
+        blue |= (value >> (3 * place + 2) & 1) << (7 - place)
+    return red, green, blue
+
+
+def voc() -> ClassList:
+    values = (*range(len(VOC_NAMES)), 255)
+    return ClassList(dict(enumerate(VOC_NAMES)), (255,), {voc_colour(value): value for value in values})
+
+
+def cityscapes() -> ClassList:
+    return ClassList(dict(CITYSCAPES_CLASSES), CITYSCAPES_VOID)
+
+
+def ade20k(objects: Path) -> ClassList:
+    """Return the classes of objectInfo150.txt: a table with tabs, its first column the value, its last the name."""
+    rows = [line.split("\t") for line in _lines(objects)[1:]]
+    names = {}
+    for number, row in enumerate(rows, start=2):
+        if len(row) < 2 or not row[0].strip().isdigit():
+            raise UserError(f"{objects}, line {number}: is no row of a value, tabs and a name; take ADE20K's own file")
+        names[int(row[0])] = row[-1].split(",")[0].strip()
+    return ClassList(names, (0,))
+
+
+def read_class_list(file: Path) -> ClassList:
+    """Return the classes of a text file with one line a class, in one of three forms, the same on every line.
+
+    `name`: its value is the number of its line, from 0. `value name`: 255 is void unless it is listed.
+    `red green blue name`: for masks in colour; the value is the number of the line. Commas or tabs may stand for
+    spaces. Empty lines, and those that begin with #, are left out. Raises UserError naming a line of another form.
+    """
+    lines = [
+        (number, line.replace(",", " ").replace("\t", " ").split())
+        for number, line in enumerate(_lines(file), start=1)
+        if line.strip() and not line.startswith("#")
+    ]
+    if not lines:
+        raise UserError(f"{file} lists no class; write one a line")
+    form = _form(lines[0][1])
+    names: dict[int, str] = {}
+    colours: dict[Colour, int] = {}
+    for place, (number, words) in enumerate(lines):
+        if _form(words) != form:
+            raise UserError(f"{file}, line {number}: {' '.join(words)!r} is not of the form of the first line ({form})")
+        value = int(words[0]) if form == "value name" else place
+        if form == "red green blue name":
+            colour = tuple(map(int, words[:3]))
+            if max(colour) > 255 or colour in colours:
+                raise UserError(f"{file}, line {number}: the colour {colour} is above 255 or comes twice")
+            colours[colour] = value
+        if value in names:
+            raise UserError(f"{file}, line {number}: the value {value} comes twice")
+        names[value] = " ".join(words[_LEADING[form] :])
+    return ClassList(names, tuple({255} - names.keys()), colours)
+
+
+_LEADING = {"name": 0, "value name": 1, "red green blue name": 3}
+
+
+def _form(words: list[str]) -> str:
+    if len(words) > 3 and all(word.isdigit() for word in words[:3]):
+        return "red green blue name"
+    return "value name" if len(words) > 1 and words[0].isdigit() else "name"
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read as text ({error}); give the list of classes, one a line") from error
+
+
+def by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:
+    """Return the values int64 (H, W) of a mask in colour, uint8 (H, W, 3), -1 for other colours, and those colours."""
+    codes = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+    found, places = np.unique(codes, return_inverse=True)
+    colours = [(int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in found]
+    values = np.array([classes.colours.get(colour, -1) for colour in colours])
+    return values[places].reshape(codes.shape), [colour for colour in colours if colour not in classes.colours]

@@ -1,0 +1,96 @@
+"""COCO files in the layouts that others write: Roboflow's export, and COCO's own folders."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainables.data import checks
+from trainables.data.checks import Problem
+from trainables.data.formats.detection import SPLIT_FOLDERS
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
+from trainables.errors import UserError
+
+
+def read_roboflow(source: Path, options: ImportOptions) -> Imported:
+    """Return the folders train, valid and test of Roboflow's COCO export, each with photos and _annotations.coco.json.
+
+    The category that Roboflow adds above all others, named as the project and without annotations, is left out.
+    """
+    files = {SPLIT_FOLDERS.get(path.parent.name): path for path in sorted(source.glob("*/_annotations.coco.json"))}
+    return _imported(source, files, {split: path.parent for split, path in files.items()}, without_top=True)
+
+
+def read_coco(source: Path, options: ImportOptions) -> Imported:
+    """Return the files annotations/*train*.json, *val*.json and *test*.json, with photos anywhere below `source`."""
+    files: dict[str | None, Path] = {}
+    for path in sorted(source.glob("annotations/*.json")):
+        split = next((split for split in ("train", "val", "test") if split in path.stem), None)
+        if split in files:
+            raise UserError(f"{files[split]} and {path} are both for {split}: keep the one that has the masks")
+        files[split] = path
+    return _imported(source, files, {split: source for split in files}, without_top=False)
+
+
+def _imported(
+    source: Path, files: dict[str | None, Path], roots: dict[str | None, Path], *, without_top: bool
+) -> Imported:
+    if not files or None in files:
+        found = files.get(None, "no such file")
+        raise UserError(f"{source}: a COCO file must be named, or lie in a folder, for train, val or test ({found})")
+    contents = {split: _read(path) for split, path in files.items()}
+    categories = _categories(source, files, contents)
+    if without_top:
+        used = {one.get("category_id") for content in contents.values() for one in content["annotations"]}
+        above = {one.get("supercategory") for content in contents.values() for one in content["categories"]}
+        categories = {key: name for key, name in categories.items() if key in used or name not in above}
+    problems: list[Problem] = []
+    photos = _photos(source, files, contents, roots, categories, problems)
+    return Imported(categories, photos, sum(len(one["images"]) for one in contents.values()), problems=problems)
+
+
+def _read(path: Path) -> dict:
+    content = checks.read_json(path.parent, path.name)
+    faults = checks.check_structure(path.name, content, labels_optional=False)
+    if not faults:
+        faults = checks.check_images(path.name, content["images"])
+        faults += checks.check_categories(path.name, content["categories"])
+    checks.raise_if_any(path.parent, faults)
+    return content
+
+
+def _categories(source: Path, files: dict, contents: dict) -> dict[int, str]:
+    names = {
+        split: {one["id"]: one["name"].strip() for one in content["categories"]} for split, content in contents.items()
+    }
+    first = names.get("train", next(iter(names.values())))
+    faults = [
+        fault for split, its in names.items() for fault in checks.compare_categories(first, files[split].name, its)
+    ]
+    checks.raise_if_any(source, faults)
+    return first
+
+
+def _photos(
+    source: Path, files: dict, contents: dict, roots: dict, categories: dict[int, str], problems: list[Problem]
+) -> Iterator[LabelledPhoto]:
+    for split, content in contents.items():
+        labels = str(files[split].relative_to(source))
+        finder = PhotoFinder(roots[split])
+        shapes = _shapes(labels, content, categories, problems)
+        for image in content["images"]:
+            exact = roots[split] / image["file_name"]
+            path = exact if exact.is_file() else finder.find(image["file_name"], f"{labels}, image {image['id']}")
+            size = int(image["height"]), int(image["width"])
+            yield LabelledPhoto(split, path, image["file_name"], *size, tuple(shapes[image["id"]]), labels)
+
+
+def _shapes(labels: str, content: dict, categories: dict[int, str], problems: list[Problem]) -> dict[int, list[Shape]]:
+    image_ids = {image["id"] for image in content["images"]}
+    shapes: dict[int, list[Shape]] = defaultdict(list)
+    for place, entry in enumerate(content["annotations"]):
+        found = checks.check_annotation(labels, place, entry, image_ids, set(categories))
+        problems += [Problem(one.file, one.id, one.what, SKIPPED) for one in found]
+        if not found:
+            shape = Shape(entry["category_id"], entry["segmentation"], f"annotation {entry['id']}")
+            shapes[entry["image_id"]].append(shape)
+    return shapes

@@ -1,0 +1,115 @@
+"""CVAT's XML for images, version 1.1: polygons and masks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from trainables.data.checks import Problem
+from trainables.data.formats.detection import SPLIT_FOLDERS
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
+from trainables.data.formats.write import as_json
+from trainables.errors import UserError
+
+NO_MASKS = ("box", "polyline", "points", "ellipse", "cuboid", "skeleton")
+
+
+def read_cvat(source: Path, options: ImportOptions) -> Imported:
+    """Return the images of the XML file `source`, or of all XML files in the directory `source`; photos lie below it.
+
+    Shapes are painted by their z_order, and in the order of the file where it is the same; polygons of one group and
+    label, as CVAT writes an object of several parts, stay shapes of their own, which paints the same. An image's subset
+    says its split; without one it is for training.
+
+    Raises UserError for a file of another form, a label that the file does not list, and a shape that cannot be read.
+    """
+    files = [source] if source.is_file() else sorted(source.glob("*.xml"))
+    roots = [(file, _parse(file)) for file in files]
+    if not roots:
+        raise UserError(f"{source} holds no annotations.xml; export from CVAT as 'CVAT for images 1.1'")
+    names = list(dict.fromkeys(name for file, root in roots for name in _labels(file, root)))
+    ids = {name: number for number, name in enumerate(names, start=1)}
+    images = [(file.name, image) for file, root in roots for image in root.iter("image")]
+    finder = PhotoFinder(source if source.is_dir() else source.parent)
+    problems: list[Problem] = []
+    photos = _photos(finder, images, ids, problems)
+    return Imported(
+        {number: name for name, number in ids.items()}, photos, len(images), layered=True, problems=problems
+    )
+
+
+def _parse(file: Path) -> ElementTree.Element:
+    try:
+        root = ElementTree.parse(file).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise UserError(f"{file}: is no XML ({error}); export it again") from error
+    if root.tag != "annotations" or root.find("track") is not None:
+        found = "tracks of a video" if root.tag == "annotations" else f"<{root.tag}>"
+        raise UserError(f"{file} has {found}; export from CVAT as 'CVAT for images 1.1'")
+    return root
+
+
+def _labels(file: Path, root: ElementTree.Element) -> list[str]:
+    """Return the labels that the head of the file lists; of a file without such a head, those that are used."""
+    listed = [name.text.strip() for name in root.findall(".//meta//labels/label/name") if name.text]
+    return listed or sorted({shape.get("label", "") for image in root.iter("image") for shape in image} - {""})
+
+
+def _photos(
+    finder: PhotoFinder, images: list[tuple[str, ElementTree.Element]], ids: dict[str, int], problems: list[Problem]
+) -> Iterator[LabelledPhoto]:
+    for file, image in images:
+        labels = f"{file}, image {image.get('id')}"
+        try:
+            name, height, width = image.attrib["name"], int(image.attrib["height"]), int(image.attrib["width"])
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{labels}: name, width or height is missing or no number ({error})") from error
+        path = finder.find(name, labels)
+        shapes = sorted(enumerate(image), key=lambda one: (int(one[1].get("z_order", 0)), one[0]))
+        found = tuple(_shapes(shapes, height, width, ids, labels, problems))
+        split = SPLIT_FOLDERS.get(image.get("subset", "train").lower(), "train")
+        yield LabelledPhoto(split, path, path.relative_to(finder.root).as_posix(), height, width, found, labels)
+
+
+def _shapes(
+    elements: list[tuple[int, ElementTree.Element]],
+    height: int,
+    width: int,
+    ids: dict[str, int],
+    labels: str,
+    problems: list[Problem],
+) -> Iterator[Shape]:
+    for place, element in elements:
+        called = f"{element.tag} {place + 1}"
+        if element.tag in NO_MASKS:
+            problems.append(Problem(labels, called, "is neither a polygon nor a mask", SKIPPED))
+        if element.tag not in ("polygon", "mask"):
+            continue
+        if element.get("label") not in ids:
+            raise UserError(f"{labels}, {called}: its label {element.get('label')!r} is not among the file's labels")
+        try:
+            segmentation = _polygon(element) if element.tag == "polygon" else _mask(element, height, width)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{labels}, {called}: cannot be read ({error}); correct it or export again") from error
+        yield Shape(ids[element.get("label", "")], segmentation, called)
+
+
+def _polygon(element: ElementTree.Element) -> list[list[float]]:
+    return [[float(text) for point in element.attrib["points"].split(";") for text in point.split(",")]]
+
+
+def _mask(element: ElementTree.Element, height: int, width: int) -> dict[str, Any]:
+    """Return the RLE of a mask, whose runs count the pixels of its box row by row, off, on, off, …"""
+    left, top, columns, rows = (int(element.attrib[key]) for key in ("left", "top", "width", "height"))
+    runs = np.array([int(text) for text in element.attrib["rle"].split(",")])
+    if (runs < 0).any() or runs.sum() != rows * columns:
+        raise ValueError(f"its runs cover {runs.sum()} pixels, but its box has {rows * columns}")
+    if min(left, top) < 0 or left + columns > width or top + rows > height:
+        raise ValueError(f"its box reaches out of the {width}x{height} image")
+    pixels = np.zeros((height, width), np.uint8, order="F")
+    inside = np.repeat(np.arange(runs.size) % 2, runs).reshape(rows, columns)
+    pixels[top : top + rows, left : left + columns] = inside
+    return as_json(coco_mask.encode(pixels))

@@ -1,0 +1,102 @@
+"""Which format a directory or file looks like, told from names and the first bytes alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+LOOKED_AT = 200  # entries of a directory: the question is asked in passing, also of a directory with a million files
+YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+IMAGE_FOLDERS = ("images", "photos", "img", "imgs", "JPEGImages")
+MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
+SPLIT_FOLDERS = {
+    **{"train": "train", "training": "train", "trainval": "train"},
+    **{"val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"},
+}
+
+
+def format_of(source: Path) -> str | None:
+    """Return the name of the format that `source` looks like; None where it looks like none of them."""
+    return next((name for name, looks_like in _SIGNS.items() if looks_like(source)), None)
+
+
+def _roboflow(source: Path) -> bool:
+    return source.is_dir() and any(source.glob("*/_annotations.coco.json"))
+
+
+def _coco(source: Path) -> bool:
+    return source.is_dir() and any(_first(source, "annotations/*.json"))
+
+
+def _yolo(source: Path) -> bool:
+    return source.is_dir() and any((source / name).is_file() for name in YAML_FILES)
+
+
+def _cityscapes(source: Path) -> bool:
+    return (source / "leftImg8bit").is_dir() and (source / "gtFine").is_dir()
+
+
+def _voc(source: Path) -> bool:
+    return (source / "JPEGImages").is_dir() and (source / "SegmentationClass").is_dir()
+
+
+def _ade20k(source: Path) -> bool:
+    return all((source / folder / "training").is_dir() for folder in ("images", "annotations"))
+
+
+def _masks(source: Path) -> bool:
+    places = [source, *(source / name for name in SPLIT_FOLDERS)]
+    return any(
+        any((place / name).is_dir() for name in IMAGE_FOLDERS)
+        and any(any(_first(place / name, "**/*.png")) for name in MASK_FOLDERS)
+        for place in places
+    )
+
+
+def _cvat(source: Path) -> bool:
+    files = _first(source, "*.xml") if source.is_dir() else [source] if source.suffix == ".xml" else []
+    return any(b"<annotations" in _beginning(file) for file in files)
+
+
+def _labelme(source: Path) -> bool:
+    return source.is_dir() and any(
+        b'"shapes"' in (text := _beginning(file, 4_000_000)) and b'"imagePath"' in text
+        for file in _first(source, "**/*.json")[:3]
+    )
+
+
+def _label_studio(source: Path) -> bool:
+    files = _first(source, "*.json") if source.is_dir() else [source] if source.suffix == ".json" else []
+    return any(_beginning(file).lstrip().startswith(b"[") for file in files)
+
+
+_SIGNS: dict[str, Callable[[Path], bool]] = {
+    "roboflow": _roboflow,
+    "yolo": _yolo,
+    "cityscapes": _cityscapes,
+    "voc": _voc,
+    "ade20k": _ade20k,
+    "coco": _coco,
+    "cvat": _cvat,
+    "masks": _masks,
+    "labelme": _labelme,
+    "label-studio": _label_studio,
+}
+FORMATS = tuple(_SIGNS)
+
+
+def _first(source: Path, pattern: str) -> list[Path]:
+    """Return files that match, of the first entries that are met."""
+    found = []
+    for looked_at, path in enumerate(source.glob(pattern)):
+        if looked_at == LOOKED_AT:
+            break
+        if path.is_file():
+            found.append(path)
+    return sorted(found)
+
+
+def _beginning(file: Path, size: int = 2000) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(size)
+    except OSError:
+        return b""

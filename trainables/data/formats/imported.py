@@ -1,0 +1,94 @@
+"""What every reader of a format hands to the writer: classes, and labelled photos one after another."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from trainables.data.checks import Problem
+from trainables.data.unlabelled import SUFFIXES
+from trainables.errors import UserError
+
+SKIPPED = "skipped; correct it and import again"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One labelled region: a COCO segmentation (polygons in pixels, or RLE), and how messages name it."""
+
+    category_id: int
+    segmentation: Any = field(repr=False)
+    name: str
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """A photo with its shapes; `labels` is the file that they are from, and `file_name` its name below its split.
+
+    `content` are the photo's own bytes where the annotation file holds them and there is no file at `path`.
+    """
+
+    split: Literal["train", "val", "test"]
+    path: Path
+    file_name: str
+    height: int
+    width: int
+    shapes: tuple[Shape, ...]
+    labels: str
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A data set in another format, whose photos are read while they are iterated over.
+
+    `categories` are names by id. Where `layered`, each shape hides what is below it in the order of the shapes; else
+    COCO's rule holds here, by which the smaller one is on top. `unlabelled` says how a search should take pixels
+    without any shape. While `photos` are read, `problems` grows by what is skipped and `notes` by what to know.
+    """
+
+    categories: dict[int, str]
+    photos: Iterable[LabelledPhoto]
+    count: int
+    layered: bool = False
+    unlabelled: Literal["background", "ignore"] = "background"
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """`classes` is a file with the list of classes; `void` says what pixels of no class are, where a format has any."""
+
+    classes: Path | None = None
+    void: Literal["background", "ignore"] | None = None
+
+
+class PhotoFinder:
+    """Finds photos below a directory by the names that annotation files call them by."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._by_name: dict[str, list[Path]] = {}
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                self._by_name.setdefault(path.name, []).append(path)
+
+    def find(self, name: str, labels: str) -> Path:
+        """Return the one photo whose path ends in `name`, or else the one with its last part as name.
+
+        Raises UserError where there is none, or several.
+        """
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        same_name = self._by_name.get(parts[-1], []) if parts else []
+        ends = [path for path in same_name if path.parts[-len(parts) :] == tuple(parts)]
+        found = ends or same_name
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UserError(f"{labels}: the photo {name!r} is not below {self.root}; put the photos there")
+        among = ", ".join(str(path.relative_to(self.root)) for path in found[:3])
+        raise UserError(f"{labels}: the photo {name!r} may be any of {among}; give photos names of their own")
+
+    def has(self, name: str) -> bool:
+        return name.replace("\\", "/").rsplit("/", 1)[-1] in self._by_name

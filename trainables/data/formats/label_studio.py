@@ -1,0 +1,177 @@
+"""Label Studio's JSON export: tasks with polygons and brush strokes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from trainables.data import checks
+from trainables.data.checks import Problem
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
+from trainables.data.formats.write import as_json
+from trainables.data.photos import PhotoError, inspect_header
+from trainables.errors import UserError
+
+UPLOAD_PREFIX = 9  # eight hexadecimal digits and a hyphen, which an upload puts before a photo's name
+
+
+def read_label_studio(source: Path, options: ImportOptions) -> Imported:
+    """Return the tasks of the JSON file `source`, or of all JSON files in the directory `source`; photos lie below it.
+
+    Of several annotations of one task the one marked as ground truth counts, else the first that was not cancelled;
+    tasks without any are left out. Regions are painted in the order of the file.
+
+    Raises UserError for a file of another form, a photo that is not there, and a region of unknown size.
+    """
+    files = [source] if source.is_file() else sorted(source.glob("*.json"))
+    tasks = [(file.name, task) for file in files for task in _tasks(file)]
+    if not tasks:
+        raise UserError(f"{source} holds no Label Studio export: a JSON file with a list of tasks")
+    chosen = [(file, task, annotation) for file, task in tasks if (annotation := _annotation(task)) is not None]
+    names = sorted({name for _, _, annotation in chosen for name, _ in _regions(annotation) if name})
+    ids = {name: number for number, name in enumerate(names, start=1)}
+    notes = (
+        [f"{len(tasks) - len(chosen)} tasks have no annotation and are left out"] if len(chosen) < len(tasks) else []
+    )
+    problems: list[Problem] = []
+    finder = PhotoFinder(source if source.is_dir() else source.parent)
+    photos = _photos(finder, chosen, ids, problems)
+    categories = {number: name for name, number in ids.items()}
+    return Imported(categories, photos, len(chosen), layered=True, problems=problems, notes=notes)
+
+
+def _tasks(file: Path) -> list[dict]:
+    content = checks.read_json(file.parent, file.name)
+    if not isinstance(content, list) or not all(isinstance(task, dict) and "data" in task for task in content):
+        raise UserError(f"{file} is no list of tasks: export from Label Studio as JSON, not as JSON-MIN")
+    return content
+
+
+def _annotation(task: dict) -> dict | None:
+    given = task.get("annotations", task.get("completions", []))
+    done = [one for one in given if isinstance(one, dict) and not one.get("was_cancelled")]
+    return next((one for one in done if one.get("ground_truth")), done[0] if done else None)
+
+
+def _regions(annotation: dict) -> Iterator[tuple[str, dict]]:
+    """Yield (class name, region); the name of a brush region may stand in another entry with the same id."""
+    results = [one for one in annotation.get("result", []) if isinstance(one, dict) and "value" in one]
+    elsewhere = {one.get("id"): name for one in results if (name := _label(one["value"]))}
+    for one in results:
+        if "points" in one["value"] or "rle" in one["value"] or one.get("type", "").startswith(("rect", "ellipse")):
+            yield _label(one["value"]) or elsewhere.get(one.get("id"), ""), one
+
+
+def _label(value: dict) -> str:
+    return next((str(names[0]) for key, names in value.items() if key.endswith("labels") and names), "")
+
+
+def _photos(
+    finder: PhotoFinder, chosen: list[tuple[str, dict, dict]], ids: dict[str, int], problems: list[Problem]
+) -> Iterator[LabelledPhoto]:
+    for file, task, annotation in chosen:
+        labels = f"{file}, task {task.get('id')}"
+        path = _photo(finder, task, labels)
+        regions = list(_regions(annotation))
+        height, width = _size(path, regions, labels)
+        shapes = []
+        for place, (name, region) in enumerate(regions):
+            called = f"region {region.get('id', place)}"
+            if not name:
+                problems.append(Problem(labels, called, "has no label", SKIPPED))
+                continue
+            segmentation = _segmentation(region, height, width, f"{labels}, {called}")
+            if segmentation is None:
+                what = f"is a {region.get('type')}, neither a polygon nor a brush stroke"
+                problems.append(Problem(labels, called, what, SKIPPED))
+            else:
+                shapes.append(Shape(ids[name], segmentation, called))
+        yield LabelledPhoto("train", path, path.name, height, width, tuple(shapes), labels)
+
+
+def _photo(finder: PhotoFinder, task: dict, labels: str) -> Path:
+    """Return the photo of a task: by a path below the data directory, by an address, or by the name of an upload."""
+    text = task["data"].get("image") or next(
+        (value for value in task["data"].values() if isinstance(value, str) and "." in value), ""
+    )
+    parts = urlsplit(text)
+    name = unquote(parse_qs(parts.query).get("d", [parts.path])[0])
+    bare = name.rsplit("/", 1)[-1]
+    if not finder.has(name) and finder.has(bare[UPLOAD_PREFIX:]) and bare[UPLOAD_PREFIX - 1 : UPLOAD_PREFIX] == "-":
+        name = bare[UPLOAD_PREFIX:]
+    return finder.find(name, labels)
+
+
+def _size(path: Path, regions: list[tuple[str, dict]], labels: str) -> tuple[int, int]:
+    sizes = {(one.get("original_height"), one.get("original_width")) for _, one in regions}
+    if not sizes:
+        try:
+            return inspect_header(path).shown_size
+        except PhotoError as error:
+            raise UserError(f"{labels}: {path} {error}; restore it") from error
+    if len(sizes) > 1 or not all(type(length) is int and length > 0 for length in next(iter(sizes))):
+        raise UserError(
+            f"{labels}: original_height and original_width are {sorted(map(str, sizes))}: expected one size"
+        )
+    return next(iter(sizes))
+
+
+def _segmentation(region: dict, height: int, width: int, where: str) -> Any:
+    value = region["value"]
+    if "points" in value:
+        return [[share / 100 * length for point in value["points"] for share, length in zip(point, (width, height))]]
+    if "rle" not in value:
+        return None
+    try:
+        pixels = decode_brush(bytes(value["rle"])).reshape(height, width, 4)[..., 3] > 0
+    except (ValueError, TypeError, IndexError) as error:
+        raise UserError(f"{where}: its rle is no brush stroke of a {width}x{height} photo ({error})") from error
+    return as_json(coco_mask.encode(np.asfortranarray(pixels, np.uint8)))
+
+
+def decode_brush(data: bytes) -> np.ndarray:
+    """Return the values that a brush stroke packs, uint8 (n,): red, green, blue and alpha of each pixel, row by row.
+
+    The packing is rle-pack's: 32 bits of the number of values, 5 bits of the size of a value less one, four times 4
+    bits of the size of a run's length less one; then runs: a bit that says whether the values are all the same, 2 bits
+    that pick one of the four sizes, the run's length less one, and its one value or all of them.
+
+    Raises ValueError or IndexError where the data end early or say impossible things.
+    """
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    place = 0
+
+    def read(size: int) -> int:
+        nonlocal place
+        if place + size > bits.size:
+            raise ValueError("it ends early")
+        place += size
+        return int(bits[place - size : place] @ _POWERS[-size:])
+
+    count, word = read(32), read(5) + 1
+    sizes = [read(4) + 1 for _ in range(4)]
+    if word > 8 or count > 4 * 65535**2:
+        raise ValueError("its head is damaged")
+    values = np.zeros(count, np.uint8)
+    begin = 0
+    while begin < count:
+        same = read(1)
+        end = begin + 1 + read(sizes[read(2)])
+        if end > count:
+            raise ValueError("a run is longer than what is left")
+        if same:
+            values[begin:end] = read(word)
+        else:
+            length = (end - begin) * word
+            if place + length > bits.size:
+                raise ValueError("it ends early")
+            values[begin:end] = bits[place : place + length].reshape(-1, word) @ _POWERS[-word:]
+            place += length
+        begin = end
+    return values
+
+
+_POWERS = 1 << np.arange(31, -1, -1, dtype=np.int64)

@@ -1,0 +1,125 @@
+"""labelme's JSON: a file a photo, with polygons, rectangles and masks."""
+
+import base64
+import binascii
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from trainables.data import checks
+from trainables.data.checks import Problem
+from trainables.data.formats.detection import SPLIT_FOLDERS
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape
+from trainables.data.formats.write import as_json
+from trainables.errors import UserError
+
+NO_CLASSES = ("__ignore__", "_background_")
+
+
+def read_labelme(source: Path, options: ImportOptions) -> Imported:
+    """Return the photos of all labelme files below `source`; shapes are painted in the order of their file.
+
+    The classes are those of --classes FILE or of labels.txt in labelme's own form, else all labels by name. A folder
+    named train, val or test says the split. Where the photo's file is missing and the JSON holds its bytes, those are
+    taken.
+
+    Raises UserError for a file of another form, a label that is not listed, and a photo that is not there.
+    """
+    files = [path for path in sorted(source.rglob("*.json")) if _is_labelme(path)]
+    if not files:
+        raise UserError(f"{source} holds no labelme file: JSON with shapes and imagePath")
+    listed = options.classes or (source / "labels.txt" if (source / "labels.txt").is_file() else None)
+    names = _listed(listed) if listed else sorted({name for file in files for name in _labels(file)})
+    ids = {name: number for number, name in enumerate(names, start=1)}
+    problems: list[Problem] = []
+    photos = (_photo(source, file, ids, problems) for file in files)
+    return Imported({number: name for name, number in ids.items()}, photos, len(files), layered=True, problems=problems)
+
+
+def _is_labelme(file: Path) -> bool:
+    content = checks.read_json(file.parent, file.name)
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+
+
+def _listed(file: Path) -> list[str]:
+    names = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
+    return [name for name in names if name not in NO_CLASSES]
+
+
+def _labels(file: Path) -> list[str]:
+    shapes = checks.read_json(file.parent, file.name)["shapes"]
+    return [str(shape.get("label")) for shape in shapes if shape.get("label") not in NO_CLASSES]
+
+
+def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem]) -> LabelledPhoto:
+    labels = str(file.relative_to(source))
+    content = checks.read_json(file.parent, file.name)
+    try:
+        height, width = int(content["imageHeight"]), int(content["imageWidth"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{labels}: imageHeight or imageWidth is missing or no number ({error})") from error
+    path = file.parent / str(content["imagePath"]).replace("\\", "/")
+    data = _embedded(content, labels, path)
+    name = file.with_name(path.name).relative_to(source)
+    split = next((SPLIT_FOLDERS[part] for part in name.parts if part in SPLIT_FOLDERS), "train")
+    shapes = tuple(_shapes(content["shapes"], height, width, ids, labels, problems))
+    return LabelledPhoto(split, path, name.as_posix(), height, width, shapes, labels, data)
+
+
+def _embedded(content: dict, labels: str, path: Path) -> bytes | None:
+    if path.is_file():
+        return None
+    try:
+        return base64.b64decode(content["imageData"], validate=True)
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        raise UserError(f"{labels}: its photo {path} is not there, and the file does not hold it; restore it") from None
+
+
+def _shapes(
+    entries: list[dict], height: int, width: int, ids: dict[str, int], labels: str, problems: list[Problem]
+) -> Iterator[Shape]:
+    for place, entry in enumerate(entries, start=1):
+        called, name, kind = f"shape {place}", str(entry.get("label")), entry.get("shape_type", "polygon")
+        if name in NO_CLASSES:
+            continue
+        if name not in ids:
+            raise UserError(f"{labels}, {called}: its label {name!r} is not in the list of classes; add or correct it")
+        if kind not in _SEGMENTATIONS:
+            problems.append(Problem(labels, called, f"is a {kind}, neither a polygon nor a mask", SKIPPED))
+            continue
+        try:
+            segmentation = _SEGMENTATIONS[kind](entry, height, width)
+        except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+            raise UserError(f"{labels}, {called}: is no readable {kind} ({error}); correct it in labelme") from error
+        yield Shape(ids[name], segmentation, called)
+
+
+def _polygon(entry: dict, height: int, width: int) -> list[list[float]]:
+    return [[float(value) for x, y in entry["points"] for value in (x, y)]]
+
+
+def _rectangle(entry: dict, height: int, width: int) -> list[list[float]]:
+    (x1, y1), (x2, y2) = entry["points"]
+    return [[x1, y1, x2, y1, x2, y2, x1, y2]]
+
+
+def _mask(entry: dict, height: int, width: int) -> dict[str, Any]:
+    """Return the RLE of a PNG in base64 that covers the box of the two points, both of which are in it."""
+    left, top, right, bottom = (round(value) for point in entry["points"] for value in point)
+    with Image.open(io.BytesIO(base64.b64decode(entry["mask"])), formats=("PNG",)) as image:
+        inside = np.asarray(image).astype(bool)
+    if inside.shape != (bottom - top + 1, right - left + 1):
+        raise ValueError(f"its mask has (height, width) {inside.shape}, which is not the size of its box")
+    if min(left, top) < 0 or right >= width or bottom >= height:
+        raise ValueError(f"its box reaches out of the {width}x{height} image")
+    pixels = np.zeros((height, width), np.uint8, order="F")
+    pixels[top : bottom + 1, left : right + 1] = inside
+    return as_json(coco_mask.encode(pixels))
+
+
+_SEGMENTATIONS = {"polygon": _polygon, "rectangle": _rectangle, "mask": _mask}

@@ -1,0 +1,203 @@
+"""Masks as PNG files, one a photo, whose values or colours are classes: VOC, ADE20K, Cityscapes, and any other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from trainables.data import checks
+from trainables.data.checks import Problem
+from trainables.data.formats import class_lists
+from trainables.data.formats.class_lists import ClassList
+from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
+from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape
+from trainables.data.formats.write import as_json
+from trainables.data.unlabelled import SUFFIXES
+from trainables.errors import UserError
+
+CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", "labelmap.txt")
+ADE20K_CLASSES = "objectInfo150.txt"
+
+
+@dataclass(frozen=True)
+class _Pair:
+    split: str
+    photo: Path
+    file_name: str
+    mask: Path
+
+
+def read_voc(source: Path, options: ImportOptions) -> Imported:
+    """Return VOC's layout: JPEGImages, SegmentationClass, and the lists below ImageSets/Segmentation if there are any.
+
+    Masks are palette files, or in VOC's colours. 255, the outline of objects, is no class.
+    """
+    classes = class_lists.read_class_list(options.classes) if options.classes else class_lists.voc()
+    pairs = _pairs(source, source / "JPEGImages", source / "SegmentationClass")
+    return _imported(source, _listed(source, pairs), classes, options.void or "ignore")
+
+
+def read_cityscapes(source: Path, options: ImportOptions) -> Imported:
+    """Return Cityscapes' layout: leftImg8bit and gtFine with *_labelIds.png; the 19 classes that are evaluated."""
+    classes = class_lists.read_class_list(options.classes) if options.classes else class_lists.cityscapes()
+    key = lambda name: name.removesuffix("_leftImg8bit").removesuffix("_gtFine_labelIds")  # noqa: E731
+    pairs = _pairs(source, source / "leftImg8bit", source / "gtFine", pattern="*_labelIds.png", key=key)
+    return _imported(source, pairs, classes, options.void or "ignore")
+
+
+def read_ade20k(source: Path, options: ImportOptions) -> Imported:
+    """Return ADE20K's layout for scene parsing: images and annotations with training and validation; 0 is no class."""
+    if options.classes is None and not (source / ADE20K_CLASSES).is_file():
+        raise UserError(f"{source / ADE20K_CLASSES} is missing: put ADE20K's own there, or give --classes FILE")
+    classes = (
+        class_lists.read_class_list(options.classes) if options.classes else class_lists.ade20k(source / ADE20K_CLASSES)
+    )
+    if options.classes and 0 not in classes.names:
+        classes = ClassList(classes.names, (*classes.void, 0), classes.colours)
+    pairs = _pairs(source, source / "images", source / "annotations")
+    return _imported(source, pairs, classes, options.void or "ignore")
+
+
+def read_masks(source: Path, options: ImportOptions) -> Imported:
+    """Return any folder of photos beside one of masks with the same names, with a list of classes.
+
+    The folders may lie in folders of splits (train, val, test), or have such folders in them.
+    """
+    found = next((source / name for name in CLASS_FILES if (source / name).is_file()), None)
+    if options.classes is None and found is None:
+        raise UserError(
+            f"{source} has no list of classes ({', '.join(CLASS_FILES)}): give --classes FILE, with one class a line"
+        )
+    pairs = []
+    for place in (source, *(source / name for name in SPLIT_FOLDERS)):
+        images, masks = (_first_folder(place, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
+        if images and masks:
+            pairs += _pairs(source, images, masks)
+    if not pairs:
+        raise UserError(
+            f"{source} has no folder of photos ({', '.join(IMAGE_FOLDERS)}) beside one of PNG masks "
+            f"({', '.join(MASK_FOLDERS)}): name the folders so"
+        )
+    return _imported(source, pairs, class_lists.read_class_list(options.classes or found), options.void or "background")
+
+
+def _first_folder(place: Path, names: tuple[str, ...]) -> Path | None:
+    return next((place / name for name in names if (place / name).is_dir()), None)
+
+
+def _pairs(
+    source: Path,
+    images: Path,
+    masks: Path,
+    *,
+    pattern: str = "*.png",
+    key: Callable[[str], str] = lambda name: name,
+) -> list[_Pair]:
+    """Return masks with their photos. Raises UserError for a mask without photo, and where there is none at all."""
+    photos: dict[Path, Path] = {}
+    for path in sorted(images.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            name = path.relative_to(images).with_name(key(path.stem))
+            if name in photos:
+                raise UserError(f"{photos[name]} and {path} would have the same mask: keep one of them")
+            photos[name] = path
+    pairs, faults = [], []
+    for mask in sorted(masks.rglob(pattern)):
+        name = mask.relative_to(masks).with_name(key(mask.stem))
+        if name in photos:
+            split = _split_of(mask.relative_to(source))
+            pairs.append(_Pair(split, photos[name], photos[name].relative_to(images).as_posix(), mask))
+        else:
+            what = f"there is no photo of its name below {images.relative_to(source)}"
+            faults.append(Problem(str(mask.relative_to(source)), None, what, "remove the mask or restore the photo"))
+    checks.raise_if_any(source, faults)
+    if not pairs:
+        raise UserError(f"{masks} holds no mask {pattern}; one is needed for each photo of {images}")
+    return pairs
+
+
+def _split_of(path: Path) -> str:
+    return next((SPLIT_FOLDERS[part] for part in path.parts if part in SPLIT_FOLDERS), "train")
+
+
+def _listed(source: Path, pairs: list[_Pair]) -> list[_Pair]:
+    """Return the pairs that VOC's lists name, each in the split whose list names it; all, where there are no lists."""
+    split_of: dict[str, str] = {}
+    for split in ("train", "val", "test"):
+        file = source / "ImageSets" / "Segmentation" / f"{split}.txt"
+        if file.is_file():
+            split_of |= {name.strip(): split for name in file.read_text().split()}
+    if not split_of:
+        return pairs
+    chosen = [_Pair(split_of[p.mask.stem], p.photo, p.file_name, p.mask) for p in pairs if p.mask.stem in split_of]
+    missing = sorted(split_of.keys() - {pair.mask.stem for pair in chosen})
+    if missing:
+        raise UserError(f"{source}: ImageSets/Segmentation names {missing[0]}, which has no mask in SegmentationClass")
+    return chosen
+
+
+def _imported(source: Path, pairs: list[_Pair], classes: ClassList, void: str) -> Imported:
+    """With void "background", the class of that name, if any, is left to the pixels without annotation, as void is."""
+    background = {value for value, name in classes.names.items() if void == "background" and _is_background(name)}
+    categories = {value: name for value, name in classes.names.items() if value not in background}
+    notes: list[str] = []
+    known = np.array(sorted({*classes.names, *classes.void}))
+    photos = _photos(source, pairs, classes, known, set(categories), void, notes)
+    return Imported(categories, photos, len(pairs), unlabelled=void, notes=notes)
+
+
+def _is_background(name: str) -> bool:
+    return name.strip("_").lower() == "background"
+
+
+def _photos(
+    source: Path,
+    pairs: list[_Pair],
+    classes: ClassList,
+    known: np.ndarray,
+    wanted: set[int],
+    void: str,
+    notes: list[str],
+) -> Iterator[LabelledPhoto]:
+    """Yield the photos; at the end raise a UserError that lists the masks with values or colours of no class."""
+    faults, void_pixels = [], 0
+    for pair in pairs:
+        labels = str(pair.mask.relative_to(source))
+        values, others = _values(pair.mask, classes)
+        present, counts = np.unique(values, return_counts=True)
+        unknown = others or [value for value in present.tolist() if value not in known]
+        if unknown:
+            kind = "colours" if others else "values"
+            what = f"has the {kind} {', '.join(map(str, unknown[:5]))}, which are in no line of the list of classes"
+            faults.append(Problem(labels, None, what, "list them, or correct the mask"))
+            continue
+        void_pixels += int(counts[np.isin(present, classes.void)].sum())
+        shapes = tuple(
+            Shape(value, as_json(coco_mask.encode(np.asfortranarray(values == value, np.uint8))), f"value {value}")
+            for value in present.tolist()
+            if value in wanted
+        )
+        yield LabelledPhoto(pair.split, pair.photo, pair.file_name, *values.shape, shapes, labels)
+    checks.raise_if_any(source, faults)
+    if void_pixels and void == "background":
+        notes.append(f"{void_pixels} pixels of no class became background; --void ignore keeps them out of the score")
+
+
+def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
+    """Return the values (H, W) of a mask, and the colours that are of no class; palette files give their indices."""
+    try:
+        with Image.open(file, formats=("PNG",)) as image:
+            without_alpha = {"RGBA": "RGB", "LA": "L", "PA": "P"}.get(image.mode)
+            pixels = np.asarray(image.convert(without_alpha) if without_alpha else image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{file} is no readable PNG mask ({error}); export it again") from error
+    if pixels.ndim == 2:
+        return pixels.astype(np.int64), []
+    if not classes.colours:
+        raise UserError(
+            f"{file} is a mask in colour, but the list of classes gives no colours: write red green blue name a line"
+        )
+    return class_lists.by_colour(pixels, classes)

@@ -1,0 +1,158 @@
+"""Writes what a reader imported as a data set of ours: train.json, val.json, test.json and images/."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from trainables.data import checks
+from trainables.data.checks import Problem
+from trainables.data.coco import SPLITS, Dataset, load_dataset
+from trainables.data.formats.imported import SKIPPED, Imported, LabelledPhoto, Shape
+from trainables.data.masks import area_of, to_rle
+from trainables.data.new_directory import new_directory
+from trainables.errors import UserError
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """The data set as it was read back, and how many photos and shapes each split has."""
+
+    dataset: Dataset
+    photos: dict[str, int]
+    shapes: dict[str, int]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def write_dataset(
+    out: Path, imported: Imported, *, copy: bool = False, progress: Callable[[int], None] | None = None
+) -> ImportReport:
+    """Write the data set `out`, which appears whole or not at all, and read it back as a search would.
+
+    Photos go to images/<split>/<their name>, as hard links where the file system allows it and `copy` is not asked for,
+    else as copies. A shape that is broken or covers no pixel is skipped, and told in the report. `progress` is called
+    with the number of photos done.
+
+    Raises UserError where `out` exists, no photo is labelled for training, two photos have one name, or the result is
+    no usable data set (see `load_dataset`); nothing is left behind then.
+    """
+    out = Path(out).absolute()
+    with new_directory(out) as building:
+        writer = _Writer(building, imported, copy)
+        for done, photo in enumerate(imported.photos, start=1):
+            writer.add(photo)
+            if progress is not None:
+                progress(done)
+        writer.close()
+        dataset = load_dataset(building, unlabelled=imported.unlabelled)
+    notes = tuple(imported.notes)
+    return ImportReport(dataset, writer.photos, writer.shapes, tuple(imported.problems), notes)
+
+
+class _Writer:
+    def __init__(self, directory: Path, imported: Imported, copy: bool) -> None:
+        self._directory, self._imported, self._copy = directory, imported, copy
+        self._contents = {split: {"images": [], "annotations": []} for split in SPLITS}
+        self.photos: Counter[str] = Counter()
+        self.shapes: Counter[str] = Counter()
+
+    def add(self, photo: LabelledPhoto) -> None:
+        content = self._contents[photo.split]
+        name = f"images/{photo.split}/{photo.file_name}"
+        self._place(photo, name)
+        self.photos[photo.split] += 1
+        number = self.photos[photo.split]
+        content["images"].append({"id": number, "file_name": name, "height": photo.height, "width": photo.width})
+        for category_id, segmentation, rle in self._sound(photo):
+            self.shapes[photo.split] += 1
+            content["annotations"].append(
+                {
+                    "id": self.shapes[photo.split],
+                    "image_id": number,
+                    "category_id": category_id,
+                    "segmentation": segmentation,
+                    "area": area_of(rle),
+                    "bbox": coco_mask.toBbox(rle).tolist(),
+                    "iscrowd": 0,
+                }
+            )
+
+    def _place(self, photo: LabelledPhoto, name: str) -> None:
+        target = self._directory / name
+        if target.exists():
+            raise UserError(f"{photo.labels}: the photo {photo.file_name} comes twice in {photo.split}; list it once")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if photo.content is not None:
+            target.write_bytes(photo.content)
+            return
+        try:
+            if not self._copy:
+                os.link(photo.path.resolve(), target)
+        except OSError:  # another file system, or one without links
+            pass
+        if not target.exists():
+            shutil.copyfile(photo.path, target)
+
+    def _sound(self, photo: LabelledPhoto) -> Iterator[tuple[int, Any, dict]]:
+        """Yield (category id, segmentation, RLE) of the shapes that can be used."""
+        painted = []
+        for shape in photo.shapes:
+            segmentation, faults = checks.sound_segmentation(shape.segmentation, photo.height, photo.width)
+            for fault in faults:
+                self._skip(photo, shape, fault)
+            if segmentation is not None:
+                painted.append((replace(shape, segmentation=segmentation), to_rle(segmentation, *photo_size(photo))))
+        if self._imported.layered and len(painted) > 1:
+            painted = _visible(painted)
+        for shape, rle in painted:
+            if area_of(rle) == 0:
+                self._skip(photo, shape, "covers no pixel, or is wholly hidden by shapes above it")
+            else:
+                yield shape.category_id, shape.segmentation, rle
+
+    def _skip(self, photo: LabelledPhoto, shape: Shape, fault: str) -> None:
+        self._imported.problems.append(Problem(photo.labels, shape.name, fault, SKIPPED))
+
+    def close(self) -> None:
+        if not self.photos["train"]:
+            found = ", ".join(f"{count} {split}" for split, count in self.photos.items()) or "none"
+            raise UserError(f"no photo is for training (found: {found}); a data set needs a part named train")
+        categories = [{"id": key, "name": name} for key, name in sorted(self._imported.categories.items())]
+        for split, content in self._contents.items():
+            if content["images"]:
+                if split == "test" and not content["annotations"]:
+                    del content["annotations"]  # its labels are not known, rather than empty
+                text = json.dumps(content | {"categories": categories})
+                (self._directory / f"{split}.json").write_text(text)
+
+
+def photo_size(photo: LabelledPhoto) -> tuple[int, int]:
+    return photo.height, photo.width
+
+
+def _visible(painted: Sequence[tuple[Shape, dict]]) -> list[tuple[Shape, dict]]:
+    """Cut from each shape what later ones hide; a shape that nothing hides stays as it is."""
+    covered = np.zeros(painted[0][1]["size"], bool)
+    result = []
+    for shape, rle in reversed(painted):
+        pixels = coco_mask.decode(rle).astype(bool)
+        hidden = pixels & covered
+        covered |= pixels
+        if hidden.any():
+            rle = coco_mask.encode(np.asfortranarray(pixels & ~hidden, dtype=np.uint8))
+            shape = replace(shape, segmentation=as_json(rle))
+        result.append((shape, rle))
+    return result[::-1]
+
+
+def as_json(rle: dict) -> dict[str, Any]:
+    """Return a compressed RLE with its counts as text, as JSON takes it."""
+    return {"size": list(map(int, rle["size"])), "counts": rle["counts"].decode("ascii")}

@@ -1,0 +1,131 @@
+"""YOLO's segmentation labels: data.yaml, and a text file a photo with one polygon a line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trainables.data import checks
+from trainables.data.checks import Problem
+from trainables.data.formats.detection import YAML_FILES
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape
+from trainables.data.photos import PhotoError, inspect_header
+from trainables.data.unlabelled import SUFFIXES
+from trainables.errors import UserError
+
+
+def read_yolo(source: Path, options: ImportOptions) -> Imported:
+    """Return the photos of the parts train, val and test of data.yaml, with the polygons of their label files.
+
+    The labels of a/images/b.jpg are a/labels/b.txt: lines of a class number and the x and y of each point, as shares of
+    width and height. A photo without such a file, or with an empty one, has no object. The coordinates are of the photo
+    as it is shown, turned as its EXIF orientation says.
+
+    Raises UserError for a line that is no numbers, and for a class number that data.yaml does not name.
+    """
+    file = next((source / name for name in YAML_FILES if (source / name).is_file()), None)
+    if file is None:
+        raise UserError(
+            f"{source} has no {' or '.join(YAML_FILES)}: it names the classes and the parts of the data set"
+        )
+    content = _read_yaml(file)
+    names = _names(file, content)
+    listed = [(split, path) for split in ("train", "val", "test") for path in _listed(file, content, split)]
+    problems: list[Problem] = []
+    return Imported(names, _photos(source, listed, names, problems), len(listed), problems=problems)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{file}: is no YAML ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: has no keys; YOLO's has names, train and val")
+    return content
+
+
+def _names(file: Path, content: dict[str, Any]) -> dict[int, str]:
+    names = content.get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names or not all(checks.is_id(key) for key in names):
+        raise UserError(f"{file}: names is {names!r}, expected a list of class names, or names by class number")
+    return {key: str(name) for key, name in names.items()}
+
+
+def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
+    """Return the photos of a split: of directories, or of text files that list photos."""
+    key = "valid" if split == "val" and "val" not in content else split
+    places = content.get(key) or []
+    root = file.parent / str(content.get("path") or "")
+    root = root if root.is_dir() else file.parent
+    photos = []
+    for place in [places] if isinstance(places, str) else places:
+        found = _place(file, root, str(place), key)
+        if found.is_dir():
+            photos += [path for path in sorted(found.rglob("*")) if path.suffix.lower() in SUFFIXES]
+        else:
+            lines = [line.strip() for line in found.read_text("utf-8-sig").splitlines() if line.strip()]
+            photos += [path if path.is_absolute() else root / path for path in map(Path, lines)]
+    return photos
+
+
+def _place(file: Path, root: Path, place: str, key: str) -> Path:
+    """Return where a part lies. Roboflow writes ../train/images for what lies beside data.yaml, hence the third try."""
+    tries = (root / place, file.parent / place, file.parent / place.removeprefix("../"), root / "images" / place)
+    found = next((path for path in tries if path.exists()), None)
+    if found is None:
+        raise UserError(f"{file}: {key} is {place}, which is not there (looked below {root}); correct the path")
+    return found.resolve()
+
+
+def _photos(
+    source: Path, listed: list[tuple[str, Path]], names: dict[int, str], problems: list[Problem]
+) -> Iterator[LabelledPhoto]:
+    for split, path in listed:
+        try:
+            height, width = inspect_header(path).shown_size
+        except PhotoError as error:
+            raise UserError(f"{path} {error}; restore it, or take it out of the {split} part") from error
+        labels = _labels_of(path)
+        named = str(labels.relative_to(source)) if labels.is_relative_to(source) else str(labels)
+        shapes = tuple(_shapes(labels, named, (height, width), names, problems)) if labels.is_file() else ()
+        yield LabelledPhoto(split, path, _name_of(path), height, width, shapes, named)
+
+
+def _labels_of(photo: Path) -> Path:
+    """Return a/labels/b.txt for a/images/b.jpg, by the last folder named images; else the text file beside it."""
+    parts = list(photo.parts)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    return Path(*parts).with_suffix(".txt")
+
+
+def _name_of(photo: Path) -> str:
+    """Return the photo's path below the last folder named images, or its bare name."""
+    parts = photo.parts
+    return "/".join(parts[len(parts) - parts[::-1].index("images") :]) if "images" in parts else photo.name
+
+
+def _shapes(
+    file: Path, labels: str, size: tuple[int, int], names: dict[int, str], problems: list[Problem]
+) -> Iterator[Shape]:
+    height, width = size
+    for number, line in enumerate(file.read_text("utf-8-sig").splitlines(), start=1):
+        if not line.split():
+            continue
+        try:
+            first, *rest = line.split()
+            category, shares = int(float(first)), [float(text) for text in rest]
+        except ValueError:
+            raise UserError(f"{labels}, line {number}: is no class number and coordinates: {line[:60]!r}") from None
+        if category not in names:
+            raise UserError(f"{labels}, line {number}: class {category} is not among the names of data.yaml")
+        if len(shares) == 4:
+            what = "is a box, and a box alone is no mask"
+            problems.append(Problem(labels, f"line {number}", what, SKIPPED))
+            continue
+        polygon = [share * (height if place % 2 else width) for place, share in enumerate(shares)]
+        yield Shape(category, [polygon], f"line {number}")
