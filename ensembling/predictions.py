@@ -213,7 +213,7 @@ def _decode(data: bytes) -> Predictions:
         groups = tuple(header["groups"])
     except (TypeError, ValueError) as error:
         raise PredictionsError(f"its header is not what this format holds ({error})") from error
-    pixels = _fill_runs(*_read_runs(payload, header["runs"]), _pixel_count(sizes))
+    pixels = _read_pixels(payload, header["runs"], sizes)
     return Predictions(image_ids, sizes, class_names, header["fingerprint"], pixels, header["edits"], groups)
 
 
@@ -241,7 +241,7 @@ def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
 def _parse_header(header: bytes, version: int) -> dict[str, Any]:
     try:
         content = json.loads(header)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PredictionsError(f"its header is not JSON ({error})") from error
     expected = HEADER_KEYS - {"groups"} if version == 2 else HEADER_KEYS
     if not isinstance(content, dict) or set(content) != expected:
@@ -249,12 +249,31 @@ def _parse_header(header: bytes, version: int) -> dict[str, Any]:
     return {"groups": [], **content}
 
 
-def _read_runs(payload: memoryview, runs: int) -> np.ndarray:
-    """Classes and lengths: uint8 (2, runs)."""
+def _read_pixels(payload: memoryview, runs: Any, sizes: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """Return the pixels, uint8 (sum of height * width,).
+
+    The counts that the header states are held against each other and against the payload's own before any memory is
+    taken, so that a small file cannot claim the machine's memory by stating a large number.
+    """
+    pixel_count = _pixel_count(sizes)
+    if min((side for size in sizes for side in size), default=1) < 1 or type(runs) is not int:
+        raise PredictionsError(f"its header says {runs!r} runs of pixels in images of the sizes {str(sizes)[:80]}")
+    if not runs <= pixel_count <= LONGEST * runs:
+        raise PredictionsError(
+            f"its header says {runs} runs of 1 to {LONGEST} pixels, which cannot fill the {pixel_count} pixels "
+            "that the sizes of its images say"
+        )
     try:
-        # Bounded by what the header promises, so that no file can claim the machine's memory.
-        if type(runs) is not int or runs < 0 or zstandard.frame_content_size(payload) != 2 * runs:
-            raise PredictionsError(f"its header says {runs!r} runs of pixels, but it has others")
+        return _fill_runs(*_read_runs(payload, runs), pixel_count)
+    except MemoryError as error:
+        raise PredictionsError(f"it states {pixel_count} pixels, more than this machine's memory holds") from error
+
+
+def _read_runs(payload: memoryview, runs: int) -> np.ndarray:
+    """Return classes and lengths, uint8 (2, runs)."""
+    try:
+        if zstandard.frame_content_size(payload) != 2 * runs:
+            raise PredictionsError(f"its header says {runs} runs of pixels, but it has others")
         return np.frombuffer(zstandard.ZstdDecompressor().decompress(payload), np.uint8).reshape(2, runs)
     except zstandard.ZstdError as error:
         raise PredictionsError(f"its pixels cannot be decompressed ({error})") from error

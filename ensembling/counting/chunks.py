@@ -29,7 +29,7 @@ class Chunk:
     spans: np.ndarray  # int64 (spans, 3): first slot, end and fold; a slot is 64 * block + bit
     slots: np.ndarray  # uint64 (blocks,): the bits that hold a pixel
     labels: np.ndarray  # uint8 (singles,)
-    kinds: np.ndarray  # uint8 (singles,), how many of `classes` and, less one, of `voters` belong to each
+    kinds: np.ndarray  # uint16 (singles,), how many of `classes` and, less one, of `voters` belong to each
     classes: np.ndarray  # uint8 (entries,)
     voters: np.ndarray  # uint64 (entries - singles, words)
     runs: np.ndarray  # int64 (runs, 4): first single, end, first entry, fold
@@ -117,7 +117,7 @@ def _chunk_of(room: Room, before: np.ndarray) -> Chunk:
     groups = blocks.read_keys(room.keys[:num_groups])
     num_blocks, num_rows, pixels, kinds = blocks.place_groups(groups, members, LEAST_PIXELS)
     rows, slots = np.zeros((num_rows, masks.shape[1] * WORD_BITS), np.uint64), np.zeros(num_blocks, np.uint64)
-    small = [np.empty(pixels, np.uint8), np.empty(pixels, np.uint8), np.empty(kinds, np.uint8)]
+    small = [np.empty(pixels, np.uint8), np.empty(pixels, np.uint16), np.empty(kinds, np.uint8)]
     small.append(np.empty((kinds - pixels, masks.shape[1]), np.uint64))
     spans, taken = blocks.place_pixels(groups, members, masks, folds, rows, *small)
     blocks.select_slots(spans, np.ones(int(before[:, 3].max(initial=0)) + 1, np.bool_), slots)

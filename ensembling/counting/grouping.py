@@ -30,7 +30,7 @@ class Room(NamedTuple):
     keys: np.ndarray  # int64 (MOST_GROUPS,): the groups' keys, see `_key_of`
     group_of_pair: np.ndarray  # int32 (classes^2 * 3,): the numbers of groups of two classes, UNKNOWN at first
     labels: np.ndarray  # uint8 (pixels,): the target of each other pixel
-    kinds: np.ndarray  # uint8 (pixels,): how many classes, abstention counted as one
+    kinds: np.ndarray  # uint16 (pixels,): how many classes, abstention counted as one: up to 256
     classes: np.ndarray  # uint8 (entries,): which ones
     others: np.ndarray  # uint64 (entries, words): who votes for each but the last
     used: np.ndarray  # int64 (6,): pixels with a group, their entries, groups; other pixels, their classes, entries
@@ -46,7 +46,7 @@ def make_room(num_candidates: int, num_classes: int, pixels: int) -> Room:
         np.empty(MOST_GROUPS, np.int64),
         np.empty(3 * num_classes**2, np.int32),
         np.empty(pixels, np.uint8),
-        np.empty(pixels, np.uint8),
+        np.empty(pixels, np.uint16),
         np.empty(pixels * kinds, np.uint8),
         np.empty((pixels * kinds, words), np.uint64),
         np.empty(6, np.int64),
@@ -160,7 +160,8 @@ def _emit_triples(tile, changes, who, pixels, target, ids, labelled, room, other
 def _emit_others(tile, changes, who, pixels, target, ids, labelled, room):  # pragma: no cover - compiled
     of_vote, of_label = ids
     groups, voters, known, keys, _, labels, kinds, classes, others, used = room
-    masks, found = np.empty((256, voters.shape[1]), np.uint64), np.empty(256, np.uint8)
+    # A pixel has at most 256 values; `split` also writes who is left after the last of them, which is nobody.
+    masks, found = np.empty((256 + 1, voters.shape[1]), np.uint64), np.empty(256, np.uint8)
     num_classes = labelled.size - 2
     for pixel in pixels:
         label = target[pixel]

@@ -1,9 +1,11 @@
 import hashlib
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,12 +110,15 @@ def rewritten(data, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sizes": [[2, 3], [1, 1], [9, 9]]}, "its runs fill 13 pixels, but the sizes of its images say 88"),
+        ({"sizes": [[2, 3], [1, 1], [13, 1]]}, "its runs fill 13 pixels, but the sizes of its images say 20"),
         ({"sizes": [[2, 3], [1, 1], 7]}, "its header is not what this format holds"),
-        ({"sizes": [[2, 3], [1, 1], [-3, -2]]}, r"the size of image 'é.jpg' is \(-3, -2\)"),
+        ({"sizes": [[2, 3], [1, 1], [-3, -2]]}, r"images of the sizes \(\(2, 3\), \(1, 1\), \(-3, -2\)\)"),
+        ({"sizes": [[2, 3], [1, 1], [99, 99]]}, "9 runs of 1 to 255 pixels, which cannot fill the 9808 pixels"),
+        ({"sizes": [[2, 1]], "groups": [4], "image_ids": ["a"]}, "9 runs .* cannot fill the 2 pixels"),
         ({"class_names": ["Background"]}, "pixels hold class id 2, but there are 1 classes"),
         ({"image_ids": ["a", "a", "b"]}, "image_ids name one thing twice: 'a'"),
         ({"runs": 7}, "its header says 7 runs of pixels, but it has others"),
+        ({"runs": True}, "its header says True runs of pixels"),
         ({"runs": "many"}, "its header says 'many' runs of pixels"),
         ({"extra": 1}, "its header must have the keys"),
     ],
@@ -124,6 +129,35 @@ def test_header_that_does_not_fit_its_pixels_is_refused(tmp_path, changes, messa
     path.write_bytes(rewritten(path.read_bytes(), **changes))
     with pytest.raises(PredictionsError, match=message):
         read_predictions(path)
+
+
+def forged(runs, sizes):
+    """A file whose payload unpacks to `runs` runs of no pixel: its checksums are right, and it is small."""
+    compressor = zstandard.ZstdCompressor(level=3).compressobj(size=2 * runs)
+    chunk = bytes(1 << 20)
+    parts = [compressor.compress(chunk) for _ in range(2 * runs // len(chunk))]
+    payload = b"".join(parts) + compressor.flush()
+    header = {"sizes": sizes, "runs": runs, "payload_bytes": len(payload), "groups": [], "edits": "", "fingerprint": ""}
+    header |= {"image_ids": [str(number) for number in range(len(sizes))], "class_names": ["a"]}
+    header = json.dumps(header | {"payload_sha256": hashlib.sha256(payload).hexdigest()}).encode()
+    prefix = predictions.PREFIX.pack(
+        predictions.MAGIC, predictions.VERSION, len(header), hashlib.sha256(header).digest()
+    )
+    return prefix + header + payload
+
+
+@pytest.mark.parametrize("sizes", [[], [[3, 4]], [[1 << 40, 1 << 20]]])
+def test_a_small_file_cannot_take_much_memory(tmp_path, sizes):
+    path = tmp_path / "bomb"
+    path.write_bytes(forged(1 << 24, sizes))
+    assert path.stat().st_size < 20_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(PredictionsError, match=r"bomb: its header says 16777216 runs .* cannot fill"):
+            read_predictions(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_other_files_and_versions_are_told_apart(tmp_path):
