@@ -10,8 +10,10 @@ from search.study.settings import Settings
 def run_search(settings: Settings, given: set[str], command: str, console: Console) -> int:
     """Runs or resumes one study and returns the exit code. `given` are the flags typed, `command` is the line."""
     from search import prepare, steps  # torch, ray and mlflow take seconds to import, which `--help` need not wait for
+    from search.tracking.store import check_places
 
     settings = steps.resolve(settings, given, console)
+    check_places(settings.tracking_uri, settings.runs_dir)
     study, dataset = prepare.prepare_data(settings, console)
     plan = steps.make_plan(study, settings, console)
     steps.show_plan(plan, dataset, settings, console)

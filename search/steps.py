@@ -17,7 +17,8 @@ from search.study.settings import Settings, StudySettings, resumed
 from search.study.space import Space, grid_points, make_space
 from search.study.study import MANIFEST, Study, check_name, stored_settings, study_name
 from search.study.trial_end import holdout_masks, write_target
-from search.tracking.tracker import Tracker, connect, default_tracking_uri
+from search.tracking.store import connect, default_tracking_uri, explain_failure
+from search.tracking.tracker import Tracker
 from search.tuning.cpu_time import study_seconds
 from search.tuning.plan import Plan
 from search.tuning.resources import Resources, cluster_share, start_ray
@@ -139,7 +140,7 @@ def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
 
 def _first_configurations(plan: Plan, settings: Settings, most: int) -> list[dict[str, Any]]:
     """What is tried first; all points of a grid."""
-    return plan.points or StudyTuner.first_suggestions(plan.space, settings.seed, min(plan.trials, most))
+    return plan.points or StudyTuner.first_suggestions(plan, settings.seed, min(plan.trials, most))
 
 
 def _show_configurations(configurations: list[dict[str, Any]], console: Console) -> None:
@@ -230,10 +231,7 @@ def tracked(plan: Plan, settings: StudySettings) -> Iterator[Tracker]:
         finally:
             tracker.end_study()
     except MlflowException as error:
-        raise UserError(
-            f"MLflow's store {uri} does not answer any more ({error}); the study is whole on disk: "
-            "the same command with --resume brings MLflow up to date"
-        ) from error
+        raise explain_failure(error, uri) from error
 
 
 def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from search.ensemble.record import elect, how_to_choose, reading_predictions, re
 from search.ensemble.tta import effect_of_views, with_views
 from search.report.bars import Bars
 from search.report.ensemble_report import show_candidates, show_ensemble
-from search.tracking.tracker import KIND, STUDY, open_store
+from search.tracking.store import open_store
+from search.tracking.tracker import KIND, STUDY
 from trainables.errors import UserError
 
 

@@ -26,7 +26,8 @@ from search.ensemble.options import RECORDED, EnsembleOptions
 from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import markdown, mean_of_others
 from search.study.study import Study
-from search.tracking.tracker import KIND, STUDY, Tracker, default_tracking_uri, metric_name
+from search.tracking.store import default_tracking_uri
+from search.tracking.tracker import KIND, STUDY, Tracker, metric_name
 from trainables.data.packed import file_sha256
 from trainables.data.photos import usable_cores
 from trainables.errors import UserError

@@ -15,7 +15,7 @@ from ensembling.runs.members import Ensemble, open_ensemble
 from ensembling.runs.registered import REGISTERED
 from search.tracking.ensemble_run import find_run
 from search.tracking.model_registry import check_model_name, register
-from search.tracking.tracker import connect, default_tracking_uri
+from search.tracking.store import connect, default_tracking_uri
 from trainables.errors import UserError
 
 

@@ -17,7 +17,7 @@ from ensembling.runs.members import open_ensemble
 from search.predict.outputs import Outputs
 from search.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
-from search.tracking.tracker import open_store
+from search.tracking.store import open_store
 from trainables.data.unlabelled import Photo, PhotoList, list_photos
 from trainables.errors import UserError
 from trainables.inference.tta import Views

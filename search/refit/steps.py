@@ -26,7 +26,7 @@ from search.study.study import (
 )
 from search.study.trial_end import holdout_masks
 from search.tracking.ensemble_run import find_run
-from search.tracking.tracker import connect, default_tracking_uri
+from search.tracking.store import connect, default_tracking_uri
 from search.tuning.plan import Plan
 from trainables.config import TrialConfig, parse_size
 from trainables.data import Dataset, Splits, make_splits

@@ -1,9 +1,8 @@
 """MLflow: one parent run per study, one nested run per trial. Only the driver talks to it."""
 
+import hashlib
 import json
-import logging
 import math
-import os
 import re
 import time
 from contextlib import suppress
@@ -11,89 +10,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from filelock import FileLock
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from trainables.config import TrialConfig
 from trainables.errors import UserError
-from trainables.files import replacing
 
-log = logging.getLogger(__name__)
-
-EXPERIMENT = "segvote"
-# Otherwise MLflow opens its pages for language models, where runs are hard to find.
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-KIND = "segvote.kind"  # study, trial, ensemble or refit
+KIND = "segvote.kind"  # study, trial, ensemble or refit; duplicate of any of them
 STUDY = "segvote.study"
 STUDY_ID = "segvote.study_id"
 TRIAL = "segvote.trial"  # the trial's number in its study
 VERDICT = "segvote.verdict"
 CANDIDATE = "segvote.candidate"
-# MLflow tries for minutes by itself, and the trials would wait for that.
-HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 MAX_NOTE = 8000  # characters of a tag
+MAX_METRIC_NAME = 250  # characters
+ENDED = ("FINISHED", "FAILED")
 PREDICTIONS = "predictions"  # artifact directory of the predictions file
-
-
-def default_tracking_uri(runs_dir: Path) -> str:
-    return f"sqlite:///{runs_dir / 'mlflow.db'}"
-
-
-def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
-    """A client, and the id of the experiment of all studies. Raises UserError where the store does not answer."""
-    _be_quiet()
-    for name, value in HTTP_LIMITS.items():
-        os.environ.setdefault(name, value)
-    try:
-        if tracking_uri == default_tracking_uri(runs_dir):
-            create_store(runs_dir)
-        client = MlflowClient(tracking_uri=tracking_uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment:
-            return client, experiment.experiment_id
-        # A server keeps artifacts itself; a database cannot, and MLflow would put them where the command was typed.
-        has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
-        artifacts = None if has_server else (runs_dir / "artifacts").as_uri()
-        return client, _create_experiment(client, artifacts)
-    except Exception as error:  # MLflow raises what its many stores raise
-        raise UserError(
-            f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri"
-        ) from error
-
-
-def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:
-    try:
-        return client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
-    except MlflowException:  # another command has just made it, or the store refuses for good
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment is None:
-            raise
-        return experiment.experiment_id
-
-
-def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, str]:
-    """`connect`, for commands that read: UserError where no search has made a store, rather than an empty one."""
-    uri = tracking_uri or default_tracking_uri(runs_dir)
-    scheme, _, file = uri.partition(":///")
-    if scheme == "sqlite" and not Path(file.partition("?")[0]).exists():
-        raise UserError(f"there is no {file}: run a search first, or give --runs-dir or --tracking-uri")
-    return connect(uri, runs_dir)
-
-
-def create_store(runs_dir: Path) -> None:
-    """Makes the SQLite store under another name and renames it: that takes half a minute, two processes that make the
-
-    same one break it, and so does one that is killed meanwhile.
-    """
-    store = runs_dir / "mlflow.db"
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(runs_dir / ".mlflow.lock"):
-        if not store.exists():
-            with replacing(store) as temporary:
-                MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments()
 
 
 class Tracker:
@@ -117,19 +50,47 @@ class Tracker:
         self._tags = {KIND: kind, STUDY: study_name, STUDY_ID: study_id}
         self._tags |= {MLFLOW_PARENT_RUN_ID: under} if under else {}
         self.parent_id = self._open_parent()
-        runs = {int(run.data.tags[TRIAL]): run.info for run in self.trial_runs()}
+        runs = self._one_run_a_trial()
         self._runs = {number: info.run_id for number, info in runs.items()}
-        self._ended = {number for number, info in runs.items() if info.status in ("FINISHED", "FAILED")}
+        self._ended = {number for number, info in runs.items() if info.status in ENDED}
+        self._opened: set[int] = set()
         self._logged: dict[int, int] = {}  # last epoch in MLflow, by trial number
         self._steps = self._last_step(self.parent_id, "trials_done")
         self.final_status = "FINISHED"
 
     def _open_parent(self) -> str:
-        found = self.find(f"tags.`{KIND}` = '{self._tags[KIND]}' and tags.`{STUDY_ID}` = '{self.study_id}'")
+        where = f"tags.`{KIND}` = '{self._tags[KIND]}' and tags.`{STUDY_ID}` = '{self.study_id}'"
+        found = self.find(where)
         if found:
-            self.client.update_run(found[0].info.run_id, status="RUNNING")
-            return found[0].info.run_id
-        return self.client.create_run(self.experiment_id, tags=self._tags, run_name=self.study_name).info.run_id
+            run_id = self._only_one(found).info.run_id
+            self.client.update_run(run_id, status="RUNNING")
+            return run_id
+        run_id = self.client.create_run(self.experiment_id, tags=self._tags, run_name=self.study_name).info.run_id
+        self._mark_others(run_id, self.find(where))
+        return run_id
+
+    def _one_run_a_trial(self) -> dict[int, Any]:
+        by_number: dict[int, list[Any]] = {}
+        for run in self.trial_runs():
+            by_number.setdefault(int(run.data.tags[TRIAL]), []).append(run)
+        return {number: self._only_one(runs).info for number, runs in by_number.items()}
+
+    def _only_one(self, runs: list[Any]) -> Any:
+        """Return the run that was written to, preferably one that has ended, and mark the others as its duplicates.
+
+        MLflow's client repeats a request whose answer was lost, so that one call may make two runs.
+        """
+        kept = max(runs, key=lambda run: (run.info.status in ENDED, len(run.data.metrics) + len(run.data.params)))
+        self._mark_others(kept.info.run_id, runs)
+        return kept
+
+    def _mark_others(self, kept: str, runs: list[Any]) -> None:
+        for run in runs:
+            if run.info.run_id != kept:
+                note = f"MLflow made this run twice: the other one, {kept}, is used"
+                tags = [RunTag(KIND, "duplicate"), RunTag(MLFLOW_RUN_NOTE, note)]
+                self.client.log_batch(run.info.run_id, tags=tags)
+                self.client.set_terminated(run.info.run_id, "KILLED")
 
     def find(self, where: str) -> list[Any]:
         return list(self.client.search_runs([self.experiment_id], where, max_results=50000))
@@ -148,16 +109,28 @@ class Tracker:
         return number in self._ended
 
     def start_trial(self, number: int, params: dict[str, Any]) -> None:
-        """Opens the trial's run, or goes on with the one that a killed driver left. `params` may lack defaults."""
-        if number in self._runs:
-            self.client.update_run(self._runs[number], status="RUNNING")
-        else:
-            name = f"{self.study_name}-{number:04d}"
-            tags = {KIND: "trial", STUDY: self.study_name, TRIAL: str(number), MLFLOW_PARENT_RUN_ID: self.parent_id}
-            run = self.client.create_run(self.experiment_id, tags={**tags, MLFLOW_RUN_NAME: name}, run_name=name)
-            self._runs[number] = run.info.run_id
+        """Open the trial's run, or go on with the one that a killed driver left. `params` may lack defaults."""
+        if number in self._opened:
+            return
+        if number not in self._runs:
+            self._runs[number] = self._create_trial(number)
+        self.client.update_run(self._runs[number], status="RUNNING")
         # MLflow takes the same value twice: what a lost connection left out is made up for.
         self._log_params(self._runs[number], _with_defaults(params))
+        self._opened.add(number)
+
+    def _create_trial(self, number: int) -> str:
+        """Return the run of a trial: one that an earlier call made, whose answer was lost, or a new one."""
+        where = f"tags.`{KIND}` = 'trial' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
+        where += f" and tags.`{TRIAL}` = '{number}'"
+        found = self.find(where)
+        if found:
+            return self._only_one(found).info.run_id
+        name = f"{self.study_name}-{number:04d}"
+        tags = {KIND: "trial", STUDY: self.study_name, TRIAL: str(number), MLFLOW_PARENT_RUN_ID: self.parent_id}
+        run = self.client.create_run(self.experiment_id, tags={**tags, MLFLOW_RUN_NAME: name}, run_name=name)
+        self._mark_others(run.info.run_id, self.find(where))
+        return run.info.run_id
 
     def log_epochs(self, number: int, records: list[dict[str, Any]]) -> None:
         """Logs the records that MLflow does not have yet: a step that is logged twice stands there twice."""
@@ -177,6 +150,7 @@ class Tracker:
             self.client.log_artifact(run_id, str(path), directory)
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.set_terminated(run_id, status)
+        self._opened.discard(number)
 
     def log_study(self, metrics: dict[str, float]) -> None:
         """The study's own curves; the step counts the trials' ends over all commands that ran it."""
@@ -222,14 +196,17 @@ class Tracker:
 
 
 def metric_name(name: str) -> str:
-    """MLflow allows letters of all scripts, digits, and _ - . space : in the parts of a metric's name.
+    """Return the name that MLflow takes: letters of all scripts, digits, and _ - . space : in parts, 250 at most.
 
-    Ours have up to two parts before the last, which a class names: its other characters become their code points, so
-    that no two classes become one.
+    Ours have up to two parts before the last, which a class names: its other characters become their code points, and
+    of a name that is too long the end becomes a hash of the whole, so that no two classes become one.
     """
     *parts, last = name.split("/", 2)
     last = re.sub(r"[^\w\-. :]|^\.+$", lambda found: "".join(f"_{ord(one):x}_" for one in found[0]), last)
-    return "/".join([*parts, last])
+    whole = "/".join([*parts, last])
+    if len(whole) <= MAX_METRIC_NAME:
+        return whole
+    return f"{whole[: MAX_METRIC_NAME - 13]}_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
@@ -240,8 +217,3 @@ def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
     with suppress(UserError):
         params = TrialConfig.from_dict(params).to_dict()
     return {key: value for key, value in params.items() if key != "weights_dir"}
-
-
-def _be_quiet() -> None:
-    for name in ("mlflow", "alembic", "sqlalchemy"):
-        logging.getLogger(name).setLevel(logging.ERROR)

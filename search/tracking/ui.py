@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.tracking.tracker import default_tracking_uri
+from search.tracking.store import default_tracking_uri
 from trainables.errors import UserError
 
 HOST = "127.0.0.1"

@@ -9,10 +9,13 @@ from ray.tune import Callback
 
 from search.report.progress import Progress, Screen
 from search.study.study import Study
-from search.study.trial_end import Outcome, keep_outcome
+from search.study.trial_end import Outcome
+from search.tracking.store import is_refusal
 from search.tracking.tracker import Tracker
 from search.tuning.live_vote import LiveVote
+from search.tuning.trial_ends import Artifacts, TrialEnds
 from trainables.errors import UserError
+from trainables.hardware.full_disk import describe_full_disk
 from trainables.trial.files import TrialFiles
 
 PAUSE_S = 60  # after MLflow did not answer: each call would keep the trials waiting for its time-out
@@ -35,14 +38,14 @@ class StudyCallback(Callback):
         tracker: Tracker,
         screen: Screen,
         *,
-        last_rung: int,
+        ends: TrialEnds,
         vote: LiveVote,
         gpus_per_trial: float,
         stop_suggesting: Callable[[], None],
     ) -> None:
         self.study, self.tracker, self.screen = study, tracker, screen
         self._stop_suggesting = stop_suggesting
-        self.last_rung, self.gpus_per_trial = last_rung, gpus_per_trial
+        self._ends, self.gpus_per_trial = ends, gpus_per_trial
         self.behind: set[int] = set()
         self.broken: dict[int, str] = {}
         """Why trials failed that a resumed study goes on with, by number."""
@@ -64,11 +67,11 @@ class StudyCallback(Callback):
         self._ensure_started(trial)
 
     def _ensure_started(self, trial: Any) -> None:
-        """Also for a trial that fails before Tune calls it started: its process never came up."""
+        """Note that a trial begins; also one that fails before Tune calls it started, as its process never came up."""
         number, params = trial.config["number"], trial.config["params"]
         if number in self.progress.trials and self.progress.trials[number].status == "running":
             return  # a retry after its process died
-        records = self.study.trial_files(number).records()
+        records = self._records(number)
         best = self.study.data.kept_score(records)
         self.begun.add(number)
         self.progress.start(number, params, epochs_done=len(records), best=best)
@@ -76,14 +79,26 @@ class StudyCallback(Callback):
         self._try(number, lambda: self._track(number, records))
 
     def _track(self, number: int, records: list[dict[str, Any]]) -> None:
-        """Brings the trial's run up to `records`; the tracker leaves out what it has."""
+        """Bring the trial's run up to `records`; the tracker leaves out what it has."""
         if number in self.behind:
             self.tracker.start_trial(number, self.progress.trials[number].params)
         self.tracker.log_epochs(number, records)
         self.behind.discard(number)
 
+    def _records(self, number: int) -> list[dict[str, Any]]:
+        """Return the trial's ledger; nothing, with a warning, where it is damaged, which ends no other trial."""
+        try:
+            return self.study.trial_files(number).records()
+        except (OSError, UserError) as error:
+            self.screen.warn(f"trial {number}: {_one_line(error)}")
+            return []
+
     def _try(self, number: int, tell: Callable[[], None]) -> None:
-        """Calls `tell`, which tells MLflow of the trial; where it fails, the trial is behind."""
+        """Call `tell`, which tells MLflow of the trial; where it fails, the trial is behind.
+
+        Where MLflow does not answer, it is left alone for a while; where it refuses what is told, other trials are told
+        all the same.
+        """
         if time.monotonic() < self._silent_until:
             self.behind.add(number)
             return
@@ -91,6 +106,9 @@ class StudyCallback(Callback):
             tell()
         except Exception as error:  # MLflow raises what its many stores raise
             self.behind.add(number)
+            if is_refusal(error) or isinstance(error, UserError):
+                self.screen.warn(f"trial {number}: MLflow was not told a part of it ({_one_line(error)})")
+                return
             self._silent_until = time.monotonic() + PAUSE_S
             self.screen.warn(f"trial {number}: MLflow lacks a part of it, made up for later ({_one_line(error)})")
 
@@ -104,7 +122,7 @@ class StudyCallback(Callback):
             self._trained.add(number)
             self._fruitless = 0
         # All so far: a report may have been lost with its process.
-        records = [*self.study.trial_files(number).records()[: record["epoch"] - 1], record]
+        records = [*self._records(number)[: record["epoch"] - 1], record]
         self.progress.epoch(number, record, self.study.data.kept_score(records))
         self._try(number, lambda: self._track(number, records))
         self.screen.epoch(number)
@@ -128,26 +146,23 @@ class StudyCallback(Callback):
             )
 
     def _end(self, number: int, failure: str | None, *, goes_on: bool = False) -> None:
-        files = self.study.trial_files(number)
-        trial = self.progress.trials[number]
-        _wait_for_records(files, trial.epoch)
-        how = {"epochs": trial.epochs, "last_rung": self.last_rung, "goes_on": goes_on}
-        outcome = Outcome.of(self.study, number, failure=failure, **how)
-        self.progress.end(number, outcome.status)
-        self.screen.ended(number, self._note(outcome, files.log))
+        trial, files = self.progress.trials[number], self.study.trial_files(number)
         try:
-            artifacts = keep_outcome(self.study, outcome, files)
+            _wait_for_records(files, trial.epoch)
+            outcome = self._ends.judge(number, epochs=trial.epochs, failure=failure, goes_on=goes_on)
+            self.progress.end(number, outcome.status)
+            self.screen.ended(number, self._note(outcome, files.log))
+            artifacts = self._ends.keep(number, outcome)
         except (OSError, UserError) as error:
             # Without a verdict it has not ended: a resumed study brings it to its end.
-            self.screen.warn(f"trial {number}: its outcome could not be written ({_one_line(error)})")
+            reason = describe_full_disk(error, [self.study.directory]) or _one_line(error)
+            self.screen.warn(f"trial {number}: its outcome could not be written ({reason})")
             return
-        self._try(number, lambda: self._track_end(number, outcome, artifacts))
-        if not goes_on:
-            files.forget_training_state()
+        self._try(number, lambda: self._log_end(number, outcome, artifacts))
 
-    def _track_end(self, number: int, outcome: Outcome, artifacts: dict[Path, str | None]) -> None:
-        self._track(number, self.study.trial_files(number).records())
-        self.tracker.end_trial(number, outcome.mlflow_status, outcome.tags, artifacts)
+    def _log_end(self, number: int, outcome: Outcome, artifacts: Artifacts) -> None:
+        self._ends.log(number, self.progress.trials[number].params, outcome, artifacts)
+        self.behind.discard(number)
         self.tracker.log_study(self._study_metrics())
 
     def _note(self, outcome: Outcome, log: Path) -> str:
@@ -162,11 +177,19 @@ class StudyCallback(Callback):
         return {
             **metrics,
             **best,
-            **self._vote.metrics(),
+            **self._vote_metrics(),
             "trials_done": progress.ended,
             "trial_hours": hours,
             "gpu_hours": hours * self.gpus_per_trial,
         }
+
+    def _vote_metrics(self) -> dict[str, float]:
+        """Return what a vote of the trials so far would score; nothing, with a warning, where it cannot be taken."""
+        try:
+            return self._vote.metrics()
+        except Exception as error:  # a figure on the way is no reason to keep back all others
+            self.screen.warn(f"the vote of the trials so far could not be scored ({_one_line(error)})")
+            return {}
 
 
 def _wait_for_records(files: TrialFiles, epochs: int) -> None:
@@ -181,7 +204,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _reason(trial: Any) -> str:
-    """One line: the last of the traceback that ended the trial for good."""
+    """Return one line: the last of the traceback that ended the trial for good."""
     if not trial.error_file or not Path(trial.error_file).exists():
         return "its process died"
     lines = [line.strip() for line in Path(trial.error_file).read_text().splitlines() if line.strip()]

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -10,15 +10,15 @@ from ray import tune
 
 from search.report.progress import Screen
 from search.study.settings import StudySettings
-from search.study.space import Space
-from search.study.trial_end import Outcome, keep_outcome
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
 from search.tuning.plan import Plan
-from search.tuning.sampler import MAX_BAD_SUGGESTIONS, FairOptunaSearch, GridSearch, Suggestion, sampler_of
+from search.tuning.sampler import GridSearch, Suggestion, TPESearch
 from search.tuning.scheduler import Asha, NoStopping
+from search.tuning.trial_ends import TrialEnds
 from trainables.config import TrialConfig
+from trainables.errors import UserError
 from trainables.ray_trainable import SegmentationTrainable
 from trainables.trial.files import TrialFiles
 
@@ -30,11 +30,12 @@ class StudyTuner:
         self._plan, self._settings, self._tracker, self._screen = plan, settings, tracker, screen
         self._scheduler = self._make_scheduler()
         self._searcher = self._make_searcher()
+        self._ends = TrialEnds(plan.study, tracker, plan.last_rung)
         self._callback = StudyCallback(
             plan.study,
             tracker,
             screen,
-            last_rung=plan.last_rung,
+            ends=self._ends,
             vote=LiveVote(plan.study, plan.last_rung, **settings.vote_limits),
             gpus_per_trial=plan.resources.gpus,
             stop_suggesting=self._close,
@@ -71,38 +72,34 @@ class StudyTuner:
             seed=settings.seed,
         )
 
-    def _make_searcher(self) -> FairOptunaSearch | GridSearch:
+    def _make_searcher(self) -> TPESearch | GridSearch:
         plan = self._plan
         if plan.points:
             return GridSearch(plan.points, trial_files=plan.study.trial_files)
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        return FairOptunaSearch(
-            plan.space,
-            seed=self._settings.seed,
-            epochs=plan.epochs,
-            trial_files=plan.study.trial_files,
-            check=_Check(plan),
-            constant_liar=plan.resources.concurrency > 1,
-            recipes=plan.space.recipes,
-        )
+        return _search_of(plan, self._settings.seed, trial_files=plan.study.trial_files)
 
     def _replay(self) -> None:
-        """Tells sampler, scheduler, screen and MLflow of the trials that earlier commands ran."""
-        for files in self._plan.study.trials():
-            suggestion = Suggestion.load(files).with_weights_from(self._settings.weights_dir)
-            records = files.records()
-            verdict = files.read_verdict()
+        """Tell sampler, scheduler, screen and MLflow of the trials that earlier commands ran."""
+        trials = [(files, files.records(), files.read_verdict()) for files in self._plan.study.trials()]
+        scored = [(files.number, records) for files, records, verdict in trials if not (verdict and verdict["failure"])]
+        stopped = self._scheduler.replay(scored)
+        for files, records, verdict in trials:
+            number, suggestion = files.number, self._suggestion(files)
+            if verdict is None and number in stopped:  # the driver died between the ledger's line and the verdict
+                self._make_up_for(files, goes_on=False)
+                verdict = files.read_verdict()
             self._searcher.replay(suggestion, records, verdict)
-            if verdict is None or not verdict["failure"]:
-                self._scheduler.replay(suggestion.number, records)
             if verdict is None:
                 continue
             self._ended += 1
             best = self._plan.study.data.kept_score(records)
-            self._screen.progress.start(suggestion.number, suggestion.params, len(records), best)
-            self._screen.progress.end(suggestion.number, verdict["status"])
-            if not self._tracker.has_ended(suggestion.number):  # the driver died between the ledger and MLflow
-                self._make_up_for(files)
+            self._screen.progress.start(number, suggestion.params, len(records), best)
+            self._screen.progress.end(number, verdict["status"])
+            if not self._tracker.has_ended(number):  # it died between the verdict and MLflow
+                self._make_up_for(files, goes_on=False)
+
+    def _suggestion(self, files: TrialFiles) -> Suggestion:
+        return Suggestion.load(files).with_weights_from(self._settings.weights_dir)
 
     def fit(self) -> None:
         """Blocks until all trials ended, the time budget is spent, or Ctrl-C (or a SIGTERM) stops it."""
@@ -127,23 +124,16 @@ class StudyTuner:
         left_alone = self._searcher.closed and files.number not in self._callback.begun
         return not files.verdict.exists() and files.number not in self._callback.broken and not left_alone
 
-    def _make_up_for(self, files: TrialFiles) -> None:
-        """Brings MLflow's run of the trial to what the ledger says."""
-        suggestion, verdict = Suggestion.load(files), files.read_verdict()
-        epochs = suggestion.params.get("epochs", self._plan.epochs)
-        if files.records() or verdict:
-            self._tracker.start_trial(files.number, suggestion.params)
-            self._tracker.log_epochs(files.number, files.records())
-        outcome = Outcome.of(
-            self._plan.study,
+    def _make_up_for(self, files: TrialFiles, *, goes_on: bool = True) -> None:
+        """Bring the ledger and MLflow to the trial's end, which is that of its verdict if it has one."""
+        suggestion = self._suggestion(files)
+        outcome = self._ends.judge(
             files.number,
-            epochs=epochs,
-            last_rung=self._plan.last_rung,
-            failure=verdict["failure"] if verdict else self._callback.broken.get(files.number),
-            goes_on=verdict is None,
+            epochs=suggestion.params.get("epochs", self._plan.epochs),
+            failure=self._callback.broken.get(files.number),
+            goes_on=goes_on,
         )
-        artifacts = keep_outcome(self._plan.study, outcome, files)
-        self._tracker.end_trial(files.number, outcome.mlflow_status, outcome.tags, artifacts)
+        self._ends.end(files.number, suggestion.params, outcome)
 
     def _tuner(self, trials: int) -> tune.Tuner:
         study, resources = self._plan.study, self._plan.resources
@@ -178,20 +168,32 @@ class StudyTuner:
         )
 
     @staticmethod
-    def first_suggestions(space: Space, seed: int, count: int) -> list[dict[str, Any]]:
-        """What a new study of this space and seed would try first."""
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(direction="maximize")
-        for recipe in space.recipes[:count]:
-            study.enqueue_trial(recipe)
-        first = []
-        for number in range(1, count + 1):
-            for attempt in range(MAX_BAD_SUGGESTIONS):
-                study.sampler = sampler_of(seed, number, attempt)
-                with suppress(Exception):  # a search takes the next one, too
-                    first.append(space(study.ask()))
-                    break
+    def first_suggestions(plan: Plan, seed: int, count: int) -> list[dict[str, Any]]:
+        """Return what a new study would try first, by the search's own code and without its ledger.
+
+        Raises UserError where the space makes nothing that can be trained.
+        """
+        search = _search_of(plan, seed)
+        found = [search.suggest(str(number)) for number in range(count)]
+        first = [one["params"] for one in found if isinstance(one, dict)]
+        if not first:
+            raise UserError(
+                f"space {plan.space.name} suggests nothing that can be trained: {search.bad_suggestions[-1]}"
+            )
         return first
+
+
+def _search_of(plan: Plan, seed: int, trial_files: Callable[[int], TrialFiles] | None = None) -> TPESearch:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return TPESearch(
+        plan.space,
+        seed=seed,
+        epochs=plan.epochs,
+        check=_Check(plan),
+        constant_liar=plan.resources.concurrency > 1,
+        recipes=plan.space.recipes,
+        trial_files=trial_files,
+    )
 
 
 class _Check:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from mlflow.tracking import MlflowClient
 
 from search.cli import main
-from search.tracking.tracker import connect, create_store, default_tracking_uri
+from search.tracking.store import connect, create_store, default_tracking_uri
 from trainables.data.sample.dataset import write_sample
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,8 @@ from ensembling import Predictions, hard_vote, memory, read_predictions, write_p
 from ensembling.memory import mapped
 from ensembling.scores import confusion_matrix, miou
 from search.cli import main
-from search.tracking.tracker import PREDICTIONS, Tracker, connect, default_tracking_uri
+from search.tracking.store import connect, default_tracking_uri
+from search.tracking.tracker import PREDICTIONS, Tracker
 from tests.integration.recount import Recount, missing
 
 CLASSES = ("Background", "Paper", "Glass", "Metal", "Plastic")

@@ -22,7 +22,7 @@ from ensembling import hard_vote
 from ensembling.predict.prediction import make_predictor
 from ensembling.runs.members import open_ensemble
 from search.cli import main
-from search.tracking.tracker import connect, default_tracking_uri
+from search.tracking.store import connect, default_tracking_uri
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from tests.integration.conftest import ROOT, TIMEOUT_S

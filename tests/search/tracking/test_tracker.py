@@ -6,10 +6,26 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import _validate_metric_name
 
-from search.tracking.tracker import Tracker, _create_experiment, _with_defaults, metric_name
+from search.tracking.store import _create_experiment
+from search.tracking.tracker import Tracker, _with_defaults, metric_name
 from tests import tiny
 
-NAMES = ["종이", "금속", "유리", "PET (clear)", "PET [clear]", "a/b", "a//b", "a/", "a/./b", "a/../b", "Papier, Karton"]
+SENTENCE = "a bottle, jar or other hollow container of clear, green or brown glass, whole or broken, " * 3
+LONG = [SENTENCE, f"{SENTENCE}, second", "ขวดพลาสติกใสที่มีฉลากและฝาปิดอยู่ " * 10, "🍾🥤🧃🥛🍶" * 9, "🍾🥤🧃🥛🍶" * 9 + "🍾"]
+NAMES = [
+    *LONG,
+    "종이",
+    "금속",
+    "유리",
+    "PET (clear)",
+    "PET [clear]",
+    "a/b",
+    "a//b",
+    "a/",
+    "a/./b",
+    "a/../b",
+    "Papier, Karton",
+]
 
 
 def test_every_class_has_a_metric_of_its_own_that_mlflow_takes():
@@ -18,7 +34,8 @@ def test_every_class_has_a_metric_of_its_own_that_mlflow_takes():
     for name in names:
         _validate_metric_name(name)
     assert metric_name("holdout/iou/Plastic bag") == "holdout/iou/Plastic bag"
-    assert names[0] == "holdout/iou/종이"
+    assert names[len(LONG)] == "holdout/iou/종이"
+    assert max(map(len, names)) == 250
 
 
 def test_an_experiment_that_another_command_has_just_made_is_taken():
@@ -44,6 +61,7 @@ def test_metrics_have_the_time_of_their_epoch_however_late_they_are_logged():
     client = SimpleNamespace(
         search_runs=lambda *_, **__: [],
         get_metric_history=lambda *_: [],
+        update_run=lambda *_, **__: None,
         create_run=lambda *_, **__: SimpleNamespace(info=SimpleNamespace(run_id="r")),
         log_batch=lambda run_id, metrics=(), params=(): logged.extend(metrics),
     )

@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mlflow.exceptions import RESOURCE_DOES_NOT_EXIST, MlflowException
 from rich.console import Console
 
 from search.report.progress import Progress, Screen
 from search.study.trial_end import holdout_masks, write_target
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
+from search.tuning.trial_ends import TrialEnds
 from tests import tiny
 from trainables.errors import UserError
 from trainables.files import read_json, write_json, write_text
@@ -55,7 +57,7 @@ def callback(study, tracker, monkeypatch):
     monkeypatch.setattr("search.tuning.callback.PAUSE_S", 0)
     monkeypatch.setattr("search.tuning.callback.LEDGER_WAIT_S", 0)
     screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
-    how = {"last_rung": 2, "vote": LiveVote(study, 2), "gpus_per_trial": 0}
+    how = {"ends": TrialEnds(study, tracker, 2), "vote": LiveVote(study, 2), "gpus_per_trial": 0}
     made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"))
     packed = study.data.open((32, 48))
     write_target(study, packed, holdout_masks(study, packed))
@@ -126,7 +128,7 @@ def test_an_outcome_that_cannot_be_written_leaves_the_trial_to_be_resumed(
     def refused(*_):
         raise error
 
-    monkeypatch.setattr("search.tuning.callback.keep_outcome", refused)
+    monkeypatch.setattr("search.tuning.trial_ends.keep_outcome", refused)
     callback.on_trial_start(0, [], trial())
     epoch(study, callback, 1)
     callback.on_trial_complete(0, [], trial(epoch=1))
@@ -179,3 +181,46 @@ def test_a_configuration_that_fails_has_ended(study, callback):
     assert read_json(study.trial_files(1).verdict)["status"] == "failed"
     assert not study.trial_files(1).state.exists()
     assert callback.broken == {}
+
+
+def test_what_the_vote_so_far_raises_is_said_to_be_the_votes(study, callback, tracker, monkeypatch):
+    def broken(self):
+        raise ValueError("holdout.target is damaged")
+
+    monkeypatch.setattr(LiveVote, "metrics", broken)
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number)
+    end(study, callback)
+    assert "the vote of the trials so far could not be scored (holdout.target is damaged)" in shown(callback)
+    assert "MLflow" not in shown(callback)
+    assert (tracker.ended, callback.behind) == ("FINISHED", set())
+    assert tracker.study[-1]["trials_done"] == 1
+
+
+def test_a_refusal_of_mlflow_is_no_outage(study, callback, tracker, monkeypatch):
+    """Other trials are told at once, rather than after a pause."""
+    monkeypatch.setattr("search.tuning.callback.PAUSE_S", 3600)
+    callback.on_trial_start(0, [], trial())
+    refused = tracker.log_epochs
+
+    def refuse(number, records):
+        raise MlflowException("the run is deleted", error_code=RESOURCE_DOES_NOT_EXIST)
+
+    tracker.log_epochs = refuse
+    epoch(study, callback, 1)
+    assert "trial 1: MLflow was not told a part of it (the run is deleted)" in shown(callback)
+    tracker.log_epochs = refused
+    epoch(study, callback, 2)
+    assert (tracker.epochs, callback.behind) == ([1, 2], set())
+
+
+def test_a_damaged_ledger_is_said_and_ends_nothing_else(study, callback, tracker):
+    files = study.trial_files(1)
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    write_text(files.epochs, '{"epo\n{"epoch": 2}\n')
+    epoch(study, callback, 3, in_ledger=False)
+    end(study, callback)
+    assert "epochs.jsonl is damaged" in shown(callback)
+    assert not files.verdict.exists()

@@ -1,12 +1,11 @@
-"""FairOptunaSearch and GridSearch: what the sampler is told, and what a resumed study hands out again."""
+"""TPESearch and GridSearch: what the sampler is told, and what a resumed study hands out again."""
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search.tuning.sampler import MAX_BAD_SUGGESTIONS, FairOptunaSearch, GridSearch, Suggestion
-from search.tuning.tuner import StudyTuner
+from search.tuning.sampler import MAX_BAD_SUGGESTIONS, GridSearch, Suggestion, TPESearch
 from trainables.ray_trainable import OBJECTIVE
 from trainables.trial.files import TrialFiles
 
@@ -29,7 +28,7 @@ def ledger(tmp_path):
 def searcher(ledger):
     def make(space=suggest, check=lambda params: None, seed=0, recipes=()):
         how = {"seed": seed, "epochs": EPOCHS, "trial_files": ledger, "check": check, "constant_liar": False}
-        return FairOptunaSearch(space, recipes=recipes, **how)
+        return TPESearch(space, recipes=recipes, **how)
 
     return make
 
@@ -40,7 +39,7 @@ def result(epoch, miou, **more):
 
 def told(searcher):
     """What Optuna knows: (state, value, intermediate values) per trial."""
-    return [(trial.state, trial.value, trial.intermediate_values) for trial in searcher._ot_study.trials]
+    return [(trial.state, trial.value, trial.intermediate_values) for trial in searcher.study.trials]
 
 
 def test_a_suggestion_is_in_the_ledger_before_it_is_handed_out(searcher, ledger):
@@ -110,9 +109,9 @@ def test_no_trial_is_left_running(searcher):
     for number, last in enumerate([result(2, 0.1), result(EPOCHS, 0.5), result(0, 0.0, failure="nan"), None]):
         ours.suggest(str(number))
         ours.on_trial_complete(str(number), last)
-    states = [trial.state for trial in ours._ot_study.trials]
+    states = [trial.state for trial in ours.study.trials]
     assert states == [TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
-    assert ours._ot_trials == {}
+    assert ours._running == {}
 
 
 def test_a_space_that_fails_now_and_then_goes_on_and_its_reasons_are_kept(searcher):
@@ -126,7 +125,7 @@ def test_a_space_that_fails_now_and_then_goes_on_and_its_reasons_are_kept(search
     ours = searcher(sometimes)
     assert [ours.suggest(name)["number"] for name in "abc"] == [1, 2, 3]
     assert ours.bad_suggestions == ["TrialPruned: not this one"] * 3
-    states = [trial.state for trial in ours._ot_study.trials]
+    states = [trial.state for trial in ours.study.trials]
     assert states == [TrialState.FAIL, TrialState.RUNNING] * 3
 
 
@@ -147,7 +146,7 @@ def test_a_space_that_always_fails_ends_the_search(searcher):
     ours = searcher(never)
     assert ours.suggest("a") == Searcher.FINISHED
     assert ours.bad_suggestions == ["KeyError: 'head'"] * MAX_BAD_SUGGESTIONS
-    assert {trial.state for trial in ours._ot_study.trials} == {TrialState.FAIL}
+    assert {trial.state for trial in ours.study.trials} == {TrialState.FAIL}
 
 
 def played(searcher, ledger, ends):
@@ -175,9 +174,9 @@ def test_a_replayed_history_is_the_same_history(searcher, ledger):
     for step in played(before, ledger, ends):
         after.replay(*step)
     assert told(after) == told(before)
-    assert [trial.params for trial in after._ot_study.trials] == [trial.params for trial in before._ot_study.trials]
-    assert [trial.distributions for trial in after._ot_study.trials] == [
-        trial.distributions for trial in before._ot_study.trials
+    assert [trial.params for trial in after.study.trials] == [trial.params for trial in before.study.trials]
+    assert [trial.distributions for trial in after.study.trials] == [
+        trial.distributions for trial in before.study.trials
     ]
     assert after.suggest("new")["number"] == 5
 
@@ -314,8 +313,8 @@ def test_a_dry_run_shows_what_the_search_will_draw(ledger):
         return params
 
     how = {"seed": 3, "epochs": EPOCHS, "trial_files": ledger, "check": lambda params: None, "constant_liar": True}
-    searcher = FairOptunaSearch(sometimes, **how)
+    searcher = TPESearch(sometimes, **how)
     drawn = [searcher.suggest(str(number))["params"] for number in range(5)]
     assert searcher.bad_suggestions, "a space that never raises proves nothing"
-    sometimes.recipes = ()
-    assert StudyTuner.first_suggestions(sometimes, seed=3, count=5) == drawn
+    shown = TPESearch(sometimes, **{**how, "trial_files": None})
+    assert [shown.suggest(str(number))["params"] for number in range(5)] == drawn

@@ -1,0 +1,192 @@
+"""MLflow's store: where it is, whether it answers, and the experiment that holds all studies."""
+
+import logging
+import os
+import shlex
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import sqlalchemy
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from trainables.errors import UserError
+from trainables.files import replacing
+
+EXPERIMENT = "segvote"
+# Otherwise MLflow opens its pages for language models, where runs are hard to find.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+# MLflow tries for minutes by itself, and the trials would wait for that.
+HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+STORE = "mlflow.db"
+# What MLflow says where it answers, and the same request would be refused again.
+REFUSALS = (
+    "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE",
+    "PERMISSION_DENIED", "UNAUTHENTICATED", "ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "RESOURCE_LIMIT_EXCEEDED",
+)  # fmt: skip
+
+
+def default_tracking_uri(runs_dir: Path) -> str:
+    """Return the URI of the SQLite store in the runs directory, whatever signs its path holds."""
+    file = str(runs_dir / STORE)
+    uri = f"sqlite:///{file}"
+    if _sqlite_file(uri) == Path(file):
+        return uri
+    return _sqlite_uri(file)
+
+
+def _sqlite_uri(file: str) -> str:
+    """Return the URI of a SQLite file with its signs escaped.
+
+    With the driver's name in it, since MLflow takes what follows sqlite:/// for a path and would make its directory.
+    """
+    return sqlalchemy.URL.create("sqlite+pysqlite", database=file).render_as_string()
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite store; None for a server or another database."""
+    try:
+        url = sqlalchemy.make_url(uri)
+    except sqlalchemy.exc.ArgumentError:
+        return None
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(url.database) if is_file else None
+
+
+def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
+    """Return a client and the id of the experiment of all studies, which is made if there is none.
+
+    Raises UserError where the store does not answer, and where the experiment was deleted.
+    """
+    try:
+        client = _client(tracking_uri, runs_dir)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment:
+            _check_not_deleted(experiment, tracking_uri)
+            return client, experiment.experiment_id
+        # A server keeps artifacts itself; a database cannot, and MLflow would put them where the command was typed.
+        has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
+        artifacts = None if has_server else (runs_dir / "artifacts").as_uri()
+        return client, _create_experiment(client, artifacts)
+    except UserError:
+        raise
+    except Exception as error:  # MLflow raises what its many stores raise
+        raise _no_answer(tracking_uri, error) from error
+
+
+def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
+    _be_quiet()
+    for name, value in HTTP_LIMITS.items():
+        os.environ.setdefault(name, value)
+    if tracking_uri == default_tracking_uri(runs_dir):
+        create_store(runs_dir)
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _check_not_deleted(experiment: object, tracking_uri: str) -> None:
+    if experiment.lifecycle_stage == "deleted":
+        raise UserError(
+            f"MLflow's experiment {EXPERIMENT}, which holds all studies of {tracking_uri}, is deleted: restore it by\n"
+            f"    MLFLOW_TRACKING_URI={shlex.quote(tracking_uri)} mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}\nor give another --tracking-uri"
+        )
+
+
+def _no_answer(tracking_uri: str, error: Exception) -> UserError:
+    return UserError(f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri")
+
+
+def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:
+    try:
+        return client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
+    except MlflowException:  # another command has just made it, or the store refuses for good
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            raise
+        return experiment.experiment_id
+
+
+def check_places(tracking_uri: str | None, runs_dir: Path) -> None:
+    """Raise UserError where runs could not be written or MLflow does not answer, before any work; leave nothing behind.
+
+    A store that is not there yet is not made.
+    """
+    check_writable(runs_dir, "--runs-dir")
+    uri = tracking_uri or default_tracking_uri(runs_dir)
+    file = _sqlite_file(uri)
+    if file is not None and not file.exists():
+        if tracking_uri:
+            check_writable(file.parent, f"--tracking-uri {tracking_uri}: the directory")
+        return
+    try:
+        experiment = _client(uri, runs_dir).get_experiment_by_name(EXPERIMENT)
+    except Exception as error:  # MLflow raises what its many stores raise
+        raise _no_answer(uri, error) from error
+    if experiment:
+        _check_not_deleted(experiment, uri)
+
+
+def check_writable(directory: Path, called: str) -> None:
+    """Raise UserError where nothing can be written to the directory, or it cannot be made; leave it as it was."""
+    made: list[Path] = []
+    try:
+        for place in reversed([directory, *directory.parents]):
+            if not place.exists():
+                place.mkdir()
+                made.append(place)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{called} {directory} cannot be written to ({reason}): give another one") from error
+    finally:
+        for place in reversed(made):
+            with suppress(OSError):
+                place.rmdir()
+
+
+def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, str]:
+    """As `connect`, for commands that read: raise UserError where no search has made a store, and make none."""
+    uri = tracking_uri or default_tracking_uri(runs_dir)
+    file = _sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise UserError(f"there is no {file}: run a search first, or give --runs-dir or --tracking-uri")
+    return connect(uri, runs_dir)
+
+
+def create_store(runs_dir: Path) -> None:
+    """Make the SQLite store under another name and rename it.
+
+    That takes half a minute; two processes that make the same one break it, and so does one that is killed meanwhile.
+    """
+    store = runs_dir / STORE
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(runs_dir / ".mlflow.lock"):
+        if not store.exists():
+            with replacing(store) as temporary:
+                MlflowClient(tracking_uri=_sqlite_uri(str(temporary))).search_experiments()
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether MLflow answered and would answer the same again, rather than being away for a while."""
+    return isinstance(error, MlflowException) and error.error_code in REFUSALS
+
+
+def explain_failure(error: MlflowException, tracking_uri: str) -> UserError:
+    """Return what is said where MLflow fails a command in its course: what it lacks is on disk."""
+    if is_refusal(error):
+        return UserError(
+            f"MLflow's store {tracking_uri} refuses what is logged ({error}); the study is whole on disk: restore what "
+            "was deleted or changed there, as by mlflow runs restore, and the same command with --resume goes on"
+        )
+    return UserError(
+        f"MLflow's store {tracking_uri} does not answer any more ({error}); the study is whole on disk: "
+        "the same command with --resume brings MLflow up to date"
+    )
+
+
+def _be_quiet() -> None:
+    for name in ("mlflow", "alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,187 @@
+"""MLflow's store on disk: in any directory, deleted by somebody, and with runs that were made twice."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from mlflow.exceptions import MlflowException
+
+from search.tracking.store import (
+    check_places,
+    check_writable,
+    connect,
+    create_store,
+    default_tracking_uri,
+    explain_failure,
+    is_refusal,
+    open_store,
+)
+from search.tracking.tracker import KIND, Tracker
+from tests import tiny
+from trainables.errors import UserError
+
+SIGNS = ("with blanks", "issue #12", "50%", "한글", "a&b;c", "which model?", "feature%2Flitter", "a+b", "x@y:z", "[b]")
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_the_store_is_in_the_runs_directory_whatever_its_name(tmp_path, name):
+    runs_dir = tmp_path / name
+    assert sqlalchemy.make_url(default_tracking_uri(runs_dir)).database == str(runs_dir / "mlflow.db")
+
+
+def test_a_plain_path_is_a_plain_uri():
+    assert default_tracking_uri(Path("/data/runs")) == "sqlite:////data/runs/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def runs_dir(tmp_path_factory):
+    made = tmp_path_factory.mktemp("runs") / "which 50%? feature%2Flitter #1"
+    create_store(made)
+    return made
+
+
+@pytest.fixture
+def store(runs_dir):
+    return connect(default_tracking_uri(runs_dir), runs_dir)
+
+
+def test_a_store_is_made_where_it_belongs_and_nowhere_else(runs_dir):
+    assert sorted(path.name for path in runs_dir.iterdir()) == [".mlflow.lock", "mlflow.db"]
+    assert [path.name for path in runs_dir.parent.iterdir()] == [runs_dir.name]
+
+
+def test_artifacts_come_back_from_a_directory_with_signs(store, tmp_path):
+    client, _ = store
+    tracker = Tracker(*store, "signs", "id-of-signs")
+    (tmp_path / "a.txt").write_text("here")
+    client.log_artifact(tracker.parent_id, str(tmp_path / "a.txt"))
+    assert Path(client.download_artifacts(tracker.parent_id, "a.txt", str(tmp_path / "out"))).read_text() == "here"
+
+
+RECORD = {"epoch": 1, "train/loss": 0.5, "holdout/miou": 0.25, "time": 1000.0}
+
+
+def runs_of(tracker, number):
+    return [run for run in tracker.trial_runs() if run.data.tags["segvote.trial"] == str(number)]
+
+
+class LosesAnswers:
+    """A client that repeats create_run, as MLflow's own does over HTTP where the first answer was lost."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def create_run(self, *arguments, **how):
+        self._client.create_run(*arguments, **how)
+        return self._client.create_run(*arguments, **how)
+
+
+def test_a_run_that_mlflow_made_twice_is_used_once_from_the_start(store):
+    client, experiment_id = store
+    tracker = Tracker(LosesAnswers(client), experiment_id, "twice", "id-of-twice")
+    tracker.start_trial(1, tiny.params())
+    assert [run.info.run_id for run in runs_of(tracker, 1)] == [tracker.trial_run_id(1)]
+    assert len(tracker.find(f"tags.`{KIND}` = 'duplicate' and tags.`segvote.study` = 'twice'")) == 2  # the study's, too
+
+
+def test_of_two_runs_of_a_trial_that_a_killed_driver_left_the_ended_one_stays(store):
+    client, experiment_id = store
+    first = Tracker(*store, "orphan", "id-of-orphan")
+    first.start_trial(1, tiny.params())
+    first.log_epochs(1, [RECORD])
+    tags = client.get_run(first.trial_run_id(1)).data.tags
+    orphan = client.create_run(experiment_id, tags=tags).info.run_id  # newer, as a search lists it first
+    first.end_trial(1, "FINISHED", {}, {})
+    resumed = Tracker(*store, "orphan", "id-of-orphan")
+    assert resumed.has_ended(1)
+    assert [run.info.run_id for run in runs_of(resumed, 1)] == [first.trial_run_id(1)]
+    marked = client.get_run(orphan)
+    assert (marked.data.tags[KIND], marked.info.status) == ("duplicate", "KILLED")
+
+
+def test_a_run_whose_answer_was_lost_is_found_by_its_tag(store):
+    client, _ = store
+    tracker = Tracker(*store, "lost", "id-of-lost")
+
+    def lose(*arguments, **how):
+        client.create_run(*arguments, **how)
+        raise MlflowException("no answer")
+
+    tracker.client = LosesAnswers(client)
+    tracker.client.create_run = lose
+    with pytest.raises(MlflowException, match="no answer"):
+        tracker.start_trial(3, tiny.params())
+    tracker.client = client
+    tracker.start_trial(3, tiny.params())
+    assert len(runs_of(tracker, 3)) == 1
+
+
+def test_a_step_whose_answer_was_lost_is_logged_once(store):
+    client, _ = store
+    tracker = Tracker(*store, "steps", "id-of-steps")
+    tracker.start_trial(1, tiny.params())
+    tracker.log_epochs(1, [RECORD])
+    tracker._logged[1] = 0  # as if the answer had been lost
+    tracker.log_epochs(1, [RECORD])
+    assert len(client.get_metric_history(tracker.trial_run_id(1), "holdout/miou")) == 1
+
+
+def test_a_deleted_experiment_is_said_with_the_way_back(store, runs_dir):
+    client, experiment_id = store
+    uri = default_tracking_uri(runs_dir)
+    client.delete_experiment(experiment_id)
+    try:
+        for call in (connect, check_places, open_store):
+            with pytest.raises(UserError, match="is deleted: restore it by") as error:
+                call(uri, runs_dir)
+            assert f"mlflow experiments restore --experiment-id {experiment_id}" in str(error.value)
+    finally:
+        client.restore_experiment(experiment_id)
+    assert connect(uri, runs_dir)[1] == experiment_id
+
+
+def test_refusals_and_outages_are_told_apart(store):
+    client, _ = store
+    with pytest.raises(MlflowException) as error:
+        client.get_run("0" * 32)
+    assert is_refusal(error.value)
+    assert "refuses what is logged" in str(explain_failure(error.value, "sqlite:///x"))
+    away = MlflowException("API request failed", error_code=1)
+    assert not is_refusal(away)
+    assert "does not answer any more" in str(explain_failure(away, "http://host:1"))
+
+
+def test_places_that_can_be_used_are_left_as_they_were(tmp_path):
+    check_places(None, tmp_path / "new" / "runs")
+    check_places(f"sqlite:///{tmp_path / 'other' / 'store.db'}", tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["file/runs", "n" * 300, "null\0byte"])
+def test_an_impossible_directory_is_named_and_nothing_is_left(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=f"^--runs-dir {re.escape(str(tmp_path / name))} cannot be written to \\(.*give another"
+    ):
+        check_writable(tmp_path / name, "--runs-dir")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_directory_is_named(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(UserError, match="cannot be written to"):
+        check_writable(tmp_path / "runs", "--runs-dir")
+
+
+def test_a_dead_store_is_named_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match=r"MLflow's store http://127\.0\.0\.1:9 does not answer"):
+        check_places("http://127.0.0.1:9", tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == []
