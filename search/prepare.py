@@ -15,6 +15,7 @@ from trainables.config import TrialConfig
 from trainables.data import Dataset, PackedData, load_dataset, load_pseudo, make_splits, pack
 from trainables.data.pseudo import rows_apart
 from trainables.data.sample.dataset import write_sample
+from trainables.data.scenes import Scenes, find_scenes
 from trainables.errors import UserError
 from trainables.study_data import PseudoData
 
@@ -29,8 +30,16 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
         study = open_study(settings)
         check_same_data(study, dataset, pseudo)
     else:
-        how = {"folds": settings.folds, "holdout_fraction": settings.holdout_fraction, "seed": settings.seed}
-        study = new_study(settings, dataset, make_splits(dataset, **how), pseudo)
+        scenes = scenes_of(dataset, settings.group_by, settings, console)
+        splits = make_splits(
+            dataset,
+            folds=settings.folds,
+            holdout_fraction=settings.holdout_fraction,
+            seed=settings.seed,
+            scenes=scenes,
+            whole_scenes=settings.holdout == "scenes",
+        )
+        study = new_study(settings, dataset, splits, pseudo, scenes=scenes)
     holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here
     return study, dataset
 
@@ -46,6 +55,14 @@ def checked_data(root: Path, settings: StudySettings, console: Console) -> Datas
             "annotate more categories, or leave out --unlabelled ignore to score it against the background"
         )
     return dataset
+
+
+def scenes_of(dataset: Dataset, group_by: str | None, settings: StudySettings, console: Console) -> Scenes:
+    """Return which photos belong together, found once and kept in the cache."""
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task("Looking for scenes", total=None)
+        report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        return find_scenes(dataset, group_by=group_by, cache_dir=settings.cache_dir, progress=report)
 
 
 def pseudo_data(

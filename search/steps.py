@@ -13,6 +13,7 @@ from rich.markup import escape
 from search.ensemble.record import conclude
 from search.report.ensemble_report import show_ensemble
 from search.report.progress import Progress, Screen, duration
+from search.report.scene_words import scene_warnings, scenes_line
 from search.study.settings import Settings, StudySettings, resumed
 from search.study.space import Space, grid_points, make_space
 from search.study.study import MANIFEST, Study, check_name, stored_settings, study_name
@@ -26,6 +27,7 @@ from search.tuning.scheduler import default_grace_period, rungs
 from search.tuning.tuner import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import Dataset
+from trainables.data.scenes import Overlap
 from trainables.errors import UserError
 from trainables.models import build_model
 from trainables.models.pretrained.checkpoints import load_checkpoint
@@ -111,6 +113,7 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         f"{len(splits.holdout)} holdout, {sum(map(len, splits.folds))} training in {len(splits.folds)} folds, "
         f"{len(splits.test)} test",
     )
+    show_scenes(study.overlap, say, console)
     show_pseudo(study.data, say)
     say(
         "space",
@@ -130,6 +133,15 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         first = _first_configurations(plan, settings, PROBED_CONFIGURATIONS)
         _show_cpu_time(plan, first if plan.points else [plan.first, *first], console)
     _check_all_weights(plan, console)
+
+
+def show_scenes(overlap: Overlap | None, say: Callable[[str, str], None], console: Console) -> None:
+    """What training and holdout share, and in yellow what that means for the score."""
+    if overlap is None:
+        return
+    say("scenes", scenes_line(overlap))
+    for words in scene_warnings(overlap):
+        console.print(escape(words), style="yellow", highlight=False, soft_wrap=True)
 
 
 def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
@@ -248,6 +260,18 @@ def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
         "holdout_images": len(data.splits.holdout),
         "training_images": sum(map(len, data.splits.folds)),
         "code_version": plan.study.manifest["code_version"],
+        **_scene_params(plan.study.overlap),
+    }
+
+
+def _scene_params(overlap: Overlap | None) -> dict[str, int]:
+    if overlap is None:
+        return {}
+    return {
+        "holdout_scenes": overlap.holdout_scenes,
+        "training_scenes": overlap.training_scenes,
+        "shared_scenes": overlap.shared_scenes,
+        "holdout_photos_of_shared_scenes": overlap.shared_photos,
     }
 
 

@@ -194,4 +194,9 @@ def described_data(study: Path) -> dict[str, Any]:
         ids = {names[class_id]: int(category) for category, class_id in data["class_id_of"].items()}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return {}
-    return {"class_names": names, "category_ids": ids, "unlabelled": unlabelled}
+    return {
+        "class_names": names,
+        "category_ids": ids,
+        "unlabelled": unlabelled,
+        "scenes": manifest.get("scenes"),
+    }

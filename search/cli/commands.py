@@ -105,6 +105,14 @@ def commands() -> None:
     show_default=True,
     help="Of train.json, where there is no val.json.",
 )
+@click.option(
+    "--holdout",
+    type=click.Choice(["val", "scenes"]),
+    default="val",
+    show_default=True,
+    help="val.json where there is one, or whole scenes of all labelled photos. Without val.json it is whole scenes.",
+)
+@click.option("--group-by", metavar="REGEX", help="Photos whose names it finds the same text in are one scene.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of splits, sampler and trials.")
 @click.option("--fix", multiple=True, metavar="KEY=VALUE", help="Pin a choice; may be repeated.")
 @click.option(

@@ -30,6 +30,7 @@ from search.tracking.store import connect, default_tracking_uri
 from search.tuning.plan import Plan
 from trainables.config import TrialConfig, parse_size
 from trainables.data import Dataset, Splits, make_splits
+from trainables.data.scenes import find_scenes
 from trainables.errors import UserError
 from trainables.models.pretrained.weights import check_weights
 
@@ -117,7 +118,8 @@ def refit_splits(dataset: Dataset, before: Study, *, keep_holdout: bool) -> Spli
     elif keep_holdout:
         made = before.manifest["settings"]
         how = {key: made[key] for key in ("folds", "holdout_fraction", "seed") if key in made}
-        kept = make_splits(dataset, **how)
+        scenes = find_scenes(dataset, group_by=made.get("group_by"), cache_dir=before.data.cache_dir)
+        kept = make_splits(dataset, **how, scenes=scenes, whole_scenes=made.get("holdout") == "scenes")
     rows = {*dataset.rows("train"), *dataset.rows("val")} - set(kept.holdout)
     everything = (tuple(sorted(rows)),)
     return Splits(kept.holdout, everything, dataset.rows("test"), before.data.splits.seed, kept.holdout_groups)

@@ -74,6 +74,7 @@ class Settings(StudySettings):
 
     made_of: ClassVar[tuple[str, ...]] = (
         *("space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "grid"),
+        *("group_by", "holdout"),
         *("pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets"),
     )
     ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
@@ -83,6 +84,8 @@ class Settings(StudySettings):
     image_size: str | None = None
     folds: int = 5
     holdout_fraction: float = 0.2
+    holdout: str = "val"  # val.json where there is one; or "scenes": whole ones of all labelled photos
+    group_by: str | None = None  # a regular expression on file names, whose match names a photo's scene
     seed: int = 0
     fix: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()

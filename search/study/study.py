@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from search.study.settings import RefitSettings, Settings, StudySettings
 from trainables.data import Dataset, Splits
+from trainables.data.scenes import Overlap, Scenes
 from trainables.errors import UserError
 from trainables.files import read_json, write_json
 from trainables.study_data import PseudoData, StudyData
@@ -78,6 +79,12 @@ class Study:
     def target_file(self) -> Path:
         """The holdout's masks, in the format of a trial's predictions: selection needs nothing else of the data."""
         return self.directory / "holdout.target"
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """Which scenes training and holdout share; None where it was not looked for: a refit, or an old study."""
+        found = self.manifest.get("scenes")
+        return Overlap.from_dict(found) if found else None
 
     @property
     def holdout_fingerprint(self) -> str:
@@ -148,6 +155,7 @@ def new_study(
     splits: Splits,
     pseudo: PseudoData | None = None,
     refit: dict[str, Any] | None = None,
+    scenes: Scenes | None = None,
 ) -> Study:
     """A study that is not on disk yet: `claimed` takes its name."""
     manifest = {
@@ -162,6 +170,7 @@ def new_study(
             "class_id_of": {str(category): class_id for category, class_id in dataset.class_id_of.items()},
         },
         "splits": splits.to_dict(),
+        "scenes": scenes and _overlap(scenes, splits).to_dict(),
         "pseudo": pseudo and pseudo.to_dict(),
         "refit": refit,
         "code_version": code_version(),
@@ -177,6 +186,10 @@ def open_study(settings: StudySettings) -> Study:
 def study_in(directory: Path, cache_dir: Path) -> Study:
     """The study whose directory this is. Raises UserError where it holds none that can be read."""
     return _study(directory, read_manifest(directory), cache_dir)
+
+
+def _overlap(scenes: Scenes, splits: Splits) -> Overlap:
+    return Overlap.of(scenes, [row for fold in splits.folds for row in fold], splits.holdout)
 
 
 def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:

@@ -5,21 +5,24 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from trainables.data.coco import Dataset, ImageRecord
+from trainables.data.scenes import Scenes, declared_scenes
 from trainables.errors import UserError
 
 _UNANNOTATED = -1  # the class of a photo without annotations; no class id, so that it is a stratum of its own
+_MOST_GROUPS = 3  # of a holdout that is chosen among few groups
 
 
 @dataclass(frozen=True)
 class Splits:
     """Rows of a data set, each tuple ascending: `holdout`, which no trial trains on, `folds`, and `test`.
 
-    `holdout_groups` is the number of each holdout photo's group, which nothing tears apart; empty if each is its own.
+    `holdout_groups` is the number of each holdout photo's scene, which nothing tears apart; empty if each is its own.
     Made once by the driver and stored with the study; workers read them, so that all use the same.
     """
 
@@ -56,82 +59,112 @@ class Splits:
         return cls(tuple(values["holdout"]), folds, tuple(values["test"]), values["seed"], groups)
 
 
-def make_splits(dataset: Dataset, *, folds: int = 5, holdout_fraction: float = 0.2, seed: int = 0) -> Splits:
-    """The rows of val.json, or a stratified part of those of train.json, as holdout, and the rest in `folds` folds.
+def make_splits(
+    dataset: Dataset,
+    *,
+    folds: int = 5,
+    holdout_fraction: float = 0.2,
+    seed: int = 0,
+    scenes: Scenes | None = None,
+    whole_scenes: bool = False,
+) -> Splits:
+    """Return the rows of val.json, or a part of those of train.json, as holdout, and the rest in `folds` folds.
 
-    Each annotation is one sample of its class, each photo one group (photos of the same bytes, or of one `group` in
-    train.json, together), and a photo without annotations one sample of a class of its own: scikit-learn's
-    StratifiedGroupKFold. Classes rarer than the number of folds are missing from some of them. The same data set,
-    arguments and scikit-learn give the same splits.
+    With `whole_scenes` val.json is no holdout: its photos are among those that holdout and folds are cut from.
+    `scenes` are those that the files declare, if they are not given. No scene is torn apart: each is a group of
+    scikit-learn's StratifiedGroupKFold, in which each annotation is one sample of its class, and a photo without
+    annotations one sample of a class of its own. Where there are fewer scenes than that takes, the holdout is that
+    set of whole scenes whose size is closest to what was asked for among those that take the fewest classes away from
+    training, and sequences are cut into stretches to make folds, or a holdout of a single scene. Classes rarer than
+    the number of folds are missing from some of them. The same data set, scenes, arguments and scikit-learn give the
+    same splits.
 
-    Raises UserError where an argument is impossible or train.json has too few photos.
+    Raises UserError where an argument is impossible or there are too few photos.
     """
     if folds < 2:
         raise UserError(f"folds is {folds}: use at least 2 (a trial with fold all trains on all of them)")
     if not 0 < holdout_fraction < 1:
         raise UserError(f"holdout_fraction is {holdout_fraction}: use a fraction between 0 and 1")
-    images = [dataset.images[row] for row in dataset.rows("train")]
+    scenes = scenes or declared_scenes(dataset.images)
+    cut = _Cut(dataset, scenes, seed)
+    rows = dataset.rows("train")
     holdout = dataset.rows("val")
+    if whole_scenes:
+        rows, holdout = tuple(sorted((*rows, *holdout))), ()
     if not holdout:
-        holdout = _stratified_part(images, dataset.class_id_of, holdout_fraction, folds, seed)
-        images = [image for image in images if image.row not in set(holdout)]
-    if _count_groups(images) < folds:
-        raise UserError(_too_few(images, folds))
-    parts = tuple(_stratified(images, dataset.class_id_of, folds, seed))
-    groups = _group_numbers(dataset.images[row] for row in holdout)
-    return Splits(holdout, parts, dataset.rows("test"), seed, tuple(groups[row] for row in holdout))
+        holdout = cut.part(rows, holdout_fraction, folds)
+        rows = tuple(row for row in rows if row not in set(holdout))
+    parts = cut.parts(rows, folds)
+    numbers: dict[int, int] = {}
+    groups = tuple(numbers.setdefault(scenes.of_row[row], len(numbers)) for row in holdout)
+    return Splits(holdout, tuple(parts), dataset.rows("test"), seed, groups)
 
 
-def _stratified_part(
-    images: Sequence[ImageRecord], class_id_of: dict[int, int], fraction: float, folds: int, seed: int
-) -> tuple[int, ...]:
-    """About `fraction` of the images: the first p of q strata, p/q being the closest fraction with q up to 20."""
-    share = Fraction(fraction).limit_denominator(20)
-    share = min(max(share, Fraction(1, 20)), Fraction(19, 20))
-    if _count_groups(images) < max(share.denominator, folds + 1):
-        raise UserError(_too_few(images, max(share.denominator, folds + 1)))
-    parts = _stratified(images, class_id_of, share.denominator, seed)[: share.numerator]
-    return tuple(sorted(row for part in parts for row in part))
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """Cuts rows of a data set into parts between which no scene is torn, unless there are too few scenes."""
 
+    dataset: Dataset
+    scenes: Scenes
+    seed: int
 
-def _too_few(images: Sequence[ImageRecord], needed: int) -> str:
-    grouped = " (those of one group count once)" if any(image.group for image in images) else ""
-    return (
-        f"train.json leaves {_count_groups(images)} different photos to split{grouped}, and this takes at least "
-        f"{needed}: use fewer folds (at least 2), bring a val.json as holdout, or add photos"
-    )
+    def part(self, rows: Sequence[int], fraction: float, folds: int) -> tuple[int, ...]:
+        """Return about `fraction` of the rows: the first p of q strata, p/q being the closest one with q up to 20."""
+        share = Fraction(fraction).limit_denominator(20)
+        share = min(max(share, Fraction(1, 20)), Fraction(19, 20))
+        needed, scenes = folds + 1, self.scenes.count(rows)
+        self._check(rows, needed)
+        if scenes >= max(share.denominator, needed):
+            parts = self.parts(rows, share.denominator)[: share.numerator]
+            return tuple(sorted(row for part in parts for row in part))
+        return self._whole_groups(rows, self._groups(rows, share.denominator if scenes == 1 else 2), fraction)
 
+    def parts(self, rows: Sequence[int], number: int) -> list[tuple[int, ...]]:
+        """Return the rows in that many parts, each ascending, none empty."""
+        self._check(rows, number)
+        groups = self._groups(rows, number)
+        images = [self.dataset.images[row] for row in rows]
+        return _stratified(images, groups, self.dataset.class_id_of, number, self.seed)
 
-def _count_groups(images: Iterable[ImageRecord]) -> int:
-    return len(set(_group_numbers(images).values()))
+    def _groups(self, rows: Sequence[int], needed: int) -> dict[int, int]:
+        return self.scenes.stretches(rows, [image.file_name for image in self.dataset.images], needed)
 
+    def _check(self, rows: Sequence[int], needed: int) -> None:
+        parts = len({self.scenes.parts[row] for row in rows})
+        if parts < needed:
+            grouped = " (those that belong together count once)" if parts < len(rows) else ""
+            raise UserError(
+                f"{self.dataset.root} leaves {parts} different photos to split{grouped}, and this takes at least "
+                f"{needed}: use fewer folds (at least 2), bring a val.json as holdout, or add photos"
+            )
 
-def _group_numbers(images: Iterable[ImageRecord]) -> dict[int, int]:
-    """The number of each row's group, in the order in which they come.
+    def _whole_groups(self, rows: Sequence[int], group_of: dict[int, int], fraction: float) -> tuple[int, ...]:
+        """Return the rows of some groups, of few; of the sets tried, the best as the docstring of make_splits says."""
+        members: dict[int, list[int]] = {}
+        for row in rows:
+            members.setdefault(group_of[row], []).append(row)
+        sizes = {group: len(its) for group, its in members.items()}
+        classes = {group: self._classes(its) for group, its in members.items()}
+        order = np.random.default_rng(self.seed).permutation(sorted(sizes)).tolist()
 
-    Photos of one `group` belong together, and so do those of the same bytes, also where two groups share some.
-    """
-    leaders: dict[tuple[str, int | str], tuple[str, int | str]] = {}
+        def cost(chosen: tuple[int, ...]) -> tuple[int, float]:
+            kept = set().union(*(classes[group] for group in order if group not in chosen))
+            lost = len(set().union(*(classes[group] for group in chosen)) - kept)
+            return lost, abs(sum(sizes[group] for group in chosen) - fraction * len(rows))
 
-    def leader(key: tuple[str, int | str]) -> tuple[str, int | str]:
-        while leaders.setdefault(key, key) != key:
-            key = leaders[key]
-        return key
+        most = min(len(order) - 1, _MOST_GROUPS)
+        tried = (chosen for size in range(1, most + 1) for chosen in combinations(order, size))
+        best = min(tried, key=cost)
+        return tuple(sorted(row for group in best for row in members[group]))
 
-    rows = []
-    for image in images:
-        rows.append(image.row)
-        for kind, value in (("group", image.group), ("bytes", image.sha256)):
-            if value:
-                leaders[leader(("row", image.row))] = leader((kind, value))
-    numbers: dict[tuple[str, int | str], int] = {}
-    return {row: numbers.setdefault(leader(("row", row)), len(numbers)) for row in rows}
+    def _classes(self, rows: Iterable[int]) -> set[int]:
+        return {annotation.category_id for row in rows for annotation in self.dataset.images[row].annotations}
 
 
 def _stratified(
-    images: Sequence[ImageRecord], class_id_of: dict[int, int], parts: int, seed: int
+    images: Sequence[ImageRecord], group_of: dict[int, int], class_id_of: dict[int, int], parts: int, seed: int
 ) -> list[tuple[int, ...]]:
-    """Cuts the images into that many parts, as ascending rows, none empty."""
+    """Return the images in that many parts, as ascending rows, none empty; `group_of` has the group of each row."""
     # Imported here because it takes 2 s, and workers only read splits.
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -143,8 +176,7 @@ def _stratified(
     places, classes = (np.array(values) for values in zip(*samples))
     if max(Counter(classes.tolist()).values()) < parts:
         classes = np.zeros_like(classes)  # every class is rarer than the parts, which scikit-learn refuses
-    number_of = _group_numbers(images)
-    groups = np.array([number_of[images[place].row] for place in places])
+    groups = np.array([group_of[images[place].row] for place in places])
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)  # rare classes, on which the docstring of make_splits
@@ -153,5 +185,5 @@ def _stratified(
         if not cut:  # happens with a handful of photos
             cut.append(max(cuts, key=len).pop())
     part_of = {number: part for part, cut in enumerate(cuts) for number in cut}
-    chosen = [part_of[number_of[image.row]] for image in images]
+    chosen = [part_of[group_of[image.row]] for image in images]
     return [tuple(image.row for image, its in zip(images, chosen) if its == part) for part in range(parts)]

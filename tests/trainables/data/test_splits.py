@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.trainables.data.made import box, real, record
 from trainables.data import Dataset, Splits, load_dataset, make_splits
 from trainables.data.coco import Annotation, Category, ImageRecord
+from trainables.data.scenes import Scenes
 from trainables.errors import UserError
 
 
@@ -144,7 +145,6 @@ def test_splits_do_not_change_from_one_version_to_the_next():
     [
         (5, 1, {}, "leaves 4 different photos to split, and this takes at least 5: use fewer folds"),
         (4, 0, {}, "leaves 4 different photos to split, and this takes at least 6: use fewer folds"),
-        (8, 0, {"holdout_fraction": 0.1}, "leaves 8 different photos to split, and this takes at least 10"),
         (9, 0, {"folds": 1}, "folds is 1: use at least 2"),
         (9, 0, {"holdout_fraction": 1.0}, "holdout_fraction is 1.0: use a fraction between 0 and 1"),
         (9, 0, {"holdout_fraction": 0}, "holdout_fraction is 0: use"),
@@ -195,3 +195,45 @@ def test_real_data_with_absent_classes_is_split():
     splits = make_splits(dataset, folds=5)
     check(dataset, splits, 5)
     assert splits.holdout == dataset.rows("val")
+
+
+def test_whole_scenes_are_the_holdout_and_the_few_others_are_cut_into_stretches():
+    dataset = dataset_of([(1,), (2,)] * 30, val=12)
+    scenes = Scenes((0,) * 30 + (1,) * 14 + (2,) * 16, tuple(range(60)))
+    splits = make_splits(dataset, folds=4, scenes=scenes, whole_scenes=True)
+    check(dataset, splits, 4)
+    assert splits.holdout == tuple(range(30, 44))
+    assert splits.holdout_groups == (0,) * 14
+    asis = make_splits(dataset, folds=4, scenes=scenes)
+    assert asis.holdout == tuple(range(48, 60))
+    assert asis.holdout_groups == (0,) * 12
+
+
+def test_many_scenes_stay_whole_in_holdout_and_folds():
+    dataset = dataset_of([(1,), (2,)] * 60)
+    scenes = Scenes(tuple(row // 4 for row in range(120)), tuple(range(120)))
+    splits = make_splits(dataset, folds=3, scenes=scenes)
+    check(dataset, splits, 3)
+    for part in (splits.holdout, *splits.folds):
+        assert all(row // 4 * 4 + offset in part for row in part for offset in range(4))
+
+
+def test_a_single_scene_gives_a_stretch_of_about_the_asked_size():
+    dataset = dataset_of([(1,), (2,)] * 40, val=0)
+    splits = make_splits(dataset, folds=3, scenes=Scenes((0,) * 80, tuple(range(80))))
+    check(dataset, splits, 3)
+    assert 8 <= len(splits.holdout) <= 24
+
+
+def test_the_holdout_of_few_scenes_leaves_every_class_to_training():
+    dataset = dataset_of([(1,)] * 20 + [(2,)] * 21 + [(1, 2)] * 30)
+    scenes = Scenes((0,) * 20 + (1,) * 21 + (2,) * 30, tuple(range(71)))
+    assert make_splits(dataset, folds=2, scenes=scenes).holdout == tuple(range(20))
+    dataset = dataset_of([(1,)] * 20 + [(2,)] * 21 + [(2, 3)] * 30)
+    assert make_splits(dataset, folds=2, scenes=scenes).holdout == tuple(range(20, 41))
+
+
+def test_declared_groups_are_never_cut():
+    dataset = dataset_of([(1,)] * 40, group=[str(row // 20) for row in range(40)])
+    with pytest.raises(UserError, match=r"leaves 2 different photos to split \(those that belong together count once"):
+        make_splits(dataset, folds=2)

@@ -1,0 +1,70 @@
+"""Sequences: photos whose names differ in a number alone, and of which neighbours look alike."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+LEAST_FRAMES = 5
+NEAR_FRAMES = 3
+LEAST_LIKENESS = 0.3
+RANDOM_PAIRS = 4000
+# Folders that tell how a data set was divided, rather than what is in the photos.
+_OF_A_SPLIT = {"images", "image", "img", "imgs", "photos", "jpegimages", "train", "training", "val", "valid"}
+_OF_A_SPLIT |= {"validation", "test", "testing"}
+
+
+def find_sequences(file_names: Sequence[str], descriptors: np.ndarray, seed: int = 0) -> list[list[int]]:
+    """Return the sequences, each a list of places in `file_names` in the order of the frames.
+
+    Photos whose names differ in their last number alone are a series. It is a sequence if the median likeness of its
+    neighbours is above LEAST_LIKENESS, and above what nine in ten random pairs of the whole data set have that are
+    not near each other in a series: numbered photos of unlike things are none, nor are those of a fixed camera. A
+    sequence is one whole where several series have names of their own, since the names then tell which photos were
+    taken together. Where all photos are one series, it is cut where two neighbours are no liker than that: it may
+    hold many short films.
+
+    `descriptors` is float32 (n, CELLS, CELLS, BINS), of norm 1.
+    """
+    flat = descriptors.reshape(len(descriptors), -1)
+    named = defaultdict(list)
+    for place, name in enumerate(file_names):
+        key = _series(name)
+        if key is not None:
+            named[key[0]].append((key[1], name, place))
+    ordered = [[place for _, _, place in sorted(series)] for series in named.values()]
+    bound = _likeness_by_chance(flat, ordered, seed)
+    sequences = []
+    for places in ordered:
+        if len(places) < LEAST_FRAMES:
+            continue
+        neighbours = np.einsum("ij,ij->i", flat[places[:-1]], flat[places[1:]])
+        if np.median(neighbours) <= bound:
+            continue
+        cuts = np.flatnonzero(neighbours <= bound) + 1 if len(named) == 1 else []
+        sequences += [piece.tolist() for piece in np.split(np.array(places), cuts) if len(piece) > 1]
+    return sequences
+
+
+def _series(name: str) -> tuple[str, int] | None:
+    """The name without its last number and without folders of a split, and that number; None for a name without one."""
+    *folders, file = name.lower().replace("\\", "/").split("/")
+    match = re.fullmatch(r"(.*?)(\d+)(\D*)", file)
+    if not match:
+        return None
+    kept = [folder for folder in folders if folder not in _OF_A_SPLIT]
+    return "/".join([*kept, f"{match.group(1)}#{match.group(3)}"]), int(match.group(2))
+
+
+def _likeness_by_chance(flat: np.ndarray, ordered: Sequence[Sequence[int]], seed: int) -> float:
+    """What nine in ten random pairs stay below that are no near frames of one series; LEAST_LIKENESS at least."""
+    series, frame = np.full(len(flat), -1), np.zeros(len(flat), np.int64)
+    for number, places in enumerate(ordered):
+        series[places], frame[places] = number, np.arange(len(places))
+    pairs = np.random.default_rng(seed).integers(len(flat), size=(RANDOM_PAIRS, 2))
+    of_one_series = (series[pairs[:, 0]] == series[pairs[:, 1]]) & (series[pairs[:, 0]] >= 0)
+    near = of_one_series & (np.abs(frame[pairs[:, 0]] - frame[pairs[:, 1]]) <= NEAR_FRAMES)
+    pairs = pairs[~near & (pairs[:, 0] != pairs[:, 1])]
+    likeness = np.einsum("ij,ij->i", flat[pairs[:, 0]], flat[pairs[:, 1]])
+    return max(LEAST_LIKENESS, float(np.percentile(likeness, 90))) if len(likeness) else LEAST_LIKENESS
