@@ -66,11 +66,53 @@ def export_command(kind: str, out: str, **data: str) -> int:
     return run_export(kind, _dataset(**data), _path(out), Console())
 
 
+@data_command.command("report")
+@with_options(DATA)
+@click.option("--out", default="data-report", show_default=True, metavar="DIR", help="Where its files go.")
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="That a search would make.")
+@click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
+def report_command(out: str, folds: int, no_photos: bool, **data: str) -> int:
+    """Write a page that says what is in a data set and what to do about it, its figures, and the numbers."""
+    from search.data.report import run_report
+
+    dataset = _dataset(**data, photos=not no_photos)
+    return run_report(dataset, _path(out), folds=folds, pictures=not no_photos, console=Console())
+
+
+@data_command.command("show")
+@with_options(DATA)
+@click.option("--out", default="data-pictures", show_default=True, metavar="DIR", help="Where the PNGs go.")
+@click.option("--image", "images", multiple=True, metavar="ID|NAME", help="These images; may be repeated.")
+@click.option("--class", "classes", multiple=True, metavar="NAME", help="The largest and smallest of a class.")
+@click.option("--annotations-of", multiple=True, metavar="ID|NAME", help="Each annotation of an image singly.")
+@click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Tiles of a sheet.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the images that are drawn.")
+def show_command(
+    out: str,
+    images: tuple[str, ...],
+    classes: tuple[str, ...],
+    annotations_of: tuple[str, ...],
+    count: int,
+    seed: int,
+    **data: str,
+) -> int:
+    """Draw a data set's images with their masks, by labelled area, by class, and annotation by annotation."""
+    from search.data.show import ShowOptions, run_show
+
+    options = ShowOptions(images, classes, annotations_of, count, seed)
+    return run_show(_dataset(**data), options, _path(out), Console())
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _dataset(data: str, unlabelled: str, cache_dir: str) -> "Dataset":
+def _dataset(data: str, unlabelled: str, cache_dir: str, photos: bool = True) -> "Dataset":
     from trainables.data import load_dataset
+    from trainables.data.coco import load_annotations
+    from trainables.data.sample.dataset import write_sample
 
-    return load_dataset(_path(data), unlabelled=unlabelled, cache_dir=_path(cache_dir))
+    if not photos:
+        return load_annotations(_path(data), unlabelled=unlabelled)
+    root = write_sample(_path(cache_dir) / "sample", seed=0) if data == "sample" else _path(data)
+    return load_dataset(root, unlabelled=unlabelled, cache_dir=_path(cache_dir))

@@ -5,7 +5,7 @@ import json
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -145,16 +145,50 @@ def load_dataset(
     checks.check_root(root)
     contents = _read_contents(root)
     categories = _categories(root, contents, unlabelled)
-    class_id_of = {category.id: category.class_id for category in categories}
     problems: list[Problem] = []
-    annotations = {
-        split: sound_annotations(f"{split}.json", content, class_id_of, problems) for split, content in contents.items()
-    }
+    annotations = _annotations(contents, categories, problems)
     _check_annotated(root, contents, annotations, problems)
     images = _images(root, contents, annotations, cache_dir, problems)
     fingerprint = _fingerprint(images, categories, unlabelled, contents)
     of_images = _image_fingerprints(images, contents)
     return Dataset(root, images, categories, unlabelled, tuple(problems), fingerprint, of_images)
+
+
+def load_annotations(source: Path | str, *, unlabelled: Literal["background", "ignore"] = "background") -> Dataset:
+    """Return what `load_dataset` returns, without a look at any photo: their hashes are empty, as are fingerprints.
+
+    `source` is a data set's directory, or one COCO file of any name, whose images are then those of train.json.
+
+    Raises UserError, listing every fault found, where the annotations cannot be used.
+    """
+    source = Path(source).absolute()
+    if source.is_dir() or source.suffix != ".json":
+        checks.check_root(source)
+        root, contents = source, _read_contents(source)
+    else:
+        root, contents = source.parent, {"train": checks.read_json(source.parent, source.name)}
+        checks.raise_if_any(root, _content_faults(source.name, contents["train"], labels_optional=False))
+    categories = _categories(root, contents, unlabelled)
+    problems: list[Problem] = []
+    annotations = _annotations(contents, categories, problems)
+    records: list[ImageRecord] = []
+    for split, content in contents.items():
+        for entry in content["images"]:
+            path = photo_path(root, entry["file_name"])
+            records.append(_record(len(records), split, entry, path, annotations, contents, ""))
+    if root != source:
+        problems = [replace(problem, file=source.name) for problem in problems]
+    return Dataset(root, tuple(records), categories, unlabelled, tuple(problems), "")
+
+
+def _annotations(
+    contents: dict[str, dict], categories: Sequence[Category], problems: list[Problem]
+) -> dict[str, dict[int, list[Annotation]]]:
+    """Return the sound annotations by split and image id."""
+    class_id_of = {category.id: category.class_id for category in categories}
+    return {
+        split: sound_annotations(f"{split}.json", content, class_id_of, problems) for split, content in contents.items()
+    }
 
 
 def _read_contents(root: Path) -> dict[str, dict]:
@@ -164,15 +198,19 @@ def _read_contents(root: Path) -> dict[str, dict]:
         file = f"{split}.json"
         if split != "train" and not (root / file).exists():
             continue
-        contents[split] = content = checks.read_json(root, file)
-        structure = checks.check_structure(file, content, labels_optional=split == "test")
-        faults += structure
-        if not structure:
-            faults += checks.check_images(file, content["images"])
-            faults += checks.check_categories(file, content.setdefault("categories", []))
-            content.setdefault("annotations", [])
+        contents[split] = checks.read_json(root, file)
+        faults += _content_faults(file, contents[split], labels_optional=split == "test")
     checks.raise_if_any(root, faults)
     return contents
+
+
+def _content_faults(file: str, content: Any, *, labels_optional: bool) -> list[Problem]:
+    faults = checks.check_structure(file, content, labels_optional=labels_optional)
+    if faults:
+        return faults
+    content.setdefault("annotations", [])
+    faults = checks.check_images(file, content["images"])
+    return faults + checks.check_categories(file, content.setdefault("categories", []))
 
 
 def _categories(root: Path, contents: dict[str, dict], unlabelled: str) -> tuple[Category, ...]:
@@ -248,17 +286,22 @@ def _images(
         faults += found
         if found:
             continue
-        labelled = split != "test" or bool(contents["test"]["annotations"])
-        own, group = tuple(annotations[split].get(entry["id"], ())), entry.get("group")
-        group = "" if group is None else str(group)
-        records.append(
-            ImageRecord(row, entry["id"], split, entry["file_name"], path, *size, own, labelled, fact.sha256, group)
-        )
+        records.append(_record(row, split, entry, path, annotations, contents, fact.sha256))
         if fact.ambiguous:
             problems.append(_ambiguous_turn(records[-1]))
     checks.raise_if_any(root, faults)
     problems += _same_photos(records) + _split_groups(records)
     return tuple(records)
+
+
+def _record(
+    row: int, split: str, entry: dict, path: Path, annotations: dict, contents: dict[str, dict], sha256: str
+) -> ImageRecord:
+    size = int(entry["height"]), int(entry["width"])
+    labelled = split != "test" or bool(contents["test"]["annotations"])
+    own, group = tuple(annotations[split].get(entry["id"], ())), entry.get("group")
+    group = "" if group is None else str(group)
+    return ImageRecord(row, entry["id"], split, entry["file_name"], path, *size, own, labelled, sha256, group)
 
 
 def photo_path(root: Path, file_name: str) -> Path:

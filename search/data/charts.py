@@ -1,0 +1,189 @@
+"""The charts of the data report, drawn by Matplotlib once for the page (SVG) and once as files (PNG)."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from trainables.data.exploration import numbers as counting
+from trainables.data.exploration.table import Table
+
+INK = "#1f2328"  # of text and axes; the page puts its own colour of text in its place
+BARS = ("#4c86c6", "#d9822b", "#3f9e6b")
+WIDTH = 5.2  # inches: narrow, so that the page shows two side by side and a telephone shows one
+ROW = 0.22  # inches a class
+MOST_IN_MATRIX = 25  # classes; the JSON file has them all
+FEW_VALUES = 40  # up to which each has a bar of its own
+STYLE = {
+    **{"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 8.5, "axes.titlesize": 9},
+    **{key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
+    **{"axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "segvote"},
+}
+
+
+def draw(table: Table, numbers: dict[str, Any]) -> dict[str, Figure]:
+    """Return the charts by name."""
+    with rc_context(STYLE):
+        return {name: chart(table, numbers) for name, chart in CHARTS.items()}
+
+
+def as_svg(figure: Figure) -> str:
+    """Return the chart as an SVG element with text as text, in the colour of the text around it."""
+    stream = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :].replace(INK, "currentColor")
+
+
+def as_png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(stream, format="png", dpi=150, facecolor="white")
+    return stream.getvalue()
+
+
+def _figure(rows: float, columns: int = 1, **more: Any) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(WIDTH, rows), layout="constrained")
+    return figure, figure.subplots(1, columns, squeeze=False, **more)[0]
+
+
+def _class_rows(numbers: dict[str, Any]) -> float:
+    return 0.8 + ROW * len(numbers["classes"])
+
+
+def _classes(table: Table, numbers: dict[str, Any]) -> Figure:
+    figure, axes = _figure(_class_rows(numbers), 3, sharey=True)
+    places = np.arange(len(numbers["classes"]))
+    for axis, key, title, colour in zip(
+        axes, ("annotation", "image", "pixel"), ("annotations", "images", "pixels"), BARS
+    ):
+        shares = [100 * one[f"{key}_share"] for one in numbers["classes"]]
+        axis.barh(places, shares, color=colour)
+        axis.set_title(f"% of {title}")
+        for place, share in zip(places, shares):
+            axis.text(share, place, f" {share:.1f}" if share else " none", va="center", fontsize=7)
+        axis.set_xlim(0, max(*shares, 0.1) * 1.35)
+    axes[0].set_yticks(places, table.names)
+    axes[0].invert_yaxis()
+    return figure
+
+
+def _splits(table: Table, numbers: dict[str, Any]) -> Figure:
+    figure, (axis,) = _figure(_class_rows(numbers))
+    splits = {name: its for name, its in numbers["splits"].items() if its["annotations"]}
+    places = np.arange(len(numbers["classes"]))
+    height = 0.8 / max(1, len(splits))
+    for number, (name, its) in enumerate(splits.items()):
+        shares = 100 * np.array(its["annotations_by_class"]) / its["annotations"]
+        axis.barh(places + number * height, shares, height, color=BARS[number], label=name)
+    axis.set_yticks(places + height * (len(splits) - 1) / 2, table.names)
+    axis.invert_yaxis()
+    axis.set_xlabel("% of the file's annotations")
+    axis.legend(frameon=False)
+    return figure
+
+
+def _areas(table: Table, numbers: dict[str, Any]) -> Figure:
+    figure, (axis,) = _figure(_class_rows(numbers))
+    boxes = []
+    for number, name in enumerate(table.names):
+        own = table.area[table.category == number]
+        low, first, median, third, high = np.percentile(own, counting.AREA_PERCENTILES) if own.size else [np.nan] * 5
+        boxes.append(
+            {"label": name, "whislo": low, "q1": first, "med": median, "q3": third, "whishi": high, "fliers": []}
+        )
+    line = {"color": INK, "linewidth": 0.8}
+    style = {"boxprops": {"facecolor": BARS[0], "edgecolor": INK, "linewidth": 0.8}, "medianprops": line}
+    style |= {"whiskerprops": line, "capprops": line}
+    axis.bxp(boxes, orientation="horizontal", patch_artist=True, showfliers=False, **style)
+    axis.set_xscale("log")
+    axis.invert_yaxis()
+    axis.set_xlabel("pixels of an annotation: 5, 25, 50, 75, 95 %")
+    return figure
+
+
+def _images(table: Table, numbers: dict[str, Any]) -> Figure:
+    figure, axes = _figure(2.4, 3)
+    shown = table.labelled
+    _bars(axes[0], counting.annotations_per_image(table)[shown], "annotations", BARS[0])
+    _bars(axes[1], counting.classes_per_image(table)[shown], "classes", BARS[1])
+    axes[2].hist(100 * counting.labelled_share(table)[shown], bins=20, range=(0, 100), color=BARS[2])
+    axes[2].set_xlabel("% labelled")
+    axes[0].set_ylabel("images")
+    return figure
+
+
+def _bars(axis: Any, values: np.ndarray, label: str, colour: str) -> None:
+    most = int(values.max(initial=0))
+    bins = np.arange(most + 2) - 0.5 if most <= FEW_VALUES else FEW_VALUES
+    axis.hist(values, bins=bins, color=colour)
+    axis.set_xlabel(label)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _cooccurrence(table: Table, numbers: dict[str, Any]) -> Figure:
+    counts = np.array(numbers["cooccurrence"], float)
+    chosen = np.sort(np.argsort(-np.diag(counts), kind="stable")[:MOST_IN_MATRIX])
+    counts = counts[np.ix_(chosen, chosen)]
+    own = np.maximum(np.diag(counts), 1)[:, None]
+    shares = np.where(np.eye(len(chosen), dtype=bool), np.nan, 100 * counts / own)
+    figure, (axis,) = _figure(1.6 + 0.2 * len(chosen))
+    picture = axis.imshow(shares, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+    names = [table.names[place] for place in chosen]
+    axis.set_xticks(range(len(names)), names, rotation=90)
+    axis.set_yticks(range(len(names)), names)
+    if len(names) <= 12:
+        for row, column in np.argwhere(~np.isnan(shares)).tolist():
+            colour = "black" if shares[row, column] > 60 else "white"
+            axis.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=7)
+    figure.colorbar(picture, ax=axis, label="% of the row's images", shrink=0.8)
+    return figure
+
+
+def _sizes(table: Table, numbers: dict[str, Any]) -> Figure:
+    figure, (axis,) = _figure(2.8)
+    sizes = numbers["sizes"]
+    width, height, images = (np.array([one[key] for one in sizes]) for key in ("width", "height", "images"))
+    axis.scatter(width, height, 20 + 300 * images / images.max(), color=BARS[0], alpha=0.6, edgecolor="none")
+    axis.set_xlim(0, width.max() * 1.15)
+    axis.set_ylim(0, height.max() * 1.15)
+    for one in sizes[:3]:
+        axis.annotate(f"{one['width']}x{one['height']}: {one['images']}", (one["width"], one["height"]), fontsize=7)
+    axis.set_xlabel("width in pixels")
+    axis.set_ylabel("height in pixels")
+    return figure
+
+
+def _hidden(table: Table, numbers: dict[str, Any]) -> Figure:
+    figure, axes = _figure(max(2.4, _class_rows(numbers)), 2)
+    hidden = 100 * table.hidden
+    axes[0].hist(hidden[hidden > 0], bins=20, range=(0, 100), color=BARS[0])
+    axes[0].set_xlabel("% hidden, where any is")
+    axes[0].set_ylabel("annotations")
+    places = np.arange(len(numbers["classes"]))
+    shares = [100 * one["mostly_hidden"] / max(1, one["annotations"]) for one in numbers["classes"]]
+    axes[1].barh(places, shares, color=BARS[1])
+    axes[1].set_yticks(places, table.names)
+    axes[1].invert_yaxis()
+    axes[1].set_xlim(0, max(*shares, 1.0) * 1.1)
+    axes[1].set_xlabel("% that are mostly hidden")
+    return figure
+
+
+CHARTS: dict[str, Callable[[Table, dict[str, Any]], Figure]] = {
+    "classes": _classes,
+    "splits": _splits,
+    "areas": _areas,
+    "per_image": _images,
+    "cooccurrence": _cooccurrence,
+    "sizes": _sizes,
+    "hidden": _hidden,
+}
