@@ -1,6 +1,5 @@
 """The steps of a search, in the order in which run.py takes them."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,9 @@ from search.ensemble.record import conclude
 from search.report.ensemble_report import show_ensemble
 from search.report.progress import Progress, Screen, duration
 from search.report.scene_words import scene_warnings, scenes_line
-from search.study.settings import Settings, StudySettings, resumed
+from search.study.settings import Settings, StudySettings
 from search.study.space import Space, grid_points, make_space
-from search.study.study import MANIFEST, Study, check_name, stored_settings, study_name
+from search.study.study import MANIFEST, Study
 from search.study.trial_end import holdout_masks, write_target
 from search.tracking.store import connect, default_tracking_uri, explain_failure
 from search.tracking.tracker import Tracker
@@ -37,24 +36,6 @@ from trainables.study_data import StudyData
 SHOWN_CONFIGURATIONS = 3
 PROBED_CONFIGURATIONS = 8
 INTERRUPTED = 130
-
-
-def resolve(settings: Settings, given: set[str], console: Console) -> Settings:
-    """`settings` with its name, the flags that a resumed study was started with, and the directory of its data."""
-    name = study_name(settings)
-    check_name(settings, name)
-    if settings.resume:
-        settings = resumed(settings, given, stored_settings(settings, name))
-    return _with_data(dataclasses.replace(settings, name=name), console)
-
-
-def _with_data(settings: Settings, console: Console) -> Settings:
-    data = settings.data or Space.load(settings.space).data
-    if data is None:
-        data = str(Path("data").resolve()) if Path("data/train.json").exists() else "sample"
-        where = "./data" if data != "sample" else "the built-in data set (there is no ./data/train.json)"
-        console.print(f"No --data was given: training on {where}.", soft_wrap=True)
-    return dataclasses.replace(settings, data=data)
 
 
 def make_plan(study: Study, settings: Settings, console: Console) -> Plan:

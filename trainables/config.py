@@ -1,16 +1,14 @@
 """TrialConfig: everything that decides one training run, checked once and frozen ever after."""
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.errors import UserError
+from trainables.errors import UserError, nearest
+from trainables.names import check_name
 
 FOLD_ALL = "all"
 IMAGE_SIZES = (16, 8192)  # pixels, each side
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-CLASS_WEIGHTS = ("none", "inverse_sqrt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +60,8 @@ class TrialConfig:
         names = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in names:
-                near = difflib.get_close_matches(key, names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
-                raise UserError(f"unknown key {key!r} in a trial's configuration; {hint}")
+                hint = nearest(key, names) or f": known keys are {', '.join(names)}"
+                raise UserError(f"unknown key {key!r} in a trial's configuration{hint}")
         for key in ("head", "backbone"):
             if key not in values:
                 raise UserError(f"a trial's configuration has no {key!r}: let the space return it, or --fix {key}=…")
@@ -111,27 +108,8 @@ def _check_types(config: TrialConfig) -> None:
 
 
 def _check_choices(config: TrialConfig) -> None:
-    # Imported here: these pull in torch and timm, which a mere `--help` need not wait for.
-    from trainables.data.augment import AUGMENTATIONS
-    from trainables.losses import LOSSES
-    from trainables.models.backbones.backbone import check_backbone
-    from trainables.models.heads import HEADS
-    from trainables.optim import OPTIMIZERS, SCHEDULE_NAMES
-
-    choices = {
-        "head": HEADS,
-        "loss": LOSSES,
-        "optimizer": OPTIMIZERS,
-        "schedule": SCHEDULE_NAMES,
-        "augmentation": AUGMENTATIONS,
-        "precision": PRECISIONS,
-        "class_weights": CLASS_WEIGHTS,
-    }
-    for name, known in choices.items():
-        value = getattr(config, name)
-        if value not in known:
-            raise UserError(f"unknown {name} {value!r}, choose one of {', '.join(known)}")
-    check_backbone(config.backbone)
+    for key in ("head", "backbone", "loss", "optimizer", "schedule", "augmentation", "precision", "class_weights"):
+        check_name(key, getattr(config, key))
 
 
 def _check_ranges(config: TrialConfig) -> None:

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from trainables.errors import UserError
 from trainables.models.backbones.layer_decay import layer_ids
+from trainables.names import ONE_CYCLE
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 
@@ -130,7 +131,6 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 }
 """Functions from progress, 0 (the end of warm-up) to 1 (the end of the run), to a factor of the learning rate."""
 
-ONE_CYCLE = "one_cycle"
 SCHEDULE_NAMES = (*SCHEDULES, ONE_CYCLE)
 
 

@@ -77,12 +77,15 @@ class Ensemble:
 def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowClient]) -> Ensemble:
     """The ensemble that `reference` means, with all its members' files found.
 
-    It is an ensemble.json, a directory that holds one (a study, or an exported ensemble), the id of an ensemble's or a
-    trial's run in MLflow, or a registered model as models:/name/version or models:/name@alias. Members are looked for
+    It is an ensemble.json, a directory that holds one (a study, or an exported ensemble), the directory of a trial that
+    votes alone, the id of an ensemble's or a trial's run in MLflow, or a registered model as models:/name/version or
+    models:/name@alias. Members are looked for
     in members/ beside the file, then in the studies of the directories above it and of `runs_dir`. Raises UserError
     where something is gone.
     """
     path = Path(reference).expanduser()
+    if TrialFiles(path).config.is_file():
+        return _from_trial(path.resolve())
     if path.is_dir():
         path = path / ENSEMBLE_FILE
     if path.is_file():
@@ -148,6 +151,18 @@ def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir:
         f"there is no directory {in_study} in {runs_dir}: give the --runs-dir that holds the study, or select again "
         "without it"
     )
+
+
+def _from_trial(directory: Path) -> Ensemble:
+    """Return a trial that lies in a study as an ensemble of one."""
+    study, files = directory.parents[1], TrialFiles(directory)
+    name = f"{study.name}-{directory.name}"
+    known = described_data(study)
+    if not known:
+        raise UserError(f"{directory} lies in no study, whose study.json would name its classes: restore it")
+    weights = files.best_weights
+    member = Member(name, "", files.read_config(), weights, 1, None, file_sha256(weights))
+    return Ensemble(name, (member,), tuple(known["class_names"]), Views(), known)
 
 
 def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemble:

@@ -1,5 +1,23 @@
-"""The command line: `commands.py` has the group of all commands, and each other file has one command's options."""
+"""The command line: `commands.py` gathers the commands, `errors.py` runs one, and each other file has one's options.
 
-from search.cli.commands import console_script, main
+search/run.py takes its options from here and is one of the commands, so this file imports nothing of the package until
+it is called.
+"""
+
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the `segvote` command with these arguments, those of the process by default; return its exit code."""
+    from search.cli.commands import commands
+    from search.cli.errors import run_command
+
+    return run_command(commands, arguments)
+
+
+def console_script() -> None:
+    """Be the program `segvote`."""
+    sys.exit(main())
+
 
 __all__ = ["console_script", "main"]

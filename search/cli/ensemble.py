@@ -4,35 +4,25 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
+from search.cli.options import CACHE_DIR, RUNS_DIR, TRACKING_URI, Choice, TakesLists, example, make_console
 from search.ensemble.options import MODES, EnsembleOptions
+from search.study.study import known_studies
+from search.tracking.store_file import check_studies
 
 
-class TakesLists(click.Command):
-    """A command whose repeatable flags take several values at once: `--start A B` is `--start A --start B`."""
-
-    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        lists = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
-        spread: list[str] = []
-        flag = None
-        for argument in arguments:
-            if argument.startswith("-"):
-                flag = argument if argument in lists else None
-            elif flag and spread[-1] != flag:
-                spread.append(flag)
-            spread.append(argument)
-        return super().parse_args(context, spread)
-
-
-@click.command("ensemble", cls=TakesLists)
+@click.command(
+    "ensemble",
+    cls=TakesLists,
+    epilog=example("segvote ensemble --studies monday tuesday --where \"params.head = 'fpn'\" --max-members 7"),
+)
 @click.option("--studies", multiple=True, metavar="STUDY…", help="Whose trials may vote; they share one holdout.")
 @click.option(
     "--where", default="", metavar="FILTER", help="Only these trials, in MLflow's words: \"params.head = 'fpn'\"."
 )
 @click.option("--min-miou", type=click.FloatRange(0, 1), help="Only trials that score as much on the holdout.")
 @click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung.")
-@click.option("--mode", type=click.Choice(MODES), default="greedy", show_default=True, help="How members are chosen.")
+@click.option("--mode", type=Choice(MODES), default="greedy", show_default=True, help="How members are chosen.")
 @click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
 @click.option("--must-include", multiple=True, metavar="RUN…", help="Runs, by name or id, that vote in any case.")
 @click.option("--start", multiple=True, metavar="RUN…", help="Runs, by name or id, to begin with; swap may drop them.")
@@ -53,13 +43,7 @@ class TakesLists(click.Command):
 @click.option("--window", is_flag=True, help="The same with windows of the training size over photos at their own.")
 @click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side.")
 @click.option("--data", metavar="DIR", help="Where the holdout's photos are, for --tta. [default: the studies']")
-@click.option(
-    "--cache-dir",
-    default="~/.cache/segvote",
-    show_default=True,
-    metavar="DIR",
-    help="What is known of photos, per node.",
-)
+@CACHE_DIR
 @click.option("--threads", type=click.IntRange(1), help="Of the selection. [default: all cores]")
 @click.option(
     "--memory",
@@ -69,11 +53,13 @@ class TakesLists(click.Command):
 )
 @click.option("--name", help="Of the ensemble's run in MLflow. [default: ensemble and time]")
 @click.option("--out", metavar="DIR", help="Where ensemble.json and plots go. [default: RUNS/ensembles/NAME]")
-@click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are.")
-@click.option("--tracking-uri", metavar="URI", help="Of MLflow. [default: the SQLite file in the runs directory]")
+@RUNS_DIR
+@TRACKING_URI
 def ensemble_command(name: str | None, out: str | None, runs_dir: str, **flags: Any) -> int:
     """Select the best vote among the trials of one or more studies, and say what it is worth."""
-    from search.ensemble.command import run_ensemble  # mlflow takes seconds to import, which --help need not wait for
-
     options = EnsembleOptions(runs_dir=Path(runs_dir), **flags)
-    return run_ensemble(options, name, Path(out).expanduser().resolve() if out else None, Console())
+    if options.tracking_uri is None:
+        check_studies(options.studies, options.runs_dir, known_studies(options.runs_dir))
+    from search.ensemble.command import run_ensemble  # mlflow takes seconds to import
+
+    return run_ensemble(options, name, Path(out).expanduser().resolve() if out else None, make_console())

@@ -1,5 +1,6 @@
-"""Flags that every command that trains trials has, and how they are read."""
+"""Flags that several commands have, and how they are read."""
 
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -7,32 +8,71 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
-from trainables.errors import UserError
+from trainables.errors import UserError, nearest
 
-GPU_HELP = "GPUs per trial; fractions share one. [default: one, where there is any]"
+
+class TakesLists(click.Command):
+    """A command whose repeatable flags take several values at once: `--start A B` is `--start A --start B`."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        lists = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        spread: list[str] = []
+        flag = None
+        for argument in arguments:
+            if argument.startswith("-"):
+                flag = argument if argument in lists else None
+            elif flag and spread[-1] != flag:
+                spread.append(flag)
+            spread.append(argument)
+        return super().parse_args(context, spread)
+
+
+class Choice(click.Choice):
+    """A choice among words that answers a mistyped one with the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return f"{value!r} is none of {', '.join(map(str, self.choices))}{nearest(value, self.choices)}."
+
+
+RUNS_DIR = click.option(
+    "--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are; every node must see it."
+)
+TRACKING_URI = click.option(
+    "--tracking-uri", metavar="URI", help="MLflow's store. [default: the SQLite file in the runs directory]"
+)
+CACHE_DIR = click.option(
+    "--cache-dir",
+    default="~/.cache/segvote",
+    show_default=True,
+    metavar="DIR",
+    help="Where decoded photos are kept, on every node.",
+)
+PLACES = (RUNS_DIR, CACHE_DIR, TRACKING_URI)
+ENSEMBLE_HELP = (
+    "A study, a trial (as STUDY-0004), a directory or ensemble.json of either, the id of a run in MLflow, or "
+    "models:/NAME/VERSION."
+)
 RESOURCES = (
     click.option("--time-budget", metavar="TIME", help="End the training after 90s, 30m, 8h or 2d."),
     click.option("--concurrency", type=click.IntRange(1), help="Trials side by side. [default: as many as fit]"),
-    click.option("--gpus-per-trial", type=click.FloatRange(0), help=GPU_HELP),
-    click.option("--cpus-per-trial", type=click.IntRange(1), help="CPU cores per trial. [default: an even share]"),
+    click.option(
+        "--gpus-per-trial",
+        type=click.FloatRange(0),
+        help="GPUs of each trial; fractions share one. [default: one, where there is any]",
+    ),
+    click.option("--cpus-per-trial", type=click.IntRange(1), help="CPU cores of each trial. [default: an even share]"),
     click.option(
         "--max-failures",
         type=click.IntRange(0),
         default=2,
         show_default=True,
-        help="Times that a trial whose process died is started again.",
-    ),
-    click.option("--address", help="Of a running Ray cluster; 'auto' on its head node. [default: this machine]"),
-)
-PLACES = (
-    click.option(
-        "--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are; seen by all nodes."
+        help="How often a trial whose process died is started again.",
     ),
     click.option(
-        "--cache-dir", default="~/.cache/segvote", show_default=True, metavar="DIR", help="Decoded photos, per node."
+        "--address", help="The address of a running Ray cluster; 'auto' on its head node. [default: this machine]"
     ),
-    click.option("--tracking-uri", metavar="URI", help="Of MLflow. [default: a SQLite file in the runs directory]"),
 )
 PSEUDO = (
     click.option("--pseudo", metavar="DIR", help="Pseudo-labels to train on as well, as COCO: see the README."),
@@ -41,13 +81,14 @@ PSEUDO = (
         type=float,
         default=0.5,
         show_default=True,
-        help="Of a photo with pseudo-labels in the loss; a labelled one has 1.",
+        help="What a photo with pseudo-labels counts in the loss, where a labelled one counts 1.",
     ),
 )
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def with_options(options: tuple[Callable, ...]) -> Callable:
-    """A decorator that adds them all, to be shown in this order."""
+    """Return a decorator that adds all options, to be shown in this order."""
 
     def add(command: Callable) -> Callable:
         for option in reversed(options):
@@ -57,14 +98,24 @@ def with_options(options: tuple[Callable, ...]) -> Callable:
     return add
 
 
+def example(command: str) -> str:
+    """Return the end of a help text that shows one use of the command, on a line of its own."""
+    return f"\b\nExample:\n  {command}"
+
+
+def make_console() -> Console:
+    """Return a console that shows every text as it is, without looking for markup or for numbers to colour."""
+    return Console(markup=False, highlight=False)
+
+
 def typed_flags(context: click.Context) -> set[str]:
-    """Names of the flags that were typed, rather than left at their defaults."""
+    """Return the names of the flags that were typed, rather than left at their defaults."""
     typed = click.core.ParameterSource.COMMANDLINE
     return {name for name in context.params if context.get_parameter_source(name) == typed}
 
 
 def typed_line(context: click.Context) -> str:
-    """The command as it was typed, for saying how to go on."""
+    """Return the command as it was typed, for saying how to go on."""
     script = Path(sys.argv[0]).name
     start = "python search/run.py" if script == "run.py" else f"segvote {context.info_name}"
     rest = sys.argv[1:] if script == "run.py" else sys.argv[2:]
@@ -72,13 +123,15 @@ def typed_line(context: click.Context) -> str:
 
 
 def seconds(text: str | None) -> float | None:
+    """Return the seconds of a text like 90s, 30m, 8h or 2d; None of None. Raises UserError for any other text."""
     if text is None:
         return None
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    if re.fullmatch(r"\d*\.?\d+", text):
+        raise UserError(f"--time-budget {text} has no unit: write {text}s, {text}m, {text}h or {text}d")
+    number, unit = text[:-1], text[-1:]
     try:
-        value = float(number) * units[unit]
-    except ValueError:
+        value = float(number) * UNITS[unit]
+    except (ValueError, KeyError):
         value = 0.0
     if not 0 < value < float("inf"):
         raise UserError(f"--time-budget is {text!r}, but must be a time like 90s, 30m, 8h or 2d")
@@ -86,5 +139,5 @@ def seconds(text: str | None) -> float | None:
 
 
 def flags_to_settings(flags: dict[str, Any]) -> dict[str, Any]:
-    """Keywords for settings: the time budget in seconds, the rest as it is."""
+    """Return keywords for settings: the time budget in seconds, the rest as it is."""
     return {**flags, "time_budget": seconds(flags["time_budget"])}

@@ -4,10 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from search.cli.ensemble import TakesLists
-from search.cli.options import with_options
+from search.cli.options import (
+    ENSEMBLE_HELP,
+    RUNS_DIR,
+    TRACKING_URI,
+    Choice,
+    TakesLists,
+    example,
+    make_console,
+    with_options,
+)
+from search.study.references import find_reference
+from trainables.errors import UserError
 
 KINDS = ("maps", "overlays", "coco", "csv")
 
@@ -19,7 +28,7 @@ PREDICTS = (
         "reference",
         required=True,
         metavar="E",
-        help="ensemble.json or its directory, the id of its run or a trial's in MLflow, or models:/NAME/VERSION.",
+        help=ENSEMBLE_HELP,
     ),
     click.option("--images", required=True, metavar="DIR|JSON", help="A directory, or a COCO file like test.json."),
     click.option(
@@ -32,25 +41,40 @@ PREDICTS = (
     click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side."),
     click.option("--batch-size", type=click.IntRange(1), help="Photos at once. [default: as in training]"),
     click.option("--address", help="Of a running Ray cluster, whose GPUs take a member each; 'auto' on its head node."),
-    click.option("--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where the studies are."),
-    click.option("--tracking-uri", metavar="URI", help="Of MLflow. [default: the SQLite file in the runs directory]"),
+    RUNS_DIR,
+    TRACKING_URI,
 )
 
 
-@click.command("predict", cls=TakesLists)
+@click.command(
+    "predict",
+    cls=TakesLists,
+    epilog=example("segvote predict --ensemble monday --images my_photos/test.json --out answer --write csv overlays"),
+)
 @with_options(PREDICTS)
 @click.option("--out", required=True, metavar="DIR", help="Where the results go; the same command goes on there.")
 @click.option(
     "--write",
     "kinds",
     multiple=True,
-    type=click.Choice(KINDS),
+    type=Choice(KINDS),
     help="Class maps (PNG), overlays, COCO results, the submission. [default: maps csv]",
 )
 @click.option("--each", is_flag=True, help="Write the same for each member alone, too.")
-def predict_command(runs_dir: str, out: str, **flags: Any) -> int:
+def predict_command(**flags: Any) -> int:
     """Predict photos without labels: the hard vote of an ensemble's members."""
+    flags = found(flags)
     from search.predict.command import PredictOptions, run_predict  # torch takes seconds to import
 
-    paths = {"runs_dir": Path(runs_dir).expanduser().resolve(), "out": Path(out).expanduser().resolve()}
-    return run_predict(PredictOptions(**paths, **flags), Console())
+    return run_predict(PredictOptions(**flags), make_console())
+
+
+def found(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the flags with absolute paths and with what --ensemble means. Raises UserError for what is not there."""
+    runs_dir, out = (Path(flags[name]).expanduser().resolve() for name in ("runs_dir", "out"))
+    reference = find_reference(flags["reference"], runs_dir)
+    if not Path(flags["images"]).expanduser().exists():
+        raise UserError(
+            f"--images {flags['images']}: there is neither a directory nor a file; give photos or a COCO file"
+        )
+    return {**flags, "runs_dir": runs_dir, "out": out, "reference": reference}

@@ -1,17 +1,18 @@
 """`segvote pseudo` on the command line."""
 
-from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from search.cli.ensemble import TakesLists
-from search.cli.options import with_options
-from search.cli.predict import PREDICTS
+from search.cli.options import TakesLists, example, make_console, with_options
+from search.cli.predict import PREDICTS, found
 
 
-@click.command("pseudo", cls=TakesLists)
+@click.command(
+    "pseudo",
+    cls=TakesLists,
+    epilog=example("segvote pseudo --ensemble monday --images more_photos --out pseudo_labels --agree 2"),
+)
 @with_options(PREDICTS)
 @click.option("--out", required=True, metavar="P", help="The data set to write; `segvote search --pseudo P` takes it.")
 @click.option(
@@ -28,10 +29,10 @@ from search.cli.predict import PREDICTS
     help="Share of a photo's pixels that must be left, else the photo is dropped.",
 )
 @click.option("--member", metavar="RUN", help="What this member says instead of the vote, where enough others agree.")
-def pseudo_command(runs_dir: str, out: str, agree: int | None, least: float, member: str | None, **flags: Any) -> int:
+def pseudo_command(agree: int | None, least: float, member: str | None, **flags: Any) -> int:
     """Label photos by an ensemble's vote, as a data set to train on."""
+    flags = found(flags)
     from search.predict.command import PredictOptions
     from search.predict.pseudo import run_pseudo
 
-    paths = {"runs_dir": Path(runs_dir).expanduser().resolve(), "out": Path(out).expanduser().resolve()}
-    return run_pseudo(PredictOptions(**paths, **flags), agree, least, member, Console())
+    return run_pseudo(PredictOptions(**flags), agree, least, member, make_console())

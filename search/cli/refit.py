@@ -3,14 +3,25 @@
 from typing import Any
 
 import click
-from rich.console import Console
 
-from search.cli.options import PLACES, PSEUDO, RESOURCES, flags_to_settings, typed_flags, typed_line, with_options
+from search.cli.options import (
+    ENSEMBLE_HELP,
+    PLACES,
+    PSEUDO,
+    RESOURCES,
+    example,
+    flags_to_settings,
+    make_console,
+    typed_flags,
+    typed_line,
+    with_options,
+)
+from search.refit.request import checked
 from search.study.settings import RefitSettings
 
 
-@click.command("refit")
-@click.option("--ensemble", metavar="E", help="Whose members: an ensemble.json, or the id of its run in MLflow.")
+@click.command("refit", epilog=example("segvote refit --ensemble monday --seeds 2 --name final"))
+@click.option("--ensemble", metavar="E", help=f"Whose members are trained again. {ENSEMBLE_HELP}")
 @click.option("--data", metavar="DIR", help="COCO data set with train.json. [default: that of the members]")
 @with_options(PSEUDO)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Models per member.")
@@ -24,8 +35,8 @@ from search.study.settings import RefitSettings
 def refit_command(context: click.Context, **flags: Any) -> int:
     """Train the members of an ensemble again on all labelled photos, and make an ensemble of them."""
     settings = RefitSettings(**flags_to_settings(flags))
-    from search.refit.command import (
-        run_refit,  # torch, ray and mlflow take seconds to import, which --help need not wait for
-    )
+    console = make_console()
+    settings = checked(settings, typed_flags(context), console)
+    from search.refit.command import run_refit  # torch, ray and mlflow take many seconds to import
 
-    return run_refit(settings, typed_flags(context), typed_line(context), Console())
+    return run_refit(settings, typed_line(context), console)

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
+from search.cli.options import example, make_console
 from search.vote.options import VoteOptions
 from trainables.errors import UserError
 
 
-@click.command("vote")
+@click.command("vote", epilog=example("segvote vote best.csv second.csv third.csv --out vote.csv"))
 @click.argument("files", nargs=-1, metavar="A.csv B.csv …")
 @click.option("--out", required=True, metavar="FILE", help="The vote's CSV.")
 @click.option("--scores", metavar="X,Y,…", help="One a file: the higher, the better its rank. [default: as given]")
@@ -30,7 +30,7 @@ def vote_command(scores: str | None, files: tuple[str, ...], overwrite: bool, **
     )
     from search.vote.command import run_vote  # Numba takes a second to import, which --help need not wait for
 
-    return run_vote(options, Console())
+    return run_vote(options, make_console())
 
 
 def _as_paths(paths: dict[str, str | None]) -> dict[str, Any]:

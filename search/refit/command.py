@@ -8,9 +8,8 @@ from search.refit.record import conclude_refit, report_refit
 from search.study.settings import RefitSettings
 
 
-def run_refit(settings: RefitSettings, given: set[str], command: str, console: Console) -> int:
-    """Runs or resumes one refit and returns the exit code. `given` are the flags typed, `command` is the line."""
-    settings = refit_steps.resolve(settings, given)
+def run_refit(settings: RefitSettings, command: str, console: Console) -> int:
+    """Run or resume one refit and return the exit code. `command` is the line as it was typed."""
     study, settings = refit_steps.prepare(settings, console)
     plan = refit_steps.make_plan(study, settings, console)
     refit_steps.show_plan(plan, console)

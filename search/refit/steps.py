@@ -1,8 +1,6 @@
 """The steps of a refit up to its first trial, in the order in which refit.py takes them."""
 
 import dataclasses
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
@@ -13,16 +11,12 @@ from ensembling.runs.members import Ensemble, open_ensemble
 from search.prepare import checked_data, packed_data, pseudo_data
 from search.refit.models import Original, describe_refit, refit_models
 from search.steps import show_pseudo, start_cluster
-from search.study.settings import RefitSettings, resumed
+from search.study.settings import RefitSettings
 from search.study.study import (
-    MANIFEST,
     Study,
-    check_name,
     check_same_data,
     new_study,
     open_study,
-    read_manifest,
-    stored_settings,
 )
 from search.study.trial_end import holdout_masks
 from search.tracking.ensemble_run import find_run
@@ -33,26 +27,6 @@ from trainables.data import Dataset, Splits, make_splits
 from trainables.data.scenes import find_scenes
 from trainables.errors import UserError
 from trainables.models.pretrained.weights import check_weights
-
-
-def resolve(settings: RefitSettings, given: set[str]) -> RefitSettings:
-    """`settings` with its name, and with the flags that a resumed refit was started with."""
-    name = settings.name or (_newest(settings.runs_dir) if settings.resume else time.strftime("refit-%Y%m%d-%H%M%S"))
-    check_name(settings, name)
-    if settings.resume:
-        settings = resumed(settings, given, stored_settings(settings, name))
-    elif settings.ensemble is None:
-        raise UserError("--ensemble is missing: give an ensemble.json, or the id of its run in MLflow")
-    return dataclasses.replace(settings, name=name)
-
-
-def _newest(runs_dir: Path) -> str:
-    found = sorted(runs_dir.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found:
-        with suppress(UserError):  # a damaged manifest is not the one that is looked for
-            if read_manifest(path.parent).get("refit"):
-                return path.parent.name
-    raise UserError(f"there is no refit in {runs_dir} to resume: name it with --name")
 
 
 def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSettings]:

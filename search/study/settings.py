@@ -13,13 +13,15 @@ class StudySettings:
     """What every command that trains trials asks for. What is None takes the machine's own value.
 
     `made_of` names the settings that a study is made of, the same when it is resumed; `ran_with` those that a resumed
-    study takes over unless the flag is given again.
+    study takes over unless the flag is given again. Those in `places` say where something is: a resumed study may find
+    it elsewhere, and knows it again by its fingerprint.
     """
 
     made_of: ClassVar[tuple[str, ...]] = ("data", "unlabelled", "pseudo", "pseudo_weight")
     ran_with: ClassVar[tuple[str, ...]] = (
-        *("weights_dir", "concurrency", "gpus_per_trial", "cpus_per_trial", "max_failures", "tracking_uri"),
-    )
+        "weights_dir", "concurrency", "gpus_per_trial", "cpus_per_trial", "max_failures", "tracking_uri",
+    )  # fmt: skip
+    places: ClassVar[tuple[str, ...]] = ("data", "pseudo")
 
     data: str | None = None
     unlabelled: str = "background"
@@ -73,10 +75,10 @@ class Settings(StudySettings):
     """One `segvote search` command. What is None takes the space's or the machine's own value."""
 
     made_of: ClassVar[tuple[str, ...]] = (
-        *("space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "grid"),
-        *("group_by", "holdout"),
-        *("pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets"),
-    )
+        "space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "choices",
+        "group_by", "holdout",
+        "grid", "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets",
+    )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
 
     space: str = "quickstart"
@@ -88,6 +90,7 @@ class Settings(StudySettings):
     group_by: str | None = None  # a regular expression on file names, whose match names a photo's scene
     seed: int = 0
     fix: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()
     pretrained: bool | None = None
     init_from: str | None = None
@@ -145,17 +148,25 @@ Kind = TypeVar("Kind", bound=StudySettings)
 
 
 def resumed(settings: Kind, given: set[str], stored: dict[str, Any]) -> Kind:
-    """`settings` with what the study was made of and ran with; UserError where a flag `given` says otherwise."""
+    """Return `settings` with what the study was made of and ran with; UserError where a flag `given` says otherwise.
+
+    A place that is given replaces the stored one: whether the same lies there is checked by its fingerprint.
+    """
     defaults = type(settings)()
     stored = defaults.lasting() | defaults.remembered() | stored  # a study of before a flag existed has its default
     for name in settings.made_of:
         asked, made = _plain(getattr(settings, name)), stored[name]
-        if name in given and asked != made:
+        if name in given and name not in settings.places and asked != made:
             raise UserError(
                 f"{FLAGS[name]} {asked} does not fit the study, which was started with {made}: "
                 "leave the flag out to resume it, or start another study with another --name"
             )
-    made = {name: tuple(stored[name]) if isinstance(stored[name], list) else stored[name] for name in settings.made_of}
+    moved = given & set(settings.places)
+    made = {
+        name: tuple(stored[name]) if isinstance(stored[name], list) else stored[name]
+        for name in settings.made_of
+        if name not in moved
+    }
     kept = {name: stored[name] for name in settings.ran_with if name not in given}
     return dataclasses.replace(settings, **made, **kept)
 

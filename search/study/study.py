@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from search.study.settings import RefitSettings, Settings, StudySettings
 from trainables.data import Dataset, Splits
 from trainables.data.scenes import Overlap, Scenes
-from trainables.errors import UserError
+from trainables.errors import UserError, nearest
 from trainables.files import read_json, write_json
 from trainables.study_data import PseudoData, StudyData
 from trainables.trial.files import TrialFiles
@@ -114,7 +114,9 @@ def study_name(settings: Settings) -> str:
     found = sorted(settings.runs_dir.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
     studies = [path.parent for path in found if _space_of(path.parent) == settings.space]
     if not studies:
-        raise UserError(f"there is no study of space {space} in {settings.runs_dir} to resume: name it with --name")
+        raise UserError(
+            f"there is no study of space {space} in --runs-dir {settings.runs_dir} to resume: name it with --name"
+        )
     return studies[-1].name
 
 
@@ -128,8 +130,16 @@ def check_name(settings: StudySettings, name: str) -> None:
     if not settings.resume:
         _refuse_taken_name(directory)
     elif not (directory / MANIFEST).exists():
-        known = ", ".join(sorted(path.parent.name for path in settings.runs_dir.glob(f"*/{MANIFEST}"))) or "none"
-        raise UserError(f"there is no study {name} in {settings.runs_dir} to resume; studies there: {known}")
+        known = known_studies(settings.runs_dir)
+        raise UserError(
+            f"there is no study {name} in --runs-dir {settings.runs_dir} to resume{nearest(name, known)}; studies "
+            f"there: {', '.join(known) or 'none'}"
+        )
+
+
+def known_studies(runs_dir: Path) -> list[str]:
+    """Return the names of the studies in the runs directory, in alphabetical order."""
+    return sorted(path.parent.name for path in runs_dir.glob(f"*/{MANIFEST}"))
 
 
 def _refuse_taken_name(directory: Path) -> None:

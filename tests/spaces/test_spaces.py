@@ -10,7 +10,7 @@ from spaces._batch_size import BACKBONES, CARD_GB, batch, estimated_gb
 from spaces._batch_size import HEADS as HEADS_IN_MEMORY
 from trainables.config import TrialConfig
 from trainables.models import HEADS
-from trainables.models.backbones.backbone import check_backbone
+from trainables.names import check_backbone
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SUGGESTIONS = 200

@@ -2,12 +2,23 @@
 
 import dataclasses
 import inspect
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
+import click
 import pytest
+from rich.console import Console
 
-from search.cli.commands import HOW_TO_GO_ON, commands, main, search_command
+from search.cli import main
+from search.cli.commands import commands
+from search.cli.errors import HOW_TO_GO_ON
 from search.cli.options import seconds
 from search.cli.refit import refit_command
+from search.request import checked
+from search.run import search_command
 from search.study.settings import RefitSettings, Settings
 from search.study.space import Space
 from spaces import SPACES
@@ -30,10 +41,15 @@ def command(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("90s", 90), ("30m", 1800), ("8h", 28800), ("2d", 172800), ("45", 45), ("1.5h", 5400), (None, None)],
+    [("90s", 90), ("30m", 1800), ("8h", 28800), ("2d", 172800), ("1.5h", 5400), (None, None)],
 )
 def test_time_budgets(text, expected):
     assert seconds(text) == expected
+
+
+def test_a_time_without_a_unit_is_asked_for_one():
+    with pytest.raises(UserError, match="--time-budget 8 has no unit: write 8s, 8m, 8h or 8d"):
+        seconds("8")
 
 
 @pytest.mark.parametrize("text", ["", "h", "soon", "-5m", "0s", "nan", "inf", "5x", "1h30m"])
@@ -93,21 +109,36 @@ def space(tmp_path):
     [
         (["--trials", "0"], "--trials"),
         (["--epoch", "3"], "No such option.*--epoch"),
-        (["--unlabelled", "void"], "'void' is not one of 'background', 'ignore'"),
+        (["--unlabelled", "void"], "'void' is none of background, ignore"),
         (["--time-budget", "soon"], "segvote: --time-budget is 'soon', but must be"),
         (["--weights-dir", "nothing"], "segvote: --weights-dir .*nothing is no directory"),
-        (["--space", "quick"], "segvote: unknown space 'quick', choose one of quickstart"),
+        (
+            ["--space", "quick"],
+            r"segvote: unknown space 'quick' \(did you mean quickstart\?\): choose one of quickstart",
+        ),
         (["--name", "a/b"], "segvote: --name 'a/b': use letters"),
-        (["--resume"], "segvote: there is no study of space quickstart in .*runs to resume"),
-        (["--resume", "--name", "mine"], "segvote: there is no study mine in .*runs to resume; studies there: none"),
+        (["--resume"], "segvote: there is no study of space quickstart in --runs-dir .*runs to resume"),
+        (
+            ["--resume", "--name", "mine"],
+            "segvote: there is no study mine in --runs-dir .*runs to resume; studies there: none",
+        ),
         (["--fix", "lr"], "segvote: --fix lr is not understood"),
-        (["--fix", "learning_rate=1"], "segvote: --fix learning_rate: unknown key; quickstart suggests head, backbone"),
-        (["--fix", "head=unett"], "segvote: unknown head 'unett', choose one of unet"),
+        (["--fix", "learning_rate=1"], r"segvote: --fix learning_rate: unknown key.*"),
+        (["--fix", "head=unett"], r"segvote: unknown head 'unett' \(did you mean unet\?\): choose one of unet"),
         (["--image-size", "8"], "segvote: image_size is '8', but must be N or WIDTHxHEIGHT"),
-        (["--data", "nothing"], "segvote: .*nothing"),
+        (["--data", "nothing"], "segvote: --data .*nothing: there is no such directory"),
+        (["--data", "photos.json"], "segvote: --data .*photos.json is a file, but must be the directory that holds"),
+        (["--fix", "backbon=resnet50"], r"segvote: --fix backbon: unknown key \(did you mean backbone\?\)"),
+        (["--fix", "backbone=resnt50"], r"segvote: unknown backbone 'resnt50' \(did you mean resnet50"),
+        (["--grid", "optimzer"], r"segvote: --grid optimzer: unknown key \(did you mean optimizer\?\)"),
+        (["--grid", "head=unet,fpm"], r"segvote: unknown head 'fpm' \(did you mean fpn\?\)"),
+        (["--choices", "head=unet,fpm"], r"segvote: --choices head: fpm is none .* \(did you mean fpn\?\)"),
+        (["--unlabelled", "backgroud"], r"'backgroud' is none of background, ignore \(did you mean background\?\)"),
+        (["--time-budget", "8"], "segvote: --time-budget 8 has no unit: write 8s, 8m, 8h or 8d"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(command, tmp_path, arguments, message):
+    (tmp_path / "photos.json").write_text("{}")
     code, _, errors = command(*arguments)
     assert code == 2
     assert "Traceback" not in errors
@@ -135,3 +166,91 @@ def test_the_ui_needs_a_store(tmp_path, capsys):
     assert main(["ui", "--runs-dir", str(tmp_path)]) == 2
     assert "there is no" in (said := capsys.readouterr().err)
     assert "run a search first" in said
+
+
+ROOT = Path(__file__).resolve().parents[3]
+SLOW = ("torch", "ray", "mlflow", "timm")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "--space", "quickstrat"],
+        ["search", "--fix", "backbon=resnet50"],
+        ["search", "--fix", "backbone=resnt50"],
+        ["search", "--fix", "head=unett"],
+        ["search", "--grid", "optimzer"],
+        ["search", "--choices", "head=unett"],
+        ["search", "--data", "nothing"],
+        ["search", "--image-size", "8"],
+        ["search", "--resume", "--name", "mine"],
+        ["search", "--pseudo", "nothing"],
+        ["ensemble", "--studies", "mine"],
+        ["predict", "--ensemble", "mine", "--images", ".", "--out", "out"],
+        ["predict", "--ensemble", "nothing/ensemble.json", "--images", ".", "--out", "out"],
+        ["export", "--ensemble", "mine-0004"],
+        ["refit", "--ensemble", "mine"],
+        ["refit", "--resume", "--name", "mine"],
+        ["pseudo", "--ensemble", "mine", "--images", ".", "--out", "out"],
+    ],
+)
+def test_a_mistyped_name_or_path_is_answered_before_slow_libraries_are_imported(arguments, tmp_path):
+    probe = (
+        "import sys\nfrom search.cli import main\ncode = main(sys.argv[1:])\n"
+        f"print(code, sorted(set({SLOW}) & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", probe, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.splitlines()[-1] == "2 []", run.stderr
+
+
+def test_a_data_file_is_taken_for_its_directory(command, space, tmp_path):
+    write(tmp_path / "photos", photos=False, train=coco([image(1, "a.png")], [annotation(1, 1, 1)]))
+    code, out, errors = command("--space", space, "--data", "photos/train.json")
+    assert "train.json is a file: going on with its directory, " in out
+    assert (code, "a.png" in errors) == (2, True)
+
+
+def test_several_values_follow_one_flag():
+    context = search_command.make_context(
+        "search", ["--fix", "head=fpn", "lr=.1", "--choices", "loss=ce", "--epochs", "3"]
+    )
+    assert context.params["fix"] == ("head=fpn", "lr=.1")
+    assert context.params["choices"] == ("loss=ce",)
+
+
+SINGLE = [name for name, one in commands.commands.items() if not isinstance(one, click.Group)]
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_every_help_has_an_example_that_its_command_takes(name, capsys):
+    assert main([name, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    line = lines[lines.index("  Example:") + 1]
+    segvote, command, *arguments = shlex.split(line)
+    assert (segvote, command) == ("segvote", name)
+    commands.commands[name].make_context(name, arguments)
+
+
+def test_a_mistyped_command_or_flag_is_answered_with_the_nearest(capsys):
+    assert main(["serach"]) == 2
+    assert "Did you mean 'search'?" in capsys.readouterr().err
+    assert main(["ensemble", "--max-member", "3"]) == 2
+    assert "--max-members" in capsys.readouterr().err
+    assert main(["ensemble", "--mode", "greeedy"]) == 2
+    assert "(did you mean greedy?)" in capsys.readouterr().err
+
+
+def test_a_forgotten_space_is_said_on_ones_own_data(capsys, tmp_path):
+    settings = Settings(data=str(tmp_path), runs_dir=tmp_path / "runs")
+    checked(settings, {"data"}, Console())
+    assert "No --space was given: quickstart trains small models" in capsys.readouterr().out
+    checked(settings, {"data", "space"}, Console())
+    checked(Settings(data="sample", runs_dir=tmp_path / "runs"), set(), Console())
+    assert "No --space was given" not in capsys.readouterr().out

@@ -119,9 +119,16 @@ def test_pseudo_labels_are_part_of_the_study(tmp_path):
     before = stored(pseudo=str(tmp_path / "P"), pseudo_weight=0.25)
     after = resumed(Settings(resume=True), {"resume"}, before)
     assert (after.pseudo, after.pseudo_weight) == (str(tmp_path / "P"), 0.25)
-    for changes, message in (({"pseudo": str(tmp_path / "Q")}, "--pseudo .*Q does"), ({"pseudo_weight": 0.5}, "0.25")):
-        with pytest.raises(UserError, match=message):
-            resumed(Settings(resume=True, **changes), set(changes), before)
+    with pytest.raises(UserError, match=r"--pseudo-weight 0\.5 does not fit the study, .* started with 0\.25"):
+        resumed(Settings(resume=True, pseudo_weight=0.5), {"pseudo_weight"}, before)
+
+
+def test_a_resumed_study_finds_its_data_where_it_is_said_to_be_now(tmp_path):
+    before = stored(data=str(tmp_path / "D"), pseudo=str(tmp_path / "P"))
+    moved = Settings(resume=True, data=str(tmp_path / "E"), pseudo=str(tmp_path / "Q"))
+    after = resumed(moved, {"data", "pseudo"}, before)
+    assert (after.data, after.pseudo) == (moved.data, moved.pseudo)
+    assert resumed(moved, {"pseudo"}, before).data == str(tmp_path / "D")
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])

@@ -1,6 +1,5 @@
 """Backbones: any timm model that makes a feature pyramid, and SegFormer's Mix Transformers, behind one interface."""
 
-import difflib
 import itertools
 import math
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from trainables.models.backbones.beit import take_any_size
 from trainables.models.backbones.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.backbones.necks import JoinBranches, TapNorms
 from trainables.models.backbones.swin import pad_before_shift
-from trainables.models.pretrained.weights import MIX_TRANSFORMERS, Weights, load_weights
+from trainables.models.pretrained.weights import Weights, load_weights
+from trainables.names import MIX_TRANSFORMERS
 
 STRIDES = (4, 8, 16, 32)
 ALL_TAPS = (-4, -3, -2, -1)
@@ -111,19 +111,6 @@ class Backbone(nn.Module):
         if self.channels_last:
             features = [feature.permute(0, 3, 1, 2) for feature in features]  # NHWC -> NCHW
         return self.neck(features)
-
-
-def check_backbone(name: str) -> None:
-    """Raise UserError, with the names nearest to it, where `name` is neither a timm model nor a Mix Transformer."""
-    if name in MIX_TRANSFORMERS:
-        return
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, [*MIX_TRANSFORMERS, *timm.list_models()], n=5)
-        known = ", ".join(near) if near else "swin_tiny_patch4_window7_224, convnext_tiny, resnet50, mit_b0"
-        raise UserError(f"unknown backbone {name!r}: did you mean {known}? timm.list_models() has all names")
-    tags = timm.list_pretrained(f"{name.split('.')[0]}.*")
-    if "." in name and name not in tags:
-        raise UserError(f"unknown pretrained tag in backbone {name!r}: choose one of {', '.join(tags)}")
 
 
 def build_backbone(

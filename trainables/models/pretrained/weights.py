@@ -12,8 +12,8 @@ from trainables.errors import NodeError, UserError
 from trainables.models.pretrained.checkpoints import match_tensors, paired, read_checkpoint
 from trainables.models.pretrained.dialects import recognised
 from trainables.models.pretrained.packaged import PACKAGED, find_packaged
+from trainables.names import MIX_TRANSFORMERS
 
-MIX_TRANSFORMERS = tuple(f"mit_b{size}" for size in range(6))
 HUB_FILE = "model.safetensors"
 PROBE_TIMEOUT_S = 5.0
 

@@ -1,0 +1,65 @@
+"""Runs a command and turns what goes wrong into one message and an exit code."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+import click
+
+from trainables.errors import UserError
+
+HOW_TO_GO_ON = "what is finished is kept: a study goes on with --resume, all else by the same command"
+INTERRUPTED = 130  # what shells report for Ctrl-C
+# Set before the libraries are imported, and inherited by Ray's workers.
+QUIET = {
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def run_command(command: click.Command, arguments: list[str] | None = None, prog_name: str = "segvote") -> int:
+    """Run a command and return its exit code: 0, 1 (no result), 2 (a user's mistake), 130 (Ctrl-C)."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    interrupted = _note_interrupts()
+    try:
+        return command.main(args=arguments, prog_name=prog_name, standalone_mode=False) or 0
+    except UserError as error:
+        click.echo(f"segvote: {error}", err=True)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _stopped()
+    except click.ClickException as error:
+        error.show()
+    except OSError as error:  # a full disk, a directory that may not be written to
+        click.echo(f"segvote: {error}; {HOW_TO_GO_ON}", err=True)
+    except Exception:
+        if interrupted.is_set():  # what Ctrl-C breaks off may end in any exception: imports make RuntimeErrors of it
+            return _stopped()
+        raise
+    return 2
+
+
+def _note_interrupts() -> threading.Event:
+    """Return an event that Ctrl-C sets before it raises KeyboardInterrupt."""
+    interrupted = threading.Event()
+
+    def interrupt(*_: Any) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    return interrupted
+
+
+def _stopped() -> int:
+    click.echo(f"segvote: stopped; {HOW_TO_GO_ON}", err=True)
+    return INTERRUPTED

@@ -1,0 +1,124 @@
+"""The options of `segvote search`, which search/run.py is."""
+
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+
+from search.cli.options import PLACES, PSEUDO, RESOURCES, Choice, with_options
+
+OPTIONS = (
+    click.option(
+        "--space", default="quickstart", show_default=True, help="A space's name, or the path of your own .py file."
+    ),
+    click.option("--list-spaces", is_flag=True, help="Show the spaces and their choices, and do nothing else."),
+    click.option(
+        "--data", metavar="DIR", help="A COCO data set with train.json, or 'sample'. [default: ./data, else sample]"
+    ),
+    click.option(
+        "--unlabelled",
+        type=Choice(["background", "ignore"]),
+        default="background",
+        show_default=True,
+        help="What pixels without annotation are: class 0, or of no class and not scored.",
+    ),
+    *PSEUDO,
+    click.option(
+        "--image-size", metavar="N|WxH", help="Photos are resized to this many pixels. [default: the space's]"
+    ),
+    click.option("--epochs", type=click.IntRange(1), help="Epochs of each trial. [default: the space's]"),
+    click.option("--trials", type=click.IntRange(1), help="How many trials to run. [default: the space's]"),
+    click.option(
+        "--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that a trial can leave out."
+    ),
+    click.option(
+        "--holdout-fraction",
+        type=click.FloatRange(0.05, 0.9),
+        default=0.2,
+        show_default=True,
+        help="Share of train.json that is held out, where there is no val.json.",
+    ),
+    click.option(
+        "--holdout",
+        type=Choice(["val", "scenes"]),
+        default="val",
+        show_default=True,
+        help="val.json where there is one, or whole scenes of all labelled photos. Without val.json: whole scenes.",
+    ),
+    click.option("--group-by", metavar="REGEX", help="Photos in whose names it finds the same text are one scene."),
+    click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Of splits and sampler, and of trials whose space or --fix sets no other.",
+    ),
+    click.option(
+        "--fix", multiple=True, metavar="KEY=VALUE…", help="Pin choices; several may follow one flag: --fix a=1 b=2."
+    ),
+    click.option(
+        "--choices",
+        multiple=True,
+        metavar="KEY=A,B…",
+        help="Narrow choices to these values, or a range to these two ends: --choices head=unet,fpn lr=1e-4,1e-3.",
+    ),
+    click.option(
+        "--grid",
+        multiple=True,
+        metavar="KEY[=A,B]…",
+        help="Vary just this factor over all its values, with everything else fixed; several are combined.",
+    ),
+    click.option(
+        "--pretrained/--no-pretrained",
+        default=None,
+        help="Start backbones from ImageNet weights. [default: the space's]",
+    ),
+    click.option(
+        "--weights-dir", metavar="DIR", help="Holds a <timm name>.safetensors per backbone, instead of a download."
+    ),
+    click.option("--init-from", metavar="FILE", help="A checkpoint of the backbone from elsewhere: see the README."),
+    click.option(
+        "--init-partial", is_flag=True, help="Allow it to lack more than a tenth of the backbone's parameters."
+    ),
+    click.option(
+        "--grace-period",
+        type=click.IntRange(1),
+        help="Epochs that no trial is stopped before. [default: the space's, or epochs / 9]",
+    ),
+    click.option(
+        "--reduction-factor",
+        type=click.FloatRange(1.1),
+        default=3.0,
+        show_default=True,
+        help="One trial in so many goes on at each rung.",
+    ),
+    click.option("--brackets", type=click.IntRange(1), default=1, show_default=True, help="How many ASHA brackets."),
+    *RESOURCES,
+    click.option("--name", help="The study's name. [default: space and time]"),
+    click.option("--resume", is_flag=True, help="Go on with the study --name, or the newest of this space."),
+    *PLACES,
+    click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung."),
+    click.option(
+        "--max-members", type=click.IntRange(1), default=15, show_default=True, help="The most members of the vote."
+    ),
+    click.option(
+        "--dry-run", is_flag=True, help="Show data, splits, resources and first configurations; train nothing."
+    ),
+)
+
+
+def search_options(command: Callable) -> Callable:
+    """Decorate the command with all options of a search."""
+    return with_options(OPTIONS)(command)
+
+
+def list_spaces(console: Console) -> int:
+    """Show every space of spaces/ with its choices; return the exit code."""
+    from search.report.plain import say
+    from search.study.space import describe_spaces
+
+    for name, summary, choices in describe_spaces():
+        say(console, f"{name}  {summary}", style="bold")
+        for choice in choices.values():
+            say(console, f"    {choice.name:<22} {choice}")
+    return 0

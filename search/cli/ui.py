@@ -1,0 +1,17 @@
+"""`segvote ui` on the command line."""
+
+from pathlib import Path
+
+import click
+
+from search.cli.options import RUNS_DIR, TRACKING_URI, example, make_console, with_options
+
+
+@click.command("ui", epilog=example("segvote ui --runs-dir runs --port 5000"))
+@with_options((RUNS_DIR, TRACKING_URI))
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="The port, on loopback.")
+def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
+    """Serve MLflow's pages on the studies' store, on this machine alone."""
+    from search.tracking.ui import serve  # mlflow takes seconds to import, which --help need not wait for
+
+    return serve(Path(runs_dir), tracking_uri, port, make_console())

@@ -1,0 +1,41 @@
+"""What a refit was asked for, checked before torch, ray and mlflow are imported."""
+
+import dataclasses
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from search.study.data_place import BUILT_IN, data_directory
+from search.study.references import find_reference
+from search.study.settings import RefitSettings, resumed
+from search.study.study import MANIFEST, check_name, read_manifest, stored_settings
+from trainables.errors import UserError
+
+
+def checked(settings: RefitSettings, given: set[str], console: Console) -> RefitSettings:
+    """Return `settings` with its name, what --ensemble means, and the flags that a resumed refit was started with.
+
+    Raises UserError for whatever names something that there is not.
+    """
+    name = settings.name or (_newest(settings.runs_dir) if settings.resume else time.strftime("refit-%Y%m%d-%H%M%S"))
+    check_name(settings, name)
+    if settings.resume:
+        settings = resumed(settings, given, stored_settings(settings, name))
+    elif settings.ensemble is None:
+        raise UserError("--ensemble is missing: name a study, an ensemble.json or the id of its run in MLflow")
+    else:
+        settings = dataclasses.replace(settings, ensemble=find_reference(settings.ensemble, settings.runs_dir))
+    if settings.data not in (None, BUILT_IN):
+        settings = dataclasses.replace(settings, data=str(data_directory(Path(settings.data), console)))
+    return dataclasses.replace(settings, name=name)
+
+
+def _newest(runs_dir: Path) -> str:
+    found = sorted(runs_dir.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        with suppress(UserError):  # a damaged manifest is not the one that is looked for
+            if read_manifest(path.parent).get("refit"):
+                return path.parent.name
+    raise UserError(f"there is no refit in --runs-dir {runs_dir} to resume: name it with --name")

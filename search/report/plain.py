@@ -1,0 +1,38 @@
+"""Lines and tables that show every text as it is.
+
+rich reads brackets in a str as markup: a class named "cat [male]" would lose its second word, and "switch [/off]" would
+raise MarkupError. Whatever holds a name or a path is therefore printed through this file, which hands rich its Text
+objects.
+"""
+
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+
+def say(console: Console, text: str, *, label: str = "", style: str = "") -> None:
+    """Print one paragraph without line breaks, so that its commands can be copied; `label` stands before it in bold."""
+    line = Text(f"{label:<10} ", style="bold") if label else Text()
+    console.print(line.append(text, style=style), soft_wrap=True)
+
+
+def working(console: Console, text: str) -> Status:
+    """Return a context manager that shows the text beside a spinner."""
+    return console.status(Text(text))
+
+
+class PlainTable(Table):
+    """A table whose title, headings and cells are shown as they are. Headings that begin with > are of numbers."""
+
+    def __init__(self, title: str, *headings: str, **how: Any) -> None:
+        super().__init__(title=Text(title, style="italic"), title_justify="left", **how)
+        for heading in headings:
+            number = heading[0] == ">"  # numbers are never folded: text makes room
+            justify = "right" if number else "left"
+            self.add_column(Text(heading.lstrip(">")), justify=justify, overflow="fold", no_wrap=number)
+
+    def add_row(self, *cells: Any, **how: Any) -> None:
+        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **how)

@@ -1,0 +1,27 @@
+"""Where a data set is, as it was typed."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from search.report.plain import say
+from trainables.errors import UserError
+
+BUILT_IN = "sample"  # stands for the built-in data set, in place of a directory
+
+
+def data_directory(path: Path, console: Console, flag: str = "--data") -> Path:
+    """Return the directory of a data set; of its train.json where that was named instead, which is said.
+
+    Raises UserError where there is no such directory.
+    """
+    if path.name == "train.json" and path.is_file():
+        say(console, f"{flag} {path} is a file: going on with its directory, {path.parent}.")
+        return path.parent
+    if path.is_file():
+        raise UserError(f"{flag} {path} is a file, but must be the directory that holds train.json and its images")
+    if not path.is_dir():
+        raise UserError(
+            f"{flag} {path}: there is no such directory; give a directory that holds train.json and its images"
+        )
+    return path

@@ -1,0 +1,85 @@
+"""What --ensemble and --studies mean: found among the files of the runs directory, before MLflow is imported."""
+
+import re
+from pathlib import Path
+
+from search.study.study import MANIFEST, known_studies, read_manifest
+from trainables.errors import UserError, nearest
+from trainables.trial.files import TrialFiles
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")  # of a run in MLflow
+REGISTERED = "models:/"
+ENSEMBLE_FILE = "ensemble.json"
+TRIAL_NAME = re.compile(r"(.+)-(\d{4,})")
+
+
+def find_reference(reference: str, runs_dir: Path) -> str:
+    """Return what `reference` means: the path of an ensemble.json or of a trial's directory, or an address in MLflow.
+
+    It may be an ensemble.json; a directory that holds one, of a study or an exported ensemble; a trial's directory; the
+    name of a study, of an ensemble or of a trial (STUDY-0004) in the runs directory; the id of a run in MLflow; or a
+    registered model, models:/NAME/VERSION. Raises UserError for anything else, and for a study without an ensemble.
+    """
+    if reference.startswith(REGISTERED) or RUN_ID.fullmatch(reference):
+        return reference
+    path = Path(reference).expanduser()
+    if path.is_file():
+        return str(path)
+    for directory in _directories(reference, path, runs_dir):
+        if (directory / ENSEMBLE_FILE).is_file():
+            return str(directory / ENSEMBLE_FILE)
+        if TrialFiles(directory).config.is_file():
+            return str(_trained(directory, reference))
+        if (directory / MANIFEST).is_file():
+            raise UserError(f"--ensemble {reference}: {_no_ensemble_yet(directory)}")
+        if directory.is_dir():
+            raise UserError(f"--ensemble {reference}: {directory} holds no {ENSEMBLE_FILE} and is no study or trial")
+    raise UserError(_nothing_there(reference, path, runs_dir))
+
+
+def _directories(reference: str, path: Path, runs_dir: Path) -> list[Path]:
+    """Return the directories that there are by this path, or by this name in the runs directory."""
+    found = [path, runs_dir / reference, runs_dir / "ensembles" / reference, runs_dir / "exported" / reference]
+    trial = TRIAL_NAME.fullmatch(reference)
+    if trial:
+        found.append(runs_dir / trial[1] / "trials" / trial[2])
+    return [directory for directory in found if directory.is_dir()]
+
+
+def _trained(directory: Path, reference: str) -> Path:
+    if not TrialFiles(directory).best_weights.is_file():
+        raise UserError(
+            f"--ensemble {reference}: the trial in {directory} has no weights, since it failed or has not finished an "
+            "epoch: name another"
+        )
+    return directory
+
+
+def _no_ensemble_yet(directory: Path) -> str:
+    """Return what a study without ensemble.json lacks, and the command that makes it."""
+    kind = "refit" if read_manifest(directory).get("refit") else "search"
+    place = "" if directory.parent == Path("runs").resolve() else f" --runs-dir {directory.parent}"
+    return (
+        f"the study {directory.name} in {directory.parent} has no ensemble yet: its {kind} has not come to its end. "
+        f"Go on with it by\n    segvote {kind} --resume --name {directory.name}{place}"
+        + (
+            f"\nor select among the trials that have ended by\n    segvote ensemble --studies {directory.name}{place}"
+            if kind == "search"
+            else ""
+        )
+    )
+
+
+def _nothing_there(reference: str, path: Path, runs_dir: Path) -> str:
+    if path.suffix == ".json" or "/" in reference:
+        return f"--ensemble {reference}: there is no such file or directory"
+    studies = known_studies(runs_dir)
+    trial = TRIAL_NAME.fullmatch(reference)
+    if trial and trial[1] in studies:
+        numbers = sorted(int(one.name) for one in (runs_dir / trial[1] / "trials").glob("[0-9]*"))
+        there = f"1 to {numbers[-1]}" if numbers else "none yet"
+        return f"--ensemble {reference}: the study {trial[1]} has no trial {int(trial[2])}; it has {there}"
+    return (
+        f"--ensemble {reference} is no study or trial in --runs-dir {runs_dir}{nearest(reference, studies)}, and no "
+        f"file or id of a run in MLflow; studies there: {', '.join(studies) or 'none'}"
+    )
