@@ -29,6 +29,7 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
     if settings.resume:
         study = open_study(settings)
         check_same_data(study, dataset, pseudo)
+        study = study.with_data_in(dataset.root, pseudo.root if pseudo else None)
     else:
         scenes = scenes_of(dataset, settings.group_by, settings, console)
         splits = make_splits(

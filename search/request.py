@@ -14,7 +14,7 @@ from search.study.data_place import BUILT_IN, data_directory
 from search.study.pins import KEYS
 from search.study.settings import Settings, resumed
 from search.study.space import Space, grid_points, make_space
-from search.study.study import check_name, stored_settings, study_name
+from search.study.study import check_name, data_root, read_manifest, stored_settings, study_name
 from trainables.config import TrialConfig
 from trainables.names import check_name as check_known
 
@@ -27,7 +27,7 @@ def checked(settings: Settings, given: set[str], console: Console) -> Settings:
     name = study_name(settings)
     check_name(settings, name)
     if settings.resume:
-        settings = resumed(settings, given, stored_settings(settings, name))
+        settings = _where_it_lies_now(resumed(settings, given, stored_settings(settings, name)), given, name)
     settings = _with_data(dataclasses.replace(settings, name=name), console)
     check_space(make_space(settings), settings)
     if "space" not in given and not settings.resume and settings.data != BUILT_IN:
@@ -38,6 +38,14 @@ def checked(settings: Settings, given: set[str], console: Console) -> Settings:
             style="yellow",
         )
     return settings
+
+
+def _where_it_lies_now(settings: Settings, given: set[str], name: str) -> Settings:
+    """Return the settings of a resumed study with its data set's directory, which may have been moved with it."""
+    directory = settings.runs_dir / name
+    if "data" in given or settings.data == BUILT_IN:
+        return settings
+    return dataclasses.replace(settings, data=str(data_root(directory, read_manifest(directory))))
 
 
 def check_space(space: Space, settings: Settings) -> None:

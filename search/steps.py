@@ -106,12 +106,10 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         ),
     )
     say("resources", str(plan.resources))
+    first = _first_configurations(plan, settings, PROBED_CONFIGURATIONS)
     if settings.dry_run:
-        _show_configurations(
-            _first_configurations(plan, settings, SHOWN_CONFIGURATIONS)[:SHOWN_CONFIGURATIONS], console
-        )
+        _show_configurations(first[:SHOWN_CONFIGURATIONS], console)
     if not plan.resources.gpus:
-        first = _first_configurations(plan, settings, PROBED_CONFIGURATIONS)
         _show_cpu_time(plan, first if plan.points else [plan.first, *first], console)
     _check_all_weights(plan, console)
 
@@ -132,7 +130,7 @@ def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
 
 
 def _first_configurations(plan: Plan, settings: Settings, most: int) -> list[dict[str, Any]]:
-    """What is tried first; all points of a grid."""
+    """Return what is tried first; all points of a grid. Raises UserError where the search could suggest nothing."""
     return plan.points or StudyTuner.first_suggestions(plan, settings.seed, min(plan.trials, most))
 
 

@@ -12,7 +12,7 @@ from ensembling.runs.candidates import Candidate
 from ensembling.runs.members import Member, find_member
 from ensembling.scores import miou_from_counts
 from search.ensemble.options import EnsembleOptions
-from search.study.study import read_manifest
+from search.study.study import data_root, read_manifest
 from trainables.data import load_dataset
 from trainables.data.unlabelled import Photo, as_photos
 from trainables.errors import UserError
@@ -53,7 +53,7 @@ def _trained(candidate: Candidate, options: EnsembleOptions) -> tuple[Member, Tr
 def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleOptions) -> tuple[Photo, ...]:
     """The photos of the holdout, in the target's order. Raises UserError where the data set is gone or another."""
     manifest = read_manifest(options.runs_dir / candidate.study)
-    root = options.data or manifest["data"]["root"]
+    root = options.data or data_root(options.runs_dir / candidate.study, manifest)
     dataset = load_dataset(root, unlabelled=manifest["settings"]["unlabelled"], cache_dir=options.cache_dir)
     if dataset.fingerprint != manifest["data"]["fingerprint"]:
         raise UserError(

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from ensembling.runs.members import Ensemble
 from ensembling.scores import confusion_matrix, iou_per_class, miou
-from search.study.study import read_manifest
+from search.study.study import data_root, read_manifest
 from trainables.data.labels import Labels, read_labels
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
@@ -71,7 +71,8 @@ def _were_seen(source: Path, ensemble: Ensemble) -> bool:
     """Whether `source` is train.json or val.json of the data that a member's study was on, as far as that is known."""
     for member in ensemble.members:
         try:
-            root = Path(read_manifest(member.weights.parents[2])["data"]["root"])
+            study = member.weights.parents[2]
+            root = data_root(study, read_manifest(study))
         except UserError:  # an exported ensemble lies in no study
             continue
         if source.resolve() in [(root / name).resolve() for name in ("train.json", "val.json")]:

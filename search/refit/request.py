@@ -10,7 +10,7 @@ from rich.console import Console
 from search.study.data_place import BUILT_IN, data_directory
 from search.study.references import find_reference
 from search.study.settings import RefitSettings, resumed
-from search.study.study import MANIFEST, check_name, read_manifest, stored_settings
+from search.study.study import MANIFEST, check_name, data_root, read_manifest, stored_settings
 from trainables.errors import UserError
 
 
@@ -23,6 +23,9 @@ def checked(settings: RefitSettings, given: set[str], console: Console) -> Refit
     check_name(settings, name)
     if settings.resume:
         settings = resumed(settings, given, stored_settings(settings, name))
+        if "data" not in given:
+            directory = settings.runs_dir / name
+            settings = dataclasses.replace(settings, data=str(data_root(directory, read_manifest(directory))))
     elif settings.ensemble is None:
         raise UserError("--ensemble is missing: name a study, an ensemble.json or the id of its run in MLflow")
     else:

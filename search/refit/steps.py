@@ -11,6 +11,7 @@ from ensembling.runs.members import Ensemble, open_ensemble
 from search.prepare import checked_data, packed_data, pseudo_data
 from search.refit.models import Original, describe_refit, refit_models
 from search.steps import show_pseudo, start_cluster
+from search.study.data_place import BUILT_IN
 from search.study.settings import RefitSettings
 from search.study.study import (
     Study,
@@ -33,9 +34,11 @@ def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSett
     """The refit's study, new or resumed, its photos checked and decoded; and `settings` with what its data are."""
     if settings.resume:
         study = open_study(settings)
-        dataset = checked_data(study.data.root, settings, console)
+        root = Path(settings.data) if settings.data not in (None, BUILT_IN) else study.data.root
+        dataset = checked_data(root, settings, console)
         pseudo = pseudo_data(dataset, _sizes(study.refit["models"]), settings, console)
         check_same_data(study, dataset, pseudo)
+        study = study.with_data_in(dataset.root, pseudo.root if pseudo else None)
     else:
         study, dataset, settings = _new(settings, console)
     for size in _sizes(study.refit["models"]):

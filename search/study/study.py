@@ -1,18 +1,20 @@
 """Study: one search on disk. Its directory says what it is made of and how far every trial came."""
 
 import hashlib
+import os
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from search.study.data_place import BUILT_IN
 from search.study.settings import RefitSettings, Settings, StudySettings
 from trainables.data import Dataset, Splits
 from trainables.data.scenes import Overlap, Scenes
@@ -24,6 +26,7 @@ from trainables.trial.files import TrialFiles
 MANIFEST = "study.json"
 FORMAT_VERSION = 2
 # Beside the studies, in the runs directory.
+FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
 RESERVED = ("sample", "artifacts", "ensembles", "exported", "downloaded", "mlflow.db")
 
 
@@ -49,6 +52,18 @@ class Study:
         """What a refit trains again, as search/refit/models.py describes it; None for a search."""
         return self.manifest.get("refit")
 
+    def with_data_in(self, root: Path, pseudo_root: Path | None) -> "Study":
+        """Return the same study with its data set, and its pseudo-labels if there are any, in these directories."""
+        settings, data = dict(self.manifest["settings"]), self.manifest["data"]
+        if settings["data"] not in (None, BUILT_IN):
+            settings["data"] = str(root)
+        manifest = self.manifest | {"settings": settings, "data": data | _place(root, self.directory)}
+        pseudo = self.data.pseudo
+        if pseudo and pseudo_root:
+            pseudo = replace(pseudo, root=pseudo_root)
+            manifest |= {"settings": settings | {"pseudo": str(pseudo_root)}, "pseudo": pseudo.to_dict()}
+        return Study(self.directory, manifest, replace(self.data, root=root, pseudo=pseudo))
+
     @contextmanager
     def claimed(self, *, resume: bool) -> Iterator[None]:
         """Keeps other commands off this study, and takes its name by writing study.json where it is new.
@@ -60,6 +75,7 @@ class Study:
             with FileLock(self.directory / ".lock", timeout=0):
                 if not resume:
                     _refuse_taken_name(self.directory)
+                if not resume or read_manifest(self.directory) != self.manifest:  # its data lie elsewhere by now
                     write_json(self.directory / MANIFEST, self.manifest)
                 yield
         except Timeout as error:
@@ -173,7 +189,7 @@ def new_study(
         "id": uuid.uuid4().hex,
         "settings": settings.lasting() | settings.remembered(),
         "data": {
-            "root": str(dataset.root),
+            **_place(dataset.root, settings.runs_dir / settings.name),
             "fingerprint": dataset.fingerprint,
             "holdout_fingerprint": dataset.fingerprint_of(splits.holdout),
             "class_names": list(dataset.class_names),
@@ -205,7 +221,7 @@ def _overlap(scenes: Scenes, splits: Splits) -> Overlap:
 def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
     pseudo = manifest.get("pseudo")  # none in a study of before there were any
     data = StudyData(
-        root=Path(manifest["data"]["root"]),
+        root=data_root(directory, manifest),
         unlabelled=manifest["settings"]["unlabelled"],
         fingerprint=manifest["data"]["fingerprint"],
         class_names=tuple(manifest["data"]["class_names"]),
@@ -215,6 +231,25 @@ def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
         keep_last=bool(manifest.get("refit")),
     )
     return Study(directory, manifest, data)
+
+
+def _place(root: Path, study: Path) -> dict[str, str]:
+    """Return where a data set is: absolute, and seen from the study's directory, in case both are moved together."""
+    return {"root": str(root), "relative_root": os.path.relpath(root, study)}
+
+
+def data_root(directory: Path, manifest: dict[str, Any]) -> Path:
+    """Return the first directory in which the data set of the study in `directory` may lie now.
+
+    It is looked for beside the study, as it lay when the study was started, and then where it was. That it is the same
+    is known by its fingerprint alone.
+    """
+    if manifest.get("settings", {}).get("data") == BUILT_IN:
+        return directory.parent / BUILT_IN
+    beside = manifest["data"].get("relative_root")
+    near = [Path(os.path.normpath(directory / beside))] if beside else []
+    places = [*near, Path(manifest["data"]["root"])]
+    return next((place for place in places if place.is_dir()), places[-1])
 
 
 def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = None) -> None:
@@ -227,9 +262,9 @@ def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = 
 def _check_same(what: str, root: Path, found: str, started_on: str, study: Study) -> None:
     if found != started_on:
         raise UserError(
-            f"the {what} in {root} changed since the study {study.name} was started (fingerprint "
-            f"{found[:12]}, was {started_on[:12]}): "
-            "restore it, or start another study with --name"
+            f"the {what} in {root} is not that which the study {study.name} was started on (its fingerprint is "
+            f"{found[:12]}, that of the study is {started_on[:12]}): restore it, say with --{FLAG_OF[what]} where it "
+            "lies now, or start another study with another --name"
         )
 
 

@@ -57,9 +57,9 @@ def test_unusable_data_ends_with_code_2_and_a_message(line, data_dir, capfd, spo
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--space", "swim_heads"], "unknown space 'swim_heads', choose one of quickstart, swin_heads, cnn_heads"),
+        (["--space", "swim_heads"], "unknown space 'swim_heads' (did you mean swin_heads?): choose one of quickstart"),
         (["--fix", "backbon=resnet18"], "--fix backbon: unknown key"),
-        (["--fix", "backbone"], "write --fix key=value"),
+        (["--fix", "backbone"], "write key=value"),
         (["--fix", "head=upernett"], "unknown head 'upernett'"),
         (["--image-size", "big"], "image_size is 'big'"),
         (["--grid", "colour"], "--grid colour"),

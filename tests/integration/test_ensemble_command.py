@@ -205,8 +205,9 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
         return error
 
     error = said("--studies", "cnn", "nights")
-    assert "unknown study nights; MLflow knows cnn, empty, other, swin, wood" in error
-    assert "no study is named; MLflow knows cnn, empty" in said()
+    assert "unknown study nights; in --runs-dir" in error
+    assert "there are cnn, empty, other, swin, wood" in error
+    assert "no study is named; in --runs-dir" in said()
     error = said("--studies", "cnn", "other")
     assert "study cnn and that of study other differ in fingerprint" in error
     assert "'holdout-1' against 'holdout-2'" in error

@@ -70,7 +70,8 @@ def test_other_views_than_the_selections_are_said(place, capsys):
     [
         ({"images": "nowhere"}, "there is neither a directory nor a file"),
         ({"ensemble": "runs/day/ensemble.json"}, "there is no such file"),
-        ({"flags": ["--ensemble", "nightly"]}, "mlflow.db: run a search first"),
+        ({"flags": ["--ensemble", "nightly"]}, "is no study or trial in --runs-dir"),
+        ({"flags": ["--ensemble", "ab" * 16]}, "mlflow.db: run a search first"),
         ({"flags": ["--tta", "upside-down"]}, "--tta upside-down: say scales="),
         ({"flags": ["--window", "--overlap", "1.5"]}, "--overlap 1.5 is not from"),
     ],

@@ -14,6 +14,7 @@ from ensembling.runs.members import open_ensemble
 from search.refit import steps as refit_steps
 from search.refit.models import refit_config, refit_models
 from search.refit.record import conclude_refit, refit_words
+from search.refit.request import checked
 from search.study.settings import RefitSettings, Settings
 from search.study.study import new_study, stored_settings
 from search.study.trial_end import holdout_masks, holdout_predictions, write_target
@@ -84,7 +85,8 @@ def prepare(searched, settings, monkeypatch):
         asked = {"ensemble": str(searched.ensemble_file), "runs_dir": settings.runs_dir, "name": "again"}
         refit = RefitSettings(**{**asked, "cache_dir": settings.cache_dir, **changes})
         given = {name for name, value in changes.items() if value is not None}
-        return refit_steps.prepare(refit_steps.resolve(refit, given), Console(file=io.StringIO()))[0]
+        console = Console(file=io.StringIO())
+        return refit_steps.prepare(checked(refit, given, console), console)[0]
 
     return run
 
@@ -144,7 +146,7 @@ def test_the_default_data_set_must_be_as_it_was(prepare, searched):
     manifest = read_json(searched.directory / "study.json")
     manifest["data"]["fingerprint"] = "f" * 64
     write_json(searched.directory / "study.json", manifest)
-    with pytest.raises(UserError, match="changed since the study mine was started"):
+    with pytest.raises(UserError, match="is not that which the study mine was started on"):
         prepare()
     assert prepare(data=str(searched.data.root)).data.fingerprint == searched.data.fingerprint
 
@@ -165,9 +167,9 @@ def test_a_member_that_is_gone_is_named(prepare, searched, gone, message):
 
 def test_an_ensemble_must_be_given(settings):
     with pytest.raises(UserError, match="--ensemble is missing"):
-        refit_steps.resolve(RefitSettings(runs_dir=settings.runs_dir), set())
+        checked(RefitSettings(runs_dir=settings.runs_dir), set(), Console())
     with pytest.raises(UserError, match=r"there is no refit in .* to resume"):
-        refit_steps.resolve(RefitSettings(runs_dir=settings.runs_dir, resume=True), set())
+        checked(RefitSettings(runs_dir=settings.runs_dir, resume=True), set(), Console())
 
 
 class Tracker:

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from search.study.study import (
     check_name,
     check_same_data,
     code_version,
+    data_root,
     new_study,
     open_study,
     stored_settings,
@@ -142,8 +144,32 @@ def test_names_that_can_be_used_are_taken(settings, name, resume):
 def test_a_data_set_that_changed_is_refused(study, dataset):
     check_same_data(study, dataset)
     changed = dataclasses.replace(dataset, fingerprint="f" * 64)
-    with pytest.raises(UserError, match=r"changed since the study mine was started \(fingerprint ffffffffffff, was"):
+    with pytest.raises(
+        UserError, match=r"is not that which the study mine was started on \(its fingerprint is ffffffffffff, that"
+    ):
         check_same_data(study, changed)
+
+
+def test_a_data_set_that_moved_is_found_where_it_is_said_to_be_and_remembered(study, settings, tmp_path):
+    moved = study.with_data_in(tmp_path / "new", None)
+    with moved.claimed(resume=True):
+        pass
+    (tmp_path / "new").mkdir()
+    assert open_study(settings).data.root == tmp_path / "new"
+    assert stored_settings(Settings(runs_dir=settings.runs_dir), "mine")["data"] == str(tmp_path / "new")
+
+
+def test_a_data_set_that_was_moved_with_its_study_is_found_beside_it(study, tmp_path):
+    place = study.manifest["data"] | {"root": "/nowhere", "relative_root": "../../photos"}
+    manifest = study.manifest | {"data": place}
+    (tmp_path / "photos").mkdir()
+    assert data_root(tmp_path / "runs" / "mine", manifest) == tmp_path / "photos"
+    assert data_root(tmp_path / "elsewhere" / "runs" / "mine", manifest) == Path("/nowhere")
+
+
+def test_the_built_in_data_set_lies_in_the_runs_directory_wherever_that_is(study, tmp_path):
+    manifest = study.manifest | {"settings": study.manifest["settings"] | {"data": "sample"}}
+    assert data_root(tmp_path / "moved" / "mine", manifest) == tmp_path / "moved" / "sample"
 
 
 def test_a_manifest_of_another_format_is_refused(study, settings):
