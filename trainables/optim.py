@@ -60,7 +60,9 @@ def build_optimizer(
             {"params": [], "lr": lr * scale, "weight_decay": weight_decay if decays else 0.0},
         )
         group["params"].append(parameter)
-    options = {"momentum": momentum} if name == "sgd" else {}
+    options: dict[str, Any] = {"momentum": momentum} if name == "sgd" else {}
+    if all(parameter.is_cuda for parameter in model.parameters()):
+        options["fused"] = True  # one kernel for all tensors, instead of several passes over them
     return OPTIMIZERS[name]([{"name": key, **groups[key]} for key in sorted(groups)], lr=lr, **options)
 
 

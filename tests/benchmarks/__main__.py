@@ -9,6 +9,7 @@ import os
 from rich.console import Console
 
 from tests.benchmarks import (
+    gpu,
     head_cost,
     honesty,
     large_pool,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "loader_against_tensors": loader_against_tensors,
     "predict_against_forward": predict_against_forward,
     "head_cost": head_cost,
+    "gpu": gpu,
     "predictions_file": predictions_file,
     "selection": selection,
     "selection_optimum": selection_optimum,

@@ -32,6 +32,7 @@ VIEWS = {"one view": Views(), "flip": Views(flip=True), "scales 0.75,1,1.25": Vi
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", type=Path, default=CAMVID / "val.json", help="a COCO file (CamVid's)")
     parser.add_argument("--photos", type=int, default=48, help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="(%(default)s)")
@@ -39,7 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> None:
     torch.set_num_threads(options.threads)
-    photos = list_photos(CAMVID / "val.json").photos[: options.photos]
+    photos = list_photos(options.images).photos[: options.photos]
     table = Table("", "predict, photos/s", "bare, photos/s", "predict / bare")
     with tempfile.TemporaryDirectory() as directory:
         for name, views in VIEWS.items():
