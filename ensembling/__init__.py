@@ -7,8 +7,9 @@ from ensembling.predictions import (
     read_predictions,
     write_predictions,
 )
-from ensembling.selection.ensemble_selection import Selection, select_ensemble
+from ensembling.selection.select_ensemble import Selection, select_ensemble
 from ensembling.vote import hard_vote
+from ensembling.warm_up import warm_kernels
 
 __all__ = [
     "Predictions",
@@ -18,5 +19,6 @@ __all__ = [
     "hard_vote",
     "read_predictions",
     "select_ensemble",
+    "warm_kernels",
     "write_predictions",
 ]

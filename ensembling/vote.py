@@ -12,12 +12,19 @@ BLOCK_PIXELS = 1 << 14
 
 
 def hard_vote(votes: np.ndarray, num_classes: int, weights: Sequence[int] | None = None) -> np.ndarray:
-    """The class with most votes at each pixel: uint8 (...) from `votes` uint8 (members, ...).
+    """Return the class with most votes at each pixel: uint8 (...).
 
-    Rows are in rank order, best first: among tied classes wins the one that the best-ranked member voting for any of
-    them predicts. A vote of 255 abstains; a pixel without any vote becomes class 0. `weights` (members,) are whole
-    numbers of votes, at least 1. Raises ValueError where `votes` is not uint8, has no member, or holds an id that is
-    neither below `num_classes` nor 255, and for other weights.
+    Among tied classes wins the one that the best-ranked member voting for any of them predicts. A pixel without any
+    vote becomes class 0.
+
+    Args:
+        votes: uint8 (members, ...), class ids, or 255 to abstain; the members in rank order, best first.
+        num_classes: 1 to 255.
+        weights: (members,), whole numbers of votes, at least 1; one each unless given.
+
+    Raises:
+        ValueError: where `votes` is not uint8, has no member, or holds an id that is neither below `num_classes` nor
+            255, and for other weights.
     """
     num_classes = check_num_classes(num_classes)
     votes = np.asarray(votes)
@@ -28,13 +35,15 @@ def hard_vote(votes: np.ndarray, num_classes: int, weights: Sequence[int] | None
     weights = _check_weights(weights, len(votes))
     shape = votes.shape[1:]
     votes = np.ascontiguousarray(votes).reshape(len(votes), -1) if votes.size else np.empty((len(votes), 0), np.uint8)
+    votes = votes.view()
+    votes.flags.writeable = False  # always, so that the kernel is compiled for one type of array
     winners = np.empty(votes.shape[1], np.uint8)
-    ballots = np.empty((BLOCK_PIXELS, num_classes), np.int64)
+    tally = np.empty((BLOCK_PIXELS, num_classes), np.int64)
     for start in range(0, winners.size, BLOCK_PIXELS):
         block = slice(start, start + BLOCK_PIXELS)
         for member, row in enumerate(votes):
             check_class_ids(row[block], num_classes, f"votes of member {member}", start)
-        _count_ballots(votes, weights, start, ballots, winners[block])
+        _find_winners(votes, weights, start, tally, winners[block])
     return winners.reshape(shape)
 
 
@@ -46,7 +55,7 @@ def _check_weights(weights: Sequence[int] | None, members: int) -> np.ndarray:
 
 
 def check_num_classes(num_classes: int) -> int:
-    """`num_classes` as an int; ValueError unless it is 1 to 255, what uint8 ids with 255 set apart can tell apart."""
+    """Return `num_classes` as an int; raise ValueError unless it is 1 to 255: uint8 ids, of which 255 is no class."""
     try:
         number = operator.index(num_classes)
     except TypeError:
@@ -57,7 +66,10 @@ def check_num_classes(num_classes: int) -> int:
 
 
 def check_class_ids(ids: np.ndarray, num_classes: int, name: str, offset: int = 0) -> None:
-    """ValueError naming the first of `ids` (uint8, 1-D) that is neither a class nor 255; `offset` is its array's."""
+    """Raise ValueError for the first of `ids`, uint8 (pixels,), that is neither a class nor 255.
+
+    `name` and `offset`, the number of the first pixel, are for the message.
+    """
     # 255 wraps to 0, so that one comparison finds what is neither a class nor an abstention.
     if ids.size and (ids + np.uint8(1)).max() > num_classes:
         wrong = int(np.argmax((ids >= num_classes) & (ids != ABSTAIN)))
@@ -68,23 +80,24 @@ def check_class_ids(ids: np.ndarray, num_classes: int, name: str, offset: int = 
 
 
 @compiled
-def _count_ballots(votes, weights, start, ballots, winners):  # pragma: no cover - compiled
-    size, num_classes = winners.size, ballots.shape[1]
-    ballots[:size] = 0
+def _find_winners(votes, weights, start, tally, winners):  # pragma: no cover - compiled
+    """Fill in `winners`, uint8 (pixels,), from the votes of the pixels that begin at `start`; `tally` is scratch."""
+    size, num_classes = winners.size, tally.shape[1]
+    tally[:size] = 0
     for member in range(votes.shape[0]):
         for pixel in range(size):
             vote = votes[member, start + pixel]
             if vote != ABSTAIN:
-                ballots[pixel, vote] += weights[member]
+                tally[pixel, vote] += weights[member]
     for pixel in range(size):
         most = 0
         for class_id in range(num_classes):
-            most = max(most, ballots[pixel, class_id])
+            most = max(most, tally[pixel, class_id])
         winners[pixel] = 0
         if most == 0:
             continue
         for member in range(votes.shape[0]):
             vote = votes[member, start + pixel]
-            if vote != ABSTAIN and ballots[pixel, vote] == most:
+            if vote != ABSTAIN and tally[pixel, vote] == most:
                 winners[pixel] = vote
                 break

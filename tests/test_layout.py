@@ -1,5 +1,6 @@
 """The arrows between the rooms, seen from fresh interpreters: who imports what."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -71,3 +72,23 @@ def test_help_does_not_wait_for_slow_libraries(foreign):
 def test_no_module_has_the_name_of_one_of_pythons_own(room):
     """`python search/run.py` puts search/ first on the path."""
     assert not {path.stem for path in (ROOT / room).rglob("*.py")} & (set(sys.stdlib_module_names) - {"__init__"})
+
+
+def imports_of(path):
+    """(module, names) of each import statement of a file; names are empty for `import module`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module, {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, set()) for alias in node.names)
+
+
+def test_the_counting_engine_is_used_through_its_table_alone():
+    outside = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if path.parent.name != "counting"]
+    for path in outside + list((ROOT / "tests" / "benchmarks").glob("*.py")):
+        for module, names in imports_of(path):
+            if module == "ensembling.counting":
+                assert names <= {"VoteTable", "build_table"}, path
+                assert names, path
+            assert not module.startswith("ensembling.counting."), path
+            assert module != "ensembling" or "counting" not in names, path

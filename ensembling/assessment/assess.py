@@ -9,7 +9,7 @@ from ensembling.assessment.bootstrap import Interval, bootstrap_mious, interval
 from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.scores import miou_from_counts
 from ensembling.selection.crossfit import fold_of_images
-from ensembling.selection.ensemble_selection import Selection
+from ensembling.selection.select_ensemble import Selection
 
 BASELINE_SIZES = (3, 5, 7, 10)
 

@@ -1,116 +1,117 @@
-"""Kernels that turn packed pixels into blocks: 64 pixels of one group side by side, a word for each candidate.
-
-A group has its classes and which of them is the target. Of each class but the last, a block keeps a row: words of one
-bit a pixel, one for each candidate (padded to 64), that say where the candidate votes for that class.
-"""
+"""Blocks of 64 pixels with the same classes and the same target, of which a candidate's votes are words of 64 bits."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ensembling.counting.grouping import MOST_CLASSES
-from ensembling.counting.words import ABSTAIN, NONE, ONE, WORD_BITS
+from ensembling.counting.bits import NONE, WORD_BITS
+from ensembling.counting.group_pixels import MOST_CLASSES, Packing
 from ensembling.kernels import compiled
+from ensembling.vote import ABSTAIN
 
 
-class Group(NamedTuple):
-    """Columns of a table of groups, int64 (groups, 5 + MOST_CLASSES)."""
+class Blocks(NamedTuple):
+    """Groups of pixels in blocks of 64; the last block of a group may be filled in part.
 
-    number: int = 0  # of classes
-    hit: int = 1  # which of them is the target; `number` for none
-    first_block: int = 2
-    blocks: int = 3
-    first_row: int = 4
-    classes: int = 5  # and on
-
-
-COLUMN = Group()
-
-
-@compiled
-def read_keys(keys):  # pragma: no cover - compiled
-    """The table of groups with these keys, blocks and rows yet unknown."""
-    groups = np.zeros((keys.size, COLUMN.classes + MOST_CLASSES), np.int64)
-    for group in range(keys.size):
-        key, number = keys[group] >> 3, 0
-        while key >> (8 * number) != 1:
-            number += 1
-        groups[group, COLUMN.number], groups[group, COLUMN.hit] = number, keys[group] & 7
-        for kind in range(number):
-            groups[group, COLUMN.classes + kind] = key >> (8 * (number - 1 - kind)) & 255
-    return groups
-
-
-@compiled
-def place_groups(groups, members, least):  # pragma: no cover - compiled
-    """Fill in blocks and rows of groups with `least` pixels: how many there are, and the others' pixels and classes."""
-    count = np.zeros(groups.shape[0], np.int64)
-    for group in members:
-        count[group] += 1
-    blocks, rows, pixels, classes = 0, 0, 0, 0
-    for group in range(groups.shape[0]):
-        number = groups[group, COLUMN.number]
-        if count[group] >= least:
-            groups[group, COLUMN.blocks] = -(-count[group] // WORD_BITS)
-            groups[group, COLUMN.first_block], groups[group, COLUMN.first_row] = blocks, rows
-            blocks += groups[group, COLUMN.blocks]
-            rows += groups[group, COLUMN.blocks] * (number - 1)
-        else:
-            pixels += count[group]
-            classes += count[group] * number
-    return blocks, rows, pixels, classes
-
-
-@compiled
-def place_pixels(groups, members, masks, runs, rows, labels, kinds, classes, voters):  # pragma: no cover - compiled
-    """Put pixels of large groups into `rows` uint64 (rows, 64 * words), zeros at first, others one after another.
-
-    `members` int32 (pixels,) are the pixels' groups, `masks` the words of their classes but the last; `runs` int64
-    (runs, 2) say from which pixel on they are of which fold. Returns spans int64 (spans, 3): first slot, end and fold,
-    where a slot is 64 * block + bit; and the runs of the others, int64 (runs, 4): first, end, first class and fold.
+    Of each class of a group but the last there is a row for each block: a word for each candidate, whose bit i says
+    whether it votes for that class at pixel i. Whoever votes for none of these votes for the last class. The rows of a
+    group follow one another, class by class, from `first_row` on.
     """
-    used, last_run = np.zeros(groups.shape[0], np.int64), np.full(groups.shape[0], -1, np.int64)
-    last_span, spans = np.empty(groups.shape[0], np.int64), np.empty((members.size, 3), np.int64)
-    others = np.empty((runs.shape[0], 4), np.int64)
-    entry, count, single, begun, row = 0, 0, 0, 0, 0
-    for run in range(runs.shape[0]):
-        stop = runs[run + 1, 0] if run + 1 < runs.shape[0] else members.size
-        others[run, 0], others[run, 2], others[run, 3] = single, begun, runs[run, 1]
-        for pixel in range(runs[run, 0], stop):
-            group = members[pixel]
-            number = groups[group, COLUMN.number]
-            if groups[group, COLUMN.blocks]:
-                slot = used[group]
-                used[group] += 1
-                first = groups[group, COLUMN.first_row] + (slot >> 6) * (number - 1)
-                for kind in range(number - 1):
-                    for word in range(masks.shape[1]):
-                        rows[first + kind, word * WORD_BITS + (slot & 63)] = masks[entry + kind, word]
-                if last_run[group] != run:
-                    begin = groups[group, COLUMN.first_block] * WORD_BITS + slot
-                    if last_run[group] >= 0:
-                        spans[last_span[group], 1] = begin
-                    last_run[group], last_span[group] = run, count
-                    spans[count, 0], spans[count, 2] = begin, runs[run, 1]
-                    count += 1
-            else:
-                hit = groups[group, COLUMN.hit]
-                labels[single] = groups[group, COLUMN.classes + hit] if hit < number else ABSTAIN
-                kinds[single] = number
-                for kind in range(number):
-                    classes[begun + kind] = groups[group, COLUMN.classes + kind]
-                for kind in range(number - 1):
-                    voters[row + kind] = masks[entry + kind]
-                single, begun, row = single + 1, begun + number, row + number - 1
-            entry += number - 1
-        others[run, 1] = single
-    for group in range(groups.shape[0]):
-        if last_run[group] >= 0:
-            spans[last_span[group], 1] = groups[group, COLUMN.first_block] * WORD_BITS + used[group]
-    for first in range(rows.shape[0]):
-        for start in range(0, rows.shape[1], WORD_BITS):
-            _transpose(rows[first, start : start + WORD_BITS])
-    return spans[:count].copy(), others
+
+    classes: np.ndarray  # uint8 (groups, MOST_CLASSES), ascending; 255 where there are fewer
+    num_classes: np.ndarray  # int64 (groups,)
+    target: np.ndarray  # int64 (groups,), index of the target among the classes; their number where it is none of them
+    part: np.ndarray  # int64 (groups,), the part of all pixels to which these belong
+    pixels: np.ndarray  # int64 (groups,)
+    first_row: np.ndarray  # int64 (groups,)
+    rows: np.ndarray  # uint64 (rows, 64 * words), padded to a multiple of 64 candidates
+
+    def of_groups(self, wanted: np.ndarray) -> "Blocks":
+        """Return the groups for which `wanted`, bool (groups,), is true; all rows stay."""
+        return Blocks(*(column[wanted] for column in self[:-1]), self.rows)
+
+    @property
+    def num_blocks(self) -> np.ndarray:
+        """Return the number of blocks of each group: int64 (groups,)."""
+        return -(-self.pixels // WORD_BITS)
+
+
+def finish_blocks(packing: Packing, part: int) -> Blocks:
+    """Bring what is packed into blocks, group by group; all of it belongs to this part."""
+    groups = np.flatnonzero(packing.pixels)
+    keys = packing.keys[groups]
+    classes = keys.astype("<i8").view(np.uint8).reshape(-1, 8)[:, :MOST_CLASSES].copy()
+    num_classes, pixels = np.count_nonzero(classes != ABSTAIN, axis=1), packing.pixels[groups]
+    num_rows = (num_classes - 1) * -(-pixels // WORD_BITS)
+    blocks = Blocks(
+        classes=classes,
+        num_classes=num_classes,
+        target=keys >> 8 * MOST_CLASSES,
+        part=np.full(len(groups), part),
+        pixels=pixels,
+        first_row=np.cumsum(num_rows) - num_rows,
+        rows=np.empty((num_rows.sum(), packing.masks.shape[1]), np.uint64),
+    )
+    group_of_block = np.searchsorted(groups, packing.group_of_block[: packing.used["blocks"][0]])
+    rows_of_block = num_classes[group_of_block] - 1
+    order = np.argsort(group_of_block, kind="stable")
+    _turn_blocks(packing.masks, (np.cumsum(rows_of_block) - rows_of_block)[order], blocks)
+    return blocks
+
+
+def join_blocks(several: list[Blocks], num_candidates: int) -> Blocks:
+    """Put the blocks of several parts together."""
+    rows = np.empty((0, -(-num_candidates // WORD_BITS) * WORD_BITS), np.uint64)
+    none = np.empty(0, np.int64)
+    joined = [Blocks(np.empty((0, MOST_CLASSES), np.uint8), none, none, none, none, none, rows)]
+    offset = 0
+    for blocks in several:
+        joined.append(blocks._replace(first_row=blocks.first_row + offset))
+        offset += len(blocks.rows)
+    return Blocks(*(np.concatenate(columns) for columns in zip(*joined)))
+
+
+def unpack_blocks(blocks: Blocks, num_candidates: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class ids of which the blocks are made: votes uint8 (candidates, pixels) and target uint8 (pixels,).
+
+    A target that none of a pixel's candidates votes for is lost; it is 255 here.
+    """
+    votes, targets = [np.empty((num_candidates, 0), np.uint8)], [np.empty(0, np.uint8)]
+    for group, blocks_of_group in enumerate(blocks.num_blocks):
+        number, first = blocks.num_classes[group], blocks.first_row[group]
+        rows = blocks.rows[first : first + (number - 1) * blocks_of_group, :num_candidates]
+        bits = np.unpackbits(
+            rows.astype("<u8").reshape(number - 1, -1, num_candidates, 1).view(np.uint8), axis=-1, bitorder="little"
+        )
+        ids = np.full(bits.shape[1:], blocks.classes[group, number - 1])
+        for class_id, is_vote in zip(blocks.classes[group], bits):
+            ids[is_vote.astype(bool)] = class_id
+        votes.append(np.moveaxis(ids, 1, 0).reshape(num_candidates, -1)[:, : blocks.pixels[group]])
+        label = blocks.classes[group, blocks.target[group]] if blocks.target[group] < number else ABSTAIN
+        targets.append(np.full(blocks.pixels[group], label, np.uint8))
+    return np.concatenate(votes, axis=1), np.concatenate(targets)
+
+
+@compiled
+def _turn_blocks(masks, first_masks, blocks):  # pragma: no cover - compiled
+    """Turn masks, of a bit a candidate, to words of a bit a pixel: the block i of all has its own from first_masks[i].
+
+    Bits beyond a group's last pixel become 0.
+    """
+    block = 0
+    for group in range(blocks.pixels.size):
+        number, row, pixels = blocks.num_classes[group] - 1, blocks.first_row[group], blocks.pixels[group]
+        num_blocks = (pixels + WORD_BITS - 1) // WORD_BITS
+        for index in range(num_blocks):
+            filled = min(pixels - index * WORD_BITS, WORD_BITS)
+            for kind in range(number):
+                turned = blocks.rows[row + kind * num_blocks + index]
+                for start in range(0, turned.size, WORD_BITS):
+                    for pixel in range(start, start + WORD_BITS):
+                        is_filled = pixel < start + filled
+                        turned[pixel] = masks[first_masks[block] + kind, pixel] if is_filled else NONE
+                    _transpose(turned[start : start + WORD_BITS])
+            block += 1
 
 
 @compiled
@@ -126,15 +127,3 @@ def _transpose(square):  # pragma: no cover - compiled
                 square[word + width] ^= swapped
         width >>= 1
         mask ^= mask << np.uint64(width)
-
-
-@compiled
-def select_slots(spans, wanted, slots):  # pragma: no cover - compiled
-    """Set the bits of the wanted folds' slots in `slots` uint64 (blocks,), zeros at first."""
-    for span in range(spans.shape[0]):
-        if wanted[spans[span, 2]]:
-            start, stop = spans[span, 0], spans[span, 1]
-            for block in range(start // WORD_BITS, -(-stop // WORD_BITS)):
-                low, high = max(start - block * WORD_BITS, 0), min(stop - block * WORD_BITS, WORD_BITS)
-                bits = ~NONE if high - low == WORD_BITS else (ONE << np.uint64(high - low)) - ONE
-                slots[block] |= bits << np.uint64(low)

@@ -1,187 +1,148 @@
-"""Chunks of the table: the disputed pixels of a stretch of pixels, packed, and how they follow a new ranking."""
+"""A chunk of the vote table: the disputed pixels of a stretch of pixels, packed, and what all candidates agree on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from ensembling.counting import blocks
-from ensembling.counting.grouping import MOST_CLASSES, UNKNOWN, Ids, Room
-from ensembling.counting.packing import pack_pixels
-from ensembling.counting.words import ABSTAIN, NONE, ONE, WORD_BITS
-from ensembling.kernels import compiled
-from ensembling.memory import mapped
-from ensembling.vote import check_class_ids
+from ensembling.counting.bits import WORD_BITS
+from ensembling.counting.blocks import Blocks, finish_blocks, join_blocks
+from ensembling.counting.group_pixels import HASH_BITS, MOST_CLASSES, Ids, Packing, new_packing
+from ensembling.counting.pack_pixels import pack_pixels
+from ensembling.memory import Budget
+from ensembling.vote import ABSTAIN, check_class_ids
 
 CHUNK_PIXELS = 1 << 22
+MOST_GROUPS = 1 << (HASH_BITS - 1)  # of a part; a hash table that is half full is still quick
 SCRATCH_BYTES = 1 << 30  # reserved, and touched as far as pixels are disputed
-# Smaller groups would waste most of their blocks.
-LEAST_PIXELS = 16
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """The disputed pixels of some neighbouring pixels: blocks of those in groups (see blocks.py), and single ones."""
+class Columns(NamedTuple):
+    """Disputed pixels that are in no block: class ids as they are."""
 
-    groups: np.ndarray  # int64 (groups, columns), see blocks.Group
-    rows: np.ndarray  # uint64 (rows, 64 * words)
-    spans: np.ndarray  # int64 (spans, 3): first slot, end and fold; a slot is 64 * block + bit
-    slots: np.ndarray  # uint64 (blocks,): the bits that hold a pixel
-    labels: np.ndarray  # uint8 (singles,)
-    kinds: np.ndarray  # uint16 (singles,), how many of `classes` and, less one, of `voters` belong to each
-    classes: np.ndarray  # uint8 (entries,)
-    voters: np.ndarray  # uint64 (entries - singles, words)
-    runs: np.ndarray  # int64 (runs, 4): first single, end, first entry, fold
+    votes: np.ndarray  # uint8 (candidates, pixels)
+    target: np.ndarray  # uint8 (pixels,)
+    part: np.ndarray  # int64 (pixels,)
 
-    def of_folds(self, wanted: np.ndarray) -> "Chunk":
-        """A view of the folds whose place in `wanted` bool (folds,) is true."""
-        if wanted.all():
-            return self
-        slots = np.zeros_like(self.slots)
-        blocks.select_slots(self.spans, wanted, slots)
-        return replace(self, slots=slots, runs=self.runs[wanted[self.runs[:, 3]]])
+    def of_pixels(self, wanted: np.ndarray) -> "Columns":
+        """Return the pixels for which `wanted`, bool (pixels,), is true."""
+        return Columns(self.votes[:, wanted], self.target[wanted], self.part[wanted])
 
-    def in_file(self) -> "Chunk":
-        """The same, mapped from a file that is gone with it."""
-        return Chunk(*(mapped(array) for array in vars(self).values()))
 
-    @property
-    def singles(self) -> tuple[np.ndarray, ...]:
-        """What the kernels of counting_singly.py take."""
-        return self.labels, self.kinds, self.classes, self.voters, self.runs
+class Chunk(NamedTuple):
+    """The disputed pixels of a stretch of pixels."""
+
+    blocks: Blocks
+    columns: Columns
 
     @property
     def disputed(self) -> int:
-        return int(np.bitwise_count(self.slots).sum()) + len(self.labels)
+        """How many pixels there are."""
+        return int(self.blocks.pixels.sum()) + len(self.columns.target)
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in vars(self).values())
+        """How many bytes they take."""
+        return sum(array.nbytes for array in (*self.blocks, *self.columns))
+
+    def of_parts(self, wanted: np.ndarray) -> "Chunk":
+        """Return the pixels of the parts for which `wanted`, bool (parts,), is true."""
+        if wanted.all():
+            return self
+        return Chunk(self.blocks.of_groups(wanted[self.blocks.part]), self.columns.of_pixels(wanted[self.columns.part]))
+
+    def kept_in(self, budget: Budget) -> "Chunk":
+        """Return the same, in memory as far as the budget allows."""
+        return Chunk(Blocks(*map(budget.keep, self.blocks)), Columns(*map(budget.keep, self.columns)))
 
 
-def room_for(num_candidates: int, num_classes: int, scratch_bytes: float = SCRATCH_BYTES) -> int:
-    """How many pixels at a time can be packed within `scratch_bytes`, but at least 1,024."""
-    words, kinds = -(-num_candidates // WORD_BITS), min(num_candidates, num_classes + 1)
-    pixel_bytes = 8 + (min(kinds, MOST_CLASSES) + kinds) * 8 * words + kinds
+class Packed(NamedTuple):
+    """What a stretch of pixels becomes: its chunk, and by part what no vote changes."""
+
+    chunk: Chunk
+    agreed: np.ndarray  # int64 (parts, 2, classes): hits and predicted pixels where all candidates agree
+    labelled: np.ndarray  # int64 (parts, classes): pixels of each target
+
+
+def pixels_at_once(num_candidates: int, scratch_bytes: float = SCRATCH_BYTES) -> int:
+    """Return how many pixels can be packed at a time within `scratch_bytes`, at least 1,024."""
+    words = -(-num_candidates // WORD_BITS)
+    pixel_bytes = num_candidates + 2 * (MOST_CLASSES - 1) * 8 * words
     return max(1024, min(CHUNK_PIXELS, int(min(scratch_bytes, SCRATCH_BYTES)) // pixel_bytes))
 
 
 def pack_chunk(
-    votes: list[np.ndarray],
-    target: np.ndarray,
-    folds: np.ndarray,
-    num_classes: int,
-    ignore_index: int,
-    num_folds: int,
-    room: Room,
-) -> tuple[Chunk, np.ndarray, np.ndarray] | None:
-    """The chunk; what all agree on (folds, 2, classes); targets (folds, classes). None where an id is refused.
+    votes: Sequence[np.ndarray], target: np.ndarray, parts: np.ndarray, num_parts: int, ids: Ids
+) -> Packed | None:
+    """Pack the candidates' `votes`, uint8 (pixels,) each, on `target`, uint8 (pixels,); None where an id is wrong.
 
-    `room` is what `make_room` made for as many pixels or more. It is free again afterwards.
+    `parts`, integers (pixels,), says to which of `num_parts` parts each pixel belongs.
     """
-    starts = _run_starts(folds)
-    if len(starts) > len(np.unique(folds[starts])):
-        # Folds that return in a chunk would make many short runs.
-        order = np.argsort(folds, kind="stable")
-        votes, target, folds = [row[order] for row in votes], target[order], folds[order]
-        starts = _run_starts(folds)
-    # Kernels read the rows by address; strided ones are copied, and all are kept until the kernels are done.
+    # Kernels read the rows by address: strided ones are copied, and all are kept until the kernels are done.
     votes, target = [np.ascontiguousarray(row) for row in votes], np.ascontiguousarray(target)
     addresses = np.array([row.ctypes.data for row in votes], np.uint64)
-    ids = _meanings(num_classes, ignore_index)
-    room.known[:], room.group_of_pair[:], room.used[:] = -1, UNKNOWN, 0
-    agreed, labelled = np.zeros((num_folds, 2, num_classes), np.int64), np.zeros((num_folds, num_classes), np.int64)
-    before = []
-    for start, stop in zip(starts, [*starts[1:], len(target)], strict=True):
-        fold = int(folds[start])
-        before.append([room.used[0], room.used[3], room.used[4], fold])
-        tally, labels = np.zeros((num_classes + 2,) * 2, np.int64), np.zeros(num_classes + 2, np.int64)
-        if not pack_pixels(addresses + np.uint64(start), target[start:stop], ids, tally, labels, room):
+    agreed = np.zeros((num_parts, 2, ids.num_classes), np.int64)
+    labelled = np.zeros((num_parts, ids.num_classes), np.int64)
+    packed = []
+    for part, runs in _runs_of_parts(parts).items():
+        tally, labels = np.zeros((256, 256), np.int64), np.zeros(256, np.int64)
+        packing = new_packing(len(votes), int((runs[:, 1] - runs[:, 0]).sum()), MOST_GROUPS)
+        if not pack_pixels(
+            addresses, np.uint64(target.ctypes.data), runs, ids, tally, labels, packing
+        ) or not _are_allowed(tally, labels, ids):
             return None
-        labelled[fold] += labels[:num_classes] + tally[:, :num_classes].sum(axis=0)
-        votes_of = tally[:num_classes, :num_classes]
-        votes_of[0] += tally[num_classes, :num_classes]  # where all abstain, background wins
-        agreed[fold] += np.diagonal(votes_of), votes_of.sum(axis=1)
-    return _chunk_of(room, np.array(before, np.int64).reshape(-1, 4)), agreed, labelled
+        tally[:, ids.ignore_index], labels[ids.ignore_index] = 0, 0
+        labelled[part] = (labels + tally.sum(axis=0))[: ids.num_classes]
+        tally[0] += tally[ABSTAIN]  # where all abstain, background wins
+        tally = tally[: ids.num_classes, : ids.num_classes]
+        agreed[part] = np.diagonal(tally), tally.sum(axis=1)
+        packed.append(Chunk(finish_blocks(packing, part), _columns_of(packing, part)))
+    return Packed(_join(packed, len(votes)), agreed, labelled)
 
 
-def _run_starts(folds: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.flatnonzero(folds[1:] != folds[:-1]) + 1]) if len(folds) else np.empty(0, np.int64)
+def _runs_of_parts(parts: np.ndarray) -> dict[int, np.ndarray]:
+    """Return, for each part, the first pixel and the end of each of its runs of pixels: int64 (runs, 2)."""
+    if not len(parts):
+        return {}
+    starts = np.concatenate([[0], np.flatnonzero(parts[1:] != parts[:-1]) + 1])
+    runs = np.stack([starts, np.append(starts[1:], len(parts))], axis=1)
+    return {int(part): runs[parts[starts] == part] for part in np.unique(parts[starts])}
 
 
-def _chunk_of(room: Room, before: np.ndarray) -> Chunk:
-    """The chunk of packed pixels. `before` (runs, 4): grouped, singles, entries before a fold's run, and its fold."""
-    grouped, entries, num_groups, singles, classes, voters = (int(number) for number in room.used)
-    members, masks, folds = room.groups[:grouped], room.voters[:entries], before[:, [0, 3]]
-    groups = blocks.read_keys(room.keys[:num_groups])
-    num_blocks, num_rows, pixels, kinds = blocks.place_groups(groups, members, LEAST_PIXELS)
-    rows, slots = np.zeros((num_rows, masks.shape[1] * WORD_BITS), np.uint64), np.zeros(num_blocks, np.uint64)
-    small = [np.empty(pixels, np.uint8), np.empty(pixels, np.uint16), np.empty(kinds, np.uint8)]
-    small.append(np.empty((kinds - pixels, masks.shape[1]), np.uint64))
-    spans, taken = blocks.place_pixels(groups, members, masks, folds, rows, *small)
-    blocks.select_slots(spans, np.ones(int(before[:, 3].max(initial=0)) + 1, np.bool_), slots)
-    runs = np.stack([before[:, 1], np.append(before[1:, 1], singles), before[:, 2], before[:, 3]], axis=1)
-    runs = np.concatenate([runs[: len(before)], taken + np.array([singles, singles, classes, 0])])
-    rare = (room.labels[:singles], room.kinds[:singles], room.classes[:classes], room.others[:voters])
-    joined = (np.concatenate(parts) for parts in zip(rare, small, strict=True))
-    return Chunk(groups, rows, spans, slots, *joined, runs[runs[:, 1] > runs[:, 0]])
+def _are_allowed(tally: np.ndarray, labels: np.ndarray, ids: Ids) -> bool:
+    """Return whether only allowed ids are counted in `tally`, by vote and target, and in `labels`, by target."""
+    wrong_vote, wrong_target = np.ones(256, bool), np.ones(256, bool)
+    wrong_vote[: ids.num_classes] = wrong_target[: ids.num_classes] = False
+    wrong_vote[ABSTAIN] = wrong_target[ids.ignore_index] = False
+    return not (tally[wrong_vote].any() or tally[:, wrong_target].any() or labels[wrong_target].any())
 
 
-def _meanings(num_classes: int, ignore_index: int) -> Ids:
-    of_vote, of_label = np.full((2, 256), num_classes + 1, np.uint16)
-    of_vote[:num_classes] = of_label[:num_classes] = np.arange(num_classes)
-    of_vote[ABSTAIN] = of_label[ignore_index] = num_classes
-    return Ids(of_vote, of_label)
+def _columns_of(packing: Packing, part: int) -> Columns:
+    used = packing.used["columns"][0]
+    return Columns(
+        votes=np.ascontiguousarray(packing.votes[:used].T),
+        target=packing.target[:used].copy(),
+        part=np.full(used, part, np.int64),
+    )
 
 
-def refuse(
-    votes: Sequence[np.ndarray], target: np.ndarray, num_classes: int, ignore_index: int, offset: int
-) -> NoReturn:
-    """Raise the ValueError that names the first wrong id of targets or candidates."""
-    wrong = (target >= num_classes) & (target != ignore_index)
+def _join(chunks: list[Chunk], num_candidates: int) -> Chunk:
+    """Put the chunks of several parts together."""
+    columns = [chunk.columns for chunk in chunks]
+    nothing = Columns(np.empty((num_candidates, 0), np.uint8), np.empty(0, np.uint8), np.empty(0, np.int64))
+    joined = Columns(*(np.concatenate(arrays, axis=-1) for arrays in zip(nothing, *columns)))
+    return Chunk(join_blocks([chunk.blocks for chunk in chunks], num_candidates), joined)
+
+
+def refuse(votes: Sequence[np.ndarray], target: np.ndarray, ids: Ids, offset: int) -> NoReturn:
+    """Raise the ValueError that names the first wrong id; pixels count from `offset`."""
+    wrong = (target >= ids.num_classes) & (target != ids.ignore_index)
     if wrong.any():
         pixel = int(np.argmax(wrong))
         raise ValueError(
-            f"target: class id {target[pixel]} at pixel {offset + pixel}, but num_classes is {num_classes}: "
-            f"ids must be 0 to {num_classes - 1}, or ignore_index ({ignore_index})"
+            f"target: class id {target[pixel]} at pixel {offset + pixel}, but num_classes is {ids.num_classes}: "
+            f"ids must be 0 to {ids.num_classes - 1}, or ignore_index ({ids.ignore_index})"
         )
     for candidate, row in enumerate(votes):
-        check_class_ids(row, num_classes, f"predictions of candidate {candidate}", offset)
+        check_class_ids(row, ids.num_classes, f"predictions of candidate {candidate}", offset)
     raise AssertionError("refused without a wrong id")
-
-
-def moved_bytes(moves: np.ndarray) -> np.ndarray:
-    """Where the bits of each byte of a mask go when bit i moves to bit moves[i]: uint64 (bytes, 256, words)."""
-    num_bytes = -(-len(moves) // 8)
-    moved = np.zeros((num_bytes, 256, -(-len(moves) // WORD_BITS)), np.uint64)
-    values = np.arange(256, dtype=np.uint64)
-    for bit, new in enumerate(moves):
-        is_set = (values >> np.uint64(bit % 8)) & ONE
-        moved[bit // 8, :, new // WORD_BITS] |= is_set << np.uint64(new % WORD_BITS)
-    return moved
-
-
-@compiled
-def move_bits(masks, moved):  # pragma: no cover - compiled
-    """Move the bits of masks (words, masks)."""
-    old = np.empty(masks.shape[0], np.uint64)
-    for mask in range(masks.shape[1]):
-        for word in range(masks.shape[0]):
-            old[word] = masks[word, mask]
-            masks[word, mask] = NONE
-        for place in range(moved.shape[0]):
-            byte = (old[place // 8] >> np.uint64(8 * (place % 8))) & np.uint64(255)
-            for word in range(masks.shape[0]):
-                masks[word, mask] |= moved[place, byte, word]
-
-
-@compiled
-def move_words(rows, old_ranks):  # pragma: no cover - compiled
-    """Put each row's words of candidates, old_ranks (candidates,), in their new order."""
-    old = np.empty(old_ranks.size, np.uint64)
-    for row in range(rows.shape[0]):
-        for rank in range(old_ranks.size):
-            old[rank] = rows[row, old_ranks[rank]]
-        for rank in range(old_ranks.size):
-            rows[row, rank] = old[rank]

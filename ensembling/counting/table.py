@@ -1,174 +1,178 @@
-"""The table on which votes are counted: what is left of the candidates' class maps once all else is folded away.
-
-Pixels on which all candidates agree add the same counts to every vote and are only counted. The disputed ones are
-grouped by their classes and by which of these is the target, and lie 64 to a block: of each class but the last, which
-has the rest, a block keeps a word of 64 bits for each candidate, a bit a pixel. Most groups have two classes, so that a
-disputed pixel takes one bit a candidate. Where a group would be too small, or somebody abstains (255), a pixel stays
-alone: with its target, its classes, and for each class but the last a bit mask of candidates, bit position = rank.
-"""
+"""The vote table: it counts the vote of any set of candidates, over any of the folds."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from queue import SimpleQueue
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ensembling.counting.chunks import Chunk, move_bits, move_words, moved_bytes, pack_chunk, refuse, room_for
-from ensembling.counting.counting import count_blocks, own_blocks
-from ensembling.counting.counting_pairs import count_pairs
-from ensembling.counting.counting_singly import count_singly, own_singly
-from ensembling.counting.grouping import Room, make_room
-from ensembling.counting.words import WORD_BITS
+from ensembling.counting.blocks import unpack_blocks
+from ensembling.counting.chunks import Chunk, Packed, pack_chunk, pixels_at_once, refuse
+from ensembling.counting.count_blocks import count_alone, count_blocks, members_of
+from ensembling.counting.count_sets import count_sets
+from ensembling.counting.count_two_classes import count_two_classes
+from ensembling.counting.group_pixels import Ids
+from ensembling.counting.plain import count_plainly
+from ensembling.memory import Budget
 from ensembling.threads import in_threads
 
-Members = Iterable[int] | Mapping[int, int]
+Votes = Iterable[int] | Mapping[int, int]
 
 
-class Bag(NamedTuple):
-    """How often each part of the pixels counts: a bootstrap sample of images."""
-
-    times: np.ndarray  # int64 (parts,)
-
-
-Folds = Iterable[int] | Bag
-# Adds to the counts (2, classes) of a vote and to those of the candidates (2, classes, candidates).
-Counter = Callable[[Chunk, np.ndarray, np.ndarray], None]
-
-
+@dataclass(frozen=True, eq=False)
 class VoteTable:
-    """Counts the vote of any set of candidates, over any of the folds.
+    """Counts votes on the pixels whose target counts; see the page at the top of this package for how.
 
-    Candidates are spoken of by rank: `ranking[rank]` is the candidate's index, changed by `rerank`. Counts are int64
-    (..., 3, num_classes): hits, predicted and labelled pixels (see scores). Members are ranks with one vote each, or a
-    mapping from rank to number of votes. A fold that is named twice counts twice.
+    Counts are int64 (..., 3, num_classes): hits, predicted and labelled pixels of each class (see scores). Members are
+    given by rank: ranks with one vote each, or a mapping from rank to number of votes. A table does not change; another
+    ranking, some of the folds, or a sample of the parts make a new one that shares the packed pixels.
     """
 
-    def __init__(
-        self,
-        num_candidates: int,
-        num_classes: int,
-        num_folds: int,
-        threads: int = 1,
-        memory_bytes: float = float("inf"),
-    ) -> None:
-        self.ranking = tuple(range(num_candidates))
-        self.num_classes = num_classes
-        self.num_folds = num_folds
-        self.fold_of_part = np.arange(num_folds)
-        self.threads = threads
-        self.memory_bytes = memory_bytes
-        self.chunks: list[Chunk] = []
-        self.labelled = np.zeros((num_folds, num_classes), np.int64)
-        self.agreed = np.zeros((num_folds, 2, num_classes), np.int64)
+    chunks: tuple[Chunk, ...]
+    agreed: np.ndarray
+    """Hits and predicted pixels where all candidates agree: int64 (parts, 2, num_classes)."""
+    labelled: np.ndarray
+    """Pixels of each target: int64 (parts, num_classes)."""
+    candidates: tuple[int, ...]
+    """What the candidates are called, in the order in which they are packed."""
+    ranking: tuple[int, ...]
+    """The candidates, best first."""
+    fold_of_part: np.ndarray
+    """Int64 (parts,): parts are what is kept apart, folds or images."""
+    times: np.ndarray
+    """How often each part counts: int64 (parts,)."""
+    threads: int = 1
 
-    def add(self, chunk: Chunk, agreed: np.ndarray, labelled: np.ndarray) -> None:
-        """Take in a chunk, with what all agree on beside it (folds, 2, classes), and its targets (folds, classes)."""
-        fits = self.nbytes + chunk.nbytes <= self.memory_bytes
-        self.chunks.append(chunk if fits else chunk.in_file())
-        self.agreed += agreed
-        self.labelled += labelled
+    @property
+    def num_classes(self) -> int:
+        return self.labelled.shape[1]
 
-    def take_in(self, other: "VoteTable") -> None:
-        """The pixels of another table of the same candidates."""
-        for chunk in other.chunks:
-            self.add(chunk, 0, 0)
-        self.agreed += other.agreed
-        self.labelled += other.labelled
+    @property
+    def num_folds(self) -> int:
+        return int(self.fold_of_part.max(initial=0)) + 1
 
     @property
     def disputed(self) -> int:
-        """How many pixels are kept."""
+        """How many pixels are packed."""
         return sum(chunk.disputed for chunk in self.chunks)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the disputed pixels."""
+        """How many bytes they take."""
         return sum(chunk.nbytes for chunk in self.chunks)
 
-    def vote_counts(self, members: Members, folds: Folds) -> np.ndarray:
-        """Counts of the members' vote on the pixels of `folds`: (3, num_classes). Without members all is class 0."""
-        agreed, labelled = self.fixed_counts(folds)
-        votes = self._votes(members)
-        if not votes.any():
-            nothing = np.zeros((2, self.num_classes), np.int64)
-            nothing[:, 0] = labelled[0], labelled.sum()
-            return np.concatenate([nothing, labelled[None]])
-        counts = self._count(folds, _vote_counter(votes, None))[0]
-        return np.concatenate([counts + agreed, labelled[None]])
+    @staticmethod
+    def pixels_at_once(num_candidates: int, scratch_bytes: float) -> int:
+        """Return how many pixels are packed at a time within so many bytes."""
+        return pixels_at_once(num_candidates, scratch_bytes)
 
-    def addition_counts(self, members: Members, folds: Folds, *, repeat: bool = False) -> np.ndarray:
-        """Counts of the vote with one more vote of each candidate: (candidates, 3, num_classes), by rank.
+    @staticmethod
+    def joined(tables: Sequence["VoteTable"]) -> "VoteTable":
+        """Return the table of the pixels of several tables that have the same candidates and parts."""
+        return replace(
+            tables[0],
+            chunks=tuple(chunk for table in tables for chunk in table.chunks),
+            agreed=sum(table.agreed for table in tables),
+            labelled=sum(table.labelled for table in tables),
+        )
 
-        The row of a candidate that is a member already is the vote of `members` itself, unless members may `repeat`.
+    def on(self, folds: Iterable[int]) -> "VoteTable":
+        """Return the table of some folds alone; a fold that is named twice counts twice."""
+        times = np.bincount(np.fromiter(folds, np.int64), minlength=self.num_folds)
+        return replace(self, times=times[self.fold_of_part])
+
+    def resampled(self, rng: np.random.Generator) -> "VoteTable":
+        """Return the table of as many parts, drawn with replacement from those that count: a bootstrap sample."""
+        parts = np.flatnonzero(self.times)
+        drawn = rng.choice(parts, len(parts)) if len(parts) else parts
+        return replace(self, times=np.bincount(drawn, minlength=len(self.times)))
+
+    def ranked(self, ranking: Iterable[int]) -> "VoteTable":
+        """Return the table in which the candidates rank in this order, best first."""
+        return replace(self, ranking=tuple(int(candidate) for candidate in ranking))
+
+    def vote_counts(self, members: Votes) -> np.ndarray:
+        """Return the counts of the members' vote: (3, num_classes). Without members, all pixels are class 0."""
+        members = members if isinstance(members, Mapping) else dict.fromkeys(members, 1)
+        if not members:
+            labelled = self.times @ self.labelled
+            counts = np.zeros((3, self.num_classes), np.int64)
+            counts[:, 0], counts[2] = (labelled[0], labelled.sum(), 0), labelled
+            return counts
+        return self._count(members, additions=False, repeat=False)[0]
+
+    def addition_counts(self, members: Votes, *, repeat: bool = False) -> np.ndarray:
+        """Return the counts of the vote with one more vote of each candidate: (candidates, 3, num_classes), by rank.
+
+        Those of a candidate that is a member already are those of the members' vote, unless members may `repeat`.
         """
-        agreed, labelled = self.fixed_counts(folds)
-        votes = self._votes(members)
-        if votes.any():
-            counts = self._count(folds, _vote_counter(votes, repeat))
-            counts[1:] += counts[0]
-        else:
-            counts = self._count(folds, _count_own)
-        labelled = np.broadcast_to(labelled, (len(self.ranking), 1, self.num_classes))
-        return np.concatenate([counts[1:] + agreed, labelled], axis=1)
+        members = members if isinstance(members, Mapping) else dict.fromkeys(members, 1)
+        return self._count(members, additions=True, repeat=repeat)[1 + self._order]
 
-    def fixed_counts(self, folds: Folds) -> tuple[np.ndarray, np.ndarray]:
-        """What no vote changes: counts (2, num_classes) of the pixels on which all agree, and all labelled pixels."""
-        times = self._times(folds)
-        return np.einsum("p,pkc->kc", times, self.agreed), times @ self.labelled
+    def set_counts(self, sets: np.ndarray) -> np.ndarray:
+        """Return the counts of the vote of each of `sets`, uint64 (sets,) with a bit for each rank: (sets, 3, classes).
 
-    def parts_of(self, folds: Folds) -> Iterator[tuple[int, Chunk]]:
-        """The chunks, cut to what counts equally often in `folds`, with how often that is."""
-        times = self._times(folds)
-        for number in np.unique(times[times > 0]):
-            for chunk in self.chunks:
-                yield int(number), chunk.of_folds(times == number)
+        It takes the time of all sets times the number of different pixels, and serves up to 64 candidates.
+        """
 
-    def group(self, fold_of_part: np.ndarray) -> None:
-        """Make folds of what were the folds until now, its parts: part i belongs to fold fold_of_part[i]."""
-        self.fold_of_part, self.num_folds = fold_of_part, int(fold_of_part.max(initial=0)) + 1
+        def count(chunk: Chunk) -> np.ndarray:
+            votes, target = unpack_blocks(chunk.blocks, len(self.candidates))
+            votes = np.concatenate([votes, chunk.columns.votes], axis=1)[self._order]
+            return count_sets(votes, np.concatenate([target, chunk.columns.target]), sets, self.num_classes)
 
-    def rerank(self, ranking: Sequence[int]) -> None:
-        """Give the candidates new ranks: `ranking` holds their indices, best first. The masks change in place."""
-        new_rank = {int(candidate): rank for rank, candidate in enumerate(ranking)}
-        moves = np.array([new_rank[candidate] for candidate in self.ranking], np.int64)
-        self.ranking = tuple(int(candidate) for candidate in ranking)
-        if np.array_equal(moves, np.arange(len(moves))):
-            return
-        old_ranks, moved = np.argsort(moves), moved_bytes(moves)
+        return self._whole(self._sum_over_chunks(count, len(sets)))
 
-        def move(chunk: Chunk) -> None:
-            move_words(chunk.rows, old_ranks)
-            move_bits(chunk.voters.T, moved)
+    @property
+    def _order(self) -> np.ndarray:
+        """The ranked candidates' indices in the order of packing: int64 (candidates,)."""
+        index = {candidate: index for index, candidate in enumerate(self.candidates)}
+        return np.array([index[candidate] for candidate in self.ranking], np.int64)
 
-        in_threads(move, self.chunks, self.threads)
+    def _count(self, members: Mapping[int, int], *, additions: bool, repeat: bool) -> np.ndarray:
+        """Return the counts of the vote, then, with `additions`, of those with a vote more: in the order of packing."""
+        order, weights = self._order, np.zeros(len(self.candidates), np.int64)
+        weights[order[list(members)]] = list(members.values())
+        voters = members_of(order, weights)
+        candidates = len(order) if additions else 0
 
-    def _votes(self, members: Members) -> np.ndarray:
-        """How many votes each candidate has: int64 (candidates,), by rank."""
-        votes = np.zeros(len(self.ranking), np.int64)
-        votes[list(members)] = list(members.values()) if isinstance(members, Mapping) else 1
-        return votes
+        def count(chunk: Chunk) -> np.ndarray:
+            counts = np.zeros((1 + candidates, 2, self.num_classes), np.int64)
+            votes, target, _ = chunk.columns
+            count_plainly(votes, target, order, weights, repeat, counts[0], counts[1:])
+            vote, gains = np.zeros_like(counts[0]), np.zeros((2, self.num_classes, candidates), np.int64)
+            if weights.any():
+                count_two_classes(chunk.blocks, voters, vote, gains)
+                count_blocks(chunk.blocks, voters, vote, gains)
+            else:
+                count_alone(chunk.blocks, vote, gains)
+            if additions and not repeat:
+                gains[..., voters.candidates] = 0
+            counts[0] += vote
+            counts[1:] += vote + gains.transpose(2, 0, 1)
+            return counts
 
-    def _times(self, folds: Folds) -> np.ndarray:
-        """How often each part is to be counted: int64 (parts,)."""
-        if isinstance(folds, Bag):
-            return folds.times
-        return np.bincount(np.fromiter(folds, np.int64), minlength=self.num_folds)[self.fold_of_part]
+        return self._whole(self._sum_over_chunks(count, 1 + candidates))
 
-    def _count(self, folds: Folds, count: Counter) -> np.ndarray:
-        """What `count` adds on the disputed pixels to the vote's counts, then the candidates': (1 + n, 2, classes)."""
-        candidates = len(self.ranking)
+    def _sum_over_chunks(self, count: Callable[[Chunk], np.ndarray], votes: int) -> np.ndarray:
+        """Add up what `count` finds on the disputed pixels: int64 (votes, 2, num_classes)."""
 
         def count_part(part: tuple[int, Chunk]) -> np.ndarray:
             times, chunk = part
-            counts, gains = (
-                np.zeros((2, self.num_classes), np.int64),
-                np.zeros((2, self.num_classes, candidates), np.int64),
-            )
-            count(chunk, counts, gains)
-            return times * np.concatenate([counts[None], gains.transpose(2, 0, 1)])
+            return times * count(chunk)
 
-        nothing = np.zeros((1 + candidates, 2, self.num_classes), np.int64)
-        return sum(in_threads(count_part, self.parts_of(folds), self.threads), nothing)
+        nothing = np.zeros((votes, 2, self.num_classes), np.int64)
+        return sum(in_threads(count_part, self._chunks_that_count(), self.threads), nothing)
+
+    def _chunks_that_count(self) -> Iterator[tuple[int, Chunk]]:
+        """Yield the chunks, cut to the parts that count equally often, with how often that is."""
+        for number in np.unique(self.times[self.times > 0]):
+            for chunk in self.chunks:
+                yield int(number), chunk.of_parts(self.times == number)
+
+    def _whole(self, disputed: np.ndarray) -> np.ndarray:
+        """Complete the counts (votes, 2, num_classes) of disputed pixels by what no vote changes."""
+        agreed = np.einsum("p,pkc->kc", self.times, self.agreed)
+        labelled = np.broadcast_to(self.times @ self.labelled, (len(disputed), 1, self.num_classes))
+        return np.concatenate([disputed + agreed, labelled], axis=1)
 
 
 def build_table(
@@ -176,71 +180,66 @@ def build_table(
     target: np.ndarray,
     num_classes: int,
     *,
+    candidates: Sequence[int] | None = None,
     ignore_index: int = 255,
-    fold_of_pixel: np.ndarray | None = None,
-    num_folds: int = 1,
+    part_of_pixel: np.ndarray | None = None,
+    fold_of_part: np.ndarray | None = None,
     chunk_pixels: int | None = None,
+    scratch_bytes: float = float("inf"),
     threads: int = 1,
     offset: int = 0,
-    memory_bytes: float = float("inf"),
+    budget: Budget | None = None,
 ) -> VoteTable:
-    """The table of candidates' predictions `rows` (each uint8 (pixels,)) on `target` uint8 (pixels,), in one stream.
+    """Build the table of the candidates' predictions, reading them once.
 
-    `fold_of_pixel` (pixels,), integers, counts from 0. Pixels whose target is `ignore_index` are left out. Neither
-    `chunk_pixels`, which are packed at a time, nor `threads` nor `memory_bytes` changes any count: a quarter of those
-    bytes is for packing, and what does not fit in the rest is mapped from temporary files. Raises ValueError where a
-    class id is not below `num_classes`; it names the pixel as counted from `offset`.
+    Args:
+        rows: the predictions of each candidate, uint8 (pixels,); they may be memory-mapped.
+        target: uint8 (pixels,).
+        num_classes: class ids are below it; a vote of 255 abstains.
+        candidates: what the candidates are called; from 0 on unless given.
+        ignore_index: pixels of this target do not count.
+        part_of_pixel: integers (pixels,), the part of each pixel, from 0 on; one part unless given.
+        fold_of_part: int64 (parts,), the fold of each part; each is a fold of its own unless given.
+        chunk_pixels: how many pixels are packed at a time; as many as `scratch_bytes` allows unless given.
+        scratch_bytes: memory for packing.
+        threads: how many threads pack and count; neither they nor the sizes above change any count.
+        offset: the number of the first pixel, for messages.
+        budget: the memory that the table may take; the rest is mapped from temporary files.
+
+    Raises:
+        ValueError: where an id is neither a class nor 255 (in a vote) or `ignore_index` (in the target).
     """
-    table = VoteTable(len(rows), num_classes, num_folds, threads, 0.75 * memory_bytes)
-    most = chunk_pixels or room_for(len(rows), num_classes, memory_bytes / 4 / threads)
+    budget, ids = budget or Budget(), Ids(num_classes, ignore_index)
+    num_parts = 1 if fold_of_part is None else len(fold_of_part)
+    most = chunk_pixels or pixels_at_once(len(rows), scratch_bytes / threads)
     size = max(1, -(-len(target) // max(threads, -(-len(target) // most))))
+
+    def pack(start: int) -> Packed:
+        pixels = slice(start, min(start + size, len(target)))
+        parts = np.zeros(pixels.stop - start, np.uint8) if part_of_pixel is None else part_of_pixel[pixels]
+        votes, labels = [row[pixels] for row in rows], np.asarray(target[pixels])
+        return pack_chunk(votes, labels, parts, num_parts, ids) or refuse(votes, labels, ids, offset + start)
+
+    chunks, agreed, labelled = (
+        [],
+        np.zeros((num_parts, 2, num_classes), np.int64),
+        np.zeros((num_parts, num_classes), np.int64),
+    )
     starts = range(0, len(target), size)
-    rooms: SimpleQueue[Room] = SimpleQueue()  # as many as threads
-    for _ in range(min(threads, len(starts))):
-        rooms.put(make_room(len(rows), num_classes, size))
-
-    def pack(start: int) -> tuple[Chunk, np.ndarray, np.ndarray]:
-        part = slice(start, min(start + size, len(target)))
-        folds = np.zeros(part.stop - start, np.uint8) if fold_of_pixel is None else fold_of_pixel[part]
-        labels, votes = np.asarray(target[part]), [row[part] for row in rows]
-        room = rooms.get()
-        packed = pack_chunk(votes, labels, folds, num_classes, ignore_index, num_folds, room)
-        rooms.put(room)
-        if packed is None:
-            refuse(votes, labels, num_classes, ignore_index, offset + start)
-        return packed
-
-    # A few at a time, since the next chunks need their room as well.
+    # A few at a time, so that what does not fit is in files before the next ones are packed.
     for first in range(0, len(starts), threads):
-        for chunk, agreed, labelled in in_threads(pack, starts[first : first + threads], threads):
-            table.add(chunk, agreed, labelled)
-    return table
-
-
-def _masks_of(values: np.ndarray) -> np.ndarray:
-    """Numbers by bits: row i of uint64 (bits, words) holds bit i of each of `values` int64 (candidates,)."""
-    bits = np.arange(max(1, int(values.max()).bit_length()))
-    padded = np.zeros((len(bits), -(-len(values) // WORD_BITS) * WORD_BITS), np.uint8)
-    padded[:, : len(values)] = values >> bits[:, None] & 1
-    return np.packbits(padded, axis=1, bitorder="little").view(np.dtype("<u8")).astype(np.uint64)
-
-
-def _vote_counter(votes: np.ndarray, repeat: bool | None) -> Counter:
-    """What adds the vote to counts; unless `repeat` is None, what one more vote of each candidate turns to gains."""
-    members, everyone = np.flatnonzero(votes), _masks_of(np.ones_like(votes))[0]
-    numbers, masks = votes[members], _masks_of(votes)
-    allowed = everyone if repeat else everyone & ~np.bitwise_or.reduce(masks)
-
-    def count_vote(chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
-        gains = gains if repeat is not None else np.empty((*counts.shape, 0), np.int64)
-        for count in (count_pairs, count_blocks):
-            count(chunk.groups, chunk.rows, chunk.slots, members, numbers, int(bool(repeat)), counts, gains)
-        count_singly(*chunk.singles, masks, allowed, everyone, counts, gains)
-
-    return count_vote
-
-
-def _count_own(chunk: Chunk, counts: np.ndarray, gains: np.ndarray) -> None:
-    """Add the counts of each candidate alone to `gains`."""
-    own_blocks(chunk.groups, chunk.rows, chunk.slots, gains)
-    own_singly(*chunk.singles, _masks_of(np.ones(gains.shape[2], np.int64))[0], gains)
+        for packed in in_threads(pack, starts[first : first + threads], threads):
+            chunks.append(packed.chunk.kept_in(budget))
+            agreed += packed.agreed
+            labelled += packed.labelled
+    candidates = tuple(range(len(rows)) if candidates is None else candidates)
+    return VoteTable(
+        chunks=tuple(chunks),
+        agreed=agreed,
+        labelled=labelled,
+        candidates=candidates,
+        ranking=candidates,
+        fold_of_part=np.arange(num_parts) if fold_of_part is None else fold_of_part,
+        times=np.ones(num_parts, np.int64),
+        threads=threads,
+    )

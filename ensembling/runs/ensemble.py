@@ -14,7 +14,7 @@ from ensembling.assessment.diversity import Diversity
 from ensembling.predictions import Predictions
 from ensembling.runs.candidates import Candidate, describe_candidate
 from ensembling.selection.crossfit import fold_of_images
-from ensembling.selection.ensemble_selection import Selection
+from ensembling.selection.select_ensemble import Selection
 
 TIE_RULE = "the class with most votes; among tied classes, the one that the best-ranked member predicts among them"
 

@@ -1,26 +1,29 @@
-"""What an ensemble will score on images that it was not selected on: the cross-fitted mIoU.
+"""The cross-fitted mIoU: what a selected vote is expected to score on images that it was not selected on.
 
-Selecting on a split flatters the score on it. Here the holdout's images are cut in folds; ranks and members are chosen
-on all folds but one and vote on that one; one confusion is pooled over all folds, and one mIoU taken of it.
+The score on the images of the selection is too high, since the members were chosen for it. Here the holdout's images
+are cut in folds; ranks and members are chosen on all folds but one and vote on that one; one confusion matrix is summed
+over all folds, and one mIoU computed from it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ensembling.assessment.top_k import ImageRuns
-from ensembling.counting.table import VoteTable
+from ensembling.counting import VoteTable
 from ensembling.scores import miou_from_counts
+from ensembling.selection.ensemble_selection import Found
 
 CROSSFIT_FOLDS = 5
 
 
 @dataclass(frozen=True)
 class CrossFit:
-    """`members[f]` were chosen on all folds but f, from the candidates as those folds rank them: `rankings[f]`.
+    """Who votes on each fold.
 
-    Candidates are named by their index; members are in rank order, and cast as many votes as their weights say.
+    `members[f]` were chosen on all folds but f, from the candidates as those folds rank them: `rankings[f]`. Candidates
+    are named by their index; members are in rank order, and cast as many votes as their weights say.
     """
 
     members: tuple[tuple[int, ...], ...]
@@ -29,7 +32,7 @@ class CrossFit:
 
 
 def fold_of_images(num_images: int, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:
-    """Cross-fit fold of each image, uint8 (num_images,), and the number of folds: at most one an image.
+    """Return the cross-fit fold of each image, uint8 (num_images,), and the number of folds: at most one an image.
 
     The images (in the order of their sorted ids) are shuffled by `seed` and dealt out in turn.
     """
@@ -40,7 +43,7 @@ def fold_of_images(num_images: int, seed: int, max_folds: int = CROSSFIT_FOLDS) 
 
 
 def fold_of_pixels(image_ids: np.ndarray, seed: int, max_folds: int = CROSSFIT_FOLDS) -> tuple[np.ndarray, int]:
-    """Cross-fit fold of each pixel, uint8 (pixels,), and the number of folds.
+    """Return the cross-fit fold of each pixel, uint8 (pixels,), and the number of folds.
 
     `image_ids` (pixels,) names the image of each pixel. The folds depend on the set of ids and `seed` alone, not on
     the order or the size of the images.
@@ -53,34 +56,26 @@ def fold_of_pixels(image_ids: np.ndarray, seed: int, max_folds: int = CROSSFIT_F
 def crossfit(
     table_for: Callable[[Sequence[int]], VoteTable],
     num_folds: int,
-    select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]],
+    select: Callable[[VoteTable], tuple[VoteTable, Found]],
 ) -> tuple[float, CrossFit]:
-    """mIoU of votes on folds that their members were not selected on, and who votes.
+    """Return the mIoU of votes on folds that their members were not selected on, and who votes.
 
-    NaN and nobody with fewer than two folds.
+    With fewer than two folds they are NaN and nobody.
 
-    `table_for(folds)` has the candidates that may be chosen on `folds`, and counts them on all folds; `select(table,
-    folds)` chooses on `folds` alone and returns the number of votes of each member's rank. It may rerank the table.
+    Args:
+        table_for: returns the table of the candidates that may be chosen on some folds; it counts on all of them.
+        num_folds: how many folds there are.
+        select: chooses members on a table: returns it ranked, and what it found.
     """
     if num_folds < 2:
         return float("nan"), CrossFit((), (), ())
-    counts, voters = [], []
+    counts, members, weights, rankings = [], [], [], []
     for held_out in range(num_folds):
-        folds = [fold for fold in range(num_folds) if fold != held_out]
-        # The table is not kept here: the next may need its room.
-        counted, *names = _hold_out(table_for(folds), folds, held_out, select)
-        counts.append(counted)
-        voters.append(names)
-    return float(miou_from_counts(np.sum(counts, axis=0))), CrossFit(*zip(*voters, strict=True))
-
-
-def _hold_out(
-    table: VoteTable,
-    folds: Sequence[int],
-    held_out: int,
-    select: Callable[[VoteTable, Sequence[int]], Mapping[int, int]],
-) -> tuple[np.ndarray, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Counts of the vote on the fold held out; members, their weights, and the ranking on the other folds."""
-    votes = dict(sorted(select(table, folds).items()))
-    members = tuple(table.ranking[rank] for rank in votes)
-    return table.vote_counts(votes, [held_out]), members, tuple(votes.values()), table.ranking
+        others = [fold for fold in range(num_folds) if fold != held_out]
+        table, found = select(table_for(others).on(others))
+        counts.append(table.on([held_out]).vote_counts(found.votes))
+        members.append(tuple(table.ranking[rank] for rank in found.votes))
+        weights.append(tuple(found.votes.values()))
+        rankings.append(table.ranking)
+        del table  # the next may need its memory
+    return float(miou_from_counts(np.sum(counts, axis=0))), CrossFit(tuple(members), tuple(weights), tuple(rankings))

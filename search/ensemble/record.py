@@ -18,8 +18,8 @@ from ensembling.assessment.diversity import mean_disagreement, measure_diversity
 from ensembling.runs.candidates import Candidate, load_candidates
 from ensembling.runs.ensemble import describe_ensemble, save_ensemble
 from ensembling.runs.members import described_data
-from ensembling.selection.ensemble_selection import Options, check_options
 from ensembling.selection.exhaustive import check_number
+from ensembling.selection.options import Options, check_options
 from ensembling.selection.shortlist import select_from_many
 from search.ensemble.memory import MemoryBound
 from search.ensemble.options import RECORDED, EnsembleOptions

@@ -21,7 +21,7 @@ from rich.table import Table
 from ensembling import select_ensemble
 from ensembling.assessment.assess import assess
 from ensembling.assessment.diversity import measure_diversity
-from ensembling.selection.ensemble_selection import Options
+from ensembling.selection.options import Options
 from ensembling.selection.shortlist import select_from_many
 from search.ensemble.memory import GIB, MemoryBound
 from tests.benchmarks.pools import make_pool

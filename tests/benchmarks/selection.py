@@ -19,9 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ensembling.counting.table import VoteTable, build_table
-from ensembling.selection.ensemble_selection import own_scores
-from ensembling.selection.modes import grow, rank_by_score
+from ensembling.counting import VoteTable, build_table
+from ensembling.selection.ensemble_selection import add_greedily
+from ensembling.selection.select_ensemble import rank_candidates
 from tests.benchmarks.pools import Pool, make_pool
 
 CANDIDATES, MEMBERS, CLASSES = 64, 12, 11
@@ -72,9 +72,9 @@ def _select(pool: Pool, threads: int) -> tuple[VoteTable, dict[str, float]]:
     marks = [time.perf_counter()]
     table = build_table(rows, pool.target, CLASSES, threads=threads)
     marks.append(time.perf_counter())
-    table.rerank(rank_by_score(own_scores(table, [0])))
+    table = rank_candidates(table)
     marks.append(time.perf_counter())
-    grow(table, [0], [0], MEMBERS, range(CANDIDATES))
+    add_greedily(table, [0], MEMBERS, range(CANDIDATES))
     marks.append(time.perf_counter())
     build, rank, greedy = np.diff(marks)
     return table, {"build": build, "rank": rank, "greedy": greedy, "all": marks[-1] - marks[0]}

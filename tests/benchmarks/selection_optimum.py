@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import hard_vote
-from ensembling.counting.table import VoteTable
+from ensembling.counting import VoteTable
 from ensembling.scores import confusion_matrix, miou, miou_from_counts
-from ensembling.selection.ensemble_selection import Options, check_problem, search
+from ensembling.selection.inputs import check_inputs
+from ensembling.selection.options import Options
+from ensembling.selection.select_ensemble import rank_candidates, search
 from tests.benchmarks.pools import Pool, make_pool
 
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
@@ -51,15 +53,15 @@ def _table(holdout: Pool) -> VoteTable:
     """One table for all modes, with the images apart, which one mode draws."""
     maps = (np.ascontiguousarray(holdout.predictions), holdout.target, holdout.num_classes)
     options = Options("bagged_images", MEMBERS)
-    problem = check_problem(*maps, options, ignore_index=255, image_ids=holdout.image_ids, threads=1)
-    return problem.build_table(range(len(problem.rows)))
+    inputs = check_inputs(*maps, options, ignore_index=255, image_ids=holdout.image_ids, threads=1)
+    return rank_candidates(inputs.build_table())
 
 
 def _select(table: VoteTable, mode: str) -> tuple[dict[int, int], float]:
     """Votes by candidate, in rank order, and their mIoU on the holdout."""
-    folds = range(table.num_folds)
-    votes = search(table, folds, Options(mode, MEMBERS)).votes
-    on_holdout = float(miou_from_counts(table.vote_counts(votes, folds)))
+    table, found = search(table, Options(mode, MEMBERS))
+    votes = found.votes
+    on_holdout = float(miou_from_counts(table.vote_counts(votes)))
     return {table.ranking[rank]: number for rank, number in votes.items()}, on_holdout
 
 

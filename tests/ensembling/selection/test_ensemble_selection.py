@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembling import hard_vote, select_ensemble
-from ensembling.counting import chunks
-from ensembling.counting.chunks import Chunk
-from ensembling.counting.table import build_table
-from ensembling.selection.ensemble_selection import Options, select_from_table
-from ensembling.selection.modes import best_prefix, rank_by_score
+from ensembling import hard_vote, memory, select_ensemble
+from ensembling.counting import build_table
+from ensembling.selection.ensemble_selection import best_beginning, rank_by_miou
+from ensembling.selection.options import Options
+from ensembling.selection.select_ensemble import select_from_table
 from tests.ensembling import naive
 from tests.ensembling.cases import assert_same, random_case
 
@@ -58,18 +57,14 @@ def assert_equals_naive(case, selection):
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_selection_equals_the_slow_reference(batch, monkeypatch):
-    # Half of them in blocks, half pixel by pixel, as small groups are.
-    monkeypatch.setattr(chunks, "LEAST_PIXELS", [1, 1000][batch % 2])
+def test_selection_equals_the_slow_reference(batch):
     for seed in range(batch * BATCH_CASES, (batch + 1) * BATCH_CASES):
         case = random_case(seed)
         assert_equals_naive(case, select(case, image_ids=None))
 
 
-@pytest.mark.parametrize("least", [1, 1000])
 @pytest.mark.parametrize("candidates", [63, 64, 65, 128, 129])
-def test_selection_equals_the_slow_reference_past_the_width_of_a_word(candidates, least, monkeypatch):
-    monkeypatch.setattr(chunks, "LEAST_PIXELS", least)
+def test_selection_equals_the_slow_reference_past_the_width_of_a_word(candidates):
     case = random_case(candidates, candidates=candidates, pixels=12)
     changed = select(case, image_ids=None, max_members=4)
     assert_equals_naive(type(case)(**vars(case) | {"max_members": 4}), changed)
@@ -88,9 +83,7 @@ def test_votes_of_more_than_64_members_equal_the_slow_reference(candidates):
         assert selection.path_miou[size - 1] == pytest.approx(float(naive.miou(voted, target, 4)), abs=1e-13)
 
 
-@pytest.mark.parametrize("least", [1, 3])
-def test_folds_chunks_threads_and_their_order_change_nothing(least, monkeypatch):
-    monkeypatch.setattr(chunks, "LEAST_PIXELS", least)
+def test_folds_chunks_threads_and_their_order_change_nothing():
     for seed in range(50):
         case = random_case(seed, pixels=40)
         table = build_table(
@@ -98,8 +91,8 @@ def test_folds_chunks_threads_and_their_order_change_nothing(least, monkeypatch)
             case.target,
             case.num_classes,
             ignore_index=case.ignore_index,
-            fold_of_pixel=np.random.default_rng(seed).integers(0, 3, 40).astype(np.uint8),
-            num_folds=3,
+            part_of_pixel=np.random.default_rng(seed).integers(0, 3, 40).astype(np.uint8),
+            fold_of_part=np.arange(3),
             chunk_pixels=7,
             threads=2,
         )
@@ -163,7 +156,7 @@ def test_greedy_goes_on_past_a_step_without_gain():
     assert selection.baselines == pytest.approx({"best_single": single, "top_3": 1.0, "top_5": 1.0, "all": 1.0})
 
 
-def test_path_goes_on_where_miou_falls_and_the_shortest_best_prefix_is_chosen():
+def test_path_goes_on_where_miou_falls_and_the_shortest_best_beginning_is_chosen():
     target = np.array([0, 1, 0, 1], np.uint8)
     predictions = np.stack([target ^ 1, target, target ^ 1, target])
     selection = select_ensemble(predictions, target, 2)
@@ -177,13 +170,13 @@ def test_path_goes_on_where_miou_falls_and_the_shortest_best_prefix_is_chosen():
 
 
 def test_equal_candidates_rank_by_index_even_if_their_mious_differ_in_the_last_bits():
-    assert rank_by_score(np.array([0.3, 0.1 + 0.2, 0.9, 0.3])) == [2, 0, 1, 3]
-    assert rank_by_score(np.array([0.1 + 0.2, 0.3, 0.3 + 1e-11])) == [2, 0, 1]
+    assert rank_by_miou(np.array([0.3, 0.1 + 0.2, 0.9, 0.3])) == [2, 0, 1, 3]
+    assert rank_by_miou(np.array([0.1 + 0.2, 0.3, 0.3 + 1e-11])) == [2, 0, 1]
 
 
-def test_best_prefix_takes_no_member_for_a_gain_of_rounding():
-    assert best_prefix([4, 2, 1], [0.3, 0.2, 0.1 + 0.2]) == [4]
-    assert best_prefix([4, 2, 1], [0.3, 0.2, 0.3 + 1e-11]) == [4, 2, 1]
+def test_the_best_beginning_takes_no_member_for_a_gain_of_rounding():
+    assert best_beginning([4, 2, 1], [0.3, 0.2, 0.1 + 0.2]) == [4]
+    assert best_beginning([4, 2, 1], [0.3, 0.2, 0.3 + 1e-11]) == [4, 2, 1]
 
 
 def test_ties_between_candidates_for_a_step_go_to_the_better_rank():
@@ -235,12 +228,12 @@ def test_rows_may_be_memory_mapped_or_strided(tmp_path):
 def test_memory_changes_where_the_table_is_and_nothing_else(monkeypatch):
     case = random_case(12, candidates=6, pixels=5000)
     problem = (case.predictions, case.target, case.num_classes)
-    filed, in_file = [], Chunk.in_file
-    monkeypatch.setattr(Chunk, "in_file", lambda chunk: filed.append(chunk.nbytes) or in_file(chunk))
+    in_files, mapped = [], memory.mapped
+    monkeypatch.setattr(memory, "mapped", lambda array: in_files.append(array.nbytes) or mapped(array))
     expected = select_ensemble(*problem, image_ids=case.image_ids)
-    assert not filed
+    assert not in_files
     selection = select_ensemble(*problem, image_ids=case.image_ids, memory_bytes=104_000)
-    assert len(filed) == 2  # of five stretches of 1,024 pixels, 25 kB each
+    assert sum(in_files) > 10_000
     for field in vars(expected):
         assert_same(getattr(selection, field), getattr(expected, field))
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from ensembling import hard_vote, select_ensemble
-from ensembling.counting import chunks
-from ensembling.selection.ensemble_selection import MODES
+from ensembling.selection.modes import MODES
 from tests.ensembling import naive, naive_modes
 from tests.ensembling.cases import assert_same, random_case
 
@@ -40,9 +39,8 @@ def expected_votes(mode, case, must_include, start, image_of_pixel):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_mode_equals_the_slow_reference(mode, monkeypatch):
+def test_mode_equals_the_slow_reference(mode):
     for seed in range(CASES if "bagged" not in mode else CASES // 4):
-        monkeypatch.setattr(chunks, "LEAST_PIXELS", [1, 2, 1000][seed % 3])
         case = random_case(20_000 + seed)
         if len(case.predictions) > 6 and mode in ("swap", "bagged_runs"):
             continue

@@ -6,7 +6,7 @@ from ensembling.assessment.assess import assess
 from ensembling.scores import confusion_matrix, miou
 from ensembling.selection import shortlist
 from ensembling.selection.crossfit import fold_of_images
-from ensembling.selection.ensemble_selection import Options
+from ensembling.selection.options import Options
 from ensembling.selection.shortlist import select_from_many
 from tests.benchmarks.pools import make_pool
 

@@ -6,7 +6,7 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
-from ensembling.selection.ensemble_selection import MODES as SELECTION_MODES
+from ensembling.selection.modes import MODES as SELECTION_MODES
 from search.cli import ensemble as ensemble_cli
 from search.cli import main
 from search.cli.ensemble import ensemble_command

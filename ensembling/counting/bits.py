@@ -1,4 +1,4 @@
-"""Words of bits: their constants in kernels, and the processor's own instructions on them."""
+"""Words of 64 bits in kernels: their constants, and the processor's own instructions on them."""
 
 import numpy as np
 from numba import types
@@ -8,12 +8,12 @@ from numba.extending import intrinsic
 WORD_BITS = 64
 ONE = np.uint64(1)
 NONE = np.uint64(0)
-ABSTAIN = np.uint8(255)  # an id that is no vote
+ALL = ~NONE
 
 
 @intrinsic
 def population(typing_context, word):
-    """Number of set bits of a uint64, as int64."""
+    """Return the number of set bits of a uint64, as int64."""
 
     def generate(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
@@ -23,7 +23,7 @@ def population(typing_context, word):
 
 @intrinsic
 def lowest_bit(typing_context, word):
-    """Place of the lowest set bit of a uint64, as int64; 64 where none is set."""
+    """Return the index of the lowest set bit of a uint64, as int64; 64 where none is set."""
 
     def generate(context, builder, signature, arguments):
         return builder.cttz(arguments[0], cgutils.false_bit)
@@ -33,7 +33,7 @@ def lowest_bit(typing_context, word):
 
 @intrinsic
 def bytes_at(typing_context, address):
-    """Pointer to uint8 at a uint64 address, for `numba.carray`: its memory must outlive the kernel's call."""
+    """Return a pointer to uint8 at a uint64 address, for `numba.carray`: its memory must outlive the kernel's call."""
 
     def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
@@ -43,7 +43,7 @@ def bytes_at(typing_context, address):
 
 @intrinsic
 def words_at(typing_context, address):
-    """Pointer to uint64 at a uint64 address, for `numba.carray`: its memory must outlive the kernel's call."""
+    """Return a pointer to uint64 at a uint64 address, as `bytes_at` does."""
 
     def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
