@@ -12,7 +12,7 @@ import numpy as np
 
 from ensembling.counting.bits import ALL, NONE, ONE, WORD_BITS, population
 from ensembling.counting.group_pixels import MOST_CLASSES
-from ensembling.kernels import compiled
+from ensembling.kernels import compiled, inlined
 
 LEVELS = 32
 
@@ -45,6 +45,7 @@ def count_blocks(blocks, members, counts, gains):  # pragma: no cover - compiled
             no candidates, only the vote is counted.
     """
     num_members, num_candidates, rows = members.candidates.size, gains.shape[2], blocks.rows
+    candidates, weights, better = members
     tally = np.empty((MOST_CLASSES, levels_for(members.weights.sum())), np.uint64)
     votes, voted = np.empty((num_members, MOST_CLASSES), np.uint64), np.empty(num_members + 1, np.uint64)
     most, winner, tied = (
@@ -64,13 +65,13 @@ def count_blocks(blocks, members, counts, gains):  # pragma: no cover - compiled
         step = blocks_for(pixels)
         for block in range(step):
             row, valid = blocks.first_row[group] + block, first_bits(pixels - block * WORD_BITS)
-            _add_members(rows, row, step, number, members, votes, tally)
+            _add_members(rows, row, step, number, candidates, weights, votes, tally)
             _find_winner(votes, number, tally, valid, most, tied, winner)
             for kind in range(number):
                 wins[kind] += population(winner[kind])
             if num_candidates:
                 _find_reach(votes, number, tally, valid, most, tied, winner, reach, if_better, voted)
-                _add_changes(rows, row, step, number, winner, reach, if_better, voted, members.better, changes, net)
+                _add_changes(rows, row, step, number, winner, reach, if_better, voted, better, changes, net)
         for kind in range(number - 1):
             net[kind] -= wins[kind]
         add_group(blocks, group, wins, net, counts, gains)
@@ -95,13 +96,13 @@ def count_alone(blocks, counts, gains):  # pragma: no cover - compiled
         add_group(blocks, group, wins, net, counts, gains)
 
 
-@compiled
+@inlined
 def blocks_for(pixels):  # pragma: no cover - compiled
     """Return how many blocks hold so many pixels."""
     return (pixels + WORD_BITS - 1) // WORD_BITS
 
 
-@compiled
+@inlined
 def first_bits(number):  # pragma: no cover - compiled
     """Return a word whose lowest `number` bits are set, at most all."""
     return ALL if number >= WORD_BITS else (ONE << np.uint64(number)) - ONE
@@ -116,7 +117,7 @@ def levels_for(total):  # pragma: no cover - compiled
     return levels
 
 
-@compiled
+@inlined
 def add_votes(word, weight, tally):  # pragma: no cover - compiled
     """Add `weight` to the counters `tally`, uint64 (levels,), of the pixels in `word`."""
     level = 0
@@ -131,22 +132,22 @@ def add_votes(word, weight, tally):  # pragma: no cover - compiled
         level += 1
 
 
-@compiled
-def _add_members(rows, row, step, number, members, votes, tally):  # pragma: no cover - compiled
+@inlined
+def _add_members(rows, row, step, number, candidates, weights, votes, tally):  # pragma: no cover - compiled
     """Leave the words of the members for each class in `votes`, and all their votes in `tally`."""
     tally[:number] = NONE
-    for index in range(members.candidates.size):
+    for index in range(candidates.size):
         rest = ALL
         for kind in range(number):
             word = rest
             if kind < number - 1:
-                word = rows[row + kind * step, members.candidates[index]]
+                word = rows[row + kind * step, candidates[index]]
                 rest &= ~word
             votes[index, kind] = word
-            add_votes(word, members.weights[index], tally[kind])
+            add_votes(word, weights[index], tally[kind])
 
 
-@compiled
+@inlined
 def _find_winner(votes, number, tally, valid, most, tied, winner):  # pragma: no cover - compiled
     """Find the pixels that each class wins: of those with most votes, the class for which the best member votes.
 
@@ -173,7 +174,7 @@ def _find_winner(votes, number, tally, valid, most, tied, winner):  # pragma: no
             break
 
 
-@compiled
+@inlined
 def _find_reach(
     votes, number, tally, valid, most, tied, winner, reach, if_better, voted
 ):  # pragma: no cover - compiled
@@ -201,7 +202,7 @@ def _find_reach(
         voted[index + 1] = voted[index] | for_winner
 
 
-@compiled
+@inlined
 def _add_changes(
     rows, row, step, number, winner, reach, if_better, voted, better, changes, net
 ):  # pragma: no cover - compiled

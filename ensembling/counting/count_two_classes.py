@@ -8,33 +8,34 @@ import numpy as np
 
 from ensembling.counting.bits import ALL, NONE, WORD_BITS, population
 from ensembling.counting.count_blocks import add_group, add_votes, blocks_for, first_bits, levels_for
-from ensembling.kernels import compiled
+from ensembling.kernels import compiled, inlined
 
 
 @compiled
 def count_two_classes(blocks, members, counts, gains):  # pragma: no cover - compiled
     """Count as `count_blocks` does, on the groups of two classes."""
     total, num_candidates, rows = members.weights.sum(), gains.shape[2], blocks.rows
+    candidates, weights, better = members
     half, is_odd = total // 2, total % 2 == 1
     tally = np.empty(levels_for(total), np.uint64)
     wins, net = np.empty(2, np.int64), np.empty((1, num_candidates), np.int64)
     gained = net[0]
     ranks_best = np.empty(num_candidates, np.uint64)  # all bits, where no member ranks better than the candidate
     for candidate in range(num_candidates):
-        ranks_best[candidate] = NONE if members.better[candidate] else ALL
+        ranks_best[candidate] = NONE if better[candidate] else ALL
     for group in range(blocks.pixels.size):
         if blocks.num_classes[group] != 2:
             continue
         gained[:], wins[:], lost, lost_to_best = 0, 0, 0, 0
         pixels, first_row = blocks.pixels[group], blocks.first_row[group]
         for block in range(blocks_for(pixels)):
-            valid, row = first_bits(pixels - block * WORD_BITS), rows[first_row + block]
+            valid, row = first_bits(pixels - block * WORD_BITS), first_row + block
             tally[:] = NONE
-            for index in range(members.candidates.size):
-                add_votes(row[members.candidates[index]], members.weights[index], tally)
+            for index in range(candidates.size):
+                add_votes(rows[row, candidates[index]], weights[index], tally)
             # Where the first class has more than half of the votes (rounded down), exactly that, or one more.
             above, equal, one_more = _compare(tally, half)
-            best = row[members.candidates[0]]
+            best = rows[row, candidates[0]]
             first_wins = valid & (above if is_odd else above | (equal & best))
             wins[0] += population(first_wins)
             wins[1] += population(valid & ~first_wins)
@@ -54,13 +55,13 @@ def count_two_classes(blocks, members, counts, gains):  # pragma: no cover - com
             either, either_of_best = gain | loss, gain_of_best | loss_of_best
             for candidate in range(num_candidates):
                 reach = either | (either_of_best & ranks_best[candidate])
-                gained[candidate] += population(reach & row[candidate])
+                gained[candidate] += population(reach & rows[row, candidate])
         for candidate in range(num_candidates):
             gained[candidate] -= lost + (lost_to_best if ranks_best[candidate] else 0)
         add_group(blocks, group, wins, net, counts, gains)
 
 
-@compiled
+@inlined
 def _compare(tally, half):  # pragma: no cover - compiled
     """Return where the number is above `half`, equal to it, and equal to half + 1."""
     above, equal, one_more = NONE, ALL, ALL
