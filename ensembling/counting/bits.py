@@ -1,9 +1,10 @@
-"""Words of 64 bits in kernels: their constants, and the processor's own instructions on them."""
+"""Words of 64 bits in kernels: their constants, their set bits, and arrays at an address."""
 
 import numpy as np
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
+
+from ensembling.kernels import inlined
 
 WORD_BITS = 64
 ONE = np.uint64(1)
@@ -11,24 +12,19 @@ NONE = np.uint64(0)
 ALL = ~NONE
 
 
-@intrinsic
-def population(typing_context, word):
-    """Return the number of set bits of a uint64, as int64."""
+@inlined
+def population(word):  # pragma: no cover - compiled
+    """Return the number of set bits of a uint64; the compiler makes one instruction of this sum by halves."""
+    word = word - ((word >> ONE) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
-    def generate(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
 
-    return types.int64(types.uint64), generate
-
-
-@intrinsic
-def lowest_bit(typing_context, word):
-    """Return the index of the lowest set bit of a uint64, as int64; 64 where none is set."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], cgutils.false_bit)
-
-    return types.int64(types.uint64), generate
+@inlined
+def lowest_bit(word):  # pragma: no cover - compiled
+    """Return the index of the lowest set bit of a uint64; 64 where none is set."""
+    return population(~word & (word - ONE))
 
 
 @intrinsic

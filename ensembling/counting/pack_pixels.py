@@ -11,7 +11,7 @@ from numba import carray
 from ensembling.counting.bits import NONE, WORD_BITS, bytes_at, words_at
 from ensembling.counting.compare_candidates import TILE_PIXELS, compare_candidates, new_comparison
 from ensembling.counting.group_pixels import group_pixels
-from ensembling.kernels import compiled
+from ensembling.kernels import compiled, inlined
 
 EIGHT = 8  # neighbouring pixels, a byte of a word each
 SPREAD = np.uint64(0x0101010101010101)
@@ -85,14 +85,9 @@ def _count_agreed(first, targets, differences, agreed, eights):  # pragma: no co
     """Count the pixels on which all agree; leave in `eights` which eight hold any other, and return their number."""
     disputed, full = 0, targets.size // EIGHT
     votes, labels, differ = _as_words(first, full), _as_words(targets, full), _as_words(differences, full)
-    last_votes, last_labels, alike = NONE, NONE, 0  # eights in a row that are one class under one label
     for eight in range(-(-targets.size // EIGHT)):
-        is_alike = eight < full and differ[eight] == NONE and _is_one_id(votes[eight]) and _is_one_id(labels[eight])
-        if is_alike:
-            if votes[eight] != last_votes or labels[eight] != last_labels:
-                agreed[last_votes & BYTE, last_labels & BYTE] += alike * EIGHT
-                last_votes, last_labels, alike = votes[eight], labels[eight], 0
-            alike += 1
+        if eight < full and differ[eight] == NONE and _is_one_id(votes[eight]) and _is_one_id(labels[eight]):
+            agreed[votes[eight] & BYTE, labels[eight] & BYTE] += EIGHT
             continue
         is_disputed = False
         for pixel in range(eight * EIGHT, min((eight + 1) * EIGHT, targets.size)):
@@ -103,12 +98,12 @@ def _count_agreed(first, targets, differences, agreed, eights):  # pragma: no co
         if is_disputed:
             eights[disputed] = eight
             disputed += 1
-    agreed[last_votes & BYTE, last_labels & BYTE] += alike * EIGHT
     return disputed
 
 
-@compiled
+@inlined
 def _is_one_id(word):  # pragma: no cover - compiled
+    """Return whether all eight bytes of a word are the same."""
     return word == (word & BYTE) * SPREAD
 
 
