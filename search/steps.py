@@ -22,7 +22,7 @@ from search.tracking.tracker import Tracker
 from search.tuning.cpu_time import study_seconds
 from search.tuning.plan import Plan
 from search.tuning.resources import Resources, cluster_share, start_ray
-from search.tuning.scheduler import default_grace_period, rungs
+from search.tuning.rungs import default_grace_period, rungs
 from search.tuning.tuner import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import Dataset

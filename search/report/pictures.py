@@ -10,21 +10,41 @@ from ensembling import Predictions
 from trainables.data import PackedData
 
 IGNORED = (255, 255, 255)
+FIRST = (255, 238, 0)  # of class 0 where it is no background
+# Blue and orange, and then always the colour of those on a grid whose nearest neighbour among black, white and the
+# colours before it is farthest, in CIELAB, to the worst of four pairs of eyes: usual ones, and such without red, green
+# or blue cones (Machado et al., A Physiologically-based Model for Simulation of Color Vision Deficiency, 2009).
+COLOURS = np.frombuffer(
+    bytes.fromhex(
+        "0072B2 E69F00 9900FF EE1155 88FF99 880055 554400 4411AA DDAADD FF44FF 99CC99 996600 DD4488 771177 224422 "
+        "00AAAA FF88FF AA22DD AABB55 AA0044 BB22AA AA88CC 669966"
+    ),
+    np.uint8,
+).reshape(-1, 3)
+# Of what a vote changed: blue and orange are told apart by all.
+CHANGES = {"wrong to right": (0, 114, 178), "right to wrong": (230, 97, 0), "wrong to wrong": (240, 228, 66)}
 TILE = 256  # pixels, the longer side
 LEGEND_HEIGHT = 22
 OPACITY = 0.6
 
 
 def palette(num_classes: int, *, background: bool) -> np.ndarray:
-    """Colours uint8 (256, 3) by class id, neighbours in id far apart in hue; background black, 255 white."""
+    """Return the colours of class ids, uint8 (256, 3): those of one id are the same in every picture.
+
+    Class 0 is black, which is not painted, where it is the background, and yellow otherwise; 255 is white.
+    """
     colours = np.zeros((256, 3), dtype=np.uint8)
-    first = 1 if background else 0
-    for class_id in range(first, num_classes):
-        hue = (class_id - first) * 0.618034 % 1  # the golden ratio spreads any number of hues
-        value = 1.0 if class_id % 2 else 0.75
-        colours[class_id] = np.round(255 * np.array(colorsys.hsv_to_rgb(hue, 0.85, value)))
+    for class_id in range(1, num_classes):
+        colours[class_id] = COLOURS[class_id - 1] if class_id <= len(COLOURS) else _further_colour(class_id)
+    colours[0] = (0, 0, 0) if background else FIRST
     colours[255] = IGNORED
     return colours
+
+
+def _further_colour(class_id: int) -> np.ndarray:
+    """Beyond what eyes can tell apart for sure: hues spread by the golden ratio, light and dark in turn."""
+    value = 1.0 if class_id % 2 else 0.75
+    return np.round(255 * np.array(colorsys.hsv_to_rgb(class_id * 0.618034 % 1, 0.85, value)))
 
 
 def overlay(photo: np.ndarray, class_map: np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -44,20 +64,12 @@ def holdout_picture(
     strips = []
     for position, (row, (_, class_map)) in enumerate(zip(rows, predictions.maps())):
         if position in picked:
-            photo = _fit(packed.images[row], Image.Resampling.BILINEAR, packed.sizes[row])
-            maps = [
-                _fit(np.asarray(one), Image.Resampling.NEAREST, packed.sizes[row])
-                for one in (packed.full_mask(row), class_map)
-            ]
+            photo = fitted(packed.images[row], packed.sizes[row], TILE)
+            maps = [fitted(np.asarray(one), packed.sizes[row], TILE) for one in (packed.full_mask(row), class_map)]
             strips.append(np.hstack([photo, *(overlay(photo, one, colours) for one in maps)]))
     width = max(strip.shape[1] for strip in strips)
     padded = [np.pad(strip, ((0, 4), (0, width - strip.shape[1]), (0, 0))) for strip in strips]
     return with_legend(np.vstack(padded), "photo, target, prediction", dict(enumerate(class_names)), colours)
-
-
-def _fit(array: np.ndarray, how: Image.Resampling, size: tuple[int, int]) -> np.ndarray:
-    scale = TILE / max(size)
-    return np.asarray(Image.fromarray(array).resize((round(size[1] * scale), round(size[0] * scale)), how))
 
 
 def with_legend(sheet: np.ndarray, caption: str, names: Mapping[int, str], colours: np.ndarray) -> Image.Image:
@@ -74,3 +86,30 @@ def with_legend(sheet: np.ndarray, caption: str, names: Mapping[int, str], colou
         draw.rectangle((left, top + 3, left + 14, top + 15), fill=tuple(colours[class_id].tolist()), outline="black")
         draw.text((left + 20, top + 3), name[:18], fill="black")
     return image
+
+
+def changed_pixels(photo: np.ndarray, target: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return the photo uint8 (H, W, 3) in grey with the pixels painted, in CHANGES' colours, whose class changed.
+
+    `target`, `before` and `after` are class maps uint8 (H, W). Pixels that are not scored stay as they are.
+    """
+    grey = np.repeat((photo.mean(axis=-1, keepdims=True) * 0.5 + 100).astype(np.uint8), 3, axis=-1)
+    changed = (before != after) & (target != 255)
+    kinds = {
+        "wrong to right": changed & (after == target),
+        "right to wrong": changed & (before == target),
+        "wrong to wrong": changed & (before != target) & (after != target),
+    }
+    for kind, pixels in kinds.items():
+        grey[pixels] = CHANGES[kind]
+    return grey
+
+
+def fitted(array: np.ndarray, size: tuple[int, int], longest: int) -> np.ndarray:
+    """Return a photo uint8 (h, w, 3) or a class map uint8 (h, w) in the shape of `size` (H, W), `longest` pixels long.
+
+    Classes are taken from the nearest pixel, photos are smoothed.
+    """
+    scale = longest / max(size)
+    how = Image.Resampling.BILINEAR if array.ndim == 3 else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(array).resize((round(size[1] * scale), round(size[0] * scale)), how))

@@ -218,6 +218,17 @@ def _overlap(scenes: Scenes, splits: Splits) -> Overlap:
     return Overlap.of(scenes, [row for fold in splits.folds for row in fold], splits.holdout)
 
 
+def known_study(runs_dir: Path, name: str, cache_dir: Path) -> Study:
+    """Return the study of that name. Raises UserError, with the nearest name that there is, where there is none."""
+    if not (runs_dir / name / MANIFEST).exists():
+        known = sorted(path.parent.name for path in runs_dir.glob(f"*/{MANIFEST}"))
+        raise UserError(
+            f"there is no study {name} in {runs_dir}{nearest(name, known)}; studies there: "
+            f"{', '.join(known) or 'none'}; --runs-dir says where to look"
+        )
+    return study_in(runs_dir / name, cache_dir)
+
+
 def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
     pseudo = manifest.get("pseudo")  # none in a study of before there were any
     data = StudyData(

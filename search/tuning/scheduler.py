@@ -1,6 +1,5 @@
 """ASHA (Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020), for Ray Tune."""
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,18 +87,3 @@ class NoStopping(FIFOScheduler):
     def replay(self, runs: Sequence[Run]) -> set[int]:
         """Return that no trial was stopped: none is compared with another."""
         return set()
-
-
-def default_grace_period(epochs: int, reduction_factor: float) -> int:
-    """Room for two rungs below the last epoch: the first a ninth of the way with factor 3."""
-    return max(1, int(epochs / reduction_factor**2))
-
-
-def rungs(epochs: int, grace_period: int, reduction_factor: float) -> list[int]:
-    """Epochs of the first bracket's rungs below `epochs`, ascending."""
-    found: list[int] = []
-    for power in itertools.count():
-        rung = math.ceil(grace_period * reduction_factor**power)
-        if rung >= epochs:
-            return list(dict.fromkeys(found)) or [epochs]
-        found.append(rung)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ensembling import Predictions
-from search.report.pictures import LEGEND_HEIGHT, TILE, holdout_picture, overlay, palette
+from search.report.pictures import CHANGES, LEGEND_HEIGHT, TILE, changed_pixels, holdout_picture, overlay, palette
 
 
 @pytest.mark.parametrize(("classes", "background"), [(2, True), (11, True), (11, False), (60, False)])
@@ -17,9 +17,60 @@ def test_every_class_has_a_colour_of_its_own(classes, background):
     assert (colours[0].tolist() == [0, 0, 0]) is background
 
 
-def test_neighbouring_classes_are_far_apart():
-    colours = palette(11, background=True).astype(int)
-    assert min(np.abs(colours[one] - colours[one + 1]).sum() for one in range(1, 10)) > 150
+# What eyes without one kind of cones see of linear RGB (Machado et al. 2009, severity 1).
+EYES = {
+    "usual": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def lab(colours, eyes):
+    """CIELAB of sRGB colours (N, 3) as those eyes see them."""
+    part = colours / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(eyes).T, 0, 1)
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503]]
+    )
+    xyz = seen @ to_xyz.T / to_xyz.sum(axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=-1)
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_colour_blind_people_tell_the_first_eleven_classes_apart(eyes):
+    colours = palette(11, background=True)[[*range(11), 255]].astype(float)
+    seen = lab(colours, EYES[eyes])
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[np.triu_indices(12, 1)]
+    assert apart.min() > 20  # 2.3 can just be told apart side by side
+
+
+def test_a_class_has_the_same_colour_in_every_picture():
+    assert (palette(30, background=True)[1:5] == palette(5, background=False)[1:5]).all()
+
+
+def test_changed_pixels_are_painted_by_what_the_change_did():
+    photo = np.full((1, 5, 3), 100, np.uint8)
+    target = np.array([[1, 1, 1, 1, 255]], np.uint8)
+    before = np.array([[1, 1, 0, 2, 0]], np.uint8)
+    after = np.array([[1, 0, 1, 0, 1]], np.uint8)
+    painted = changed_pixels(photo, target, before, after)[0].tolist()
+    assert painted[0] == painted[4] == [150, 150, 150]
+    assert painted[1:4] == [list(CHANGES[kind]) for kind in ("right to wrong", "wrong to right", "wrong to wrong")]
 
 
 def test_ignored_pixels_are_white():

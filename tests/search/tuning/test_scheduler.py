@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from search.tuning.scheduler import Asha, NoStopping, default_grace_period, rungs
+from search.tuning.rungs import default_grace_period, rungs
+from search.tuning.scheduler import Asha, NoStopping
 from trainables.study_data import OBJECTIVE
 
 GO, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP

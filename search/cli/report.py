@@ -1,0 +1,40 @@
+"""`segvote report` on the command line."""
+
+from pathlib import Path
+
+import click
+
+from search.cli.options import PLACES, example, make_console, with_options
+
+
+@click.command("report", epilog=example("segvote report --study night --scores leaderboard.csv"))
+@click.option("--study", "name", required=True, metavar="NAME", help="The study's name: its directory in --runs-dir.")
+@click.option(
+    "--scores", metavar="FILE", help="A CSV file of what was submitted when: columns date, name, public, private."
+)
+@click.option("--out", metavar="FILE", help="Where the report goes. [default: report.html in the study's directory]")
+@with_options(PLACES)
+def report_command(
+    name: str, scores: str | None, out: str | None, runs_dir: str, cache_dir: str, tracking_uri: str | None
+) -> int:
+    """Write the report of a study: one HTML file with its scores, what helped, its vote and its pictures.
+
+    It may be written while the study runs, and again whenever you like.
+    """
+    from search.report.study_report import (
+        write_report,
+    )  # mlflow takes seconds to import, which --help need not wait for
+    from search.study.study import known_study
+    from search.tracking.tracker import open_store
+
+    console, runs = make_console(), Path(runs_dir).expanduser().resolve()
+    study = known_study(runs, name, Path(cache_dir).expanduser().resolve())
+    target = Path(out).expanduser().resolve() if out else None
+    with console.status("Gathering what the study has done …"):
+        path, report = write_report(
+            study, lambda: open_store(tracking_uri, runs), scores=Path(scores) if scores else None, out=target
+        )
+    for lack in report.lacks:
+        console.print(lack, style="yellow", soft_wrap=True)
+    console.print(f"report  {path}", soft_wrap=True)
+    return 0

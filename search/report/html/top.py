@@ -1,0 +1,102 @@
+"""The top of the report: what came out, what to expect of it, and what it has cost."""
+
+from typing import Any
+
+from search.report.ensemble_report import honest_words, vote_rows
+from search.report.html.charts import Section, figure
+from search.report.progress import duration
+from search.report.record.gather import Report
+from search.report.record.study_record import UNFINISHED
+
+
+def section(report: Report) -> Section:
+    """Return the sentence that leads, the figures to remember and the votes that were compared."""
+    ensemble = report.study.ensemble
+    context = {"headline": headline(report), "tiles": _tiles(report), "lacks": report.lacks, "spent": _spent(report)}
+    if ensemble is None:
+        return Section("Result", "top.html", {**context, "warnings": "", "rows": []})
+    rows = vote_rows(ensemble)
+    return Section(
+        "Result",
+        "top.html",
+        {**context, "warnings": honest_words(ensemble), "rows": rows},
+        {"votes": _votes(ensemble, rows)},
+    )
+
+
+def headline(report: Report) -> str:
+    """Return one sentence: who votes and what it scores, or how far the search is."""
+    study, ensemble = report.study, report.study.ensemble
+    if ensemble is None:
+        best = (
+            f"the best so far is trial {study.best.number} with {study.best.best:.4f}" if study.best else "no score yet"
+        )
+        ended = sum(trial.status != UNFINISHED for trial in study.trials)
+        return f"There is no vote yet: {ended} of {len(study.trials)} trials that were begun have ended, and {best}."
+    number = len(ensemble["members"])
+    gain = 100 * (ensemble["miou"] - ensemble["candidates"][0]["miou"])
+    who = f"The vote of {number} runs" if number > 1 else "The best run alone"
+    beats = f", {gain:.2f} points above the best single run" if number > 1 else ""
+    return f"{who} scores {ensemble['miou']:.4f} mIoU on the {ensemble['holdout_images']} holdout photos{beats}."
+
+
+def _tiles(report: Report) -> list[tuple[str, str, str]]:
+    """What to remember: a label, a figure, and what it means."""
+    study, ensemble, spent = report.study, report.study.ensemble, report.spent
+    tiles = []
+    if ensemble:
+        members = ", ".join(str(member["trial"]) for member in ensemble["members"])
+        tiles.append(("Vote", f"{ensemble['miou']:.4f}", f"trials {members}" if len(members) < 60 else "members below"))
+        if ensemble["crossfit_miou"] is not None:
+            interval = ensemble["crossfit_interval"]
+            between = f"95 % from {interval['low']:.3f} to {interval['high']:.3f}"
+            tiles.append(("Expected on new photos", f"{ensemble['crossfit_miou']:.4f}", f"cross-fitted; {between}"))
+    if study.best:
+        tiles.append(("Best single run", f"{study.best.best:.4f}", f"trial {study.best.number}"))
+    statuses = ", ".join(f"{count} {status}" for status, count in sorted(spent.statuses.items()))
+    tiles.append(("Trials", str(len(study.trials)), statuses))
+    tiles.append(("Training", duration(3600 * spent.hours), f"{spent.epochs} epochs" + _gpu_words(spent.gpu_hours)))
+    if spent.full_epochs > spent.epochs:
+        would = f"all trials to their end would have taken {duration(3600 * spent.full_hours)}"
+        tiles.append(("Saved by stopping early", f"{100 * spent.saved:.0f} %", would))
+    return tiles
+
+
+def _gpu_words(hours: float | None) -> str:
+    return "" if not hours else f", {hours:.1f} GPU hours"
+
+
+def _spent(report: Report) -> str:
+    spent = report.spent
+    words = f"{len(report.study.trials)} trials trained {spent.epochs} epochs in {spent.hours:.2f} hours of training"
+    words += _gpu_words(spent.gpu_hours)
+    if spent.full_epochs == spent.epochs:
+        return f"{words}. No trial was stopped early."
+    return (
+        f"{words}. Run to their ends, they would have trained {spent.full_epochs} epochs in about "
+        f"{spent.full_hours:.2f} hours: stopping early saved {100 * spent.saved:.0f} %."
+    )
+
+
+def _votes(ensemble: dict[str, Any], rows: list[tuple[str, int, float, float | None]]) -> dict[str, Any]:
+    labels = [f"{label} ({runs})" if label not in ("best single",) else label for label, runs, *_ in rows]
+    intervals = [None] * len(ensemble["baselines"]) + [ensemble["miou_interval"], ensemble["crossfit_interval"]]
+    ends = [one or {"low": miou, "high": miou} for one, (_, _, miou, _) in zip(intervals, rows)]
+    values = [miou for _, _, miou, _ in rows]
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": values,
+        "y": labels,
+        "marker": {"size": 11, "color": ["$orange" if label.startswith("selected") else "$blue" for label in labels]},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [end["high"] - value for end, value in zip(ends, values)],
+            "arrayminus": [value - end["low"] for end, value in zip(ends, values)],
+            "color": "$muted",
+        },
+        "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
+    }
+    yaxis = {"autorange": "reversed", "title": {"text": ""}}
+    return figure([trace], x="mIoU on the holdout", y="", height=90 + 34 * len(rows), yaxis=yaxis)

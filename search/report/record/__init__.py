@@ -1,0 +1,1 @@
+"""What a report shows, as plain values: read from a study's files and from MLflow here, drawn elsewhere."""
