@@ -11,6 +11,7 @@ from search.study.settings import Settings, StudySettings
 from search.study.space import make_space
 from search.study.study import Study, check_same_data, new_study, open_study
 from search.study.trial_end import holdout_masks
+from search.tracking.store import check_places
 from trainables.config import TrialConfig
 from trainables.data import Dataset, PackedData, load_dataset, load_pseudo, make_splits, pack
 from trainables.data.pseudo import rows_apart
@@ -21,7 +22,8 @@ from trainables.study_data import PseudoData
 
 
 def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
-    """The study, new or resumed, and its data set."""
+    """Return the study, new or resumed, and its data set. What could not be written to later is refused first."""
+    check_places(settings.tracking_uri, settings.runs_dir)
     size = TrialConfig.from_dict(make_space(settings).first()).size
     root = _sample(settings, console) if settings.data == "sample" else Path(settings.data)
     dataset = checked_data(root, settings, console)

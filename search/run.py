@@ -31,9 +31,7 @@ def run_search(settings: Settings, given: set[str], command: str, console: Conso
     """Run or resume one study and return the exit code. `given` are the flags typed, `command` is the line."""
     settings = checked(settings, given, console)
     from search import prepare, steps  # torch, ray and mlflow take many seconds to import: mistakes are told before
-    from search.tracking.store import check_places
 
-    check_places(settings.tracking_uri, settings.runs_dir)
     study, dataset = prepare.prepare_data(settings, console)
     plan = steps.make_plan(study, settings, console)
     steps.show_plan(plan, dataset, settings, console)

@@ -108,15 +108,21 @@ def read_checked(path: Path, shape: Any, *, remedy: str) -> Any:
     DamagedFileError with the file, what is wrong with it and `remedy` where it cannot be read, is cut off or is no
     JSON, or where a key is missing or has a value of another type.
     """
+    try:
+        value = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(f"{path} is damaged ({error}): {remedy}") from error
+    check_shape(value, shape, path, remedy=remedy)
+    return value
+
+
+def check_shape(value: Any, shape: Any, path: Path, *, remedy: str) -> None:
+    """Raise DamagedFileError where what was read from `path` does not have `shape`: see `read_checked`."""
     from pydantic import TypeAdapter, ValidationError  # a tenth of a second of imports
 
     try:
-        value = read_json(path)
         TypeAdapter(shape).validate_python(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "its content"
         raise DamagedFileError(f"{path} is damaged ({where}: {first['msg']}): {remedy}") from error
-    except (OSError, ValueError) as error:
-        raise DamagedFileError(f"{path} is damaged ({error}): {remedy}") from error
-    return value

@@ -1,11 +1,11 @@
 """Candidates: the runs that may vote, read from MLflow with their holdout predictions, across studies."""
 
-import logging
+import errno
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -14,8 +14,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.memory import Budget
 from ensembling.predictions import Predictions, PredictionsError, check_same_holdout, read_predictions
-
-log = logging.getLogger(__name__)
 
 MAX_RUNS = 50000  # what MLflow returns at most
 
@@ -35,8 +33,19 @@ class Candidate:
     """Whether its study trained on pseudo-labels, too."""
 
     def kept_in(self, budget: Budget) -> "Candidate":
-        """The same, with its class maps in a file where they do not fit into memory."""
+        """Return the same, with its class maps in a file where they do not fit into memory."""
         return replace(self, predictions=replace(self.predictions, pixels=budget.keep(self.predictions.pixels)))
+
+
+class Loaded(NamedTuple):
+    """Candidates, and a sentence about each run that would be one if MLflow still had its predictions."""
+
+    candidates: list[Candidate]
+    left_out: list[str]
+
+
+class NoArtifactError(LookupError):
+    """MLflow has no such artifact of the run: it was deleted, or never logged."""
 
 
 def load_candidates(
@@ -48,38 +57,52 @@ def load_candidates(
     where: str = "",
     include_stopped: bool = False,
     budget: Budget | None = None,
-) -> list[Candidate]:
-    """The parents' trials that reached the last rung or finished, in order of run id, which decides ties of rank.
+) -> Loaded:
+    """Return the parents' trials that reached the last rung or finished, in order of run id, which decides ties.
 
     Where none did, or with `include_stopped`, all that have predictions. `where` is a filter in MLflow's own words.
-    Class maps beyond `budget` are in temporary files. A run whose predictions are lost is left out, with a warning.
-    Raises PredictionsError for predictions of another holdout than the target's, and MlflowException for a filter that
-    MLflow does not understand.
+    Class maps beyond `budget` are in temporary files. Only a run whose predictions MLflow does not have is left out.
+    Raises PredictionsError for predictions that are damaged, cannot be fetched, or are of another holdout than the
+    target's, OSError where the disk for temporary files is full, and MlflowException for a filter that MLflow does not
+    understand.
     """
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
     far = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
     chosen = runs if include_stopped or not far else far
     budget = budget or Budget()
     pseudo = {parent for parent in parent_ids if "pseudo" in client.get_run(parent).data.params}
-    loaded = (_load(client, run, target, pseudo) for run in sorted(chosen, key=lambda run: run.info.run_id))
-    return [candidate.kept_in(budget) for candidate in loaded if candidate]
+    loaded = Loaded([], [])
+    for run in sorted(chosen, key=lambda run: run.info.run_id):
+        try:
+            loaded.candidates.append(_load(client, run, target, pseudo).kept_in(budget))
+        except NoArtifactError as error:
+            loaded.left_out.append(f"{run.info.run_name} does not vote: {error}")
+    return loaded
 
 
 def load_target(client: MlflowClient, parent: Run) -> Predictions:
-    """The masks of the study's holdout, in the format of predictions.
+    """Return the masks of the study's holdout, in the format of predictions.
 
-    Raises FileNotFoundError where MLflow has none, and PredictionsError where they are damaged.
+    Raises PredictionsError where MLflow has none, or they are damaged.
     """
     try:
         return _download(client, parent.info.run_id, "holdout.target")
-    except PredictionsError as error:
+    except (NoArtifactError, PredictionsError) as error:
         raise PredictionsError(f"study {parent.info.run_name}: {error}") from error
 
 
 def _find_trials(client: MlflowClient, experiment_id: str, parent_id: str, where: str) -> list[Run]:
     ours = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`segvote.kind` = 'trial'"
     found = client.search_runs([experiment_id], f"{ours} and {where}" if where else ours, max_results=MAX_RUNS)
-    return [run for run in found if _has_predictions(run)]
+    return _once([run for run in found if _has_predictions(run)])
+
+
+def _once(runs: list[Run]) -> list[Run]:
+    """Return one run for each trial, the one that ended last: MLflow may have made several of one."""
+    latest: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.info.end_time, run.info.run_id)):
+        latest[run.data.tags.get("segvote.trial", run.info.run_id)] = run
+    return list(latest.values())
 
 
 def _has_predictions(run: Run) -> bool:
@@ -88,14 +111,11 @@ def _has_predictions(run: Run) -> bool:
     return ended and run.data.tags.get("segvote.status") in ("completed", "stopped", "killed")
 
 
-def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str]) -> Candidate | None:
+def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str]) -> Candidate:
     """`pseudo` are the parents that trained on pseudo-labels, too."""
     info, tags = run.info, run.data.tags
     try:
         predictions = _download(client, info.run_id, "predictions")
-    except FileNotFoundError as error:
-        log.warning("%s does not vote: %s", info.run_name, error)
-        return None
     except PredictionsError as error:
         raise PredictionsError(f"run {info.run_name} ({info.run_id}): {error}") from error
     check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
@@ -105,17 +125,28 @@ def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str])
 
 
 def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:
-    """Of a file, or of the one file in a directory."""
+    """Return what a file holds, or the one file in a directory.
+
+    Raises NoArtifactError where MLflow has none, and PredictionsError where it has one that cannot be fetched or read.
+    """
     with tempfile.TemporaryDirectory() as directory:
         try:
+            known = {found.path for found in client.list_artifacts(run_id)}
+            if artifact not in known:
+                raise NoArtifactError(f"run {run_id} has no artifact {artifact} in MLflow")
             path = Path(client.download_artifacts(run_id, artifact, directory))
-            path = next(path.iterdir()) if path.is_dir() else path
-            return read_predictions(path, called=f"its artifact {path.relative_to(directory)}")
-        except (MlflowException, OSError, StopIteration) as error:
-            raise FileNotFoundError(f"run {run_id} has no artifact {artifact} in MLflow ({error})") from error
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
+        except (MlflowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                reason = f"{error.strerror}: set TMPDIR to a disk with more room"
+                raise OSError(error.errno, reason, directory) from error
+            raise PredictionsError(f"its artifact {artifact} cannot be fetched ({error}): try again") from error
+        if not files:
+            raise NoArtifactError(f"run {run_id} has no file in its artifact {artifact} in MLflow")
+        return read_predictions(files[0], called=f"its artifact {files[0].relative_to(directory)}")
 
 
 def describe_candidate(candidate: Candidate, miou: float) -> dict[str, Any]:
-    """Plain values for ensemble.json."""
+    """Return plain values for ensemble.json."""
     names = {"run_id": candidate.run_id, "name": candidate.name, "study": candidate.study, "trial": candidate.trial}
     return {**names, "miou": float(miou)}

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from ensembling.predictions import Predictions
 from ensembling.runs.candidates import Candidate, describe_candidate
 from ensembling.selection.crossfit import fold_of_images
 from ensembling.selection.select_ensemble import Selection
+from trainables.files import write_text
 
 TIE_RULE = "the class with most votes; among tied classes, the one that the best-ranked member predicts among them"
 
@@ -91,10 +91,8 @@ def _folds(selection: Selection, target: Predictions, ids: list[str], seed: int)
 
 
 def save_ensemble(path: Path, ensemble: dict[str, Any]) -> None:
-    """Atomic: the file is whole or as it was."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(ensemble, indent=1, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+    """Write ensemble.json, whole or not at all."""
+    write_text(path, json.dumps(ensemble, indent=1, allow_nan=False) + "\n")
 
 
 def _intervals(intervals: dict[str, Interval] | None) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     with console.status("Reading predictions …"), reading_predictions():
         target = _common_target(client, studies)
         budget = Budget(MemoryBound(options.memory, target.pixels.size).maps)
-        candidates = load_candidates(
+        candidates, left_out = load_candidates(
             client,
             experiment_id,
             [run.info.run_id for run in studies],
@@ -41,13 +41,15 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
             include_stopped=options.all_candidates,
             budget=budget,
         )
+    if left_out and not candidates:
+        raise UserError(f"no trial can vote: {'; '.join(left_out)}")
     candidates = _good_enough(candidates, target, options)
     how_to_choose(candidates, options)  # what it refuses should be known before the views, which take long
     scored = candidates
     if not options.views.plain:
         candidates = _with_views(candidates, target, options, budget, console)
     with console.status(f"Choosing among {len(candidates)} candidates …"):
-        ensemble = elect(candidates, target, options)
+        ensemble = elect(candidates, target, options) | {"left_out": left_out}
     if not options.views.plain:
         ensemble["effect_of_views"] = effect_of_views(ensemble, scored, candidates, target)
     directory.mkdir(parents=True, exist_ok=True)

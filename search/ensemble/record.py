@@ -49,12 +49,14 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
     )
     with reading_predictions():
         target = read_predictions(study.target_file)
-        candidates = load_candidates(
+        candidates, left_out = load_candidates(
             tracker.client, tracker.experiment_id, [tracker.parent_id], target, include_stopped=include_stopped
         )
+    if left_out and not candidates:
+        raise UserError(f"no trial can vote: {'; '.join(left_out)}")
     if not candidates:
         return None
-    ensemble = elect(candidates, target, options)
+    ensemble = elect(candidates, target, options) | {"left_out": left_out}
     if _is_logged(study, tracker, ensemble):  # the study was resumed after its end, and nothing changed
         return ensemble
     tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
@@ -68,7 +70,7 @@ def reading_predictions() -> Iterator[None]:
     """What can go wrong with MLflow's runs and their files, as UserError."""
     try:
         yield
-    except (FileNotFoundError, PredictionsError, mlflow.exceptions.MlflowException) as error:
+    except (PredictionsError, mlflow.exceptions.MlflowException) as error:
         raise UserError(f"the predictions cannot be used: {error}") from error
 
 
@@ -79,8 +81,12 @@ def _given_uri(client: MlflowClient, runs_dir: Path) -> str | None:
 def _is_logged(study: Study, tracker: Tracker, ensemble: dict[str, Any]) -> bool:
     if not study.ensemble_file.exists() or not tracker.has_ensemble():
         return False
+    try:
+        logged = read_json(study.ensemble_file)
+    except (OSError, ValueError):  # damaged: it is written again
+        return False
     # Where it was typed, and with it the command, may differ.
-    return {**read_json(study.ensemble_file), "command": ""} == {**ensemble, "command": ""}
+    return isinstance(logged, dict) and {**logged, "command": ""} == {**ensemble, "command": ""}
 
 
 def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from search.study.study import (
 )
 from search.study.trial_end import holdout_masks
 from search.tracking.ensemble_run import find_run
-from search.tracking.store import connect, default_tracking_uri
+from search.tracking.store import check_places, connect, default_tracking_uri
 from search.tuning.plan import Plan
 from trainables.config import TrialConfig, parse_size
 from trainables.data import Dataset, Splits, make_splits
@@ -32,6 +32,7 @@ from trainables.models.pretrained.weights import check_weights
 
 def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSettings]:
     """The refit's study, new or resumed, its photos checked and decoded; and `settings` with what its data are."""
+    check_places(settings.tracking_uri, settings.runs_dir)
     if settings.resume:
         study = open_study(settings)
         root = Path(settings.data) if settings.data not in (None, BUILT_IN) else study.data.root

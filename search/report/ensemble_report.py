@@ -25,6 +25,8 @@ def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
         console.print(_views_table(ensemble))
     console.print(escape(class_words(ensemble)), soft_wrap=True, highlight=False)
     console.print(escape(honest_words(ensemble)), soft_wrap=True, highlight=False)
+    for reason in ensemble.get("left_out", ()):
+        console.print(escape(reason), style="yellow", soft_wrap=True, highlight=False)
     console.print(f"the same ensemble again:\n    {escape(ensemble['command'])}", soft_wrap=True, highlight=False)
 
 

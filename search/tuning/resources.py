@@ -1,14 +1,22 @@
 """What the cluster has, and what each trial gets of it."""
 
+import atexit
+import contextlib
 import logging
 import os
+import secrets
+import shutil
+import sysconfig
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 
+import trainables
 from trainables.errors import UserError
 
 ELASTIC_CPUS = 4  # per trial: half of what AWS pairs with one GPU in the instances of cluster.yaml
@@ -80,27 +88,63 @@ def share(
 
 
 def start_ray(address: str | None) -> None:
-    """Joins the cluster at `address`, or starts Ray on this machine, on loopback and without a dashboard."""
+    """Join the cluster at `address`, or start Ray on this machine, without a dashboard.
+
+    Ray's processes listen on all interfaces, whatever they are told (seen with Ray 2.60). What keeps others out is that
+    they take no request without a token; a cluster of this machine alone gets one that only its own processes know.
+    Ray's workers look for modules where the driver's current directory is: that must not be one with a user's files.
+    """
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
         TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+        TUNE_DISABLE_SIGINT_HANDLER="1",  # StudyTuner has its own, which does not wait for epochs in progress
         TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
         TUNE_PRINT_ALL_TRIAL_ERRORS="0",
         RAY_AIR_NEW_OUTPUT="0",  # the old output keeps silent at verbose=0, the new one does not
         TUNE_GLOBAL_CHECKPOINT_S="3600",  # the study's own ledger is what a resume reads
     )
+    _let_workers_import()
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        else:  # "local": a cluster of its own, also where another one runs
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        with contextlib.chdir(_empty_directory()):
+            if address:
+                ray.init(address=address, **quiet)
+            else:  # "local": a cluster of its own, also where another one runs
+                _make_token()
+                ray.init(address="local", include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
+        if not address:
+            raise UserError(f"Ray does not start on this machine: {error}") from error
         raise UserError(
             f"no Ray cluster answers at --address {address} ({error}): is it up, "
             "and is RAY_AUTH_MODE set here as it is there?"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _make_token() -> None:
+    """Make a token for one cluster, in the environment of its processes instead of a file that others may read.
+
+    RAY_AUTH_MODE stays as it is: of a new cluster Ray makes it "token" where it is not set.
+    """
+    if not any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _let_workers_import() -> None:
+    """Name the directory of this code, and those of PYTHONPATH that are relative, by their full paths."""
+    named = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    code = str(Path(trainables.__file__).resolve().parents[1])
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    os.environ["PYTHONPATH"] = os.pathsep.join(named if code in {*named, *installed} else [*named, code])
+
+
+def _empty_directory() -> str:
+    """Return a directory of its own for Ray's processes to be in; it is removed when this one ends."""
+    directory = tempfile.mkdtemp(prefix="segvote-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 def cluster_share(**wanted: Any) -> Resources:

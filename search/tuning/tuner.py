@@ -1,12 +1,14 @@
 """StudyTuner: Ray Tune set up for one study, new or resumed from its ledger."""
 
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 import optuna
+import ray
 from ray import tune
+from ray.exceptions import RayError
+from ray.tune.error import TuneError
 
 from search.report.progress import Screen
 from search.study.settings import StudySettings
@@ -14,13 +16,18 @@ from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
 from search.tuning.plan import Plan
+from search.tuning.ray_watch import RayWatch, describe_lost
 from search.tuning.sampler import GridSearch, Suggestion, TPESearch
 from search.tuning.scheduler import Asha, NoStopping
+from search.tuning.stop_signals import stop_signals
 from search.tuning.trial_ends import TrialEnds
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.ray_trainable import SegmentationTrainable
 from trainables.trial.files import TrialFiles
+
+LAST_STEPS_S = 5.0  # for what a stopped search still writes: who stops it waits
+RAY_DEATH_S = 8.0  # until RayWatch has noticed it
 
 
 class StudyTuner:
@@ -102,22 +109,41 @@ class StudyTuner:
         return Suggestion.load(files).with_weights_from(self._settings.weights_dir)
 
     def fit(self) -> None:
-        """Blocks until all trials ended, the time budget is spent, or Ctrl-C (or a SIGTERM) stops it."""
+        """Block until all trials ended, the time budget is spent, or somebody (or Ray's death) stops the search."""
         left = self._plan.trials - self._ended
         if left <= 0:
             return
         started = time.monotonic()
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        self._tuner(left).fit()
+        stopped_at = self._run(left)
         budget = self._settings.time_budget
-        out_of_time = budget is not None and time.monotonic() - started >= budget
+        out_of_time = stopped_at is None and budget is not None and time.monotonic() - started >= budget
         open_trials = [files for files in self._plan.study.trials() if self._is_open(files)]
         self.not_begun = max(0, left - len(self._callback.begun)) if self._searcher.closed else 0
-        self.interrupted = bool(open_trials) and not out_of_time
+        self.interrupted = stopped_at is not None or (bool(open_trials) and not out_of_time)
         self.cut_off = len(open_trials) if out_of_time else 0
         behind = [self._plan.study.trial_files(number) for number in sorted(self._callback.behind)]
         for files in dict.fromkeys([*open_trials, *behind]):
+            if stopped_at is not None and time.monotonic() - stopped_at > LAST_STEPS_S:
+                break  # a resumed study makes up for the rest
             self._make_up_for(files)
+
+    def _run(self, trials: int) -> float | None:
+        """Run the trials; return when that was stopped, by the monotonic clock, or None where it was not."""
+        tuner = self._tuner(trials)
+        with RayWatch(f"Go on by --resume --name {self._plan.study.name}") as watch, stop_signals():
+            try:
+                try:
+                    tuner.fit()
+                    return None
+                except (RayError, TuneError):
+                    time.sleep(RAY_DEATH_S)  # interrupted where it is Ray's death that Tune fell over
+                    raise
+            except KeyboardInterrupt:
+                stopped_at = time.monotonic()
+                ray.shutdown()
+        if watch.lost:
+            self._screen.warn(describe_lost(watch.lost))
+        return stopped_at
 
     def _is_open(self, files: TrialFiles) -> bool:
         """Whether it was stopped before its end: by Ctrl-C, or since there was no time left."""

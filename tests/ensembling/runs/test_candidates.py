@@ -1,0 +1,137 @@
+"""Which runs of MLflow may vote: each trial once, and none is lost in silence."""
+
+import errno
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mlflow.exceptions import MlflowException
+
+from ensembling import Predictions, PredictionsError, write_predictions
+from ensembling.runs.candidates import load_candidates, load_target
+
+
+def predictions(value):
+    pixels = np.full(16, value, np.uint8)
+    return Predictions(("a.png",), ((4, 4),), ("Background", "Paper"), "f" * 64, pixels)
+
+
+class Store:
+    """An MLflow client whose runs' artifacts are files of a directory."""
+
+    def __init__(self, directory):
+        self.directory, self.runs = directory, []
+
+    def add(self, run_id, *, trial, value=0, ended=1, status="FINISHED", artifact=True):
+        tags = {
+            "segvote.candidate": "true",
+            "segvote.status": "completed",
+            "segvote.study": "mine",
+            "segvote.trial": str(trial),
+            "mlflow.parentRunId": "parent",
+        }
+        info = SimpleNamespace(run_id=run_id, run_name=f"mine-{trial:04d}", end_time=ended, status=status)
+        self.runs.append(SimpleNamespace(info=info, data=SimpleNamespace(tags=tags, params={})))
+        if artifact:
+            (self.directory / run_id / "predictions").mkdir(parents=True)
+            write_predictions(self.directory / run_id / "predictions" / "holdout.predictions", predictions(value))
+
+    def search_runs(self, *_, **__):
+        return self.runs
+
+    def get_run(self, run_id):
+        return SimpleNamespace(data=SimpleNamespace(params={}))
+
+    def list_artifacts(self, run_id):
+        found = sorted((self.directory / run_id).glob("*"))
+        return [SimpleNamespace(path=path.name) for path in found]
+
+    def download_artifacts(self, run_id, artifact, directory):
+        return str(self.directory / run_id / artifact)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def load(store):
+    # The artifact's name in messages is relative to where it was fetched to.
+    return load_candidates(store, "1", ["parent"], predictions(1))
+
+
+@pytest.fixture(autouse=True)
+def _fetched_in_place(monkeypatch, tmp_path):
+    class Directory:
+        def __enter__(self):
+            return str(tmp_path)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("ensembling.runs.candidates.tempfile.TemporaryDirectory", Directory)
+
+
+def test_candidates_are_in_order_of_their_run_ids(store):
+    for run_id, trial in (("c", 1), ("a", 2), ("b", 3)):
+        store.add(run_id, trial=trial)
+    candidates, left_out = load(store)
+    assert [one.run_id for one in candidates] == ["a", "b", "c"]
+    assert left_out == []
+
+
+def test_a_trial_is_a_candidate_once_however_many_runs_it_has(store):
+    store.add("a", trial=1, value=0, ended=5)
+    store.add("b", trial=1, value=1, ended=9)
+    store.add("c", trial=2, value=1, ended=7)
+    candidates, _ = load(store)
+    assert [(one.run_id, one.trial) for one in candidates] == [("b", 1), ("c", 2)]
+
+
+def test_a_run_whose_predictions_are_gone_is_left_out_and_said(store):
+    store.add("a", trial=1)
+    store.add("b", trial=2, artifact=False)
+    candidates, left_out = load(store)
+    assert [one.run_id for one in candidates] == ["a"]
+    assert left_out == ["mine-0002 does not vote: run b has no artifact predictions in MLflow"]
+
+
+def test_an_artifact_that_cannot_be_fetched_ends_the_selection(store):
+    store.add("a", trial=1)
+    store.add("b", trial=2)
+
+    def fail(*_):
+        raise MlflowException("API request failed")
+
+    store.download_artifacts = fail
+    with pytest.raises(
+        PredictionsError, match=r"run mine-0001 \(a\): its artifact predictions cannot be fetched \(API"
+    ):
+        load(store)
+
+
+def test_a_full_disk_for_temporary_files_ends_the_selection(store):
+    store.add("a", trial=1)
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store.download_artifacts = fail
+    with pytest.raises(OSError, match="No space left on device: set TMPDIR to a disk with more room"):
+        load(store)
+
+
+def test_damaged_predictions_end_the_selection(store):
+    store.add("a", trial=1)
+    file = store.directory / "a" / "predictions" / "holdout.predictions"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(
+        PredictionsError, match=r"run mine-0001 \(a\): .*its artifact a/predictions/holdout\.predictions"
+    ):
+        load(store)
+
+
+def test_a_study_without_its_target_is_named(store):
+    parent = SimpleNamespace(info=SimpleNamespace(run_id="parent", run_name="mine"))
+    with pytest.raises(PredictionsError, match=r"study mine: run parent has no artifact holdout\.target in MLflow"):
+        load_target(store, parent)
