@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from search.study.data_place import BUILT_IN
+from search.study.manifest import FORMAT_VERSION, MANIFEST, read_manifest
 from search.study.settings import RefitSettings, Settings, StudySettings
 from trainables.data import Dataset, Splits
 from trainables.data.scenes import Overlap, Scenes
@@ -23,10 +24,8 @@ from trainables.files import read_json, write_json
 from trainables.study_data import PseudoData, StudyData
 from trainables.trial.files import TrialFiles
 
-MANIFEST = "study.json"
-FORMAT_VERSION = 2
-# Beside the studies, in the runs directory.
 FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
+# Beside the studies, in the runs directory.
 RESERVED = ("sample", "artifacts", "ensembles", "exported", "downloaded", "mlflow.db")
 
 
@@ -295,19 +294,5 @@ def _space_of(directory: Path) -> str | None:
     """None for a study whose manifest is damaged: it is not the one that is looked for."""
     try:
         return read_json(directory / MANIFEST)["settings"]["space"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def read_manifest(directory: Path) -> dict[str, Any]:
-    try:
-        manifest = read_json(directory / MANIFEST)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{directory / MANIFEST} cannot be read ({error}): the study cannot be resumed") from error
-    found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION:
-        raise UserError(
-            f"{directory / MANIFEST} has format version {found}, but this version of SegVote reads {FORMAT_VERSION}: "
-            "resume the study with the version that started it"
-        )
-    return manifest

@@ -11,7 +11,7 @@ from search.study.study import Study
 from search.tracking.tracker import CANDIDATE, PREDICTIONS, VERDICT
 from trainables.data import PackedData
 from trainables.data.masks import IGNORE_INDEX
-from trainables.errors import UserError
+from trainables.errors import DamagedFileError, UserError
 from trainables.files import replacing
 from trainables.trial.files import TrialFiles
 
@@ -86,17 +86,27 @@ def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path
 
 
 def _write_predictions(study: Study, files: TrialFiles) -> None:
-    pixels = np.load(files.best_maps, mmap_mode="r", allow_pickle=False)
-    packed = _packed(study, files)
-    predictions = holdout_predictions(study, packed, pixels)
+    packed = study.data.open(files.read_config().size)
+    predictions = _read_maps(study, packed, files)
     write_predictions(files.predictions, predictions)
     picture = holdout_picture(packed, study.data.splits.holdout, predictions, study.data.class_names)
     with replacing(files.picture) as temporary:
         picture.save(temporary, format="PNG")
 
 
-def _packed(study: Study, files: TrialFiles) -> PackedData:
-    return study.data.open(files.read_config().size)
+def _read_maps(study: Study, packed: PackedData, files: TrialFiles) -> Predictions:
+    """Return the holdout's class maps that the trial wrote. Raises DamagedFileError where they are not whole."""
+    try:
+        pixels = np.load(files.best_maps, mmap_mode="r", allow_pickle=False)
+        expected = study.data.holdout_pixels(packed)
+        if pixels.dtype != np.uint8 or pixels.shape != (expected,):
+            raise ValueError(f"it holds {pixels.dtype} {pixels.shape} instead of uint8 ({expected},)")
+        return holdout_predictions(study, packed, pixels)
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedFileError(
+            f"{files.best_maps} is damaged ({error}): delete {files.best_maps.name}, {files.state.name} and "
+            f"{files.epochs.name} in {files.directory}, and --resume trains the trial from its start"
+        ) from error
 
 
 def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) -> Predictions:

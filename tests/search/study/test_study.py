@@ -180,5 +180,5 @@ def test_a_manifest_of_another_format_is_refused(study, settings):
 
 def test_a_manifest_that_cannot_be_read_is_named(study, settings):
     (study.directory / "study.json").write_text('{"settings": ')
-    with pytest.raises(UserError, match=r"study\.json cannot be read .*: the study cannot be resumed"):
+    with pytest.raises(UserError, match=r"study\.json is damaged .*: restore it from a backup"):
         open_study(settings)

@@ -7,6 +7,7 @@ from PIL import Image
 from ensembling import read_predictions
 from search.study.trial_end import Outcome, holdout_masks, keep_outcome, write_target
 from tests import tiny
+from trainables.errors import UserError
 from trainables.files import read_json, write_json, write_text
 
 PIXELS = 2 * tiny.WIDTH * tiny.HEIGHT
@@ -120,3 +121,21 @@ def test_the_target_is_in_the_format_of_the_predictions(study):
     assert target.fingerprint == study.holdout_fingerprint
     for row, (_, mask) in enumerate(target.maps()):
         assert np.array_equal(mask, packed.full_mask(row))
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
+def test_class_maps_that_were_cut_off_are_named_and_give_no_verdict(study, trained, share):
+    files, _ = trained
+    content = files.best_maps.read_bytes()
+    files.best_maps.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match=r"best_maps\.npy is damaged .*delete best_maps\.npy, state\.pt and"):
+        keep_outcome(study, ended(study, [0.1, 0.2]), files)
+    assert not files.verdict.exists()
+
+
+@pytest.mark.parametrize("maps", [np.zeros(PIXELS - 1, np.uint8), np.zeros(PIXELS), np.full(PIXELS, 7, np.uint8)])
+def test_class_maps_of_another_size_or_type_or_class_are_named(study, trained, maps):
+    files, _ = trained
+    np.save(files.best_maps, maps)
+    with pytest.raises(UserError, match=r"best_maps\.npy is damaged"):
+        keep_outcome(study, ended(study, [0.1, 0.2]), files)

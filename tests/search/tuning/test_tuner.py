@@ -22,9 +22,8 @@ class ThatTrainsNothing(StudyTuner):
         self._callback = SimpleNamespace(begun=set(broken), broken=dict.fromkeys(broken, "no data"), behind=set())
         self._ended, self.cut_off, self.not_begun, self.made_up_for = 0, 0, 0, []
 
-    def _tuner(self, trials):
+    def _run(self, trials):
         assert trials == 6
-        return SimpleNamespace(fit=lambda: None)
 
     def _make_up_for(self, files):
         self.made_up_for.append(files.number)

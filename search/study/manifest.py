@@ -1,0 +1,85 @@
+"""study.json: what a study is made of, known to be whole and of the right types when it is read."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NotRequired, Required
+
+from typing_extensions import TypedDict
+
+from search.study.settings import RefitSettings, Settings, StudySettings
+from trainables.errors import UserError
+from trainables.files import check_shape, read_checked
+
+MANIFEST = "study.json"
+FORMAT_VERSION = 2
+
+
+class DataOfStudy(TypedDict):
+    """The data set, known again by its fingerprint; `root` is where it was when the study was started."""
+
+    root: str
+    fingerprint: str
+    holdout_fingerprint: NotRequired[str]
+    class_names: list[str]
+    class_id_of: NotRequired[dict[str, int]]
+
+
+class SplitsOfStudy(TypedDict):
+    """Rows of the data set, as Splits.to_dict writes them."""
+
+    holdout: list[int]
+    folds: list[list[int]]
+    test: list[int]
+    seed: int
+    holdout_groups: NotRequired[list[int]]
+
+
+class PseudoOfStudy(TypedDict):
+    """The photos with pseudo-labels, as PseudoData.to_dict writes them."""
+
+    root: str
+    fingerprint: str
+    rows: list[int]
+    weight: float
+
+
+class Manifest(TypedDict):
+    """The content of study.json."""
+
+    format_version: int
+    id: str
+    settings: dict[str, Any]
+    data: DataOfStudy
+    splits: SplitsOfStudy
+    pseudo: NotRequired[PseudoOfStudy | None]
+    refit: NotRequired[dict[str, Any] | None]
+    code_version: str
+    created: NotRequired[str]
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return what study.json holds.
+
+    Raises UserError where it is of another version of SegVote, and DamagedFileError where it is not as it was written.
+    """
+    path = directory / MANIFEST
+    remedy = "restore it from a backup, or from the artifacts of the study's run in MLflow"
+    manifest = read_checked(path, dict[str, Any], remedy=remedy)
+    found = manifest.get("format_version")
+    if isinstance(found, int) and found != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {found}, but this version of SegVote reads {FORMAT_VERSION}: "
+            "resume the study with the version that started it"
+        )
+    check_shape(manifest, Manifest, path, remedy=remedy)
+    kind = RefitSettings if manifest.get("refit") else Settings
+    check_shape(manifest["settings"], _stored(kind), path, remedy=remedy)
+    return manifest
+
+
+def _stored(kind: type[StudySettings]) -> Any:
+    """Return the type of a study's settings as JSON keeps them; a study of before a setting existed lacks it."""
+    types = {field.name: field.type for field in dataclasses.fields(kind)}
+    lists = {name: list[str] for name, its_type in types.items() if its_type == tuple[str, ...]}
+    kept = {name: (types | lists)[name] for name in (*kind.made_of, *kind.ran_with)}
+    return TypedDict("Stored", kept | {"unlabelled": Required[str]}, total=False)
