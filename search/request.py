@@ -13,7 +13,7 @@ from search.report.plain import say
 from search.study.data_place import BUILT_IN, data_directory
 from search.study.pins import KEYS
 from search.study.settings import Settings, resumed
-from search.study.space import Space, grid_points, make_space
+from search.study.space import Space, grid_points, make_space, repeats
 from search.study.study import check_name, data_root, read_manifest, stored_settings, study_name
 from trainables.config import TrialConfig
 from trainables.names import check_name as check_known
@@ -55,7 +55,7 @@ def check_space(space: Space, settings: Settings) -> None:
             for value in choice.values:
                 check_known(choice.name, value)
     _ = space.recipes  # looks at each of them
-    for params in grid_points(space, settings.grid) or [space.first()]:
+    for params in grid_points(space, settings.grid, repeats(settings)) or [space.first()]:
         TrialConfig.from_dict(params)
 
 

@@ -14,7 +14,7 @@ from search.report.ensemble_report import show_ensemble
 from search.report.progress import Progress, Screen, duration
 from search.report.scene_words import scene_warnings, scenes_line
 from search.study.settings import Settings, StudySettings
-from search.study.space import Space, grid_points, make_space
+from search.study.space import Space, grid_points, make_space, repeats
 from search.study.study import MANIFEST, Study
 from search.study.trial_end import holdout_masks, write_target
 from search.tracking.store import connect, default_tracking_uri, explain_failure
@@ -41,7 +41,7 @@ INTERRUPTED = 130
 def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
     """Starts or joins Ray and decides what runs where."""
     space = make_space(settings)
-    points = grid_points(space, settings.grid)
+    points = grid_points(space, settings.grid, repeats(settings))
     first = points[0] if points else space.first()
     configs = [TrialConfig.from_dict(point) for point in points or [first]]
     for config in configs:

@@ -69,6 +69,14 @@ OPTIONS = (
         help="Vary just this factor over all its values, with everything else fixed; several are combined.",
     ),
     click.option(
+        "--seeds",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Train each point of the --grid with this many seeds, so that chance can be told from effect.",
+    ),
+    click.option("--all-folds", is_flag=True, help="Train each point of the --grid once for every fold left out."),
+    click.option(
         "--pretrained/--no-pretrained",
         default=None,
         help="Start backbones from ImageNet weights. [default: the space's]",

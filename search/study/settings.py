@@ -76,8 +76,8 @@ class Settings(StudySettings):
 
     made_of: ClassVar[tuple[str, ...]] = (
         "space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "choices",
-        "group_by", "holdout",
-        "grid", "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets",
+        "group_by", "holdout", "grid", "seeds", "all_folds",
+        "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets",
     )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
 
@@ -92,6 +92,8 @@ class Settings(StudySettings):
     fix: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()
+    seeds: int = 1  # that each point of the grid is trained with: `seed` and those after it
+    all_folds: bool = False  # whether each point is trained once for every fold that it can leave out
     pretrained: bool | None = None
     init_from: str | None = None
     init_partial: bool = False
@@ -113,6 +115,9 @@ class Settings(StudySettings):
         if self.space.endswith(".py"):
             self._make_absolute("space")
         self._check_init_from()
+        if not self.grid and (self.seeds > 1 or self.all_folds):
+            flag = "--all-folds" if self.all_folds else f"--seeds {self.seeds}"
+            raise UserError(f"{flag} repeats the points of a grid, but there is none: name a factor, as in --grid loss")
 
     def _check_init_from(self) -> None:
         if self.init_from is None:

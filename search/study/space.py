@@ -1,7 +1,7 @@
 """Spaces as the search sees them: loaded by name or file, pinned and narrowed by flags, and described."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -167,13 +167,30 @@ class _Flagged:
         return max(low, min(ends)), min(high, max(ends))
 
 
-def grid_points(space: Space, grid: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return one configuration per combination of the grid's values, everything else first or pinned; [] without."""
+def repeats(settings: Settings) -> list[dict[str, Any]]:
+    """Return what each repetition of a grid's points pins: every fold with every seed, where the flags ask for them."""
+    seeds = [{"seed": settings.seed + place} for place in range(settings.seeds)] if settings.seeds > 1 else [{}]
+    folds = [{"fold": fold} for fold in range(settings.folds)] if settings.all_folds else [{}]
+    return [seed | fold for seed in seeds for fold in folds]
+
+
+def grid_points(
+    space: Space, grid: tuple[str, ...], repetitions: Sequence[dict[str, Any]] = ({},)
+) -> list[dict[str, Any]]:
+    """Return one configuration per combination of the grid's values, everything else first or pinned; [] without.
+
+    All of them come again for each of the `repetitions`, with what that pins. Raises UserError for a key that is both
+    on the grid and pinned, or varied by the repetitions.
+    """
     axes = grid_axes(grid, space.name, space.choices) if grid else []
     for key in axes[0] if axes else ():
         if key in space.fixed:
             raise UserError(f"{key} is pinned to {space.fixed[key]} and is on the --grid as well: leave one out")
-    return [space.first(**point) for point in axes]
+    for key in repetitions[0]:
+        if axes and (key in axes[0] or key in space.fixed):
+            flag = {"seed": "--seeds", "fold": "--all-folds"}[key]
+            raise UserError(f"{flag} varies the {key}, which another flag sets as well: leave one out")
+    return [space.first(**repetition, **point) for repetition in repetitions for point in axes]
 
 
 def describe_spaces() -> Iterator[tuple[str, str, dict[str, Choice]]]:

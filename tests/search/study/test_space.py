@@ -1,5 +1,6 @@
 """Spaces as flags bend them: pinned, put on a grid, limited in folds, and loaded from users' files."""
 
+import itertools
 import pickle
 
 import optuna
@@ -7,7 +8,8 @@ import pytest
 
 from search.study.choices import Choice
 from search.study.pins import parse_value
-from search.study.space import Space, describe_spaces, grid_points
+from search.study.settings import Settings
+from search.study.space import Space, describe_spaces, grid_points, make_space, repeats
 from spaces import SPACES
 from trainables.errors import UserError
 
@@ -204,6 +206,32 @@ def test_grids_are_the_product_of_their_values(space_file, grid, expected):
 def test_a_grid_keeps_what_flags_pin(space_file):
     points = grid_points(Space.load(space_file(), {"epochs": 2, "optimizer": "sgd"}), ("fold=0,1",))
     assert [(point["epochs"], point["optimizer"]) for point in points] == [(2, "sgd"), (2, "sgd")]
+
+
+def test_points_come_again_with_every_seed_and_fold(space_file):
+    settings = Settings(space=space_file(), grid=("optimizer",), seeds=2, all_folds=True, folds=2, seed=7)
+    points = grid_points(Space.load(settings.space), settings.grid, repeats(settings))
+    found = [(point["seed"], point["fold"], point["optimizer"]) for point in points]
+    assert found == list(itertools.product((7, 8), (0, 1), ("adamw", "sgd")))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"seeds": 2}, "--seeds 2 repeats the points of a grid, but there is none"),
+        ({"all_folds": True}, "--all-folds repeats the points of a grid"),
+        ({"all_folds": True, "grid": ("fold",)}, "--all-folds varies the fold, which another flag sets as well"),
+        ({"seeds": 2, "grid": ("optimizer",), "fix": ("seed=3",)}, "--seeds varies the seed, which another flag sets"),
+    ],
+)
+def test_repetitions_that_repeat_nothing_are_refused(space_file, flags, message):
+    with pytest.raises(UserError, match=message):
+        points_of(space=space_file(), **flags)
+
+
+def points_of(**flags):
+    settings = Settings(**flags)
+    return grid_points(make_space(settings), settings.grid, repeats(settings))
 
 
 def test_without_a_grid_there_are_no_points(space_file):
