@@ -47,6 +47,8 @@ class StudyData:
     splits: Splits
     cache_dir: Path
     pseudo: PseudoData | None = None
+    train_json: str | None = None  # the files of the data set, where they are named otherwise
+    val_json: str | None = None
     keep_last: bool = False  # of each trial the last epoch, rather than the one that scores best: a refit's
 
     @property
@@ -75,7 +77,14 @@ class StudyData:
         Raises NodeError where this node's copy of the data set is not the one that the study was started on, or there
         is none, or no room for the cache.
         """
-        load = partial(load_dataset, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
+        load = partial(
+            load_dataset,
+            unlabelled=self.unlabelled,
+            cache_dir=self.cache_dir,
+            train_json=self.train_json,
+            val_json=self.val_json,
+            max_megapixels=float("inf"),  # how large a photo may be was asked where the study was started
+        )
         return self._open(self.root, self.fingerprint, load, size)
 
     def holdout_pixels(self, packed: PackedData) -> int:

@@ -32,7 +32,7 @@ class LabelledScores:
 
     def add(self, photo: Photo, ballots: np.ndarray, winners: np.ndarray) -> None:
         """Class maps uint8 (members, H, W), and their vote (H, W)."""
-        target, self._photos = self._labels.mask(photo), self._photos + 1
+        target, self._photos = self._labels.mask(photo.image_id, photo.size), self._photos + 1
         for confusion, class_map in zip(self._confusions, [winners, *ballots], strict=True):
             confusion += confusion_matrix(class_map, target, len(confusion))
 

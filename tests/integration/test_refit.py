@@ -7,7 +7,6 @@ import pytest
 
 from ensembling.runs.members import open_ensemble
 from trainables.data import load_dataset, write_pseudo
-from trainables.data.masks import paint_mask
 from trainables.data.sample.dataset import write_sample
 
 SPACE = """
@@ -31,7 +30,7 @@ def pseudo(line):
     photos = load_dataset(write_sample(line.directory / "new", train=4, val=0, test=0, size=64, seed=1))
     doubt = np.full((64, 64), 3, np.uint8)
     doubt[:32] = 1
-    items = [(one.path, one.file_name, paint_mask(one, photos.class_id_of, fill=0), doubt) for one in photos.images]
+    items = [(one.path, one.file_name, photos.mask(one.row), doubt) for one in photos.images]
     report = write_pseudo(line.directory / "P", photos.class_names, items, agree=2)
     assert (report.kept, report.ignored_share) == (4, 0.5)
     return str(line.directory / "P")

@@ -1,30 +1,32 @@
-"""What can be wrong with a data set, each fault with its file, id and remedy.
+"""What can be wrong with a COCO file and its photos, each fault with its file, id and remedy.
 
-A fault of the data set as a whole stops the command, in one UserError that lists all such faults found together; a
-broken single annotation becomes a Problem, and is skipped.
+A fault of the data set as a whole stops the command, in one UserError that lists all such faults found together. What
+leaves the data set usable becomes a Problem that is shown; trainables.data.annotations has those of annotations.
 """
 
 import json
-import math
 import posixpath
-import shlex
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from trainables.data.formats.detection import format_of
-from trainables.data.masks import run_lengths
 from trainables.data.photos import PhotoError, PhotoFacts
 from trainables.errors import UserError
 
 MAX_CLASSES = 255  # class ids are uint8, and 255 means "ignore"
+# What tools and people call the background, without the signs around it.
+BACKGROUNDS = frozenset(
+    [
+        *("background", "backgrounds", "backgrnd", "bg", "hintergrund", "arrièreplan", "fondo", "sfondo", "fundo"),
+        *("achtergrond", "фон", "배경", "背景"),
+    ]
+)
 _LISTED = 20
 _LONGEST_SIDE = 65535  # pycocotools counts an image's pixels in 32 bits
-_FARTHEST = 8  # image sides; pycocotools allocates memory by a polygon's extent, not by the image's
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _named(identifier: int | str) -> str:
 
 
 def raise_if_any(root: Path, problems: Sequence[Problem]) -> None:
-    """Raises a UserError that lists the problems (the first 20 of them), if there are any."""
+    """Raise a UserError that lists the problems (the first 20 of them), if there are any."""
     if not problems:
         return
     lines = [f"  {problem}" for problem in problems[:_LISTED]]
@@ -60,54 +62,63 @@ def raise_if_any(root: Path, problems: Sequence[Problem]) -> None:
     raise UserError("\n".join([f"the data set in {root} cannot be used, {count} found:", *lines]))
 
 
+def read_coco(path: Path, name: str, *, labels_optional: bool) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the content of a COCO file and the faults of its structure, images and categories.
+
+    Without faults the lists images, annotations and categories are there, the two latter empty where they are missing
+    and `labels_optional`; ids that are written as 7.0 are whole numbers, and category names have no blanks around them
+    and composed characters. `name` is what faults call the file. Raises UserError where it cannot be read or is not
+    JSON.
+    """
+    content = read_json(path.parent, path.name)
+    faults = check_structure(name, content, labels_optional=labels_optional)
+    if faults:
+        return content, faults
+    for key in ("images", "annotations", "categories"):
+        for entry in content.setdefault(key, []):
+            _tidy(entry)
+    return content, check_images(name, content["images"]) + check_categories(name, content["categories"])
+
+
+def _tidy(entry: dict[str, Any]) -> None:
+    for key in ("id", "image_id", "category_id"):
+        value = entry.get(key)
+        if isinstance(value, float) and value.is_integer():
+            entry[key] = int(value)
+    if isinstance(entry.get("name"), str):
+        entry["name"] = unicodedata.normalize("NFC", entry["name"].strip())
+
+
 def read_json(root: Path, name: str) -> Any:
-    """The content of root/name, or None where there is no such file. Raises UserError where it is no JSON."""
+    """Return the content of root/name, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
+    Raises UserError where it cannot be read, or is not JSON.
+    """
     path = root / name
-    if not path.is_file():
-        return None
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        return json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: is not JSON in UTF-8 (byte {error.start} is none of its text); save it with that encoding"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not JSON ({error}); export the annotations again, in COCO format") from error
 
 
-def check_root(root: Path) -> None:
-    """Raises UserError where there is no data set at all."""
-    if not root.is_dir():
-        raise UserError(
-            f"{root}: there is no such directory; give --data a directory that holds train.json and its images"
-        )
-    if not (root / "train.json").is_file():
-        raise UserError(_without_train_json(root))
-
-
-def _without_train_json(root: Path) -> str:
-    found = ", ".join(sorted(path.name for path in root.glob("*.json"))) or "no .json file"
-    looks_like = format_of(root)
-    remedy = "name the COCO file of the training images so"
-    if looks_like:
-        out = shlex.quote(f"{root.name}-imported")
-        remedy = (
-            f"it looks like the format {looks_like}, which this turns into a data set:\n"
-            f"    segvote data import {looks_like} {shlex.quote(str(root))} --out {out}"
-        )
-    return f"{root / 'train.json'} is missing (found: {found}); {remedy}"
-
-
 def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[Problem]:
-    """Whether the lists that make a COCO file are there, and each entry of them is an object."""
+    """Return what is missing of the lists that make a COCO file, and which of their entries is no object."""
     remedy = "a COCO file is an object with the lists images, annotations and categories"
     if not isinstance(content, dict):
-        return [Problem(file, None, f"is not COCO: the outermost value is {_kind(content)}", remedy)]
+        return [Problem(file, None, f"is not COCO: the outermost value is {kind_of(content)}", remedy)]
     problems = []
     for key in ("images", "annotations", "categories"):
         entries = content.get(key)
         if entries is None and key not in content and labels_optional and key != "images":
             continue
         if not isinstance(entries, list):
-            what = f"{key} is {_kind(entries)}, not a list" if key in content else f"{key} is missing"
+            what = f"{key} is {kind_of(entries)}, not a list" if key in content else f"{key} is missing"
             problems.append(Problem(file, None, f"is not COCO: {what}", remedy))
             continue
         odd = [place for place, entry in enumerate(entries) if not isinstance(entry, dict)]
@@ -117,13 +128,14 @@ def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[P
     return problems
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """Return what a JSON value is, in words for messages."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
 
 
 def is_id(value: Any) -> bool:
-    """Whether a JSON value is a whole number (true and false are none)."""
+    """Return whether a JSON value is a whole number (true and false are none)."""
     return type(value) is int
 
 
@@ -132,7 +144,7 @@ def _is_length(value: Any) -> bool:
 
 
 def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
-    """Keys and types of the image entries, file names that stay in the directory, and ids used once.
+    """Return faults in keys and types of the images, file names that leave the directory, and ids used twice.
 
     Beside COCO's own keys there may be `group`, of photos that belong together.
     """
@@ -148,24 +160,24 @@ def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
                     _bad_key(file, identifier, image, key, f"a whole number of pixels from 1 to {_LONGEST_SIDE}")
                 )
         if not _is_file_name(image.get("file_name")):
-            expected = "a path below the data directory"
+            expected = "a path below the data directory, in characters of UTF-8"
             problems.append(_bad_key(file, identifier, image, "file_name", expected))
         group = image.get("group")
-        if group is not None and not is_id(group) and not (isinstance(group, str) and group):
+        if group is not None and not is_id(group) and not (group and _is_text(group)):
             problems.append(_bad_key(file, identifier, image, "group", "a text or a whole number, or not there"))
-    return problems + _duplicates(file, images, "image")
+    return problems + duplicates(file, images, "image")
 
 
 def check_categories(file: str, categories: Sequence[dict]) -> list[Problem]:
-    """Keys and types of the categories, ids and names used once."""
+    """Return faults in keys and types of the categories, and ids or names used twice."""
     problems = []
     for place, category in enumerate(categories):
         if not is_id(category.get("id")):
             problems.append(_bad_key(file, f"categories[{place}]", category, "id", "a whole number"))
-        elif not isinstance(category.get("name"), str) or not category["name"].strip():
-            problems.append(_bad_key(file, category["id"], category, "name", "a text"))
-    problems += _duplicates(file, categories, "category")
-    names = Counter(category["name"].strip() for category in categories if isinstance(category.get("name"), str))
+        elif not _is_text(category.get("name")) or not category["name"]:
+            problems.append(_bad_key(file, category["id"], category, "name", "a text in characters of UTF-8"))
+    problems += duplicates(file, categories, "category")
+    names = Counter(category["name"] for category in categories if isinstance(category.get("name"), str))
     for name in (name for name, times in names.items() if times > 1):
         what = f"{names[name]} categories have the name {name!r}"
         problems.append(Problem(file, None, what, "give each its own name, or merge them into one id"))
@@ -173,7 +185,7 @@ def check_categories(file: str, categories: Sequence[dict]) -> list[Problem]:
 
 
 def check_classes(file: str, names: Sequence[str], *, unlabelled: str) -> list[Problem]:
-    """Whether there are categories, at most as many as class maps can hold, and none that repeats the background."""
+    """Return a fault where there are no categories, more than class maps can hold, or one that is the background."""
     problems = []
     most = MAX_CLASSES if unlabelled == "ignore" else MAX_CLASSES - 1
     if not names:
@@ -181,26 +193,43 @@ def check_classes(file: str, names: Sequence[str], *, unlabelled: str) -> list[P
     if len(names) > most:
         what = f"lists {len(names)} categories, more than the {most} that an 8-bit class map holds"
         problems.append(Problem(file, None, what, "merge or remove categories"))
-    if unlabelled == "background" and "Background" in names:
-        what = "has a category named 'Background', and pixels without annotation are background too"
-        remedy = "remove that category and its annotations, rename it, or use --unlabelled ignore"
-        problems.append(Problem(file, None, what, remedy))
+    for name in names if unlabelled == "background" else ():
+        if _is_background(name):
+            what = f"has a category named {name!r}, and pixels without annotation are background too"
+            remedy = "remove that category and its annotations, rename it, or use --unlabelled ignore"
+            problems.append(Problem(file, None, what, remedy))
     return problems
 
 
-def compare_categories(first: dict[int, str], file: str, second: dict[int, str]) -> list[Problem]:
-    """Faults where the categories (id: name) of `file` are not those of train.json."""
+def _is_background(name: str) -> bool:
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold()) in BACKGROUNDS
+
+
+def similar_names(file: str, names: Sequence[str]) -> list[Problem]:
+    """Return a problem for each set of names that differ only in capitals, blanks, hyphens, or width of characters."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()), []).append(name)
+    remedy = "they are trained as classes of their own; if they are one, give their annotations one category id"
+    return [
+        Problem(file, None, f"the categories {', '.join(map(repr, some))} have almost the same name", remedy)
+        for some in alike.values()
+        if len(some) > 1
+    ]
+
+
+def compare_categories(first_file: str, first: dict[int, str], file: str, second: dict[int, str]) -> list[Problem]:
+    """Return a fault where the categories (id: name) of `file` are not those of the training file, `first_file`."""
     differing = [
-        f"id {identifier} is {_quoted(first.get(identifier))} in train.json and {_quoted(second.get(identifier))} here"
-        for identifier in sorted(first.keys() | second.keys())
-        if first.get(identifier) != second.get(identifier)
+        f"id {key} is {_quoted(first.get(key))} in {first_file} and {_quoted(second.get(key))} here"
+        for key in sorted(first.keys() | second.keys())
+        if first.get(key) != second.get(key)
     ]
     if not differing:
         return []
     remedy = "give both files the same category list (a category may be without annotations)"
-    return [
-        Problem(file, None, f"its categories differ from those of train.json: {'; '.join(differing[:_LISTED])}", remedy)
-    ]
+    what = f"its categories differ from those of {first_file}: {'; '.join(differing[:_LISTED])}"
+    return [Problem(file, None, what, remedy)]
 
 
 def _quoted(name: str | None) -> str:
@@ -212,13 +241,25 @@ def _bad_key(file: str, identifier: int | str, entry: dict, key: str, expected: 
     return Problem(file, identifier, f"{what}, expected {expected}", f"correct the entry in {file}")
 
 
-def _is_file_name(name: Any) -> bool:
-    if not isinstance(name, str) or not name.strip() or "\0" in name or posixpath.isabs(name):
+def _is_text(value: Any) -> bool:
+    """Return whether a value is a text that can be written: JSON can spell halves of characters, UTF-8 cannot."""
+    if not isinstance(value, str):
         return False
-    return posixpath.normpath(name).split("/")[0] not in ("..", ".")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _duplicates(file: str, entries: Iterable[dict], kind: str) -> list[Problem]:
+def _is_file_name(name: Any) -> bool:
+    if not _is_text(name) or not name.strip() or "\0" in name or posixpath.isabs(name):
+        return False
+    return not {posixpath.normpath(one).split("/")[0] for one in (name, name.replace("\\", "/"))} & {"..", "."}
+
+
+def duplicates(file: str, entries: Iterable[dict], kind: str) -> list[Problem]:
+    """Return a problem for each id that several entries have; what is no whole number is no id."""
     times = Counter(entry["id"] for entry in entries if is_id(entry.get("id")))
     remedy = "give each its own id"
     return [
@@ -229,93 +270,19 @@ def _duplicates(file: str, entries: Iterable[dict], kind: str) -> list[Problem]:
 
 
 def check_photo(
-    file: str, image_id: int, name: str, size: tuple[int, int], facts: PhotoFacts | PhotoError
+    file: str, image_id: int, name: str, size: tuple[int, int], facts: PhotoFacts | PhotoError, hint: str = ""
 ) -> list[Problem]:
-    """Whether the photo is there, is an image, and has the (height, width) that the file states."""
+    """Return a fault where the photo is not there, is no image, or has not the (height, width) that the file states.
+
+    `hint` is what is there instead of a missing photo.
+    """
     if isinstance(facts, PhotoError):
-        return [
-            Problem(file, image_id, f"{name} {facts}", "restore the photo, or remove the image and its annotations")
-        ]
+        remedy = "restore the photo, or remove the image and its annotations"
+        if hint:
+            remedy = f"correct file_name in {file}, or rename the photo"
+        return [Problem(file, image_id, f"{name} {facts}{hint}", remedy)]
     if not facts.fits(*size):
         what = f"{name} is {facts.width}x{facts.height}, but {file} states {size[1]}x{size[0]}"
         remedy = "correct width and height if the annotations fit the photo, else restore the photo they were drawn on"
         return [Problem(file, image_id, what, remedy)]
     return []
-
-
-def check_annotation(
-    file: str, place: int, annotation: dict, image_ids: set[int], category_ids: set[int]
-) -> list[Problem]:
-    """Whether an annotation has an id and a segmentation, and an image and a category that the file lists."""
-    identifier = annotation.get("id") if is_id(annotation.get("id")) else f"annotations[{place}]"
-    skipped = "skipped; correct or remove it"
-    if isinstance(identifier, str):
-        return [Problem(file, identifier, "the annotation has no id that is a whole number", skipped)]
-    image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
-    if not is_id(image_id) or image_id not in image_ids:
-        return [Problem(file, identifier, f"annotation of the unknown image {image_id!r}", skipped)]
-    if not is_id(category_id) or category_id not in category_ids:
-        return [Problem(file, identifier, f"annotation of the unknown category {category_id!r}", skipped)]
-    if not annotation.get("segmentation"):
-        return [Problem(file, identifier, "annotation without segmentation (a box alone is no mask)", skipped)]
-    return []
-
-
-def repeated_annotation_ids(file: str, annotations: Sequence[dict]) -> list[Problem]:
-    """Annotation ids used more than once; nothing refers to an annotation by its id, so all of them are painted."""
-    remedy = "all are kept; give each its own id"
-    return [Problem(file, p.id, p.what, remedy) for p in _duplicates(file, annotations, "annotation")]
-
-
-def sound_segmentation(segmentation: Any, height: int, width: int) -> tuple[Any, list[str]]:
-    """What of a segmentation can be handed to pycocotools, which checks little itself, and what is wrong with the rest.
-
-    Returns (segmentation, faults); the segmentation is None where nothing of it is sound.
-    """
-    if isinstance(segmentation, dict):
-        fault = _rle_fault(segmentation, height, width)
-        return (None, [fault]) if fault else (segmentation, [])
-    if not isinstance(segmentation, list):
-        return None, [f"segmentation is {_kind(segmentation)}, expected polygons or RLE"]
-    if not all(isinstance(part, list) for part in segmentation):
-        return None, ["segmentation is no list of polygons (each one list: x1, y1, x2, y2, ...)"]
-    faults = [_polygon_fault(part, height, width) for part in segmentation]
-    sound = [part for part, fault in zip(segmentation, faults) if fault is None]
-    return sound or None, [
-        f"polygon {place + 1} of {len(faults)} {fault}" for place, fault in enumerate(faults) if fault is not None
-    ]
-
-
-def _polygon_fault(part: list, height: int, width: int) -> str | None:
-    if not all(type(value) in (int, float) for value in part):
-        return "is not a list of numbers x1, y1, x2, y2, ..."
-    if len(part) % 2:
-        return f"has an odd count of coordinates ({len(part)})"
-    if len(part) < 6:
-        return f"has {len(part) // 2} points, fewer than 3"
-    if any(value != value or value in (math.inf, -math.inf) for value in part):
-        return "has a coordinate that is not finite"
-    x, y = part[::2], part[1::2]
-    if max(x) <= 0 or max(y) <= 0 or min(x) >= width or min(y) >= height:
-        return f"lies wholly outside the {width}x{height} image"
-    if max(map(abs, part)) > _FARTHEST * max(height, width):
-        return f"reaches far out of the {width}x{height} image"
-    return None
-
-
-def _rle_fault(rle: dict, height: int, width: int) -> str | None:
-    if rle.get("size") != [height, width]:
-        return f"RLE of size {rle.get('size')} (height, width), but the image has [{height}, {width}]"
-    counts = rle.get("counts")
-    if isinstance(counts, str):
-        try:
-            runs = run_lengths(counts.encode("ascii"))
-        except ValueError:
-            return "RLE counts are no compressed RLE"
-    elif isinstance(counts, list) and all(is_id(run) and 0 <= run <= height * width for run in counts):
-        runs = np.asarray(counts, np.int64)
-    else:
-        return "RLE counts are neither text nor a list of runs of at most the image's pixels"
-    if (runs < 0).any() or runs.sum() != height * width:
-        return f"RLE runs cover {runs.sum()} pixels, but the image has {height * width}"
-    return None

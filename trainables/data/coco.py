@@ -1,41 +1,33 @@
-"""A COCO data set: train.json, and val.json and test.json if there, with photos below the same directory."""
+"""A COCO data set: a training file, one of validation and one of test if there, and the photos that they name."""
 
 import hashlib
 import json
-import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from trainables.data import checks
+from trainables.data.annotations import Annotation, sound_annotations
 from trainables.data.checks import Problem
-from trainables.data.masks import IGNORE_INDEX, area_of, to_rle
-from trainables.data.photos import PhotoError, PhotoFacts, inspect_photos
+from trainables.data.layout import SPLITS, Layout, find_layout
+from trainables.data.masks import IGNORE_INDEX, paint_mask
+from trainables.data.photos import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_photos, memo_path
+from trainables.data.tones import say_whites
 from trainables.errors import UserError
 
-SPLITS = ("train", "val", "test")
 BACKGROUND = "Background"
-_SKIPPED = "skipped; correct or remove it"
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """One object; `segmentation` is a compressed RLE of the image's size, `area` its number of pixels."""
-
-    id: int
-    category_id: int
-    segmentation: Any = field(repr=False)
-    area: float
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One photo, whose handle is its row: an `image_id` of train.json may occur again in val.json.
+    """One photo, whose handle is its row: an `image_id` of the training file may occur again in that of validation.
 
-    `labelled` is False for the images of a test.json without annotations. Photos of one `group` (frames of a video,
+    `labelled` is False for the images of a test file without annotations. Photos of one `group` (frames of a video,
     shots of one scene), as the file may say, are kept together by the splits and by the vote's estimates.
     """
 
@@ -63,11 +55,12 @@ class Category:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Row i is images[i]: those of train.json, then val.json, then test.json, each in the order of its file.
+    """Row i is images[i]: those of the files "train", then "val", then "test", each in the order of its file.
 
-    `problems` lists what was skipped or looks wrong without making the data set unusable. `fingerprint` is a SHA-256 of
-    categories, annotations, file names and photo bytes, and of `unlabelled`; not of where the files lie.
-    `image_fingerprints` are of each image and its annotations, by row.
+    `problems` lists what was left out or looks wrong without making the data set unusable. `fingerprint` is a SHA-256
+    of categories, annotations, file names and photo bytes, and of `unlabelled`; not of where the files lie.
+    `image_fingerprints` are of each image and its annotations, by row. `files` names the COCO file of each split as
+    messages do: below `root`, or with its whole path.
     """
 
     root: Path
@@ -77,10 +70,11 @@ class Dataset:
     problems: tuple[Problem, ...]
     fingerprint: str
     image_fingerprints: tuple[str, ...] = field(default=(), repr=False)
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names by class id; "Background" is class 0 unless pixels without annotation are ignored."""
+        """The names by class id; "Background" is class 0 unless pixels without annotation are ignored."""
         names = tuple(category.name for category in self.categories)
         return names if self.unlabelled == "ignore" else (BACKGROUND, *names)
 
@@ -90,31 +84,43 @@ class Dataset:
 
     @cached_property
     def class_id_of(self) -> dict[int, int]:
-        """Class id by category id."""
+        """The class id of each category id."""
         return {category.id: category.class_id for category in self.categories}
 
     def fill(self, row: int) -> int:
-        """What pixels without annotation have in the class map of a row; 255 throughout where nothing is labelled."""
+        """Return the id of pixels without annotation in the class map of a row; 255 where nothing is labelled."""
         return 0 if self.unlabelled == "background" and self.images[row].labelled else IGNORE_INDEX
 
+    def mask(self, row: int) -> np.ndarray:
+        """Return the class map of a row, painted from its annotations: uint8 (height, width) of the photo."""
+        image = self.images[row]
+        objects = [(one.segmentation, self.class_id_of[one.category_id]) for one in image.annotations]
+        return paint_mask(objects, (image.height, image.width), fill=self.fill(row))
+
+    def file(self, split: str) -> str:
+        """Return what messages call the COCO file of a split."""
+        return self.files.get(split, f"{split}.json")
+
     def rows(self, split: str) -> tuple[int, ...]:
-        """The rows of "train", "val" or "test"; empty where the data set has no such file."""
+        """Return the rows of "train", "val" or "test"; none where the data set has no such file."""
         return tuple(image.row for image in self.images if image.split == split)
 
     def fingerprint_of(self, rows: Sequence[int]) -> str:
-        """Names these images with their masks, in this order, whatever else the data set has."""
+        """Return a SHA-256 of these images with their masks, in this order, whatever else the data set has."""
         classes = [(category.id, category.name) for category in self.categories]
         return _sha256([[self.unlabelled, classes], *(self.image_fingerprints[row] for row in rows)])
 
     @property
     def summary(self) -> str:
-        """Images per split, and annotations and images per class, as lines of text."""
+        """Images per split, the files if they are named otherwise, and annotations and images per class, as text."""
         counts = ", ".join(f"{len(self.rows(split))} {split}" for split in SPLITS if self.rows(split))
         annotations, images = Counter(), Counter()
         for image in self.images:
             annotations.update(annotation.category_id for annotation in image.annotations)
             images.update({annotation.category_id for annotation in image.annotations})
         lines = [f"{self.root}: {counts} images, {sum(annotations.values())} annotations, {self.num_classes} classes"]
+        if any(name != f"{split}.json" for split, name in self.files.items()):
+            lines.append("  " + ", ".join(f"{split}: {name}" for split, name in self.files.items()))
         width = max(len(category.name) for category in self.categories)
         for category in self.categories:
             objects, photos = annotations[category.id], images[category.id]
@@ -129,198 +135,184 @@ def load_dataset(
     *,
     unlabelled: Literal["background", "ignore"] = "background",
     cache_dir: Path | str | None = None,
+    train_json: Path | str | None = None,
+    val_json: Path | str | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Dataset:
-    """Reads and checks the data set in the directory `root`.
+    """Read and check the data set in the directory `root`.
 
     Category ids, whatever they are, become classes in id order: 1..C with background 0, or, with `unlabelled` "ignore",
-    0..C-1, pixels without annotation then being 255. Photos are looked for at their file_name below `root`, then below
-    root/images. They are not decoded, but their bytes are hashed; `cache_dir` remembers the hashes by path, size and
-    modification time.
+    0..C-1, pixels without annotation then being 255.
 
-    Raises UserError, listing every fault found, where the data set cannot be used; see trainables.data.checks.
+    Args:
+        root: the directory; trainables.data.layout says which COCO files in it are known, and where photos may lie.
+        unlabelled: what pixels without annotation are.
+        cache_dir: where the photos' hashes are remembered by path, size and times. Their bytes are hashed, and photos
+            of 8 bits are not decoded.
+        train_json: the COCO file of the training images if it has another name, below `root` or as a path of its own.
+        val_json: likewise the file of the holdout.
+        max_megapixels: the largest photo that is taken.
+
+    Returns:
+        The data set; its `problems` are to be shown.
+
+    Raises:
+        UserError: the data set cannot be used; lists every fault found, each with its file, id and remedy.
     """
-    root = Path(root).absolute()
-    if unlabelled not in ("background", "ignore"):
-        raise UserError(f"unlabelled is {unlabelled!r}: choose background or ignore")
-    checks.check_root(root)
-    contents = _read_contents(root)
-    categories = _categories(root, contents, unlabelled)
-    problems: list[Problem] = []
-    annotations = _annotations(contents, categories, problems)
-    _check_annotated(root, contents, annotations, problems)
-    images = _images(root, contents, annotations, cache_dir, problems)
-    fingerprint = _fingerprint(images, categories, unlabelled, contents)
-    of_images = _image_fingerprints(images, contents)
-    return Dataset(root, images, categories, unlabelled, tuple(problems), fingerprint, of_images)
+    parsed = _parse(find_layout(Path(root), train_json, val_json), unlabelled)
+    images = _images(parsed, cache_dir, max_megapixels)
+    fingerprint = _fingerprint(images, parsed.categories, unlabelled, parsed.contents)
+    return _dataset(parsed, images, unlabelled, fingerprint, _image_fingerprints(images, parsed.contents))
 
 
 def load_annotations(source: Path | str, *, unlabelled: Literal["background", "ignore"] = "background") -> Dataset:
     """Return what `load_dataset` returns, without a look at any photo: their hashes are empty, as are fingerprints.
 
-    `source` is a data set's directory, or one COCO file of any name, whose images are then those of train.json.
+    `source` is a data set's directory, or one COCO file of any name, whose images are then those for training.
 
     Raises UserError, listing every fault found, where the annotations cannot be used.
     """
     source = Path(source).absolute()
-    if source.is_dir() or source.suffix != ".json":
-        checks.check_root(source)
-        root, contents = source, _read_contents(source)
-    else:
-        root, contents = source.parent, {"train": checks.read_json(source.parent, source.name)}
-        checks.raise_if_any(root, _content_faults(source.name, contents["train"], labels_optional=False))
-    categories = _categories(root, contents, unlabelled)
-    problems: list[Problem] = []
-    annotations = _annotations(contents, categories, problems)
-    records: list[ImageRecord] = []
-    for split, content in contents.items():
-        for entry in content["images"]:
-            path = photo_path(root, entry["file_name"])
-            records.append(_record(len(records), split, entry, path, annotations, contents, ""))
-    if root != source:
-        problems = [replace(problem, file=source.name) for problem in problems]
-    return Dataset(root, tuple(records), categories, unlabelled, tuple(problems), "")
+    alone = source.suffix == ".json" and not source.is_dir()
+    parsed = _parse(Layout(source.parent, {"train": source}) if alone else find_layout(source), unlabelled)
+    finders = {split: parsed.layout.photos(split) for split in parsed.contents}
+    images = tuple(
+        parsed.record(row, split, entry, finders[split].path(entry["file_name"]))
+        for row, (split, entry) in enumerate(parsed.entries)
+    )
+    return _dataset(parsed, images, unlabelled, "", ())
 
 
-def _annotations(
-    contents: dict[str, dict], categories: Sequence[Category], problems: list[Problem]
-) -> dict[str, dict[int, list[Annotation]]]:
-    """Return the sound annotations by split and image id."""
+@dataclass(frozen=True, eq=False)
+class _Parsed:
+    """The COCO files of a data set, checked: their contents and sound annotations by split, and what is wrong."""
+
+    layout: Layout
+    contents: dict[str, dict]
+    categories: tuple[Category, ...]
+    annotations: dict[str, dict[int, list[Annotation]]]
+    problems: list[Problem]
+
+    @property
+    def entries(self) -> list[tuple[str, dict]]:
+        """The images of all files, with their splits, in the order of the rows."""
+        return [(split, entry) for split, content in self.contents.items() for entry in content["images"]]
+
+    def record(self, row: int, split: str, entry: dict, path: Path, sha256: str = "") -> ImageRecord:
+        """Return the record of an image whose photo is at `path`."""
+        size = int(entry["height"]), int(entry["width"])
+        labelled = split != "test" or bool(self.contents["test"]["annotations"])
+        own, group = tuple(self.annotations[split].get(entry["id"], ())), entry.get("group")
+        group = "" if group is None else str(group)
+        return ImageRecord(row, entry["id"], split, entry["file_name"], path, *size, own, labelled, sha256, group)
+
+
+def _parse(layout: Layout, unlabelled: str) -> _Parsed:
+    if unlabelled not in ("background", "ignore"):
+        raise UserError(f"unlabelled is {unlabelled!r}: choose background or ignore")
+    contents = _read_contents(layout)
+    problems = _without_groups(layout, contents)
+    categories = _categories(layout, contents, unlabelled)
     class_id_of = {category.id: category.class_id for category in categories}
-    return {
-        split: sound_annotations(f"{split}.json", content, class_id_of, problems) for split, content in contents.items()
+    problems += checks.similar_names(layout.name("train"), [category.name for category in categories])
+    annotations = {
+        split: sound_annotations(layout.name(split), content, class_id_of, problems)
+        for split, content in contents.items()
     }
+    _check_annotated(layout, contents, annotations, problems)
+    return _Parsed(layout, contents, categories, annotations, problems)
 
 
-def _read_contents(root: Path) -> dict[str, dict]:
-    """The parsed files by split, with lists of objects under images, annotations and categories."""
+def _dataset(
+    parsed: _Parsed, images: tuple[ImageRecord, ...], unlabelled: Any, fingerprint: str, of_images: tuple[str, ...]
+) -> Dataset:
+    files = {split: parsed.layout.name(split) for split in parsed.layout.files}
+    made_of = parsed.layout.root, images, parsed.categories, unlabelled, tuple(parsed.problems)
+    return Dataset(*made_of, fingerprint, of_images, files)
+
+
+def _read_contents(layout: Layout) -> dict[str, dict]:
+    """Return the parsed files by split, with lists of objects under images, annotations and categories."""
     contents, faults = {}, []
-    for split in SPLITS:
-        file = f"{split}.json"
-        if split != "train" and not (root / file).exists():
-            continue
-        contents[split] = checks.read_json(root, file)
-        faults += _content_faults(file, contents[split], labels_optional=split == "test")
-    checks.raise_if_any(root, faults)
+    for split, path in layout.files.items():
+        contents[split], found = checks.read_coco(path, layout.name(split), labels_optional=split == "test")
+        faults += found
+    checks.raise_if_any(layout.root, faults)
     return contents
 
 
-def _content_faults(file: str, content: Any, *, labels_optional: bool) -> list[Problem]:
-    faults = checks.check_structure(file, content, labels_optional=labels_optional)
-    if faults:
-        return faults
-    content.setdefault("annotations", [])
-    faults = checks.check_images(file, content["images"])
-    return faults + checks.check_categories(file, content.setdefault("categories", []))
+def _without_groups(layout: Layout, contents: dict[str, dict]) -> list[Problem]:
+    """Take the category that Roboflow puts above all others out of `contents`, and return what to say of it.
+
+    It is named as the project, groups the others, and has no annotation: a class that never occurs.
+    """
+    if layout.kind != "Roboflow":
+        return []
+    used = {entry.get("category_id") for content in contents.values() for entry in content["annotations"]}
+    parents = {one.get("supercategory") for content in contents.values() for one in content["categories"]}
+    groups = {
+        one["name"] for one in contents["train"]["categories"] if one["name"] in parents and one["id"] not in used
+    }
+    for content in contents.values():
+        content["categories"] = [one for one in content["categories"] if one["name"] not in groups]
+    what, remedy = "groups the others and has no annotation", "it is no class"
+    return [Problem(layout.name("train"), None, f"the category {name!r} {what}", remedy) for name in sorted(groups)]
 
 
-def _categories(root: Path, contents: dict[str, dict], unlabelled: str) -> tuple[Category, ...]:
+def _categories(layout: Layout, contents: dict[str, dict], unlabelled: str) -> tuple[Category, ...]:
     names = {
-        split: {category["id"]: category["name"].strip() for category in content["categories"]}
+        split: {category["id"]: category["name"] for category in content["categories"]}
         for split, content in contents.items()
     }
-    faults = checks.check_classes("train.json", list(names["train"].values()), unlabelled=unlabelled)
+    first, own = layout.name("train"), names["train"]
+    faults = checks.check_classes(first, list(own.values()), unlabelled=unlabelled)
     for split in list(names)[1:]:
         if split != "test" or names[split]:
-            faults += checks.compare_categories(names["train"], f"{split}.json", names[split])
-    checks.raise_if_any(root, faults)
-    first = 0 if unlabelled == "ignore" else 1
-    return tuple(Category(key, names["train"][key], first + place) for place, key in enumerate(sorted(names["train"])))
+            faults += checks.compare_categories(first, own, layout.name(split), names[split])
+    checks.raise_if_any(layout.root, faults)
+    start = 0 if unlabelled == "ignore" else 1
+    return tuple(Category(key, own[key], class_id) for class_id, key in enumerate(sorted(own), start=start))
 
 
-def sound_annotations(
-    file: str, content: dict, class_id_of: dict[int, int], problems: list[Problem]
-) -> dict[int, list[Annotation]]:
-    """The sound annotations by image id, in file order; what is wrong with the others is added to `problems`."""
-    sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in content["images"]}
-    image_ids, category_ids = set(sizes), set(class_id_of)
-    problems += checks.repeated_annotation_ids(file, content["annotations"])
-    by_image = defaultdict(list)
-    for place, entry in enumerate(content["annotations"]):
-        found = checks.check_annotation(file, place, entry, image_ids, category_ids)
-        problems += found
-        if not found:
-            by_image[entry["image_id"]] += _annotation(file, entry, sizes[entry["image_id"]], problems)
-    return by_image
-
-
-def _annotation(file: str, entry: dict, size: tuple[int, int], problems: list[Problem]) -> Iterator[Annotation]:
-    """Yields the annotation, unless nothing of its segmentation is sound or it covers no pixel."""
-    segmentation, faults = checks.sound_segmentation(entry["segmentation"], *size)
-    where = f"of image {entry['image_id']}"
-    problems += [Problem(file, entry["id"], f"annotation {where}: {fault}", _SKIPPED) for fault in faults]
-    if segmentation is None:
-        return
-    rle = to_rle(segmentation, *size)
-    area = area_of(rle)
-    if area == 0:
-        what = f"annotation {where} covers no pixel (zero area; are its coordinates in pixels?)"
-        problems.append(Problem(file, entry["id"], what, _SKIPPED))
-        return
-    yield Annotation(entry["id"], entry["category_id"], rle, float(area))
-
-
-def _check_annotated(root: Path, contents: dict, annotations: dict, problems: list[Problem]) -> None:
+def _check_annotated(layout: Layout, contents: dict, annotations: dict, problems: list[Problem]) -> None:
+    """Raise UserError for each file that has to have labels and none of whose annotations can be used."""
     faults = []
-    for split in annotations:
-        if annotations[split] or (split == "test" and not contents[split]["annotations"]):
+    for split, by_image in annotations.items():
+        given = len(contents[split]["annotations"])
+        if any(by_image.values()) or (split == "test" and not given):
             continue
-        what = "has no annotation at all"
-        if contents[split]["annotations"]:
-            what = f"none of its {len(contents[split]['annotations'])} annotations can be used"
-        faults.append(Problem(f"{split}.json", None, what, "nothing can be learnt or scored without: add annotations"))
-        faults += [problem for problem in problems if problem.file == f"{split}.json"]
-    checks.raise_if_any(root, faults)
+        name = layout.name(split)
+        what = f"none of its {given} annotations can be used" if given else "has no annotation at all"
+        remedy = "correct what is said of them below" if given else "add annotations"
+        faults.append(Problem(name, None, what, f"nothing can be learnt or scored without: {remedy}"))
+        faults += [problem for problem in problems if problem.file == name]
+    checks.raise_if_any(layout.root, faults)
 
 
-def _images(
-    root: Path, contents: dict[str, dict], annotations: dict, cache_dir: Path | str | None, problems: list[Problem]
-) -> tuple[ImageRecord, ...]:
-    """The records of all splits. Raises UserError listing the photos that are missing, broken or of another size."""
-    entries = [(split, entry) for split, content in contents.items() for entry in content["images"]]
-    paths = [photo_path(root, entry["file_name"]) for _, entry in entries]
-    facts = _photo_facts(root, paths, cache_dir)
-    records, faults = [], _twice_listed(entries, paths)
+def _images(parsed: _Parsed, cache_dir: Path | str | None, max_megapixels: float) -> tuple[ImageRecord, ...]:
+    """Return the records of all splits. Raises UserError listing photos that are missing, broken or of another size."""
+    layout, entries, problems = parsed.layout, parsed.entries, parsed.problems
+    finders = {split: layout.photos(split) for split in parsed.contents}
+    paths = [finders[split].path(entry["file_name"]) for split, entry in entries]
+    memo = memo_path(cache_dir, layout.root) if cache_dir is not None else None
+    facts = inspect_photos(paths, memo, max_megapixels=max_megapixels)
+    records, faults = [], _twice_listed(layout, entries, paths)
     for row, ((split, entry), path, fact) in enumerate(zip(entries, paths, facts)):
-        size = (int(entry["height"]), int(entry["width"]))
-        found = checks.check_photo(f"{split}.json", entry["id"], entry["file_name"], size, fact)
+        file, name, size = layout.name(split), entry["file_name"], (int(entry["height"]), int(entry["width"]))
+        hint = finders[split].hint(name) if isinstance(fact, PhotoError) and not path.exists() else ""
+        found = checks.check_photo(file, entry["id"], name, size, fact, hint)
         faults += found
         if found:
             continue
-        records.append(_record(row, split, entry, path, annotations, contents, fact.sha256))
+        records.append(parsed.record(row, split, entry, path, fact.sha256))
         if fact.ambiguous:
-            problems.append(_ambiguous_turn(records[-1]))
-    checks.raise_if_any(root, faults)
-    problems += _same_photos(records) + _split_groups(records)
+            problems.append(ambiguous_turn(file, entry["id"], name))
+    checks.raise_if_any(layout.root, faults)
+    problems += _same_photos(layout, records) + _split_groups(layout, records) + _whites(layout, entries, facts)
     return tuple(records)
 
 
-def _record(
-    row: int, split: str, entry: dict, path: Path, annotations: dict, contents: dict[str, dict], sha256: str
-) -> ImageRecord:
-    size = int(entry["height"]), int(entry["width"])
-    labelled = split != "test" or bool(contents["test"]["annotations"])
-    own, group = tuple(annotations[split].get(entry["id"], ())), entry.get("group")
-    group = "" if group is None else str(group)
-    return ImageRecord(row, entry["id"], split, entry["file_name"], path, *size, own, labelled, sha256, group)
-
-
-def photo_path(root: Path, file_name: str) -> Path:
-    path = root / posixpath.normpath(file_name)
-    below_images = root / "images" / posixpath.normpath(file_name)
-    return below_images if below_images.is_file() and not path.is_file() else path
-
-
-def _photo_facts(root: Path, paths: list[Path], cache_dir: Path | str | None) -> list[PhotoFacts | PhotoError]:
-    memo = None
-    if cache_dir is not None:
-        memo = Path(cache_dir) / f"photos-{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
-    try:
-        return inspect_photos(paths, memo)
-    except OSError as error:
-        raise UserError(f"cannot write to the cache {cache_dir} ({error}): choose another directory") from error
-
-
-def _twice_listed(entries: list[tuple[str, dict]], paths: list[Path]) -> list[Problem]:
+def _twice_listed(layout: Layout, entries: list[tuple[str, dict]], paths: list[Path]) -> list[Problem]:
     first: dict[Path, tuple[str, dict]] = {}
     faults = []
     for (split, entry), path in zip(entries, paths):
@@ -328,50 +320,55 @@ def _twice_listed(entries: list[tuple[str, dict]], paths: list[Path]) -> list[Pr
             first[path] = split, entry
             continue
         other_split, other = first[path]
-        what = f"{entry['file_name']} is also image {other['id']} of {other_split}.json"
+        what = f"{entry['file_name']} is also image {other['id']} of {layout.name(other_split)}"
         remedy = "a photo may be listed once only: what is trained on cannot be scored on"
-        faults.append(Problem(f"{split}.json", entry["id"], what, remedy))
+        faults.append(Problem(layout.name(split), entry["id"], what, remedy))
     return faults
 
 
-def _ambiguous_turn(record: ImageRecord) -> Problem:
-    what = f"{record.file_name} has an EXIF orientation that its size neither confirms nor denies; it is followed"
-    return Problem(
-        f"{record.split}.json", record.image_id, what, "remove the mark from the file if the masks look turned"
-    )
+def ambiguous_turn(file: str, image_id: int, name: str) -> Problem:
+    """Return what to say of a photo whose size does not tell whether its annotations follow its EXIF orientation."""
+    what = f"{name} has an EXIF orientation that its size neither confirms nor denies; it is followed"
+    return Problem(file, image_id, what, "remove the mark from the file if the masks look turned")
 
 
-def _same_photos(records: list[ImageRecord]) -> list[Problem]:
+def _whites(layout: Layout, entries: list[tuple[str, dict]], facts: Sequence[PhotoFacts | PhotoError]) -> list[Problem]:
+    whites = [(entry["file_name"], fact.white) for (_, entry), fact in zip(entries, facts)]
+    remedy = "if photos then look too dark or too bright, convert them to 8 bits"
+    return [Problem(layout.name("train"), None, said, remedy) for said in say_whites(whites)]
+
+
+def _same_photos(layout: Layout, records: list[ImageRecord]) -> list[Problem]:
     first: dict[str, ImageRecord] = {}
     problems = []
     for record in records:
         other = first.setdefault(record.sha256, record)
         if other.split != record.split:
-            what = f"{record.file_name} has the very bytes of {other.file_name} of {other.split}.json"
-            remedy = "remove one of them: the score on it is flattered"
-            problems.append(Problem(f"{record.split}.json", record.image_id, what, remedy))
+            what = f"{record.file_name} has the very bytes of {other.file_name} of {layout.name(other.split)}"
+            remedy = "remove one of them: what is trained on scores better than new photos do"
+            problems.append(Problem(layout.name(record.split), record.image_id, what, remedy))
     return problems
 
 
-def _split_groups(records: list[ImageRecord]) -> list[Problem]:
-    """A group in several files, told once for each pair of files."""
+def _split_groups(layout: Layout, records: list[ImageRecord]) -> list[Problem]:
+    """Return a problem for each group that is in several files, told once for each file but the first."""
     first: dict[str, ImageRecord] = {}
     problems = {}
     for record in records:
         other = first.setdefault(record.group, record)
         if record.group and other.split != record.split:
-            what = f"{record.file_name} is of group {record.group!r}, as {other.file_name} of {other.split}.json is"
-            remedy = "keep a group in one file: the score on it is flattered"
-            problems.setdefault(
-                (record.group, record.split), Problem(f"{record.split}.json", record.image_id, what, remedy)
-            )
+            known = f"{other.file_name} of {layout.name(other.split)}"
+            what = f"{record.file_name} is of group {record.group!r}, as {known} is"
+            remedy = "keep a group in one file: photos like those trained on score better than new ones do"
+            problem = Problem(layout.name(record.split), record.image_id, what, remedy)
+            problems.setdefault((record.group, record.split), problem)
     return list(problems.values())
 
 
 def _fingerprint(
     images: tuple[ImageRecord, ...], categories: tuple[Category, ...], unlabelled: str, contents: dict
 ) -> str:
-    """Hashes segmentations as the files have them: rasterised ones could differ in a pixel between machines."""
+    """Hash segmentations as the files have them: rasterised ones could differ in a pixel between machines."""
     lines: list[Any] = [[unlabelled, [(category.id, category.name) for category in categories]]]
     for image in images:
         lines.append([image.split, image.image_id, image.file_name, *_content(image)])
@@ -384,7 +381,7 @@ def _fingerprint(
 
 
 def _image_fingerprints(images: tuple[ImageRecord, ...], contents: dict) -> tuple[str, ...]:
-    """Of each image, by row: its name, content and group, and its annotations, whatever their ids and place."""
+    """Return a SHA-256 of each image, by row: of its name, content, group, and annotations without ids and places."""
     shapes = defaultdict(list)
     for split, content in contents.items():
         for entry in content["annotations"]:
@@ -400,7 +397,7 @@ def _content(image: ImageRecord) -> list[Any]:
 
 
 def _sha256(lines: Iterable[Any]) -> str:
-    """Of values that JSON can hold, one to a line."""
+    """Return the SHA-256 of values that JSON can hold, one to a line."""
     digest = hashlib.sha256()
     for line in lines:
         digest.update(json.dumps(line, sort_keys=True).encode() + b"\n")

@@ -2,54 +2,55 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from trainables.data import checks
+from trainables.data.annotations import Annotation, sound_annotations
 from trainables.data.checks import Problem
-from trainables.data.coco import Annotation, ImageRecord, sound_annotations
 from trainables.data.masks import IGNORE_INDEX, paint_mask
-from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Class maps by photo, painted as those of a data set are."""
+    """Class maps by image id, painted as those of a data set are; `problems` are of annotations that are left out."""
 
     annotations: dict[int, list[Annotation]]
     class_id_of: dict[int, int]
     fill: int
     problems: tuple[Problem, ...]
-    """Of annotations that are left out, as a data set's are."""
 
-    def mask(self, photo: Photo) -> np.ndarray:
-        """uint8 (H, W); pixels without annotation are background, or 255."""
-        own = tuple(self.annotations.get(photo.image_id, ()))
-        size = {"height": photo.height, "width": photo.width}
-        record = ImageRecord(
-            0, photo.image_id, "test", photo.file_name, photo.path, **size, annotations=own, labelled=True
-        )
-        return paint_mask(record, self.class_id_of, fill=self.fill)
+    def mask(self, image_id: int, size: tuple[int, int]) -> np.ndarray:
+        """Return uint8 of that size (H, W); pixels without annotation are background, or 255."""
+        own = self.annotations.get(image_id, ())
+        objects = [(one.segmentation, self.class_id_of[one.category_id]) for one in own]
+        return paint_mask(objects, size, fill=self.fill)
 
 
 def read_labels(source: Path, classes: dict[int, str], unlabelled: Literal["background", "ignore"]) -> Labels | None:
-    """The labels in the COCO file `source`, whose categories are `classes` by name; None where it has none.
+    """Return the labels in the COCO file `source`, whose categories are `classes` by name; None where it has none.
 
-    Raises UserError for categories that are no classes: what they cover is unknown.
+    Raises UserError for categories that are no classes, since what they cover is unknown, and where none of the
+    annotations can be used.
     """
     if not source.is_file():
         return None
-    content: dict[str, Any] = checks.read_json(source.parent, source.name)
-    if not content.get("annotations"):
+    content, faults = checks.read_coco(source, source.name, labels_optional=True)
+    checks.raise_if_any(source.parent, faults)
+    if not content["annotations"]:
         return None
     ids = {name: class_id for class_id, name in classes.items()}
-    names = {one["id"]: one["name"].strip() for one in content.get("categories", [])}
+    names = {one["id"]: one["name"] for one in content["categories"]}
     others = sorted(set(names.values()) - ids.keys())
     if others or not names:
         raise UserError(f"{source} has labels of other categories than the ensemble's ({', '.join(others) or 'none'})")
     class_id_of = {category: ids[name] for category, name in names.items()}
     problems: list[Problem] = []
     annotations = sound_annotations(source.name, content, class_id_of, problems)
+    if not any(annotations.values()):
+        raise UserError(
+            f"none of the {len(content['annotations'])} annotations of {source} can be used, the first: {problems[0]}"
+        )
     return Labels(annotations, class_id_of, IGNORE_INDEX if unlabelled == "ignore" else 0, tuple(problems))

@@ -1,19 +1,16 @@
-"""Class maps painted from COCO annotations."""
+"""COCO's segmentations as run-length encodings, and class maps painted from them."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
-
-if TYPE_CHECKING:
-    from trainables.data.coco import ImageRecord
 
 IGNORE_INDEX = 255
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
-    """A valid COCO segmentation (polygons, uncompressed or compressed RLE) as compressed RLE, `counts` being bytes.
+    """Return a valid COCO segmentation (polygons, uncompressed or compressed RLE) as compressed RLE, `counts` in bytes.
 
     Several polygons are united. Polygon pixels are those that pycocotools paints.
     """
@@ -26,12 +23,12 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
 
 
 def area_of(rle: Mapping[str, Any]) -> int:
-    """The number of pixels that a compressed RLE covers."""
+    """Return the number of pixels that a compressed RLE covers."""
     return int(coco_mask.area(rle))
 
 
 def run_lengths(counts: bytes) -> np.ndarray:
-    """The runs, int64 (runs,), of a compressed RLE: pixels off, on, off, ... in column-major order.
+    """Return the runs, int64 (runs,), of a compressed RLE: pixels off, on, off, ... in column-major order.
 
     Each number is written in groups of five bits, lowest first, offset by 48, with bit 5 set where another group
     follows and bit 4 of the last group as its sign; from the fourth number on, the difference to the number two before
@@ -55,18 +52,19 @@ def run_lengths(counts: bytes) -> np.ndarray:
     return runs
 
 
-def paint_mask(record: "ImageRecord", class_id_of: Mapping[int, int], *, fill: int) -> np.ndarray:
-    """The class map of an image, uint8 (height, width); pixels without annotation are `fill`.
+def paint_mask(objects: Iterable[tuple[Any, int]], size: tuple[int, int], *, fill: int) -> np.ndarray:
+    """Return the class map, uint8 (height, width), of an image of that `size`; pixels without an object are `fill`.
 
-    Annotations are painted from the largest to the smallest, so that the small one stays on top; of two of equal size
-    the later in the file. Size is the number of pixels painted; the `area` that the file states is not looked at.
+    `objects` are segmentations and their class ids. They are painted from the largest to the smallest, so that the
+    small one stays on top; of two of equal size the later one. Size is the number of pixels painted; the `area` that a
+    file states is not looked at.
     """
-    rles = [to_rle(annotation.segmentation, record.height, record.width) for annotation in record.annotations]
-    classes = [class_id_of[annotation.category_id] for annotation in record.annotations]
-    flat = np.full(record.height * record.width, fill, np.uint8)
+    height, width = size
+    painted = [(to_rle(segmentation, height, width), class_id) for segmentation, class_id in objects]
+    flat = np.full(height * width, fill, np.uint8)
     # Painting run by run costs what the outline costs, not what the photo costs: 90 objects on 12 megapixels stay fast.
-    for index in sorted(range(len(rles)), key=lambda index: -area_of(rles[index])):
-        ends = np.cumsum(run_lengths(rles[index]["counts"])).tolist()
+    for rle, class_id in sorted(painted, key=lambda one: -area_of(one[0])):
+        ends = np.cumsum(run_lengths(rle["counts"])).tolist()
         for start, end in zip(ends[::2], ends[1::2]):
-            flat[start:end] = classes[index]
-    return np.ascontiguousarray(flat.reshape(record.width, record.height).T)
+            flat[start:end] = class_id
+    return np.ascontiguousarray(flat.reshape(width, height).T)

@@ -18,18 +18,17 @@ from PIL import Image
 
 from trainables.data.checks import Problem, raise_if_any
 from trainables.data.coco import Dataset, ImageRecord
-from trainables.data.masks import paint_mask
-from trainables.data.photos import PhotoError, decode_photo, usable_threads
+from trainables.data.photos import PhotoError, decode_photo, forget_photos, memo_path, usable_threads
 from trainables.errors import UserError
 
-_VERSION = 1
+_VERSION = 2  # version 1 did not turn PNGs as their EXIF orientation says
 _HEADER, _IMAGES, _MASKS, _FULL_MASKS = "header.json", "images.bin", "masks.bin", "full_masks.bin"
 
 log = logging.getLogger(__name__)
 
 
 def packed_directory(cache_dir: Path | str, fingerprint: str, image_size: tuple[int, int]) -> Path:
-    """Where the cache of that data set at that size (h, w) lies, or would lie."""
+    """Return where the cache of that data set at that size (h, w) lies, or would lie."""
     height, width = image_size
     return Path(cache_dir) / f"packed-v{_VERSION}-{fingerprint[:16]}-{width}x{height}"
 
@@ -66,12 +65,12 @@ class PackedData:
         return open_packed, (self.directory,)
 
     def full_mask(self, row: int) -> np.ndarray:
-        """The class map of a row at the photo's own size, uint8 (H, W), a view."""
+        """Return the class map of a row at the photo's own size, uint8 (H, W), a view."""
         row = range(len(self))[row]
         return self._full_masks[self._offsets[row] : self._offsets[row + 1]].reshape(self.sizes[row])
 
     def verify(self) -> None:
-        """Reads everything; raises UserError where a file is not what was written."""
+        """Read everything; raise UserError where a file is not what was written."""
         for name, expected in self._checksums.items():
             if file_sha256(self.directory / name) != expected:
                 raise UserError(
@@ -80,7 +79,10 @@ class PackedData:
 
 
 def open_packed(directory: Path | str) -> PackedData:
-    """A finished cache. Raises UserError where there is none, or one of another version or with wrong file sizes."""
+    """Return a finished cache.
+
+    Raises UserError where there is none, or one of another version, with wrong file sizes or a damaged header.
+    """
     directory = Path(directory)
     try:
         header = json.loads((directory / _HEADER).read_text())
@@ -90,7 +92,7 @@ def open_packed(directory: Path | str) -> PackedData:
         )
         if complete:
             return PackedData(directory, header)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{directory}: no readable cache ({error!r}); delete it, it is built again when needed"
         ) from error
@@ -106,7 +108,7 @@ def pack(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> PackedData:
-    """The cache of the data set at `image_size` (h, w), built unless a complete one is there.
+    """Return the cache of the data set at `image_size` (h, w), built unless a complete one is there.
 
     Any number of processes may call this at once: one builds, the others wait and then open what it built. A build is
     seen only when it is complete; one that was killed is cleared away by the next. `progress` is called with the number
@@ -153,7 +155,7 @@ def _explained(directory: Path, dataset: Dataset, image_size: tuple[int, int]) -
 def _build(
     directory: Path, dataset: Dataset, image_size: tuple[int, int], progress: Callable[[int, int], None] | None
 ) -> PackedData:
-    """Builds beside `directory`, then renames. Only whoever holds the lock is here, so what others left is dead."""
+    """Build beside `directory`, then rename. Only whoever holds the lock is here, so what others left is dead."""
     prefix = f".{directory.name}."
     for left in directory.parent.glob(f"{prefix}*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -184,9 +186,10 @@ def _write_rows(
             try:
                 photo = _decode(image, image_size)
             except PhotoError as error:
+                forget_photos(memo_path(building.parent, dataset.root))  # what it says of a photo may be old
                 remedy = "restore the photo, or remove the image and its annotations"
-                return Problem(f"{image.split}.json", image.image_id, f"{image.file_name} {error}", remedy)
-            mask = paint_mask(image, dataset.class_id_of, fill=dataset.fill(image.row))
+                return Problem(dataset.file(image.split), image.image_id, f"{image.file_name} {error}", remedy)
+            mask = dataset.mask(image.row)
             images.write(photo, image.row * pixels * 3)
             masks.write(_resize_nearest(mask, image_size), image.row * pixels)
             full.write(mask, offsets[image.row])
@@ -210,7 +213,7 @@ def _run(
     images: tuple[ImageRecord, ...],
     progress: Callable[[int, int], None] | None,
 ) -> list[Problem]:
-    """Each thread holds one photo at a time, which bounds the memory."""
+    """Write all rows and return their faults. Each thread holds one photo at a time, which bounds the memory."""
     problems = []
     pool = ThreadPoolExecutor(usable_threads())
     try:
@@ -224,7 +227,7 @@ def _run(
 
 
 class _Writer:
-    """Writes arrays at byte offsets, from any thread. (A full disk raises; through a memory map it would be SIGBUS.)"""
+    """Writes arrays at byte offsets, from any thread. (A full disk raises; a memory map would end by SIGBUS.)"""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -265,17 +268,17 @@ def _resize_nearest(mask: np.ndarray, image_size: tuple[int, int]) -> np.ndarray
 
 
 def _file_sizes(sizes: Sequence[tuple[int, int]], image_size: tuple[int, int]) -> dict[str, int]:
-    """Bytes of each file but the header, by name."""
+    """Return the bytes of each file but the header, by name."""
     pixels = len(sizes) * image_size[0] * image_size[1]
     return {_IMAGES: 3 * pixels, _MASKS: pixels, _FULL_MASKS: sum(height * width for height, width in sizes)}
 
 
 def _offsets(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Where each row's full class map begins in its file, and where the last ends."""
+    """Return where each row's full class map begins in its file, and where the last ends."""
     return [0, *np.cumsum([height * width for height, width in sizes]).tolist()]
 
 
 def file_sha256(path: Path) -> str:
-    """Of the file's bytes, in hexadecimal."""
+    """Return the SHA-256 of the file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

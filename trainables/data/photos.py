@@ -4,24 +4,39 @@ import hashlib
 import io
 import json
 import os
+import stat
 import struct
-import tempfile
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from trainables.data import tones
+from trainables.files import write_text
 
 # Named, because Pillow would otherwise try every format it knows, and hand an EPS file to an interpreter.
 # JPEG covers MPO, the several JPEGs in one file that telephones write.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
-_WITH_EXIF_ORIENTATION = ("JPEG", "MPO", "WEBP")
-_ORIENTATION_TAG = 0x0112
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+MAX_MEGAPIXELS = 179.0  # of a photo, unless a flag says otherwise: decoding takes 3 bytes a pixel
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit names no way out; ours is in `_check_size`
+
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
+_TURN = {  # by EXIF orientation, what makes of the pixels as stored those that are to be shown
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BACK = {6: 8, 8: 6}  # the orientation whose turn undoes another's; the others undo themselves
 
 
 class PhotoError(ValueError):
@@ -30,12 +45,16 @@ class PhotoError(ValueError):
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """SHA-256 of the file's bytes, size in pixels as stored, and the EXIF orientation (1: none)."""
+    """SHA-256 of the file's bytes, size in pixels as stored, EXIF orientation (1: none), and the sample that is white.
+
+    `white` is 255 for every photo of 8 bits; see trainables.data.tones for others.
+    """
 
     sha256: str
     width: int
     height: int
     orientation: int
+    white: float = tones.BYTE
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -48,90 +67,175 @@ class PhotoFacts:
         return self.orientation != 1 and self.shown_size == (self.height, self.width)
 
     def fits(self, height: int, width: int) -> bool:
-        """Whether the photo has that size, as stored or as shown."""
+        """Return whether the photo has that size, as stored or as shown."""
         return (height, width) in (self.shown_size, (self.height, self.width))
 
 
 def usable_cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def usable_threads() -> int:
-    """Threads for reading photos: the cores this process may use, at least 2 and at most 8."""
+    """Return how many threads read photos: one for each core that this process may use, at least 2 and at most 8."""
     return min(8, max(2, usable_cores()))
 
 
-def inspect_photos(paths: Sequence[Path], memo: Path | None) -> list[PhotoFacts | PhotoError]:
-    """The facts of each photo, or why it cannot be read; nothing is decoded, so a truncated photo passes.
+def memo_path(cache_dir: Path | str, root: Path) -> Path:
+    """Return the file in which the facts of the photos of the data set `root` are remembered."""
+    return Path(cache_dir) / f"photos-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json"
 
-    `memo` is a JSON file in which facts are remembered by path, size and modification time, so that a second call reads
-    only what changed; it is written anew, whole or not at all, with the entries of these paths.
+
+def inspect_photos(
+    paths: Sequence[Path], memo: Path | None, *, max_megapixels: float = MAX_MEGAPIXELS
+) -> list[PhotoFacts | PhotoError]:
+    """Return the facts of each photo, or why it cannot be read.
+
+    Photos of 8 bits are not decoded, so that a truncated one passes. `memo` is a JSON file in which facts are
+    remembered by path, size, and times of the last modification and change, so that a second call reads only what
+    changed. It is written anew, whole or not at all, with the entries of these paths, and left as it is where that is
+    not permitted: a cache of somebody else can be read all the same.
     """
     known = _read_memo(memo)
     with ThreadPoolExecutor(usable_threads()) as pool:
         entries = list(pool.map(lambda path: _inspect_unless_known(path, known), paths))
-    fresh = {str(path): [key, astuple(facts)] for path, (key, facts) in zip(paths, entries) if key is not None}
+    fresh = {str(path): [key, list(astuple(facts))] for path, (key, facts) in zip(paths, entries) if key is not None}
     if memo is not None and fresh != known:
-        _write_memo(memo, fresh)
-    return [facts for _, facts in entries]
+        with suppress(OSError):
+            write_text(memo, json.dumps(fresh))
+    return [_check_size(facts, max_megapixels) for _, facts in entries]
 
 
-def _inspect_unless_known(path: Path, known: dict) -> tuple[list[int] | None, PhotoFacts | PhotoError]:
+def _inspect_unless_known(path: Path, known: dict[str, Any]) -> tuple[list[int] | None, PhotoFacts | PhotoError]:
     try:
-        stat = path.stat()
-        key = [stat.st_size, stat.st_mtime_ns]
-        remembered = known.get(str(path))
-        return key, PhotoFacts(*remembered[1]) if remembered and remembered[0] == key else _inspect(path)
+        key = _key(path)
+        return key, _recalled(known.get(str(path)), key) or _inspect(path)
     except PhotoError as error:
         return None, error
-    except OSError as error:
-        return None, PhotoError(f"cannot be read ({error.strerror})")
+    except (OSError, ValueError) as error:
+        return None, PhotoError(f"cannot be read ({getattr(error, 'strerror', None) or error})")
+
+
+def _key(path: Path) -> list[int]:
+    """Return what changes when a file is replaced or written to. Raises PhotoError for what is no regular file.
+
+    The time of the last change is the system's own: a file that was replaced by one of the same size and time stamp
+    has another.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise PhotoError("is no regular file")
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _recalled(entry: Any, key: list[int]) -> PhotoFacts | None:
+    """Return the facts in an entry of the memo; None where it is of another file, or damaged."""
+    match entry:
+        case [seen, [str(digest), int(width), int(height), int(orientation), float(white)]] if seen == key:
+            return PhotoFacts(digest, width, height, orientation, white)
+    return None
 
 
 def _inspect(path: Path) -> PhotoFacts:
     data = path.read_bytes()
-    with _open(data) as image:
-        return PhotoFacts(hashlib.sha256(data).hexdigest(), *image.size, _orientation(image))
+    return _facts(io.BytesIO(data), hashlib.sha256(data).hexdigest())
 
 
-def inspect_header(path: Path) -> PhotoFacts:
-    """The facts of a photo but for its hash: nothing but the file's beginning is read. Raises PhotoError."""
+def inspect_header(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> PhotoFacts:
+    """Return the facts of a photo but for its hash; of one of 8 bits only the file's beginning is read.
+
+    Raises PhotoError where the file is no photo or the photo is too large.
+    """
     try:
-        with path.open("rb") as file, _open_stream(file) as image:
-            return PhotoFacts("", *image.size, _orientation(image))
+        _key(path)
+        with path.open("rb") as file:
+            facts = _check_size(_facts(file, ""), max_megapixels)
     except OSError as error:
         raise PhotoError(f"cannot be read ({error.strerror or error})") from error
+    if isinstance(facts, PhotoError):
+        raise facts
+    return facts
 
 
-def _open(data: bytes) -> Image.Image:
-    if not data:
+def _check_size(facts: PhotoFacts | PhotoError, most: float) -> PhotoFacts | PhotoError:
+    if isinstance(facts, PhotoError) or facts.width * facts.height <= most * 1e6:
+        return facts
+    megapixels = facts.width * facts.height / 1e6
+    return PhotoError(
+        f"has {facts.width}x{facts.height} pixels, {megapixels:.1f} megapixels, and up to {most:g} are taken; if it is "
+        f"sound, allow it by --max-megapixels {int(megapixels) + 1}"
+    )
+
+
+def _facts(stream: BinaryIO, sha256: str) -> PhotoFacts:
+    with _open(stream) as image:
+        (width, height), orientation = image.size, _orientation(image, stream)
+        if image.format == "TIFF" and orientation >= 5:  # Pillow states the size as shown
+            width, height = height, width
+        return PhotoFacts(sha256, width, height, orientation, _white(image, stream))
+
+
+def _white(image: Image.Image, stream: BinaryIO) -> float:
+    start = _read_at(stream, 0, 32)
+    if not tones.is_deep(image, start):
+        return tones.BYTE
+    try:
+        return tones.white_of(tones.deep_samples(image, _read_at(stream, 0, -1))[0])
+    except tones.TonesError as error:
+        raise PhotoError(str(error)) from error
+    except _DECODE_ERRORS as error:
+        raise PhotoError(f"is truncated or damaged ({error})") from error
+
+
+def _read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
+    """Return bytes of the stream, which is left where it was: Pillow goes on from there."""
+    place = stream.tell()
+    stream.seek(offset)
+    try:
+        return stream.read(size)
+    finally:
+        stream.seek(place)
+
+
+def _open(stream: BinaryIO) -> Image.Image:
+    start = _read_at(stream, 0, 4)
+    if not start:
         raise PhotoError("is empty (0 bytes)")
-    return _open_stream(io.BytesIO(data))
-
-
-def _open_stream(stream: BinaryIO) -> Image.Image:
     try:
         return Image.open(stream, formats=FORMATS)
     except Image.UnidentifiedImageError:
+        if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            raise PhotoError("is a TIFF of a kind that is not read; convert it to 8 bits a sample") from None
         raise PhotoError(f"is no image of a known kind ({', '.join(FORMATS)})") from None
     except _DECODE_ERRORS as error:
         raise PhotoError(f"is no readable image ({error})") from error
 
 
-def _orientation(image: Image.Image) -> int:
-    # Pillow decodes a whole PNG to look for its EXIF data, and turns a TIFF by itself.
-    if image.format not in _WITH_EXIF_ORIENTATION:
-        return 1
+def _orientation(image: Image.Image, stream: BinaryIO) -> int:
     try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        # Not the method of a PNG's own class, which decodes the whole image to look behind the pixels.
+        exif = Image.Image.getexif(image)
+        if image.format == "PNG" and not exif and (late := _exif_behind_pixels(stream)):
+            exif.load(b"Exif\0\0" + late)
+        value = exif.get(tones.ORIENTATION_TAG, 1)
     except _DECODE_ERRORS:
         return 1
-    return value if value in range(1, 9) else 1
+    return value if value in _TURN else 1
+
+
+def _exif_behind_pixels(stream: BinaryIO) -> bytes | None:
+    """Return the content of a PNG's eXIf chunk, wherever it is; None without one."""
+    offset = 8
+    while len(head := _read_at(stream, offset, 8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"eXIf":
+            return _read_at(stream, offset + 8, length)
+        offset += length + 12
+    return None
 
 
 def decode_photo(data: bytes, stated_size: tuple[int, int], image_size: tuple[int, int]) -> np.ndarray:
-    """The photo in `data` as RGB uint8 (h, w, 3), resized to `image_size` (h, w), antialiased bilinear.
+    """Return the photo in `data` as RGB uint8 (h, w, 3), resized to `image_size` (h, w), antialiased bilinear.
 
     It is turned as its EXIF orientation says where it then has the `stated_size` (height, width) of the annotations,
     and left as stored otherwise. Raises PhotoError where the pixels cannot be decoded, as in a truncated file.
@@ -142,23 +246,38 @@ def decode_photo(data: bytes, stated_size: tuple[int, int], image_size: tuple[in
 def decode_at_sizes(
     data: bytes, stated_size: tuple[int, int], image_sizes: Sequence[tuple[int, int]]
 ) -> list[np.ndarray]:
-    """`decode_photo` at each of several sizes, decoded once."""
-    image = _open(data)
-    facts = PhotoFacts("", *image.size, _orientation(image))
+    """Return what `decode_photo` does at each of several sizes; the photo is decoded once."""
+    stream = io.BytesIO(data)
     try:
-        # A JPEG can be decoded at a half, a quarter or an eighth; twice the wanted size leaves the filter enough.
-        largest = max(max(size) for size in image_sizes)
-        image.draft(None, (2 * largest, 2 * largest))
-        if facts.orientation != 1 and facts.shown_size == tuple(stated_size):
-            image = ImageOps.exif_transpose(image)
-        image = _to_rgb(image)
+        with _open(stream) as image:
+            orientation = _orientation(image, stream)
+            pixels, size, turned = _to_rgb(image, data, max(max(size) for size in image_sizes))
+    except tones.TonesError as error:
+        raise PhotoError(str(error)) from error
     except _DECODE_ERRORS as error:
         raise PhotoError(f"is truncated or damaged ({error})") from error
-    return [_resize(image, size) for size in image_sizes]
+    if orientation != 1:
+        pixels = _oriented(pixels, orientation, turned, size, stated_size)
+    return [_resize(pixels, size) for size in image_sizes]
+
+
+def _oriented(
+    image: Image.Image, orientation: int, turned: bool, size: tuple[int, int], stated_size: tuple[int, int]
+) -> Image.Image:
+    """Return the image as it is to be shown if it then has the `stated_size` (height, width), else as it is stored.
+
+    `turned` says whether it is as shown already, and `size` is its (width, height) before a reduction in decoding.
+    """
+    width, height = size
+    shown_size = (width, height) if orientation >= 5 and not turned else (height, width)
+    wanted = shown_size == tuple(stated_size)
+    if wanted == turned:
+        return image
+    return image.transpose(_TURN[orientation if wanted else _BACK.get(orientation, orientation)])
 
 
 def resize_photo(image: np.ndarray, image_sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """An RGB image uint8 (H, W, 3) at each size, as `decode_at_sizes` resizes a photo that it has decoded."""
+    """Return an RGB image uint8 (H, W, 3) at each size, as `decode_at_sizes` resizes a photo that it has decoded."""
     return [_resize(Image.fromarray(image), size) for size in image_sizes]
 
 
@@ -167,24 +286,32 @@ def _resize(image: Image.Image, image_size: tuple[int, int]) -> np.ndarray:
     return np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BILINEAR))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips at 255
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+def _to_rgb(image: Image.Image, data: bytes, largest: int) -> tuple[Image.Image, tuple[int, int], bool]:
+    """Return the image in RGB, its (width, height) before a reduction, and whether it is turned as EXIF says.
+
+    Pillow turns a TIFF by itself.
+    """
+    if tones.is_deep(image, data):
+        samples, by_pillow = tones.deep_samples(image, data)
+        pixels = tones.to_bytes(samples, tones.white_of(samples))
+        rgb = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
+        return rgb, rgb.size, by_pillow and image.format == "TIFF"
+    size = image.size
+    # A JPEG can be decoded at a half, a quarter or an eighth; twice the wanted size leaves the filter enough.
+    image.draft(None, (2 * largest, 2 * largest))
     image.load()
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB"), size, image.format == "TIFF"
 
 
-def _read_memo(memo: Path | None) -> dict:
+def _read_memo(memo: Path | None) -> dict[str, Any]:
     try:
-        known = json.loads(memo.read_text()) if memo else {}
-    except (OSError, ValueError):
+        known = json.loads(memo.read_bytes()) if memo else {}
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 
 
-def _write_memo(memo: Path, entries: dict) -> None:
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=memo.parent, prefix=f".{memo.name}.")
-    with os.fdopen(handle, "w") as file:
-        json.dump(entries, file)
-    os.replace(name, memo)
+def forget_photos(memo: Path) -> None:
+    """Remove what is remembered of photos, so that the next look at them reads them all."""
+    with suppress(OSError):
+        memo.unlink()

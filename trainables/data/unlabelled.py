@@ -1,17 +1,24 @@
 """Photos to predict: those of a directory, or of the `images` of a COCO file; no annotation is looked at."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trainables.data import checks
 from trainables.data.checks import Problem
-from trainables.data.coco import ImageRecord, photo_path
-from trainables.data.photos import PhotoError, inspect_header
+from trainables.data.coco import ImageRecord, ambiguous_turn
+from trainables.data.layout import Layout, PhotoFinder
+from trainables.data.photos import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
+from trainables.data.tones import say_whites
 from trainables.errors import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".mpo")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm"),
+    ".mpo",
+)
+_NAMED = 3  # files left out whose names are told
 
 
 @dataclass(frozen=True)
@@ -31,75 +38,147 @@ class Photo:
 
 @dataclass(frozen=True)
 class PhotoList:
-    """Photos in the order of their source, and its categories: id by name, empty where it has none."""
+    """Photos in the order of their source, and its categories: id by name, empty where it has none.
+
+    `notes` are sentences to show: what lies in a directory and is left out, and what is doubtful about photos.
+    """
 
     source: Path
     photos: tuple[Photo, ...]
     category_ids: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
-def list_photos(source: Path | str) -> PhotoList:
-    """The photos of a directory, at any depth, by name; or those of a COCO file such as test.json, in its order.
+def list_photos(source: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> PhotoList:
+    """Return the photos of a directory, at any depth, by name; or those of a COCO file such as test.json, in its order.
 
-    Names in the file mean photos below its own directory, or below images/ there. Only headers are read. Raises
-    UserError, listing every fault found, for what is no image or of another size than stated, and where there is none.
+    In a directory, links to folders are followed, and hidden files and folders are not looked at. Names in a COCO file
+    mean photos below its own directory, or where trainables.data.layout looks for them. Of photos of 8 bits only
+    headers are read.
+
+    Raises UserError, listing every fault found, for what is no image, of another size than stated or of more than
+    `max_megapixels`, and where there is no photo.
     """
     source = Path(source).expanduser().absolute()
     if source.is_dir():
-        return _of_directory(source)
+        return _of_directory(source, max_megapixels)
     if not source.is_file():
         raise UserError(f"--images {source}: there is neither a directory nor a file; give photos or a COCO file")
-    return _of_coco(source)
+    return _of_coco(source, max_megapixels)
 
 
 def as_photos(records: Iterable[ImageRecord]) -> tuple[Photo, ...]:
-    """Labelled images, to be predicted as others are."""
+    """Return labelled images as photos, to be predicted as others are."""
     return tuple(Photo(one.path, one.file_name, one.image_id, one.height, one.width) for one in records)
 
 
-def _of_directory(directory: Path) -> PhotoList:
-    paths = sorted(path for path in directory.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
+    files = sorted(_files(directory, ()))
+    paths = [path for path in files if path.suffix.lower() in SUFFIXES and path.is_file()]
+    left_out = _left_out(directory, [path for path in files if path not in set(paths)])
     if not paths:
-        raise UserError(f"--images {directory} holds no photo ({', '.join(SUFFIXES)})")
-    photos, faults = [], []
+        raise UserError(f"--images {directory} holds no photo ({', '.join(SUFFIXES)}){left_out and f': {left_out}'}")
+    photos, faults, whites = [], [], []
     for number, path in enumerate(paths, start=1):
+        name = path.relative_to(directory).as_posix()
         try:
-            height, width = inspect_header(path).shown_size
+            name.encode()
+            facts = inspect_header(path, max_megapixels=max_megapixels)
+        except UnicodeEncodeError:
+            faults.append(Problem(printable(name), None, "has a name that is not in UTF-8", "rename it"))
         except PhotoError as error:
-            faults.append(Problem(str(path.relative_to(directory)), None, str(error), "remove or restore it"))
-            continue
-        photos.append(Photo(path, path.relative_to(directory).as_posix(), number, height, width))
+            faults.append(Problem(name, None, str(error), "remove or restore it"))
+        else:
+            photos.append(Photo(path, name, number, *facts.shown_size))
+            whites.append((name, facts.white))
     checks.raise_if_any(directory, faults)
-    return PhotoList(directory, tuple(photos), {})
+    notes = ([f"{left_out} of {directory} are left out"] if left_out else []) + say_whites(whites)
+    return PhotoList(directory, tuple(photos), {}, tuple(notes))
 
 
-def _of_coco(file: Path) -> PhotoList:
-    root, content = file.parent, checks.read_json(file.parent, file.name)
-    checks.raise_if_any(root, checks.check_structure(file.name, content, labels_optional=True))
-    listed = content.get("categories", [])
-    checks.raise_if_any(
-        root, [*checks.check_images(file.name, content["images"]), *checks.check_categories(file.name, listed)]
-    )
-    photos = [_listed(root, entry) for entry in content["images"]]
-    checks.raise_if_any(root, _faults(file.name, photos))
-    return PhotoList(file, tuple(photos), {category["name"].strip(): category["id"] for category in listed})
+def _files(directory: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """Yield all that is no folder below a directory; links to folders are followed unless they lead back up."""
+    found = directory.stat()
+    key = (found.st_dev, found.st_ino)
+    if key in above:
+        return
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        raise UserError(f"{directory} cannot be read ({error.strerror}): check its permissions") from error
+    for name in names:
+        path = directory / name
+        if name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files(path, (*above, key))
+        else:
+            yield path
 
 
-def _listed(root: Path, entry: dict[str, Any]) -> Photo:
-    path = photo_path(root, entry["file_name"])
-    return Photo(path, entry["file_name"], entry["id"], int(entry["height"]), int(entry["width"]))
+def _left_out(directory: Path, paths: Sequence[Path]) -> str:
+    """Return how many files of which kind are no photos that are read, with the names of some; empty without any."""
+    kinds: dict[str, list[str]] = {}
+    for path in paths:
+        kind = path.suffix.lower() or "without suffix"
+        if path.is_symlink() and not path.exists():
+            kind = "broken links"
+        elif not path.is_file():
+            kind = "no regular files"
+        kinds.setdefault(kind, []).append(printable(path.relative_to(directory).as_posix()))
+    counts = Counter({kind: len(names) for kind, names in kinds.items()})
+    told = [
+        f"{count} {kind} ({', '.join(kinds[kind][:_NAMED])}{', …' if count > _NAMED else ''})"
+        for kind, count in counts.most_common()
+    ]
+    return f"{len(paths)} other files, {', '.join(told)}" if told else ""
 
 
-def _faults(file: str, photos: Sequence[Photo]) -> list[Problem]:
+def printable(name: str) -> str:
+    """Return a file name that can be shown, whatever its bytes are."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _of_coco(file: Path, max_megapixels: float) -> PhotoList:
+    content, faults = checks.read_coco(file, file.name, labels_optional=True)
+    checks.raise_if_any(file.parent, faults)
+    finder = Layout(_root_of(file), {"test": file}).photos("test")
+    photos = [
+        Photo(finder.path(one["file_name"]), one["file_name"], one["id"], int(one["height"]), int(one["width"]))
+        for one in content["images"]
+    ]
+    looked_at = [_look(photo, max_megapixels) for photo in photos]
+    checks.raise_if_any(file.parent, _faults(file.name, photos, looked_at, finder))
+    notes = [
+        str(ambiguous_turn(file.name, photo.image_id, photo.file_name))
+        for photo, fact in zip(photos, looked_at)
+        if fact.ambiguous
+    ]
+    notes += say_whites((photo.file_name, fact.white) for photo, fact in zip(photos, looked_at))
+    return PhotoList(file, tuple(photos), {one["name"]: one["id"] for one in content["categories"]}, tuple(notes))
+
+
+def _root_of(file: Path) -> Path:
+    """Return the data set's directory: above annotations/, where COCO has its files, and above a folder of a split."""
+    return file.parent.parent if file.parent.name in ("annotations", "train", "valid", "val", "test") else file.parent
+
+
+def _look(photo: Photo, max_megapixels: float) -> PhotoFacts | PhotoError:
+    try:
+        return inspect_header(photo.path, max_megapixels=max_megapixels)
+    except PhotoError as error:
+        return error
+
+
+def _faults(
+    file: str, photos: Sequence[Photo], looked_at: Sequence[PhotoFacts | PhotoError], finder: PhotoFinder
+) -> list[Problem]:
     faults, first = [], {}
-    for photo in photos:
-        other = first.setdefault(photo.file_name, photo)
+    for photo, fact in zip(photos, looked_at):
+        other = first.setdefault(photo.path, photo)
         if other is not photo:
             what = f"{photo.file_name} is also image {other.image_id}"
             faults.append(Problem(file, photo.image_id, what, "what is predicted has the photo's name: list it once"))
-        try:
-            fact = inspect_header(photo.path)
-        except PhotoError as error:
-            fact = error
-        faults += checks.check_photo(file, photo.image_id, photo.file_name, photo.size, fact)
+        hint = finder.hint(photo.file_name) if isinstance(fact, PhotoError) and not photo.path.exists() else ""
+        faults += checks.check_photo(file, photo.image_id, photo.file_name, photo.size, fact, hint)
     return faults

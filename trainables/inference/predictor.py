@@ -49,7 +49,7 @@ class Predictor:
         waiting: list[Tensor] = []
         for batch, images in self._decoded(photos):
             with torch.inference_mode():  # not around what is yielded: it would hold for who takes that, too
-                maps = self._fitting_maps(batch, images)
+                maps = self._fitting_maps([photo.size for photo in batch], images)
             # The device works on this batch while the one before is fetched from it.
             yield from (one.cpu().numpy() for one in waiting)
             waiting = maps
@@ -57,9 +57,9 @@ class Predictor:
 
     def class_map(self, image: np.ndarray) -> np.ndarray:
         """The class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""
-        photo = Photo(Path(), "", 0, *image.shape[:2])
+        size = image.shape[:2]
         with torch.inference_mode():
-            return self._fitting_maps([photo], [resize_photo(image, self._sizes(photo))])[0].cpu().numpy()
+            return self._fitting_maps([size], [resize_photo(image, self._sizes(size))])[0].cpu().numpy()
 
     def _decoded(self, photos: Sequence[Photo]) -> Iterator[tuple[list[Photo], list[list[np.ndarray]]]]:
         """Batches of photos, and of each its pixels at all sizes."""
@@ -74,62 +74,62 @@ class Predictor:
 
     def _decode(self, photo: Photo) -> list[np.ndarray]:
         try:
-            return decode_at_sizes(photo.path.read_bytes(), photo.size, self._sizes(photo))
+            return decode_at_sizes(photo.path.read_bytes(), photo.size, self._sizes(photo.size))
         except OSError as error:
             raise UserError(f"{photo.path} cannot be read ({error.strerror}): restore it, and go on") from error
         except PhotoError as error:
             raise UserError(f"{photo.path} {error}: restore it or leave it out, and go on") from error
 
-    def _sizes(self, photo: Photo) -> list[tuple[int, int]]:
-        """(height, width) at which the photo is looked at, one for each scale."""
+    def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Return the (height, width) at which a photo of that size is looked at, one for each scale."""
         training = self.config.size
         base, least = training, 0.0
         if self.views.window:  # at its own size, but as large as it takes to fill a window
-            base, least = photo.size, max(side / length for side, length in zip(training, photo.size))
+            base, least = size, max(side / length for side, length in zip(training, size))
         factors = [max(scale, least) for scale in self.views.scales]
         return [tuple(max(1, round(length * factor)) for length in base) for factor in factors]
 
-    def _fitting_maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
+    def _fitting_maps(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> list[Tensor]:
         """Return what `_maps` does; where memory runs out, of half as many photos at once from then on."""
 
         def maps(at_once: int) -> list[Tensor]:
-            parts = [slice(start, start + at_once) for start in range(0, len(photos), at_once)]
-            return [one for part in parts for one in self._maps(photos[part], images[part])]
+            parts = [slice(start, start + at_once) for start in range(0, len(sizes), at_once)]
+            return [one for part in parts for one in self._maps(sizes[part], images[part])]
 
         try:
             found, self._at_once = run_in_memory(maps, self._at_once)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            largest = max(photos, key=lambda photo: photo.height * photo.width)
+            height, width = max(sizes, key=lambda size: size[0] * size[1])
             raise UserError(
                 f"{self.config.head} on {self.config.backbone} runs out of memory at one photo of up to "
-                f"{largest.width}x{largest.height} with {self.views}: take fewer or smaller scales, or --window"
+                f"{width}x{height} with {self.views}: take fewer or smaller scales, or --window"
             ) from error
         return found
 
-    def _maps(self, photos: list[Photo], images: list[list[np.ndarray]]) -> list[Tensor]:
+    def _maps(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> list[Tensor]:
         """Class maps uint8 (H, W) on the device."""
         if self.views.plain:
             logits = self._logits(self._to_device([one[0] for one in images]))
-            return [to_class_map(one, photo.size) for one, photo in zip(logits, photos)]
-        totals = self._blended(photos, images) if self.views.window else self._averaged(photos, images)
-        return [to_class_map(total, photo.size) for total, photo in zip(totals, photos)]
+            return [to_class_map(one, size) for one, size in zip(logits, sizes)]
+        totals = self._blended(sizes, images) if self.views.window else self._averaged(sizes, images)
+        return [to_class_map(total, size) for total, size in zip(totals, sizes)]
 
-    def _averaged(self, photos: list[Photo], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
+    def _averaged(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
         """Each photo's sum over all views of the probabilities float32 (C, H, W), at its own size.
 
         The batch is looked at as one at each scale. Logits are resized before the softmax, as before an argmax.
         """
         seen = [self._unmirrored(self._logits(self._looks(of_scale))) for of_scale in zip(*images)]
-        for number, photo in enumerate(photos):
-            yield sum(_resize(logits[:, number].float(), photo.size).softmax(1).sum(0) for logits in seen)
+        for number, size in enumerate(sizes):
+            yield sum(_resize(logits[:, number].float(), size).softmax(1).sum(0) for logits in seen)
 
-    def _blended(self, photos: list[Photo], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
+    def _blended(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
         """As `_averaged`, from windows, whose probabilities are resized."""
-        for photo, scales in zip(photos, images):
+        for size, scales in zip(sizes, images):
             seen = (self._unmirrored(self._windows(self._looks([image])))[:, 0] for image in scales)
-            yield sum(_resize(probabilities, photo.size).sum(0) for probabilities in seen)
+            yield sum(_resize(probabilities, size).sum(0) for probabilities in seen)
 
     def _looks(self, images: Sequence[np.ndarray]) -> Tensor:
         """Images uint8 (N, 3, h, w); with `flip`, their mirror images after them."""

@@ -17,7 +17,6 @@ from search.study.study import FORMAT_VERSION
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from trainables.data import load_dataset
-from trainables.data.masks import paint_mask
 from trainables.data.unlabelled import as_photos, list_photos
 from trainables.inference.tta import Views
 
@@ -104,7 +103,7 @@ def test_labels_that_are_there_are_scored_against(place, capsys):
     scores = json.loads((place / "scored" / "scores.json").read_text())
     ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
     prediction = Prediction(place / "scored", ensemble, as_photos(data.images), Views())
-    target = np.concatenate([paint_mask(one, data.class_id_of, fill=0).reshape(-1) for one in data.images])
+    target = np.concatenate([data.mask(row).reshape(-1) for row in range(len(data.images))])
     ballots = [(maps, winners) for _, maps, winners in prediction.ballots()]
     for found, rows in (
         (scores["test/miou"], [winners for _, winners in ballots]),

@@ -8,7 +8,6 @@ from ensembling.runs.members import open_ensemble
 from search.cli import main
 from tests import tiny
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
-from trainables.data.masks import paint_mask
 from trainables.data.pseudo import load_pseudo
 from trainables.data.unlabelled import list_photos
 from trainables.inference.tta import Views
@@ -40,7 +39,7 @@ def ballots(place):
 
 def labels(place, out):
     dataset = load_pseudo(place / out, CLASS_NAMES, unlabelled="background")
-    return {image.file_name: paint_mask(image, dataset.class_id_of, fill=0) for image in dataset.images}
+    return {image.file_name: dataset.mask(image.row) for image in dataset.images}
 
 
 def test_pixels_with_too_few_votes_are_ignored(place, capsys):

@@ -196,7 +196,7 @@ BROKEN = [
     (annotation(9, 1, 1, [[]]), "polygon 1 of 1 has 0 points"),
     (annotation(9, 1, 1, [[1, 1, 5, 1, 5, 5, 2]]), r"polygon 1 of 1 has an odd count of coordinates \(7\)"),
     (annotation(9, 1, 1, [[1, 1, 9, 9, 5, 5]]), "covers no pixel"),
-    (annotation(9, 1, 1, [[0.1, 0.1, 0.3, 0.1, 0.3, 0.3]]), "covers no pixel"),
+    (annotation(9, 1, 1, [[0.1, 0.1, 0.3, 0.1, 0.3, 0.3]]), "lies within the first pixel: .*not shares"),
     (annotation(9, 1, 1, [[1, 1, math.nan, 1, 5, 5]]), "has a coordinate that is not finite"),
     (annotation(9, 1, 1, [[1, 1, 10**400, 1, 5, 5]]), "reaches far out of the 20x10 image"),
     (annotation(9, 1, 1, [[1, 1, 10**9, 1, 5, 5]]), "reaches far out of the 20x10 image"),
@@ -234,7 +234,7 @@ def test_the_sound_parts_of_a_polygon_are_kept(tmp_path):
     assert dataset.images[0].annotations[0].area == 9
     assert [str(problem) for problem in dataset.problems] == [
         "train.json, id 1: annotation of image 1: polygon 1 of 2 has an odd count of coordinates (3); "
-        "skipped; correct or remove it"
+        "it is left out: correct or remove it"
     ]
 
 
@@ -248,11 +248,35 @@ def test_annotations_of_one_id_are_listed_and_all_painted(tmp_path):
     assert [one.category_id for one in dataset.images[0].annotations] == [1, 2]
 
 
-def test_an_annotation_without_an_id_is_named_by_its_place(tmp_path):
+@pytest.mark.parametrize(
+    "name", ["5f3c9d1e", "7", 1.0, 2.5, None, [], {}, True, 0, 10**20, float("inf")], ids=lambda name: str(name)
+)
+def test_annotations_are_painted_whatever_their_ids_are(tmp_path, name):
+    """Nothing refers to an annotation by its id."""
     train = small()
-    train["annotations"].append({**annotation(1, 1, 1), "id": None})
+    for entry in train["annotations"]:
+        entry["id"] = name
+    dataset = load_dataset(write(tmp_path, train=train))
+    assert [one.area for image in dataset.images for one in image.annotations] == [24, 24]
+    assert {problem.what for problem in dataset.problems} <= {"2 entries have this annotation id"}
+
+
+def test_a_broken_annotation_without_an_id_is_named_by_its_place(tmp_path):
+    train = small()
+    train["annotations"].append({**annotation(1, 1, 1, []), "id": None})
     (problem,) = load_dataset(write(tmp_path, train=train)).problems
-    assert str(problem).startswith("train.json, annotations[2]: the annotation has no id")
+    assert str(problem).startswith("train.json, annotations[2]: annotation without segmentation")
+
+
+def test_whole_floats_are_ids(tmp_path):
+    """What pandas makes of ids where one is missing."""
+    train = small()
+    for entry in (*train["images"], *train["annotations"], *train["categories"]):
+        entry.update({key: float(value) for key, value in entry.items() if key.endswith("id")})
+    dataset = load_dataset(write(tmp_path, train=train))
+    assert [one.image_id for one in dataset.images] == [1, 2]
+    assert [len(one.annotations) for one in dataset.images] == [1, 1]
+    assert all(type(one.image_id) is int for one in dataset.images)
 
 
 def test_a_byte_order_mark_and_whole_floats_are_accepted(tmp_path):

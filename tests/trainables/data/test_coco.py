@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.trainables.data.made import annotation, coco, image, real, small, write, write_photo
-from trainables.data import load_dataset
-from trainables.data.masks import paint_mask
+from trainables.data import load_dataset, pack, photos
 from trainables.data.photos import decode_photo
 from trainables.errors import UserError
 
@@ -52,7 +51,7 @@ def test_category_ids_become_classes_in_id_order(tmp_path, unlabelled, names, cl
     train = coco([image(1, "a.png")], [annotation(1, 1, 0)], categories)
     dataset = load_dataset(write(tmp_path, train=train), unlabelled=unlabelled)
     assert (dataset.class_names, dataset.num_classes, dataset.class_id_of) == (names, len(names), classes)
-    painted = paint_mask(dataset.images[0], dataset.class_id_of, fill=dataset.fill(0))
+    painted = dataset.mask(0)
     assert painted[3, 3] == classes[0]
     assert painted[0, 0] == fill
 
@@ -178,17 +177,32 @@ def test_photos_and_annotations_that_come_before_leave_fingerprints_as_they_are(
     assert after.fingerprint_of([1, 2]) == before.fingerprint_of([0, 1])
 
 
-def test_unchanged_photos_are_not_read_a_second_time(tmp_path):
+def test_unchanged_photos_are_not_read_a_second_time(tmp_path, monkeypatch):
     root, cache = write(tmp_path / "data", train=small()), tmp_path / "cache"
     before = fingerprint_of(root, cache_dir=cache)
-    photo = root / "a.png"
-    stat = photo.stat()
-    photo.write_bytes(bytes(stat.st_size))
-    os.utime(photo, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    read = []
+    monkeypatch.setattr(photos, "_inspect", lambda path: read.append(path))
     assert fingerprint_of(root, cache_dir=cache) == before
-    os.utime(photo, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    with pytest.raises(UserError, match=r"id 1: a\.png is no image"):
-        load_dataset(root, cache_dir=cache)
+    assert not read
+
+
+def test_a_photo_replaced_by_one_of_the_same_size_and_time_is_noticed(tmp_path):
+    root, cache = write(tmp_path / "data", train=small()), tmp_path / "cache"
+    photo = root / "a.bmp"
+    train = small()
+    train["images"][0]["file_name"] = "a.bmp"
+    (root / "train.json").write_text(json.dumps(train))
+    write_photo(photo, 20, 10, seed=1)
+    before, stat = load_dataset(root, cache_dir=cache), photo.stat()
+    old = pack(before, (10, 20), cache).images[0].copy()
+    write_photo(photo, 20, 10, seed=2)
+    os.utime(photo, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert photo.stat().st_size == stat.st_size
+    after = load_dataset(root, cache_dir=cache)
+    assert after.fingerprint != before.fingerprint
+    new = pack(after, (10, 20), cache).images[0]
+    assert not (new == old).all()
+    np.testing.assert_array_equal(new, np.asarray(Image.open(photo)))
 
 
 def test_a_damaged_memory_of_photos_is_written_anew(tmp_path):

@@ -15,7 +15,6 @@ from PIL import Image
 
 from tests.trainables.data.made import annotation, box, coco, image, real, small, write, write_photo
 from trainables.data import load_dataset, open_packed, pack
-from trainables.data.masks import paint_mask
 from trainables.data.packed import packed_directory
 from trainables.errors import UserError
 
@@ -74,7 +73,7 @@ def test_rows_hold_the_photos_and_masks_of_the_data_set(dataset, tmp_path):
     for row, one in enumerate(dataset.images[:12]):
         photo = Image.open(one.path).resize((24, 16), Image.Resampling.BILINEAR)
         np.testing.assert_array_equal(packed.images[row], np.asarray(photo))
-        painted = paint_mask(one, dataset.class_id_of, fill=0)
+        painted = dataset.mask(row)
         np.testing.assert_array_equal(packed.full_mask(row), painted)
         nearest = painted[(np.arange(16) * 10 + 5) // 16][:, ((np.arange(24) + 0.5) * one.width / 24).astype(int)]
         np.testing.assert_array_equal(packed.masks[row], nearest)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.trainables.data.made import box, real, record
 from trainables.data import Dataset, Splits, load_dataset, make_splits
-from trainables.data.coco import Annotation, Category, ImageRecord
+from trainables.data.annotations import Annotation
+from trainables.data.coco import Category, ImageRecord
 from trainables.data.scenes import Scenes
 from trainables.errors import UserError
 

@@ -1,7 +1,5 @@
 """Class maps from photo files: plain as a trial predicts its holdout, and averaged over views as computed by hand."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import safetensors.torch
@@ -109,11 +107,11 @@ def test_a_photo_smaller_than_a_window_is_enlarged_to_it(weights, tmp_path):
 
 def test_windows_of_a_smaller_scale_keep_the_photos_shape(weights, photos):
     height, width = CONFIG.size
-    photo = dataclasses.replace(photos[0], height=round(1.25 * height), width=8 * width)
-    sizes = predictor(weights, window=True, scales=(0.5, 1.0, 1.5))._sizes(photo)
+    size = round(1.25 * height), 8 * width
+    sizes = predictor(weights, window=True, scales=(0.5, 1.0, 1.5))._sizes(size)
     assert sizes[0] == (height, round(8 * width / 1.25))
-    assert sizes[1] == photo.size
-    assert sizes[2] == (round(1.5 * photo.height), round(1.5 * photo.width))
+    assert sizes[1] == size
+    assert sizes[2] == tuple(round(1.5 * side) for side in size)
 
 
 def test_out_of_memory_takes_fewer_photos_at_once(weights, photos, monkeypatch):

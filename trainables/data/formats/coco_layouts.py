@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainables.data import checks
+from trainables.data.annotations import misplaced
 from trainables.data.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
@@ -49,25 +50,22 @@ def _imported(
 
 
 def _read(path: Path) -> dict:
-    content = checks.read_json(path.parent, path.name)
-    faults = checks.check_structure(path.name, content, labels_optional=False)
-    if not faults:
-        faults = checks.check_images(path.name, content["images"])
-        faults += checks.check_categories(path.name, content["categories"])
+    content, faults = checks.read_coco(path, path.name, labels_optional=False)
     checks.raise_if_any(path.parent, faults)
     return content
 
 
 def _categories(source: Path, files: dict, contents: dict) -> dict[int, str]:
-    names = {
-        split: {one["id"]: one["name"].strip() for one in content["categories"]} for split, content in contents.items()
-    }
-    first = names.get("train", next(iter(names.values())))
+    names = {split: {one["id"]: one["name"] for one in content["categories"]} for split, content in contents.items()}
+    first = "train" if "train" in names else next(iter(names))
+    label, known = files[first].name, names[first]
     faults = [
-        fault for split, its in names.items() for fault in checks.compare_categories(first, files[split].name, its)
+        fault
+        for split, its in names.items()
+        for fault in checks.compare_categories(label, known, files[split].name, its)
     ]
     checks.raise_if_any(source, faults)
-    return first
+    return known
 
 
 def _photos(
@@ -88,9 +86,11 @@ def _shapes(labels: str, content: dict, categories: dict[int, str], problems: li
     image_ids = {image["id"] for image in content["images"]}
     shapes: dict[int, list[Shape]] = defaultdict(list)
     for place, entry in enumerate(content["annotations"]):
-        found = checks.check_annotation(labels, place, entry, image_ids, set(categories))
-        problems += [Problem(one.file, one.id, one.what, SKIPPED) for one in found]
-        if not found:
-            shape = Shape(entry["category_id"], entry["segmentation"], f"annotation {entry['id']}")
+        name = entry["id"] if checks.is_id(entry.get("id")) else f"annotations[{place}]"
+        fault = misplaced(entry, image_ids, categories)
+        if fault:
+            problems.append(Problem(labels, name, fault, SKIPPED))
+        else:
+            shape = Shape(entry["category_id"], entry["segmentation"], f"annotation {name}")
             shapes[entry["image_id"]].append(shape)
     return shapes

@@ -13,7 +13,6 @@ from pycocotools import mask as coco_mask
 from trainables.data.coco import SPLITS, Dataset, ImageRecord
 from trainables.data.formats.class_lists import voc_colour
 from trainables.data.formats.write import as_json
-from trainables.data.masks import paint_mask
 from trainables.data.new_directory import new_directory
 from trainables.errors import UserError
 
@@ -31,10 +30,11 @@ def export_masks(dataset: Dataset, out: Path, progress: Progress | None = None) 
 
     def write(image: ImageRecord, directory: Path) -> None:
         if image.labelled:
-            class_map = paint_mask(image, dataset.class_id_of, fill=dataset.fill(image.row))
-            picture = Image.fromarray(class_map, "P")
+            picture = Image.fromarray(dataset.mask(image.row), "P")
             picture.putpalette(colours)
             target = (directory / image.split / "masks" / _name(image)).with_suffix(".png")
+            if target.exists():
+                raise UserError(f"{image.file_name}: the mask of another photo would have its name, {target.name}")
             target.parent.mkdir(parents=True, exist_ok=True)
             picture.save(target)
         _place(image, directory / image.split / "images" / _name(image))
@@ -47,7 +47,7 @@ def export_masks(dataset: Dataset, out: Path, progress: Progress | None = None) 
 def export_coco(dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
     """Write the data set as COCO: out/<split>.json and out/images, with what was skipped on loading left out.
 
-    Segmentations are compressed RLE. Ids of images and annotations are those of the data set. Raises UserError where
+    Segmentations are compressed RLE. Ids of images are those of the data set. Raises UserError where
     `out` exists.
     """
 
@@ -94,9 +94,10 @@ def _coco(dataset: Dataset, images: list[ImageRecord]) -> dict:
         | ({"group": one.group} if one.group else {})
         for one in images
     ]
+    owned = [(image, annotation) for image in images for annotation in image.annotations]
     annotations = [
         {
-            "id": annotation.id,
+            "id": number,
             "image_id": image.image_id,
             "category_id": annotation.category_id,
             "segmentation": as_json(annotation.segmentation),
@@ -104,8 +105,7 @@ def _coco(dataset: Dataset, images: list[ImageRecord]) -> dict:
             "bbox": np.asarray(coco_mask.toBbox(annotation.segmentation)).tolist(),
             "iscrowd": 0,
         }
-        for image in images
-        for annotation in image.annotations
+        for number, (image, annotation) in enumerate(owned, start=1)
     ]
     categories = [{"id": one.id, "name": one.name} for one in dataset.categories]
     labels = {"annotations": annotations} if any(image.labelled for image in images) else {}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from trainables.data import checks
+from trainables.data.annotations import sound_segmentation
 from trainables.data.checks import Problem
 from trainables.data.coco import SPLITS, Dataset, load_dataset
 from trainables.data.formats.imported import SKIPPED, Imported, LabelledPhoto, Shape
@@ -105,7 +105,7 @@ class _Writer:
         """Yield (category id, segmentation, RLE) of the shapes that can be used."""
         painted = []
         for shape in photo.shapes:
-            segmentation, faults = checks.sound_segmentation(shape.segmentation, photo.height, photo.width)
+            segmentation, faults = sound_segmentation(shape.segmentation, photo.height, photo.width)
             for fault in faults:
                 self._skip(photo, shape, fault)
             if segmentation is not None:

@@ -33,7 +33,8 @@ def category_maps(dataset: Dataset) -> dict[str, np.ndarray]:
     """Category ids int (H, W) by the photo's bare name, NOTHING where there is no annotation."""
     maps = {}
     for image in dataset.images:
-        class_map = paint_mask(image, dataset.class_id_of, fill=255)
+        objects = [(one.segmentation, dataset.class_id_of[one.category_id]) for one in image.annotations]
+        class_map = paint_mask(objects, (image.height, image.width), fill=255)
         ids = np.full(256, NOTHING)
         for category in dataset.categories:
             ids[category.class_id] = category.id

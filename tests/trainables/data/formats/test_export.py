@@ -8,14 +8,10 @@ from tests.trainables.data.formats.reading import import_from
 from tests.trainables.data.made import annotation, box, coco, image, real, write
 from trainables.data.coco import load_dataset
 from trainables.data.formats.export import export_coco, export_masks
-from trainables.data.masks import paint_mask
 
 
 def maps(dataset):
-    return {
-        image.path.name: paint_mask(image, dataset.class_id_of, fill=dataset.fill(image.row))
-        for image in dataset.images
-    }
+    return {image.path.name: dataset.mask(image.row) for image in dataset.images}
 
 
 def assert_same_maps(one, other):

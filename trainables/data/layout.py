@@ -1,0 +1,200 @@
+"""Where a data set's files are: the COCO file of each split, and the photos that it names."""
+
+import os
+import shlex
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from trainables.data.formats.detection import format_of
+from trainables.errors import UserError
+
+SPLITS = ("train", "val", "test")
+# The files of each split, as tools write them; the first layout whose training file is there is taken.
+LAYOUTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "SegVote": {split: (f"{split}.json",) for split in SPLITS},
+    "Roboflow": {
+        "train": ("train/_annotations.coco*.json",),
+        "val": ("valid/_annotations.coco*.json", "val/_annotations.coco*.json"),
+        "test": ("test/_annotations.coco*.json",),
+    },
+    "COCO": {
+        "train": ("annotations/instances_train*.json", "annotations/instances_default.json"),
+        "val": ("annotations/instances_val*.json",),
+        "test": ("annotations/instances_test*.json", "annotations/image_info_test*.json"),
+    },
+    "annotations/": {split: (f"annotations/{split}.json",) for split in SPLITS},
+}
+_OTHER_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The COCO files of a data set by split, "train" first.
+
+    `root` is the directory that messages speak of, `kind` the one of LAYOUTS in which the training file was found.
+    """
+
+    root: Path
+    files: Mapping[str, Path]
+    kind: str = "SegVote"
+
+    def name(self, split: str) -> str:
+        """Return the file of a split as messages name it: below the root, or with its whole path."""
+        file = self.files[split]
+        return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else str(file)
+
+    def photos(self, split: str) -> "PhotoFinder":
+        """Return what finds the photos that the file of a split names."""
+        return PhotoFinder(tuple(_photo_directories(self.root, self.files[split], split)))
+
+
+def find_layout(root: Path, train_json: Path | str | None = None, val_json: Path | str | None = None) -> Layout:
+    """Return where the files of the data set in `root` are.
+
+    Known are train.json beside val.json and test.json, Roboflow's train/_annotations.coco.json, and COCO's
+    annotations/instances_train2017.json. `train_json` and `val_json`, below `root` or as paths of their own, name any
+    other file, and take the place of what is found.
+
+    Raises UserError where there is no such directory or file, or more than one file could be meant.
+    """
+    root = root.absolute()
+    if not root.is_dir():
+        raise UserError(_no_directory(root))
+    given = {"train": train_json, "val": val_json}
+    named = {split: _named_file(root, split, file) for split, file in given.items() if file is not None}
+    kind, found = _recognised(root)
+    if "train" not in {**found, **named}:
+        raise UserError(_no_training_file(root))
+    files = {split: _only(root, split, found[split]) for split in found if split not in named} | named
+    return Layout(root, {split: files[split] for split in SPLITS if split in files}, kind)
+
+
+def is_dataset(root: Path) -> bool:
+    """Return whether a directory holds a training file where one is looked for."""
+    return root.is_dir() and "train" in _recognised(root)[1]
+
+
+def _recognised(root: Path) -> tuple[str, dict[str, list[Path]]]:
+    """Return the first layout that has a training file, and its files of each split; no file where no layout has."""
+    for kind, patterns in LAYOUTS.items():
+        found = {
+            split: [path for pattern in patterns[split] for path in sorted(root.glob(pattern)) if path.is_file()]
+            for split in SPLITS
+        }
+        if found["train"]:
+            return kind, {split: paths for split, paths in found.items() if paths}
+    return "SegVote", {}
+
+
+def _only(root: Path, split: str, paths: list[Path]) -> Path:
+    if len(paths) == 1:
+        return paths[0]
+    names = ", ".join(path.relative_to(root).as_posix() for path in paths)
+    flag = f"name the one that is meant by --{split}-json" if split != "test" else "leave one of them there"
+    raise UserError(f"{root} has {len(paths)} files of the {split} split ({names}): {flag}")
+
+
+def _named_file(root: Path, split: str, file: Path | str) -> Path:
+    for path in (root / Path(file).expanduser(), Path(file).expanduser().absolute()):
+        if path.is_file():
+            return path
+    raise UserError(f"--{split}-json {file}: there is no such file, neither below {root} nor as a path of its own")
+
+
+def _no_directory(root: Path) -> str:
+    if root.exists():
+        return (
+            f"{root} is a file: give --data its directory, {root.parent}, and name the file by --train-json "
+            f"{root.name} if it is the one of the training images"
+        )
+    return f"{root}: there is no such directory; give --data a directory that holds train.json and its images"
+
+
+def _no_training_file(root: Path) -> str:
+    found = sorted(path.relative_to(root).as_posix() for some in ("*.json", "*/*.json") for path in root.glob(some))
+    listed = ", ".join(found[:10]) + (", …" if len(found) > 10 else "") or "no .json file"
+    remedy = "name the COCO file of the training images by --train-json, or give it that name"
+    looks_like = format_of(root)
+    if looks_like:
+        out = shlex.quote(f"{root.name}-imported")
+        remedy = (
+            f"it looks like the format {looks_like}, which this turns into a data set:\n"
+            f"    segvote data import {looks_like} {shlex.quote(str(root))} --out {out}"
+        )
+    return f"{root / 'train.json'} is missing (found: {listed}); {remedy}"
+
+
+def _photo_directories(root: Path, file: Path, split: str) -> Iterator[Path]:
+    """Yield the directories below which the photos of a COCO file may lie, the likeliest first."""
+    year = file.stem.rpartition("_")[2]  # train2017 of instances_train2017
+    inner = dict.fromkeys([year, *_OTHER_NAMES.get(split, ())])
+    bases = dict.fromkeys([file.parent, root])
+    for base in bases:
+        yield from (base, base / "images")
+    for base in bases:
+        for name in inner:
+            yield from (base / name, base / "images" / name, base / name / "images")
+        yield base / "data"
+
+
+class PhotoFinder:
+    """Finds the photos that a COCO file names, below one of several directories."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self.directories = directories
+
+    def path(self, file_name: str) -> Path:
+        """Return the path of the photo; where there is none, the first of those at which it was looked for.
+
+        A name that differs from the one on the disk only in how its characters are composed (as macOS and Linux do), or
+        has the backslashes of Windows, means the same file.
+        """
+        for name in dict.fromkeys([file_name, file_name.replace("\\", "/")]):
+            for directory in self.directories:
+                path = directory / os.path.normpath(name)
+                if path.is_file():
+                    return path
+        near = self._near(file_name)
+        same = [path for path in near if _composed(path.name) == _composed(PurePosixPath(_slashes(file_name)).name)]
+        return same[0] if len(same) == 1 else self.directories[0] / os.path.normpath(file_name)
+
+    def hint(self, file_name: str) -> str:
+        """Return what to say of files whose names look like one that is not there: empty where there is none."""
+        near = ", ".join(repr(path.name) for path in self._near(file_name)[:3])
+        return f" ({near} is there, whose name differs)" if near else ""
+
+    def _near(self, file_name: str) -> list[Path]:
+        """Return the files whose names differ in capitals, %20 for a blank, or the composition of characters."""
+        parts = PurePosixPath(_slashes(file_name))
+        wanted = _folded(parts.name)
+        below = [directory / os.path.normpath(parts.parent) for directory in self.directories]
+        return [directory / name for directory in below for name in self._names(directory).get(wanted, ())]
+
+    @cached_property
+    def _listed(self) -> dict[Path, dict[str, list[str]]]:
+        return {}
+
+    def _names(self, directory: Path) -> dict[str, list[str]]:
+        """Return the names in a directory by what is compared of them; it is read once."""
+        if directory not in self._listed:
+            names: dict[str, list[str]] = {}
+            for name in sorted(os.listdir(directory)) if directory.is_dir() else ():
+                names.setdefault(_folded(name), []).append(name)
+            self._listed[directory] = names
+        return self._listed[directory]
+
+
+def _slashes(name: str) -> str:
+    return name.replace("\\", "/")
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    return _composed(unquote(name)).casefold()
