@@ -116,8 +116,23 @@ class _Cut:
         self._check(rows, needed)
         if scenes >= max(share.denominator, needed):
             parts = self.parts(rows, share.denominator)[: share.numerator]
-            return tuple(sorted(row for part in parts for row in part))
-        return self._whole_groups(rows, self._groups(rows, share.denominator if scenes == 1 else 2), fraction)
+            held_out = tuple(sorted(row for part in parts for row in part))
+        else:
+            held_out = self._whole_groups(rows, self._groups(rows, share.denominator if scenes == 1 else 2), fraction)
+        return self._leaving(rows, held_out, folds)
+
+    def _leaving(self, rows: Sequence[int], held_out: Sequence[int], folds: int) -> tuple[int, ...]:
+        """Return the rows held out, less whole scenes that go back where a fold of a handful of photos would be empty.
+
+        Strata may be uneven: one of five of six photos may have two of them.
+        """
+        scenes = dict.fromkeys(self.scenes.of_row[row] for row in held_out)
+        while len(scenes) > 1:
+            left = {self.scenes.parts[row] for row in rows if self.scenes.of_row[row] not in scenes}
+            if len(left) >= folds:
+                break
+            scenes.popitem()
+        return tuple(row for row in held_out if self.scenes.of_row[row] in scenes)
 
     def parts(self, rows: Sequence[int], number: int) -> list[tuple[int, ...]]:
         """Return the rows in that many parts, each ascending, none empty."""

@@ -1,6 +1,7 @@
 """Holdout and folds: disjoint, complete, stratified, stable."""
 
 import json
+import re
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -154,6 +155,19 @@ def test_splits_do_not_change_from_one_version_to_the_next():
 def test_what_cannot_be_split_is_told(images, val, arguments, message):
     with pytest.raises(UserError, match=message):
         make_splits(dataset_of([(1,)] * images, val=val), **arguments)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5, 8])
+@pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("val", [0, 1])
+def test_as_many_photos_as_a_refusal_asks_for_are_enough(folds, fraction, val):
+    with pytest.raises(UserError, match=r"takes at least \d+: use fewer") as caught:
+        make_splits(dataset_of([(1,)] * (1 + val), val=val), folds=folds, holdout_fraction=fraction)
+    enough = int(re.search(r"takes at least (\d+):", str(caught.value))[1]) + val
+    for classes in ([(1,)] * enough, [(1,), (2,)] * enough, [()] * enough):
+        for seed in range(5):
+            dataset = dataset_of([(1,), *classes][:enough], val=val)
+            check(dataset, make_splits(dataset, folds=folds, holdout_fraction=fraction, seed=seed), folds)
 
 
 SPLITS = Splits(holdout=(0,), folds=((1, 4), (2,), (3, 5)), test=(6,), seed=7)
