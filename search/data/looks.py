@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from search.report.pictures import overlay, palette, with_legend
-from trainables.data.coco import Annotation, Dataset, ImageRecord
+from trainables.data.annotations import Annotation
+from trainables.data.coco import Dataset, ImageRecord
 from trainables.data.exploration.numbers import labelled_share
 from trainables.data.exploration.table import Table
-from trainables.data.masks import paint_mask
 from trainables.data.photos import decode_photo
 from trainables.errors import UserError
 
@@ -121,7 +121,7 @@ def _tiles(
         image = dataset.images[row]
         if annotation is None:
             photo = _read(image, TILE / max(image.height, image.width))
-            mask = paint_mask(image, dataset.class_id_of, fill=dataset.fill(row))
+            mask = dataset.mask(row)
             yield overlay(photo, _nearest(mask, photo.shape), colours), f"{image.image_id} {image.path.name}"[:38]
         else:
             yield _object(image, annotation, dataset, colours), f"{annotation.id} {names[annotation.category_id]}"[:38]

@@ -159,6 +159,8 @@ def load_dataset(
     Raises:
         UserError: the data set cannot be used; lists every fault found, each with its file, id and remedy.
     """
+    if unlabelled not in ("background", "ignore"):
+        raise UserError(f"unlabelled is {unlabelled!r}: choose background or ignore")
     parsed = _parse(find_layout(Path(root), train_json, val_json), unlabelled)
     images = _images(parsed, cache_dir, max_megapixels)
     fingerprint = _fingerprint(images, parsed.categories, unlabelled, parsed.contents)
@@ -208,8 +210,6 @@ class _Parsed:
 
 
 def _parse(layout: Layout, unlabelled: str) -> _Parsed:
-    if unlabelled not in ("background", "ignore"):
-        raise UserError(f"unlabelled is {unlabelled!r}: choose background or ignore")
     contents = _read_contents(layout)
     problems = _without_groups(layout, contents)
     categories = _categories(layout, contents, unlabelled)

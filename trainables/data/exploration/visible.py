@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.data.coco import Annotation
+from trainables.data.annotations import Annotation
 from trainables.data.masks import run_lengths
 
 

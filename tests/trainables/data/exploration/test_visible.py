@@ -1,13 +1,10 @@
 """Visible pixels against painting each annotation with a number of its own."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from tests.trainables.data.made import record
-from trainables.data.coco import Annotation
+from trainables.data.annotations import Annotation
 from trainables.data.exploration.visible import visible_pixels
 from trainables.data.masks import paint_mask
 
@@ -18,9 +15,8 @@ def annotations(*masks):
 
 
 def painted(own, height, width):
-    numbered = tuple(replace(one, category_id=place) for place, one in enumerate(own))
-    image = replace(record(height=height, width=width), annotations=numbered)
-    class_map = paint_mask(image, {place: place for place in range(len(own))}, fill=255)
+    objects = [(one.segmentation, place) for place, one in enumerate(own)]
+    class_map = paint_mask(objects, (height, width), fill=255)
     return np.bincount(class_map.ravel(), minlength=256)[: len(own)]
 
 
