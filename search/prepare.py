@@ -41,6 +41,8 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
             seed=settings.seed,
             scenes=scenes,
             whole_scenes=settings.holdout == "scenes",
+            folds_by=settings.folds_by,
+            folds_file=Path(settings.folds_file) if settings.folds_file else None,
         )
         study = new_study(settings, dataset, splits, pseudo, scenes=scenes)
     holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here

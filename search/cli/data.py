@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from search.cli.options import with_options
+from search.cli.options import FOLDS, Choice, example, make_console, with_options
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
@@ -15,7 +14,7 @@ DATA = (
     click.option("--data", required=True, metavar="DIR", help="COCO data set with train.json, or 'sample'."),
     click.option(
         "--unlabelled",
-        type=click.Choice(["background", "ignore"]),
+        type=Choice(["background", "ignore"]),
         default="background",
         show_default=True,
         help="What pixels without annotation are: class 0, or no class.",
@@ -31,14 +30,14 @@ def data_command() -> None:
     """Look at a data set, split and correct it, and bring it in from other formats."""
 
 
-@data_command.command("import")
+@data_command.command("import", epilog=example("segvote data import yolo my_yolo --out my_photos"))
 @click.argument("name", metavar="FORMAT")
 @click.argument("source", metavar="SRC")
 @click.option("--out", required=True, metavar="DIR", help="The data set to write.")
 @click.option("--classes", metavar="FILE", help="The list of classes, one a line, where the format needs one.")
 @click.option(
     "--void",
-    type=click.Choice(["background", "ignore"]),
+    type=Choice(["background", "ignore"]),
     help="What pixels of no class in PNG masks become. [default: background for masks, else ignore]",
 )
 @click.option("--copy", is_flag=True, help="Copy photos, rather than make hard links where that works.")
@@ -52,21 +51,21 @@ def import_command(name: str, source: str, out: str, classes: str | None, void: 
     from trainables.data.formats.imported import ImportOptions
 
     options = ImportOptions(_path(classes) if classes else None, void)
-    return run_import(name, _path(source), _path(out), options, copy=copy, console=Console())
+    return run_import(name, _path(source), _path(out), options, copy=copy, console=make_console())
 
 
-@data_command.command("export")
-@click.argument("kind", type=click.Choice(["masks", "coco"]))
+@data_command.command("export", epilog=example("segvote data export masks --data my_photos --out my_masks"))
+@click.argument("kind", type=Choice(["masks", "coco"]))
 @with_options(DATA)
 @click.option("--out", required=True, metavar="DIR", help="The directory to write.")
 def export_command(kind: str, out: str, **data: str) -> int:
     """Write a data set as PNG masks or as COCO."""
     from search.data.formats import run_export
 
-    return run_export(kind, _dataset(**data), _path(out), Console())
+    return run_export(kind, _dataset(**data), _path(out), make_console())
 
 
-@data_command.command("report")
+@data_command.command("report", epilog=example("segvote data report --data my_photos"))
 @with_options(DATA)
 @click.option("--out", default="data-report", show_default=True, metavar="DIR", help="Where its files go.")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="That a search would make.")
@@ -74,12 +73,15 @@ def export_command(kind: str, out: str, **data: str) -> int:
 def report_command(out: str, folds: int, no_photos: bool, **data: str) -> int:
     """Write a page that says what is in a data set and what to do about it, its figures, and the numbers."""
     from search.data.report import run_report
+    from search.data.scenes import scenes_of
 
+    console = make_console()
     dataset = _dataset(**data, photos=not no_photos)
-    return run_report(dataset, _path(out), folds=folds, pictures=not no_photos, console=Console())
+    scenes = None if no_photos else scenes_of(dataset, None, _path(data["cache_dir"]), console)
+    return run_report(dataset, _path(out), folds=folds, scenes=scenes, pictures=not no_photos, console=console)
 
 
-@data_command.command("show")
+@data_command.command("show", epilog=example("segvote data show --data my_photos --class Paper --class Glass"))
 @with_options(DATA)
 @click.option("--out", default="data-pictures", show_default=True, metavar="DIR", help="Where the PNGs go.")
 @click.option("--image", "images", multiple=True, metavar="ID|NAME", help="These images; may be repeated.")
@@ -100,7 +102,48 @@ def show_command(
     from search.data.show import ShowOptions, run_show
 
     options = ShowOptions(images, classes, annotations_of, count, seed)
-    return run_show(_dataset(**data), options, _path(out), Console())
+    return run_show(_dataset(**data), options, _path(out), make_console())
+
+
+@data_command.command("folds", epilog=example("segvote data folds --data my_photos --folds-by multilabel"))
+@with_options(DATA)
+@with_options(FOLDS)
+@click.option(
+    "--holdout-fraction",
+    type=click.FloatRange(0.05, 0.9),
+    default=0.2,
+    show_default=True,
+    help="Of train.json, where there is no val.json.",
+)
+@click.option("--group-by", metavar="REGEX", help="Photos whose names it finds the same text in are one scene.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the splits.")
+@click.option("--out", default="data-folds", show_default=True, metavar="DIR", help="Where its files go.")
+@click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
+def folds_command(
+    folds: int,
+    folds_by: str,
+    folds_file: str | None,
+    holdout_fraction: float,
+    group_by: str | None,
+    seed: int,
+    out: str,
+    no_photos: bool,
+    **data: str,
+) -> int:
+    """Show how even the folds are that a search would make, and that every other method would."""
+    from search.data.folds import FoldsOptions, run_folds
+    from search.data.scenes import scenes_of
+    from trainables.data.scenes import declared_scenes
+
+    console = make_console()
+    dataset = _dataset(**data, photos=not no_photos)
+    if no_photos:
+        scenes = declared_scenes(dataset.images, group_by)
+    else:
+        scenes = scenes_of(dataset, group_by, _path(data["cache_dir"]), console)
+    file = _path(folds_file) if folds_file else None
+    options = FoldsOptions(folds, folds_by, file, holdout_fraction, seed)
+    return run_folds(dataset, scenes, options, _path(out), console)
 
 
 def _path(text: str) -> Path:

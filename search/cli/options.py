@@ -74,6 +74,19 @@ RESOURCES = (
         "--address", help="The address of a running Ray cluster; 'auto' on its head node. [default: this machine]"
     ),
 )
+FOLDS = (
+    click.option(
+        "--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that a trial can leave out."
+    ),
+    click.option(
+        "--folds-by",
+        type=Choice(["sgkf", "multilabel", "random", "predefined"]),
+        default="sgkf",
+        show_default=True,
+        help="What folds are even in: annotations by class; classes, their number and area; photos; or a file says.",
+    ),
+    click.option("--folds-file", metavar="FILE", help="JSON or CSV of image and fold, for predefined folds."),
+)
 PSEUDO = (
     click.option("--pseudo", metavar="DIR", help="Pseudo-labels to train on as well, as COCO: see the README."),
     click.option(

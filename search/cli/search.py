@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
-from search.cli.options import PLACES, PSEUDO, RESOURCES, Choice, with_options
+from search.cli.options import FOLDS, PLACES, PSEUDO, RESOURCES, Choice, with_options
 
 OPTIONS = (
     click.option(
@@ -28,9 +28,7 @@ OPTIONS = (
     ),
     click.option("--epochs", type=click.IntRange(1), help="Epochs of each trial. [default: the space's]"),
     click.option("--trials", type=click.IntRange(1), help="How many trials to run. [default: the space's]"),
-    click.option(
-        "--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that a trial can leave out."
-    ),
+    *FOLDS,
     click.option(
         "--holdout-fraction",
         type=click.FloatRange(0.05, 0.9),

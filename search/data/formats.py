@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from search.report.bars import Bars
 from trainables.data import Dataset
@@ -35,7 +34,7 @@ def run_import(name: str, source: Path, out: Path, options: ImportOptions, *, co
 
 def _show(report: ImportReport, out: Path, unlabelled: str, console: Console) -> None:
     counts = ", ".join(f"{count} {split}" for split, count in report.photos.items())
-    say = lambda text: console.print(escape(text), highlight=False, soft_wrap=True)  # noqa: E731
+    say = lambda text: console.print(text, soft_wrap=True)  # noqa: E731
     say(f"{out}: {counts} images, {sum(report.shapes.values())} annotations")
     say("\n".join(report.dataset.summary.splitlines()[1 : 1 + len(report.dataset.categories)]))
     for note in report.notes:
@@ -52,7 +51,7 @@ def show_problems(problems: tuple[Problem, ...], console: Console) -> None:
     if problems:
         console.print(f"{len(problems)} shapes were skipped:")
     for problem in problems[:SHOWN_PROBLEMS]:
-        console.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
+        console.print(f"  {problem!s}", soft_wrap=True)
     if len(problems) > SHOWN_PROBLEMS:
         console.print(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
 
@@ -61,5 +60,5 @@ def run_export(kind: str, dataset: Dataset, out: Path, console: Console) -> int:
     """Write the data set as PNG masks or as COCO."""
     with Bars(console) as bars:
         EXPORTERS[kind](dataset, out, bars.add("Writing", len(dataset.images)))
-    console.print(f"{escape(str(out))}: {len(dataset.images)} images", highlight=False, soft_wrap=True)
+    console.print(f"{out!s}: {len(dataset.images)} images", soft_wrap=True)
     return 0

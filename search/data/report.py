@@ -1,27 +1,30 @@
 """`segvote data report`: what there is to know of a data set, as one page, its figures as files, and the numbers."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from rich.console import Console
-from rich.markup import escape
 
 from search.data import charts, looks
 from search.data.page import Section, bullets, make_page, picture, table
 from search.report.bars import Bars
 from trainables.data import Dataset
+from trainables.data.coco import ImageRecord
 from trainables.data.exploration.advice import advise
 from trainables.data.exploration.numbers import count_numbers
 from trainables.data.exploration.table import Table, make_table
+from trainables.data.scenes import Scenes
 from trainables.files import replacing
 
 PAGE, NUMBERS, PICTURES = "report.html", "numbers.json", "pictures"
 SHOWN = 12  # images of a sheet
 SHOWN_OF_CLASS = 4
+NAMED = 4  # photos of a group
+LISTED_GROUPS = 20
 MOST_CLASSES = 30  # whose pictures are on the page
 TITLES = {
     "classes": ("Classes", "Shares of all annotations, of the labelled images, and of their pixels."),
@@ -37,12 +40,15 @@ TITLES = {
 }
 
 
-def run_report(dataset: Dataset, out: Path, *, folds: int, pictures: bool, console: Console) -> int:
-    """Write report.html, a PNG for each figure and numbers.json below `out`."""
+def run_report(
+    dataset: Dataset, out: Path, *, folds: int, scenes: Scenes | None, pictures: bool, console: Console
+) -> int:
+    """Write report.html, a PNG for each figure and numbers.json below `out`; scenes need photos, as pictures do."""
     with Bars(console) as bars:
         made = make_table(dataset, bars.add("Counting visible pixels", len(dataset.images)))
         numbers = count_numbers(made)
-        numbers["duplicates"] = same_photos(dataset)
+        if scenes is not None:
+            numbers["duplicates"] = belonging_together(dataset, scenes)
         advice = advise(numbers, folds)
         sheets = _sheets(made, bars) if pictures else []
     figures = charts.draw(made, numbers)
@@ -58,16 +64,20 @@ def run_report(dataset: Dataset, out: Path, *, folds: int, pictures: bool, conso
     return 0
 
 
-def same_photos(dataset: Dataset) -> dict[str, Any] | None:
-    """Return the groups of photos with the same bytes; None where the photos were not read."""
-    if not any(image.sha256 for image in dataset.images):
-        return None
-    times = Counter(image.sha256 for image in dataset.images)
-    groups = [[one for one in dataset.images if one.sha256 == key] for key, count in times.items() if count > 1]
-    across = sum(len({one.split for one in group}) > 1 for group in groups)
-    listed = [[f"{one.split}: {one.file_name}" for one in group] for group in groups]
-    photos = sum(map(len, groups))
-    return {"groups": len(groups), "photos": photos, "across_splits": across, "by": "same bytes", "listed": listed}
+def belonging_together(dataset: Dataset, scenes: Scenes) -> dict[str, Any]:
+    """Return the groups of photos that are one scene, those with photos in several files first."""
+    members: dict[int, list[ImageRecord]] = defaultdict(list)
+    for image in dataset.images:
+        members[scenes.of_row[image.row]].append(image)
+    groups = [group for group in members.values() if len(group) > 1]
+    groups.sort(key=lambda group: -len({one.split for one in group}))
+    return {
+        "groups": len(groups),
+        "photos": sum(map(len, groups)),
+        "across_splits": sum(len({one.split for one in group}) > 1 for group in groups),
+        "by": ", ".join(f"{reason} {photos}" for reason, photos in scenes.reasons),
+        "listed": [[f"{one.split}: {one.file_name}" for one in group] for group in groups],
+    }
 
 
 def _sheets(made: Table, bars: Bars) -> list[tuple[looks.Look, Image.Image]]:
@@ -128,7 +138,7 @@ def _sections(
         sections.append(
             Section("problems", "Problems", words, bullets(numbers["problems"]), advice.get("problems", ()))
         )
-    if numbers["duplicates"] is not None:
+    if "duplicates" in numbers:
         sections.append(_duplicates(numbers["duplicates"], advice))
     for number, (look, sheet) in enumerate(sheets):
         shown, wide = picture(sheet, look.title), len(look.tiles) > SHOWN_OF_CLASS
@@ -154,9 +164,11 @@ def _class_table(numbers: dict[str, Any]) -> str:
 
 
 def _duplicates(found: dict[str, Any], advice: dict[str, list[str]]) -> Section:
-    body = bullets([", ".join(group) for group in found["listed"]]) if found["groups"] else "<p>There are none.</p>"
-    words = "Photos that belong together, which no split may tear apart."
-    return Section("duplicates", "Duplicates", words, body, advice.get("duplicates", ()))
+    groups = found["listed"][:LISTED_GROUPS]
+    lines = [", ".join(group[:NAMED]) + (" …" if len(group) > NAMED else "") for group in groups]
+    body = bullets(lines) if lines else "<p>There are none.</p>"
+    words = "Near-duplicates, frames of a sequence and declared groups: photos that no split may tear apart."
+    return Section("duplicates", "Photos that belong together", words, body, advice.get("duplicates", ()))
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -165,7 +177,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _show(numbers: dict[str, Any], advice: dict[str, list[str]], out: Path, console: Console) -> None:
-    say = lambda text: console.print(escape(text), highlight=False, soft_wrap=True)  # noqa: E731
+    say = lambda text: console.print(text, soft_wrap=True)  # noqa: E731
     say(f"{numbers['images']} images, {numbers['annotations']} annotations, {numbers['categories']} categories")
     for findings in advice.values():
         for finding in findings:

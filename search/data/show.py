@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from search.data import looks
 from search.data.report import default_looks, draw_all
@@ -37,7 +36,7 @@ def run_show(dataset: Dataset, options: ShowOptions, out: Path, console: Console
             with replacing(out / f"{look.name}.png", sync=False) as temporary:
                 temporary.write_bytes(looks.as_png(sheet))
     for look in chosen:
-        console.print(f"{escape(str(out / look.name))}.png  {escape(look.title)}", highlight=False, soft_wrap=True)
+        console.print(f"{out / look.name!s}.png  {look.title}", soft_wrap=True)
     return 0
 
 

@@ -76,7 +76,7 @@ class Settings(StudySettings):
 
     made_of: ClassVar[tuple[str, ...]] = (
         "space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "choices",
-        "group_by", "holdout", "grid", "seeds", "all_folds",
+        "group_by", "holdout", "folds_by", "folds_file", "grid", "seeds", "all_folds",
         "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets",
     )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
@@ -87,6 +87,8 @@ class Settings(StudySettings):
     folds: int = 5
     holdout_fraction: float = 0.2
     holdout: str = "val"  # val.json where there is one; or "scenes": whole ones of all labelled photos
+    folds_by: str = "sgkf"  # what folds are even in
+    folds_file: str | None = None  # says the fold of each photo, for folds_by "predefined"
     group_by: str | None = None  # a regular expression on file names, whose match names a photo's scene
     seed: int = 0
     fix: tuple[str, ...] = ()
@@ -112,6 +114,9 @@ class Settings(StudySettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._make_absolute("init_from")
+        self._make_absolute("folds_file")
+        if (self.folds_by == "predefined") != (self.folds_file is not None):
+            raise UserError("--folds-by predefined and --folds-file FILE belong together: give both or none")
         if self.space.endswith(".py"):
             self._make_absolute("space")
         self._check_init_from()

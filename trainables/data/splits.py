@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainables.data.coco import Dataset, ImageRecord
+from trainables.data.coco import Dataset
+from trainables.data.folds.labels import LABELS, Labels
+from trainables.data.folds.predefined import read_folds
 from trainables.data.scenes import Scenes, declared_scenes
 from trainables.errors import UserError
 
-_UNANNOTATED = -1  # the class of a photo without annotations; no class id, so that it is a stratum of its own
 _MOST_GROUPS = 3  # of a holdout that is chosen among few groups
 
 
@@ -67,13 +69,17 @@ def make_splits(
     seed: int = 0,
     scenes: Scenes | None = None,
     whole_scenes: bool = False,
+    folds_by: str = "sgkf",
+    folds_file: Path | None = None,
 ) -> Splits:
     """Return the rows of val.json, or a part of those of train.json, as holdout, and the rest in `folds` folds.
 
     With `whole_scenes` val.json is no holdout: its photos are among those that holdout and folds are cut from.
     `scenes` are those that the files declare, if they are not given. No scene is torn apart: each is a group of
     scikit-learn's StratifiedGroupKFold, in which each annotation is one sample of its class, and a photo without
-    annotations one sample of a class of its own. Where there are fewer scenes than that takes, the holdout is that
+    annotations one sample of a class of its own. `folds_by` names other samples for the folds, and for them alone, so
+    that the holdout stays the same: see `LABELS` in trainables.data.folds.labels; "predefined" reads the folds from
+    `folds_file`. Where there are fewer scenes than that takes, the holdout is that
     set of whole scenes whose size is closest to what was asked for among those that take the fewest classes away from
     training, and sequences are cut into stretches to make folds, or a holdout of a single scene. Classes rarer than
     the number of folds are missing from some of them. The same data set, scenes, arguments and scikit-learn give the
@@ -94,7 +100,7 @@ def make_splits(
     if not holdout:
         holdout = cut.part(rows, holdout_fraction, folds)
         rows = tuple(row for row in rows if row not in set(holdout))
-    parts = cut.parts(rows, folds)
+    parts = cut.predefined(rows, folds, folds_file) if folds_by == "predefined" else cut.parts(rows, folds, folds_by)
     numbers: dict[int, int] = {}
     groups = tuple(numbers.setdefault(scenes.of_row[row], len(numbers)) for row in holdout)
     return Splits(holdout, tuple(parts), dataset.rows("test"), seed, groups)
@@ -134,12 +140,16 @@ class _Cut:
             scenes.popitem()
         return tuple(row for row in held_out if self.scenes.of_row[row] in scenes)
 
-    def parts(self, rows: Sequence[int], number: int) -> list[tuple[int, ...]]:
+    def parts(self, rows: Sequence[int], number: int, method: str = "sgkf") -> list[tuple[int, ...]]:
         """Return the rows in that many parts, each ascending, none empty."""
         self._check(rows, number)
-        groups = self._groups(rows, number)
-        images = [self.dataset.images[row] for row in rows]
-        return _stratified(images, groups, self.dataset.class_id_of, number, self.seed)
+        return _stratified(LABELS[method](self.dataset, rows), self._groups(rows, number), number, self.seed)
+
+    def predefined(self, rows: Sequence[int], number: int, file: Path | None) -> list[tuple[int, ...]]:
+        """Return the rows in the parts that a file says."""
+        if file is None:
+            raise UserError("folds by predefined need a file of image and fold: give --folds-file FILE")
+        return read_folds(file, self.dataset, rows, number, self.scenes.parts)
 
     def _groups(self, rows: Sequence[int], needed: int) -> dict[int, int]:
         return self.scenes.stretches(rows, [image.file_name for image in self.dataset.images], needed)
@@ -176,22 +186,17 @@ class _Cut:
         return {annotation.category_id for row in rows for annotation in self.dataset.images[row].annotations}
 
 
-def _stratified(
-    images: Sequence[ImageRecord], group_of: dict[int, int], class_id_of: dict[int, int], parts: int, seed: int
-) -> list[tuple[int, ...]]:
-    """Return the images in that many parts, as ascending rows, none empty; `group_of` has the group of each row."""
+def _stratified(labels: Labels, group_of: dict[int, int], parts: int, seed: int) -> list[tuple[int, ...]]:
+    """Return the rows in that many parts, ascending, none empty; `group_of` has the group of each row."""
     # Imported here because it takes 2 s, and workers only read splits.
     from sklearn.model_selection import StratifiedGroupKFold
 
-    samples = [
-        (place, class_id)
-        for place, image in enumerate(images)
-        for class_id in [class_id_of[annotation.category_id] for annotation in image.annotations] or [_UNANNOTATED]
-    ]
+    rows = list(labels)
+    samples = [(place, label) for place, row in enumerate(rows) for label in labels[row]]
     places, classes = (np.array(values) for values in zip(*samples))
     if max(Counter(classes.tolist()).values()) < parts:
         classes = np.zeros_like(classes)  # every class is rarer than the parts, which scikit-learn refuses
-    groups = np.array([group_of[images[place].row] for place in places])
+    groups = np.array([group_of[rows[place]] for place in places])
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)  # rare classes, on which the docstring of make_splits
@@ -200,5 +205,4 @@ def _stratified(
         if not cut:  # happens with a handful of photos
             cut.append(max(cuts, key=len).pop())
     part_of = {number: part for part, cut in enumerate(cuts) for number in cut}
-    chosen = [part_of[group_of[image.row]] for image in images]
-    return [tuple(image.row for image, its in zip(images, chosen) if its == part) for part in range(parts)]
+    return [tuple(sorted(row for row in rows if part_of[group_of[row]] == part)) for part in range(parts)]

@@ -11,6 +11,7 @@ from search.data.report import run_report
 from search.data.show import ShowOptions, run_show
 from tests.trainables.data.made import annotation, box, coco, image, write, write_photo
 from trainables.data.coco import load_annotations, load_dataset
+from trainables.data.scenes import find_scenes
 from trainables.errors import UserError
 
 
@@ -26,7 +27,7 @@ def quiet():
 
 
 def test_the_page_needs_nothing_but_itself(root, tmp_path):
-    assert run_report(load_dataset(root), tmp_path / "out", folds=5, pictures=True, console=quiet()) == 0
+    assert run_report(load_dataset(root), tmp_path / "out", folds=5, scenes=None, pictures=True, console=quiet()) == 0
     page = (tmp_path / "out/report.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "<script" not in page
@@ -44,7 +45,7 @@ def test_the_page_needs_nothing_but_itself(root, tmp_path):
 def test_without_photos_there_are_figures_and_no_pictures(root, tmp_path):
     (root / "a.png").unlink()
     dataset = load_annotations(root)
-    assert run_report(dataset, tmp_path / "out", folds=5, pictures=False, console=quiet()) == 0
+    assert run_report(dataset, tmp_path / "out", folds=5, scenes=None, pictures=False, console=quiet()) == 0
     assert "data:image/jpeg" not in (tmp_path / "out/report.html").read_text()
     assert not (tmp_path / "out/pictures").exists()
 
@@ -52,7 +53,9 @@ def test_without_photos_there_are_figures_and_no_pictures(root, tmp_path):
 def test_the_same_bytes_in_two_files_are_told(root, tmp_path):
     write_photo(root / "a.png", 20, 10, 7)
     write_photo(root / "v.png", 20, 10, 7)
-    run_report(load_dataset(root), tmp_path / "out", folds=5, pictures=False, console=quiet())
+    dataset = load_dataset(root)
+    scenes = find_scenes(dataset)
+    run_report(dataset, tmp_path / "out", folds=5, scenes=scenes, pictures=False, console=quiet())
     found = json.loads((tmp_path / "out/numbers.json").read_text())["duplicates"]
     assert (found["groups"], found["across_splits"]) == (1, 1)
     assert found["listed"] == [["train: a.png", "val: v.png"]]

@@ -1,0 +1,94 @@
+"""Folds that a file says: JSON or CSV of image and fold."""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trainables.data.coco import Dataset
+from trainables.errors import UserError
+
+NAMED = 5
+
+
+def read_folds(
+    file: Path, dataset: Dataset, rows: Sequence[int], folds: int, parts: Sequence[int]
+) -> list[tuple[int, ...]]:
+    """Return the rows of each fold, ascending, in the order of the folds' names in the file.
+
+    The file is a JSON object of image and fold, or a CSV with a head and two columns; an image is called by its
+    file_name, by that name's last part, or by its id in train.json. Images that are no training photos, such as those
+    of the holdout, are passed over.
+
+    Raises UserError for images that the data set does not have, training photos without a fold, another number of
+    folds than `folds`, an empty fold, and photos that must stay together (`parts`, by row) in several folds.
+    """
+    said = _read(file)
+    row_of = _names(dataset)
+    unknown = [name for name in said if name not in row_of]
+    if unknown:
+        raise UserError(f"{file}: no image of {dataset.root} is called {_some(unknown)}; use file_name or id")
+    fold_of = {row_of[name]: fold for name, fold in said.items()}
+    missing = [dataset.images[row].file_name for row in rows if row not in fold_of]
+    if missing:
+        raise UserError(f"{file}: {_some(missing)} have no fold; list every training photo")
+    numbers = {fold: number for number, fold in enumerate(sorted({fold_of[row] for row in rows}, key=_numeric))}
+    if len(numbers) != folds:
+        raise UserError(f"{file}: the training photos are in {len(numbers)} folds; give --folds {len(numbers)}")
+    _check_together(file, dataset, rows, fold_of, parts)
+    return [tuple(sorted(row for row in rows if fold_of[row] == fold)) for fold in numbers]
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        text = file.read_text("utf-8-sig")
+        content: Any = json.loads(text) if file.suffix == ".json" else dict(list(csv.reader(io.StringIO(text)))[1:])
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from error
+    except ValueError as error:
+        raise UserError(f"{file}: is neither a JSON object nor a CSV with two columns ({error})") from error
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{file}: lists no image; expected a JSON object or a CSV of image and fold")
+    odd = [name for name, fold in content.items() if not isinstance(fold, (int, str)) or not str(fold).strip()]
+    if odd:
+        raise UserError(f"{file}: the fold of {_some(odd)} is no number or name")
+    return {str(name).strip(): str(fold).strip() for name, fold in content.items()}
+
+
+def _names(dataset: Dataset) -> dict[str, int]:
+    """Return the row that each name means; what may mean several rows means the one of train.json, or none."""
+    meant: dict[str, set[int]] = defaultdict(set)
+    for image in dataset.images:
+        names = {image.file_name, image.path.name} | ({str(image.image_id)} if image.split == "train" else set())
+        for name in names:
+            meant[name].add(image.row)
+    return {name: next(iter(rows)) for name, rows in meant.items() if len(rows) == 1}
+
+
+def _check_together(
+    file: Path, dataset: Dataset, rows: Sequence[int], fold_of: dict[int, str], parts: Sequence[int]
+) -> None:
+    first: dict[int, int] = {}
+    for row in rows:
+        other = first.setdefault(parts[row], row)
+        if fold_of[row] != fold_of[other]:
+            names = dataset.images[other].file_name, dataset.images[row].file_name
+            raise UserError(
+                f"{file}: {names[0]} and {names[1]} belong together (declared, or the same picture), but are in the "
+                f"folds {fold_of[other]} and {fold_of[row]}: put them in one"
+            )
+
+
+def _numeric(fold: str) -> tuple[float, str]:
+    try:
+        return float(fold), fold
+    except ValueError:
+        return float("inf"), fold
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
