@@ -47,6 +47,7 @@ def run_search(settings: Settings, given: set[str], command: str, console: Conso
         if tuner.interrupted:
             return steps.say_how_to_resume(plan, command, tracker, console)
         ensemble = steps.vote(plan, settings, tracker)
+        steps.keep_report(plan, settings, tracker, console)
         return steps.report(plan, tuner, ensemble, settings, console)
 
 

@@ -1,5 +1,6 @@
 """The steps of a search, in the order in which run.py takes them."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from search.ensemble.record import conclude
 from search.report.ensemble_report import show_ensemble
 from search.report.progress import Progress, Screen, duration
 from search.report.scene_words import scene_warnings, scenes_line
+from search.report.study_report import write_report
 from search.study.settings import Settings, StudySettings
 from search.study.space import Space, grid_points, make_space, repeats
 from search.study.study import MANIFEST, Study
@@ -21,6 +23,7 @@ from search.tracking.store import connect, default_tracking_uri, explain_failure
 from search.tracking.tracker import Tracker
 from search.tuning.cpu_time import study_seconds
 from search.tuning.plan import Plan
+from search.tuning.report_refresh import report_flags
 from search.tuning.resources import Resources, cluster_share, start_ray
 from search.tuning.rungs import default_grace_period, rungs
 from search.tuning.tuner import StudyTuner
@@ -293,6 +296,20 @@ def vote(plan: Plan, settings: Settings, tracker: Tracker) -> dict[str, Any] | N
     if ensemble is None:
         tracker.final_status = "FAILED"
     return ensemble
+
+
+def keep_report(plan: Plan, settings: Settings, tracker: Tracker, console: Console) -> None:
+    """Write the report and log it to the study's run. The study is whole without it: what goes wrong is said."""
+    try:
+        with console.status("Writing the report …"):
+            path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
+    except (UserError, OSError) as error:
+        again = shlex.join(["segvote", *report_flags(plan.study.name, settings)])
+        console.print(f"The report could not be written ({error}); try again by\n    {again}", soft_wrap=True)
+        return
+    for lack in shown.lacks:
+        console.print(lack, soft_wrap=True)
+    console.print(f"report    {path}", soft_wrap=True)
 
 
 def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, settings: Settings, console: Console) -> int:

@@ -25,7 +25,7 @@ def report_command(
         write_report,
     )  # mlflow takes seconds to import, which --help need not wait for
     from search.study.study import known_study
-    from search.tracking.tracker import open_store
+    from search.tracking.store import open_store
 
     console, runs = make_console(), Path(runs_dir).expanduser().resolve()
     study = known_study(runs, name, Path(cache_dir).expanduser().resolve())

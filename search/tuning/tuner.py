@@ -17,6 +17,7 @@ from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
 from search.tuning.plan import Plan
 from search.tuning.ray_watch import RayWatch, describe_lost
+from search.tuning.report_refresh import ReportRefresh, report_flags
 from search.tuning.sampler import GridSearch, Suggestion, TPESearch
 from search.tuning.scheduler import Asha, NoStopping
 from search.tuning.stop_signals import stop_signals
@@ -47,6 +48,7 @@ class StudyTuner:
             gpus_per_trial=plan.resources.gpus,
             stop_suggesting=self._close,
         )
+        self._refresh = ReportRefresh(report_flags(plan.study.name, settings))
         self._ended = 0
         self._replay()
         self.interrupted = False
@@ -115,6 +117,7 @@ class StudyTuner:
             return
         started = time.monotonic()
         stopped_at = self._run(left)
+        self._refresh.stop()
         budget = self._settings.time_budget
         out_of_time = stopped_at is None and budget is not None and time.monotonic() - started >= budget
         open_trials = [files for files in self._plan.study.trials() if self._is_open(files)]
@@ -188,7 +191,7 @@ class StudyTuner:
                 storage_path=str(study.directory / "tune"),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=self._settings.max_failures),
-                callbacks=[self._callback],
+                callbacks=[self._callback, self._refresh],
                 verbose=0,
             ),
         )

@@ -19,6 +19,7 @@ class ThatTrainsNothing(StudyTuner):
         self._plan = SimpleNamespace(trials=6, study=SimpleNamespace(trials=lambda: trials))
         self._settings = SimpleNamespace(time_budget=None)
         self._searcher = SimpleNamespace(closed=closed)
+        self._refresh = SimpleNamespace(stop=lambda: None)
         self._callback = SimpleNamespace(begun=set(broken), broken=dict.fromkeys(broken, "no data"), behind=set())
         self._ended, self.cut_off, self.not_begun, self.made_up_for = 0, 0, 0, []
 
