@@ -91,6 +91,11 @@ def load_target(client: MlflowClient, parent: Run) -> Predictions:
         raise PredictionsError(f"study {parent.info.run_name}: {error}") from error
 
 
+def load_predictions(client: MlflowClient, run_id: str) -> Predictions:
+    """Return a trial's class maps of the holdout. Raises as `load_target` does."""
+    return _download(client, run_id, "predictions")
+
+
 def _find_trials(client: MlflowClient, experiment_id: str, parent_id: str, where: str) -> list[Run]:
     ours = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`segvote.kind` = 'trial'"
     found = client.search_runs([experiment_id], f"{ours} and {where}" if where else ours, max_results=MAX_RUNS)

@@ -5,6 +5,7 @@ import click
 from search.cli.data import data_command
 from search.cli.ensemble import ensemble_command
 from search.cli.export import export_command
+from search.cli.foresee import foresee_command
 from search.cli.predict import predict_command
 from search.cli.pseudo import pseudo_command
 from search.cli.refit import refit_command
@@ -37,6 +38,7 @@ for command in (
     report_command,
     ensemble_command,
     predict_command,
+    foresee_command,
     refit_command,
     export_command,
     pseudo_command,

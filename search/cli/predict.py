@@ -21,6 +21,7 @@ from trainables.errors import UserError
 KINDS = ("maps", "overlays", "coco", "csv")
 
 
+IMAGES = click.option("--images", required=True, metavar="DIR|JSON", help="A directory, or a COCO file like test.json.")
 # Of every command that lets an ensemble predict photos.
 PREDICTS = (
     click.option(
@@ -30,7 +31,7 @@ PREDICTS = (
         metavar="E",
         help=ENSEMBLE_HELP,
     ),
-    click.option("--images", required=True, metavar="DIR|JSON", help="A directory, or a COCO file like test.json."),
+    IMAGES,
     click.option(
         "--tta",
         multiple=True,
@@ -71,10 +72,15 @@ def predict_command(**flags: Any) -> int:
 
 def found(flags: dict[str, Any]) -> dict[str, Any]:
     """Return the flags with absolute paths and with what --ensemble means. Raises UserError for what is not there."""
-    runs_dir, out = (Path(flags[name]).expanduser().resolve() for name in ("runs_dir", "out"))
-    reference = find_reference(flags["reference"], runs_dir)
+    flags = found_places(flags) | {"out": Path(flags["out"]).expanduser().resolve()}
     if not Path(flags["images"]).expanduser().exists():
         raise UserError(
             f"--images {flags['images']}: there is neither a directory nor a file; give photos or a COCO file"
         )
-    return {**flags, "runs_dir": runs_dir, "out": out, "reference": reference}
+    return flags
+
+
+def found_places(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the flags with --runs-dir as an absolute path and with what --ensemble means."""
+    runs_dir = Path(flags["runs_dir"]).expanduser().resolve()
+    return {**flags, "runs_dir": runs_dir, "reference": find_reference(flags["reference"], runs_dir)}

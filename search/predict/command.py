@@ -14,6 +14,8 @@ from ensembling.predict.class_maps import ClassMapsError
 from ensembling.predict.prediction import Prediction
 from ensembling.predict.submission import SubmissionError
 from ensembling.runs.members import open_ensemble
+from search.foresee.holdout import see_holdout
+from search.foresee.telling import tell
 from search.predict.outputs import Outputs
 from search.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
@@ -54,7 +56,17 @@ def run_predict(options: PredictOptions, console: Console) -> int:
     """Predicts, votes and writes; returns the exit code. What was predicted before is not predicted again."""
     with predicted(options, options.out, console) as (prediction, listed):
         _write(prediction, listed, options, console)
+        _tell_what_to_expect(prediction, options.out, console)
     return 0
+
+
+def _tell_what_to_expect(prediction: Prediction, out: Path, console: Console) -> None:
+    """As `segvote foresee` does, where the members' class maps of the holdout lie beside their weights."""
+    try:
+        holdout = see_holdout(prediction.ensemble, prediction.views, None)
+    except UserError:
+        return
+    tell(prediction, holdout, out, console)
 
 
 @contextmanager

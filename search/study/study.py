@@ -26,7 +26,7 @@ from trainables.trial.files import TrialFiles
 
 FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
 # Beside the studies, in the runs directory.
-RESERVED = ("sample", "artifacts", "ensembles", "exported", "downloaded", "mlflow.db")
+RESERVED = ("sample", "artifacts", "ensembles", "exported", "foreseen", "downloaded", "mlflow.db")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,124 @@
+"""What a vote and its runs will score on photos without labels, as far as class maps tell, and how sure that is.
+
+    probit(expected) = probit(holdout) + AGREEMENT * change of agreement + CONFIDENCE * change of confidence
+
+with both changes as in evidence.py. The two weights, and how wide the interval must be, were fitted on recorded pools
+and shifts; `python -m tests.benchmarks foresee` fits them again and prints the error on pools that had no part in it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ensembling.foresight.evidence import (
+    agreement,
+    agreement_change,
+    confidence_change,
+    counts_of,
+    expected_confusions,
+    from_probit,
+    probit,
+)
+from ensembling.foresight.sight import LabelledSight, Sight
+from ensembling.scores import iou_from_counts, miou_from_counts
+
+AGREEMENT, CONFIDENCE = 0.72, 0.87
+WIDTH_AT_REST, WIDTH_PER_CHANGE = 0.10, 0.35  # half of the 90 % interval, in probits
+COVERAGE = 0.90
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """mIoU of a voter on the holdout, what is expected of it on the new photos, and the 90 % interval of that."""
+
+    holdout: float
+    expected: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Foresight:
+    """The vote and the runs, in rank order, on photos without labels.
+
+    `agreement` and `confidence` are the changes that speak of the vote, in probits. `holdout_iou` and `expected_iou`
+    are the vote's by class, float64 (classes,), NaN for a class that occurs in neither labels nor vote. `shares` are
+    the vote's classes on the holdout and on the photos, float64 (2, classes). `support` is the mean share of runs that
+    stand behind the vote on each photo, float64 (photos,), and `holdout_support` that on the holdout.
+    """
+
+    vote: Foreseen
+    runs: tuple[Foreseen, ...]
+    agreement: float
+    confidence: float
+    holdout_iou: np.ndarray
+    expected_iou: np.ndarray
+    shares: np.ndarray
+    support: np.ndarray
+    holdout_support: float
+
+    def suffering(self, least: float = 0.05) -> list[int]:
+        """Return the classes that are expected to lose `least` IoU or more, those that lose most first."""
+        loss = np.nan_to_num(self.holdout_iou - self.expected_iou)
+        return [int(place) for place in np.argsort(-loss, kind="stable") if loss[place] >= least]
+
+    def least_like(self, number: int) -> list[int]:
+        """Return the places of the photos on which the runs are least of one mind, the worst first."""
+        return np.argsort(self.support, kind="stable")[:number].tolist()
+
+
+def foresee(holdout: LabelledSight, photos: Sight, *, holdout_miou: float | None = None) -> Foresight:
+    """Return what is expected on `photos`, seen by the same runs in the same order as the `holdout`.
+
+    `holdout_miou` is the vote's own score where a better one is known than that on the photos that it was selected on:
+    the cross-fitted one. The interval says how far off such expectations were on recorded shifts, nothing else.
+    """
+    scores = miou_from_counts(counts_of(holdout.confusions))
+    if holdout_miou is not None:
+        scores[-1] = holdout_miou
+    by_agreement, by_confidence = agreement_change(holdout.sight, photos), confidence_change(holdout, photos)
+    changes = AGREEMENT * by_agreement + CONFIDENCE * by_confidence
+    *runs, vote = (_foreseen(score, change) for score, change in zip(scores, changes))
+    holdout_iou, expected_iou = _by_class(holdout, photos)
+    return Foresight(
+        vote,
+        tuple(runs),
+        float(by_agreement[-1]),
+        float(by_confidence[-1]),
+        holdout_iou,
+        expected_iou,
+        np.stack([_shares(one) for one in (holdout.sight, photos)]),
+        _support(photos),
+        float(np.average(_support(holdout.sight), weights=holdout.sight.of_photos.sum(axis=(1, 2)))),
+    )
+
+
+def _foreseen(score: float, change: float) -> Foreseen:
+    middle, half = probit(score) + change, WIDTH_AT_REST + WIDTH_PER_CHANGE * abs(change)
+    expected, low, high = from_probit([middle, middle - half, middle + half])
+    return Foreseen(float(score), float(expected), float(low), float(high))
+
+
+def _by_class(holdout: LabelledSight, photos: Sight) -> tuple[np.ndarray, np.ndarray]:
+    """The vote's IoU of each class on the holdout, and as it is expected by the same rule as mIoU."""
+    known = iou_from_counts(counts_of(holdout.confusions[-1]))
+    before, after = (
+        probit(np.nan_to_num(iou_from_counts(counts_of(expected_confusions(holdout, one)[-1]))))
+        for one in (holdout.sight, photos)
+    )
+    together = [probit(np.nan_to_num(agreement(one)[-1, :-1])) for one in (holdout.sight, photos)]
+    change = AGREEMENT * (together[1] - together[0]).mean(axis=0) + CONFIDENCE * (after - before)
+    occurs = photos.support[-1].sum(axis=1) > 0
+    return known, np.where(np.isnan(known) | ~occurs, np.nan, from_probit(probit(np.nan_to_num(known)) + change))
+
+
+def _shares(sight: Sight) -> np.ndarray:
+    of_classes = sight.support[-1].sum(axis=1)
+    return of_classes / max(1, of_classes.sum())
+
+
+def _support(sight: Sight) -> np.ndarray:
+    """The mean share of runs that predict what the vote says, photo by photo: float64 (photos,)."""
+    by_runs = sight.of_photos.sum(axis=1)
+    runs = by_runs.shape[1] - 1
+    return by_runs @ (np.arange(runs + 1) / runs) / np.maximum(by_runs.sum(axis=1), 1)

@@ -1,0 +1,45 @@
+"""`segvote foresee` on the command line."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search.cli.options import TakesLists, example, make_console, with_options
+from search.cli.predict import IMAGES, PREDICTS, found, found_places
+from trainables.errors import UserError
+
+
+@click.command(
+    "foresee",
+    cls=TakesLists,
+    epilog=example("segvote foresee --ensemble monday --images my_photos --halves 500"),
+)
+@with_options(tuple(option for option in PREDICTS if option is not IMAGES))  # --halves does without
+@click.option("--images", metavar="DIR|JSON", help="Photos without labels: a directory, or a COCO file.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Where class maps and results go; may be that of predict. [default: foreseen/NAME in the runs directory]",
+)
+@click.option(
+    "--halves",
+    type=click.IntRange(4),
+    metavar="N",
+    help="Say how far two halves of a test of N photos differ by chance, as a public and a private leaderboard do.",
+)
+def foresee_command(images: str | None, out: str | None, halves: int | None, **flags: Any) -> int:
+    """Say what an ensemble will score on photos without labels, with an interval."""
+    if images is None and halves is None:
+        raise UserError("nothing to foresee: give --images DIR, or --halves N")
+    if images is None and out is not None:
+        raise UserError("--out without --images: there are no photos whose class maps go there")
+    if images is None:
+        flags = {**found_places(flags), "images": "", "out": Path()}
+    else:
+        out = out or str(Path(flags["runs_dir"]) / "foreseen" / Path(images).absolute().stem)
+        flags = found({**flags, "images": images, "out": out})
+    from search.foresee.command import run_foresee  # torch takes seconds to import
+    from search.predict.command import PredictOptions
+
+    return run_foresee(PredictOptions(**flags), halves, make_console())

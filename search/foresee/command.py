@@ -1,0 +1,36 @@
+"""`segvote foresee`: what an ensemble will score on photos without labels, and how far chance alone moves a score."""
+
+from rich.console import Console
+
+from ensembling.foresight.halves import Halves, halves_of_test
+from ensembling.runs.members import open_ensemble
+from search.foresee.holdout import SeenHoldout, see_holdout
+from search.foresee.show import show_halves
+from search.foresee.telling import tell
+from search.predict.command import PredictOptions, predicted
+from trainables.errors import UserError
+
+
+def run_foresee(options: PredictOptions, halves: int | None, console: Console) -> int:
+    """Predict the photos as far as they are not predicted, and say what to expect; return the exit code.
+
+    Without `options.images` only the `halves` are told.
+    """
+    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
+    # What cannot be had should be known before photos are predicted, which takes long.
+    holdout = see_holdout(ensemble, options.asked_views or ensemble.views, options.connect)
+    if halves is not None:
+        show_halves(halves_of(holdout, halves), console)
+    if options.images:
+        with predicted(options, options.out, console) as (prediction, _):
+            tell(prediction, holdout, options.out, console)
+    return 0
+
+
+def halves_of(holdout: SeenHoldout, photos: int) -> Halves:
+    """Return how far two halves of a test of so many photos differ by chance. Raises UserError for too few."""
+    counts, photos_per_group = holdout.counts_by_group()
+    try:
+        return halves_of_test(counts, photos, photos_per_group=photos_per_group)
+    except ValueError as error:
+        raise UserError(f"--halves {photos}: {error}") from error

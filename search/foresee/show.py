@@ -1,0 +1,109 @@
+"""What was foreseen, on screen and as plain values."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ensembling.foresight.foresee import Foreseen, Foresight
+from ensembling.foresight.halves import Halves
+from ensembling.predict.prediction import Prediction
+
+FEW_RUNS = 4
+SHOWN_PHOTOS = 5
+STRONGEST_SEEN = 1.5  # probits of change: nothing beyond it was recorded
+
+
+def described(foresight: Foresight, prediction: Prediction) -> dict[str, Any]:
+    """Return plain values for foresee.json."""
+    names = prediction.ensemble.class_names
+    return {
+        "photos": len(prediction.photos),
+        "vote": vars(foresight.vote),
+        "members": [
+            {"name": member.name, "run_id": member.run_id, **vars(own)}
+            for member, own in zip(prediction.ensemble.members, foresight.runs)
+        ],
+        "agreement_change": foresight.agreement,
+        "confidence_change": foresight.confidence,
+        "iou": {
+            name: {"holdout": _number(known), "expected": _number(expected), "share": shares.tolist()}
+            for name, known, expected, shares in zip(
+                names, foresight.holdout_iou, foresight.expected_iou, foresight.shares.T
+            )
+        },
+        "least_like_the_holdout": [
+            {"photo": prediction.photos[place].file_name, "support": float(foresight.support[place])}
+            for place in foresight.least_like(len(prediction.photos))
+        ],
+        "holdout_support": foresight.holdout_support,
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def sentence(foresight: Foresight) -> str:
+    """Return the vote's expectation in one line."""
+    vote = foresight.vote
+    change = 100 * (vote.expected - vote.holdout)
+    return (
+        f"expect mIoU {vote.expected:.3f} on these photos ({vote.low:.3f} to {vote.high:.3f} in nine of ten cases), "
+        f"{abs(change):.1f} points {'below' if change < 0 else 'above'} the {vote.holdout:.3f} of the holdout"
+    )
+
+
+def show_foresight(foresight: Foresight, prediction: Prediction, console: Console) -> None:
+    """Print what is expected of the vote, its members and classes, and which photos are least like the holdout."""
+    console.print(escape(sentence(foresight)), soft_wrap=True, highlight=False)
+    table = Table("", "holdout", "expected", "90 % interval")
+    for member, own in zip(prediction.ensemble.members, foresight.runs):
+        _add(table, member.name, own)
+    _add(table, "the vote", foresight.vote)
+    console.print(table)
+    names = prediction.ensemble.class_names
+    for place in foresight.suffering():
+        before, after = foresight.shares[:, place]
+        text = f"{names[place]}: IoU {foresight.holdout_iou[place]:.2f} to {foresight.expected_iou[place]:.2f}"
+        console.print(escape(f"suffers   {text}, {before:.1%} to {after:.1%} of all pixels"), highlight=False)
+    for place in foresight.least_like(SHOWN_PHOTOS):
+        name, support = prediction.photos[place].file_name, foresight.support[place]
+        text = f"{name}: {support:.0%} of the members stand behind the vote, {foresight.holdout_support:.0%} on"
+        console.print(escape(f"unlike    {text} the holdout"), soft_wrap=True, highlight=False)
+    for text in warnings(foresight):
+        console.print(escape(text), style="yellow", soft_wrap=True)
+
+
+def warnings(foresight: Foresight) -> list[str]:
+    """Return what makes this expectation less sure than its interval says."""
+    found = []
+    if len(foresight.runs) < FEW_RUNS:
+        found.append(
+            f"{len(foresight.runs)} members say little of each other: with {FEW_RUNS} or more, of several backbones, "
+            "the expectation is better"
+        )
+    if max(abs(foresight.agreement), abs(foresight.confidence)) > STRONGEST_SEEN:
+        found.append(
+            "These photos differ from the holdout by more than any on which this method was tried: label some of them"
+        )
+    return found
+
+
+def _add(table: Table, name: str, own: Foreseen) -> None:
+    interval = f"{own.low:.3f} to {own.high:.3f}"
+    table.add_row(escape(name), f"{own.holdout:.3f}", f"{own.expected:.3f}", interval)
+
+
+def show_halves(halves: Halves, console: Console) -> None:
+    """Print how far two halves of a test differ by chance."""
+    console.print(
+        f"Two halves of a test of {halves.photos} photos like the holdout's differ by chance: the vote's mIoU by "
+        f"{100 * halves.gap_median:.1f} points in the median and by up to {100 * halves.gap_95:.1f} in 19 of 20 tests. "
+        f"Its lead over the best member changes by {100 * halves.lead_median:.1f} and {100 * halves.lead_95:.1f}; in "
+        f"{halves.swapped:.0%} of tests the two are in another order on one half than on the other.",
+        soft_wrap=True,
+        highlight=False,
+    )
