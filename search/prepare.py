@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress as Bar
 
+from search.report.plain import say, working
 from search.study.settings import Settings, StudySettings
 from search.study.space import make_space
 from search.study.study import Study, check_same_data, new_study, open_study
@@ -51,7 +51,7 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
 
 def checked_data(root: Path, settings: StudySettings, console: Console) -> Dataset:
     """The data set, its problems shown. Raises UserError where it cannot be trained on."""
-    with console.status("Checking the data set …"):
+    with working(console, "Checking the data set …"):
         dataset = load_dataset(root, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
     _show_problems(dataset, console)
     if dataset.num_classes < 2:
@@ -80,7 +80,7 @@ def pseudo_data(
     if settings.pseudo is None:
         return None
     root = Path(settings.pseudo)
-    with console.status("Checking the pseudo-labels …"):
+    with working(console, "Checking the pseudo-labels …"):
         pseudo = load_pseudo(root, dataset.class_names, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
     _show_problems(pseudo, console)
     rows, given = rows_apart(pseudo, dataset), len(pseudo.rows("train"))
@@ -88,10 +88,10 @@ def pseudo_data(
         raise UserError(f"--pseudo {root}: all of its {given} photos are in {dataset.root} as well: give it others")
     if len(rows) < given:
         what = f"{given - len(rows)} of the {given} photos of --pseudo {root} are left out: {dataset.root} has them too"
-        console.print(
-            f"{escape(what)} (the very bytes), and a photo that was trained on could not be scored on",
+        say(
+            console,
+            f"{what} (the very bytes), and a photo that was trained on could not be scored on",
             style="yellow",
-            soft_wrap=True,
         )
     for size in sizes:
         packed_data(pseudo, size, settings, console)
@@ -119,8 +119,8 @@ def packed_data(dataset: Dataset, size: tuple[int, int], settings: StudySettings
 def _show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:
     if not dataset.problems:
         return
-    console.print(f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
+    say(console, f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
     for problem in dataset.problems[:shown]:
-        console.print(f"  {escape(str(problem))}", highlight=False, soft_wrap=True)
+        say(console, f"  {problem!s}")
     if len(dataset.problems) > shown:
-        console.print(f"  … and {len(dataset.problems) - shown} more")
+        say(console, f"  … and {len(dataset.problems) - shown} more")

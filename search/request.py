@@ -11,10 +11,11 @@ from rich.console import Console
 
 from search.report.plain import say
 from search.study.data_place import BUILT_IN, data_directory
+from search.study.manifest import read_manifest
 from search.study.pins import KEYS
 from search.study.settings import Settings, resumed
 from search.study.space import Space, grid_points, make_space, repeats
-from search.study.study import check_name, data_root, read_manifest, stored_settings, study_name
+from search.study.study import check_name, data_root, stored_settings, study_name
 from trainables.config import TrialConfig
 from trainables.names import check_name as check_known
 

@@ -1,23 +1,23 @@
 """The steps of a search, in the order in which run.py takes them."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 from rich.console import Console
-from rich.markup import escape
 
 from search.ensemble.record import conclude
 from search.report.ensemble_report import show_ensemble
+from search.report.plain import labelled, say, working
 from search.report.progress import Progress, Screen, duration
 from search.report.scene_words import scene_warnings, scenes_line
 from search.report.study_report import write_report
 from search.study.settings import Settings, StudySettings
 from search.study.space import Space, grid_points, make_space, repeats
-from search.study.study import MANIFEST, Study
+from search.study.study import Study
 from search.study.trial_end import holdout_masks, write_target
 from search.tracking.store import connect, default_tracking_uri, explain_failure
 from search.tracking.tracker import Tracker
@@ -35,6 +35,7 @@ from trainables.models import build_model
 from trainables.models.pretrained.checkpoints import load_checkpoint
 from trainables.models.pretrained.weights import check_weights
 from trainables.study_data import StudyData
+from trainables.trial.study_files import MANIFEST
 
 SHOWN_CONFIGURATIONS = 3
 PROBED_CONFIGURATIONS = 8
@@ -67,7 +68,7 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
 
 def start_cluster(settings: StudySettings, console: Console) -> Resources:
     """Starts or joins Ray; what each trial gets of it."""
-    with console.status("Starting Ray …"):
+    with working(console, "Starting Ray …"):
         start_ray(settings.address)
         return cluster_share(
             concurrency=settings.concurrency,
@@ -89,17 +90,18 @@ def _check_one_length(space: Space, points: list[dict[str, Any]], epochs: int) -
 def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console) -> None:
     """The data set, its splits, the resources and the first configurations; what a CPU will take; missing weights."""
     study, splits = plan.study, plan.study.data.splits
-    say = lambda label, text: console.print(f"[bold]{label:<10}[/bold] {escape(text)}", highlight=False, soft_wrap=True)  # noqa: E731
-    say("study", f"{study.name} in {study.directory}")
-    say("data", dataset.summary)
-    say(
+    labelled(console, "study", f"{study.name} in {study.directory}")
+    labelled(console, "data", dataset.summary)
+    labelled(
+        console,
         "splits",
         f"{len(splits.holdout)} holdout, {sum(map(len, splits.folds))} training in {len(splits.folds)} folds, "
         f"{len(splits.test)} test",
     )
-    show_scenes(study.overlap, say, console)
-    show_pseudo(study.data, say)
-    say(
+    show_scenes(study.overlap, console)
+    show_pseudo(study.data, console)
+    labelled(
+        console,
         "space",
         f"{plan.space.name}: {plan.trials} trials of up to {plan.epochs} epochs, "
         + (
@@ -108,7 +110,7 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
             else f"stopped early from epoch {plan.grace_period} on"
         ),
     )
-    say("resources", str(plan.resources))
+    labelled(console, "resources", str(plan.resources))
     first = _first_configurations(plan, settings, PROBED_CONFIGURATIONS)
     if settings.dry_run:
         _show_configurations(first[:SHOWN_CONFIGURATIONS], console)
@@ -117,19 +119,19 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
     _check_all_weights(plan, console)
 
 
-def show_scenes(overlap: Overlap | None, say: Callable[[str, str], None], console: Console) -> None:
+def show_scenes(overlap: Overlap | None, console: Console) -> None:
     """What training and holdout share, and in yellow what that means for the score."""
     if overlap is None:
         return
-    say("scenes", scenes_line(overlap))
+    labelled(console, "scenes", scenes_line(overlap))
     for words in scene_warnings(overlap):
-        console.print(escape(words), style="yellow", highlight=False, soft_wrap=True)
+        say(console, words, style="yellow")
 
 
-def show_pseudo(data: StudyData, say: Callable[[str, str], None]) -> None:
+def show_pseudo(data: StudyData, console: Console) -> None:
     if data.pseudo:
         photos, weight = len(data.pseudo.rows), data.pseudo.weight
-        say("pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
+        labelled(console, "pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
 
 
 def _first_configurations(plan: Plan, settings: Settings, most: int) -> list[dict[str, Any]]:
@@ -140,11 +142,11 @@ def _first_configurations(plan: Plan, settings: Settings, most: int) -> list[dic
 def _show_configurations(configurations: list[dict[str, Any]], console: Console) -> None:
     for number, params in enumerate(configurations, start=1):
         values = ", ".join(f"{key}={value}" for key, value in params.items())
-        console.print(f"trial {number}: {escape(values)}", highlight=False, soft_wrap=True)
+        say(console, f"trial {number}: {values}")
 
 
 def _show_cpu_time(plan: Plan, configurations: list[dict[str, Any]], console: Console) -> None:
-    with console.status("Timing training steps …"):
+    with working(console, "Timing training steps …"):
         seconds = study_seconds(
             configurations,
             num_classes=plan.study.data.num_classes,
@@ -152,11 +154,11 @@ def _show_cpu_time(plan: Plan, configurations: list[dict[str, Any]], console: Co
             trials=plan.trials,
             concurrency=plan.resources.concurrency,
         )
-    console.print(
+    say(
+        console,
         f"No GPU was found. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
         f"early, going by single steps of {'these' if plan.points else 'its first'} configurations."
         + (" Ctrl-C stops it; --space quickstart is made for a CPU." if seconds > 3600 else ""),
-        soft_wrap=True,
     )
 
 
@@ -172,7 +174,7 @@ def _check_all_weights(plan: Plan, console: Console) -> None:
     if not any(config.get("pretrained", True) for config in configs):
         return
     for backbone in backbones:
-        with console.status(f"Looking for the weights of {backbone} …"):
+        with working(console, f"Looking for the weights of {backbone} …"):
             check_weights(backbone, configs[0].get("weights_dir"))
 
 
@@ -184,7 +186,7 @@ def _show_initial_weights(params: dict[str, Any], backbones: list[str], console:
             f"{config.init_from} is the checkpoint of one backbone, but the trials have {', '.join(backbones)}: "
             f"pin it, as with --fix backbone={backbones[0]}"
         )
-    with console.status(f"Reading {config.init_from} …"):
+    with working(console, f"Reading {config.init_from} …"):
         model = build_model(
             head=config.head,
             backbone=config.backbone,
@@ -193,7 +195,7 @@ def _show_initial_weights(params: dict[str, Any], backbones: list[str], console:
             image_size=config.size,
         )
         report = load_checkpoint(model.backbone.model, config.init_from, allow_partial=config.init_partial)
-    console.print(f"[bold]initial weights[/bold] {escape(report.summary())}", highlight=False, soft_wrap=True)
+    labelled(console, "initial weights", report.summary())
 
 
 @contextmanager
@@ -275,18 +277,18 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
     tracker.final_status = "KILLED"
     resume = command if "--resume" in command else f"{command} --resume"
     name = "" if "--name" in command else f" --name {plan.study.name}"
-    console.print(f"Stopped. Every finished epoch is kept; go on with:\n    {escape(resume)}{name}", soft_wrap=True)
+    say(console, f"Stopped. Every finished epoch is kept; go on with:\n    {resume}{name}")
     return INTERRUPTED
 
 
 def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
     if tuner.broken:
-        console.print(
+        say(
+            console,
             f"{tuner.broken} trials failed for reasons that are not their configuration's"
             f"{f', and {tuner.not_begun} were not begun' if tuner.not_begun else ''}. Mend what the logs in "
             f"{plan.study.trials_dir} say, and go on with them by --resume --name {plan.study.name}",
             style="yellow",
-            soft_wrap=True,
         )
 
 
@@ -301,34 +303,35 @@ def vote(plan: Plan, settings: Settings, tracker: Tracker) -> dict[str, Any] | N
 def keep_report(plan: Plan, settings: Settings, tracker: Tracker, console: Console) -> None:
     """Write the report and log it to the study's run. The study is whole without it: what goes wrong is said."""
     try:
-        with console.status("Writing the report …"):
+        with working(console, "Writing the report …"):
             path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
     except (UserError, OSError) as error:
         again = shlex.join(["segvote", *report_flags(plan.study.name, settings)])
-        console.print(f"The report could not be written ({error}); try again by\n    {again}", soft_wrap=True)
+        say(console, f"The report could not be written ({error}); try again by\n    {again}")
         return
     for lack in shown.lacks:
-        console.print(lack, soft_wrap=True)
-    console.print(f"report    {path}", soft_wrap=True)
+        say(console, lack)
+    say(console, f"report    {path}")
 
 
 def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, settings: Settings, console: Console) -> int:
     """The result, and where everything is; 1 if no trial got as far as a prediction."""
     for reason in tuner.bad_suggestions:
-        console.print(f"a suggestion of space {plan.space.name} could not be used: {escape(reason)}", soft_wrap=True)
+        say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
     if tuner.cut_off:
-        console.print(
+        say(
+            console,
             f"The time budget of {duration(settings.time_budget)} is spent: {tuner.cut_off} trials were cut off; "
             f"go on with them by --resume --name {plan.study.name}",
-            soft_wrap=True,
         )
     say_what_broke(plan, tuner, console)
     if ensemble is None:
-        console.print(
-            f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}"
+        say(
+            console,
+            f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
         )
         return 1
     show_ensemble(console, ensemble)
     ui = "segvote ui" + ("" if settings.runs_dir == Path("runs").resolve() else f" --runs-dir {settings.runs_dir}")
-    console.print(f"ensemble  {plan.study.ensemble_file}\ncompare   {ui}", soft_wrap=True)
+    say(console, f"ensemble  {plan.study.ensemble_file}\ncompare   {ui}")
     return 0

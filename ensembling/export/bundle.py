@@ -8,12 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ensembling.runs.members import ENSEMBLE_FILE, MEMBERS, PLACES, Ensemble, Member
+from ensembling.runs.members import MEMBERS, PLACES, Ensemble, Member
 from ensembling.runs.registered import ARTIFACT
 from trainables.errors import UserError
 from trainables.files import replacing, write_json
 from trainables.inference.predictor import load_model
 from trainables.trial.files import TrialFiles
+from trainables.trial.study_files import ENSEMBLE_FILE
 
 MODEL_CODE = Path(__file__).with_name("served_model.py")
 

@@ -14,6 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.memory import Budget
 from ensembling.predictions import Predictions, PredictionsError, check_same_holdout, read_predictions
+from trainables.trial.study_files import TARGET
 
 MAX_RUNS = 50000  # what MLflow returns at most
 
@@ -86,7 +87,7 @@ def load_target(client: MlflowClient, parent: Run) -> Predictions:
     Raises PredictionsError where MLflow has none, or they are damaged.
     """
     try:
-        return _download(client, parent.info.run_id, "holdout.target")
+        return _download(client, parent.info.run_id, TARGET)
     except (NoArtifactError, PredictionsError) as error:
         raise PredictionsError(f"study {parent.info.run_name}: {error}") from error
 

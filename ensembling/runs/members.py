@@ -19,8 +19,8 @@ from trainables.errors import UserError
 from trainables.files import read_json
 from trainables.inference.tta import Views
 from trainables.trial.files import TrialFiles
+from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, find_study
 
-ENSEMBLE_FILE = "ensemble.json"
 PLACES = ("weights_dir", "init_from")  # of files on a machine: a resumed study may have others
 MEMBERS = "members"  # of an exported ensemble: a directory for each member, named by its place
 
@@ -138,9 +138,14 @@ def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) ->
 
 def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> TrialFiles:
     """Of the member's configuration and weights. Raises UserError that names where they were looked for."""
-    in_study = Path(listed["study"]) / "trials" / f"{int(listed['trial']):04d}"
+    study, number = listed["study"], f"{int(listed['trial']):04d}"
     above = [*ensemble_file.parents][:4]
-    looked = [ensemble_file.parent / MEMBERS / f"{place:02d}", *(root / in_study for root in [*above, runs_dir])]
+    lies_in = find_study(study, listed.get("study_id"), [*above, runs_dir])
+    looked = [
+        ensemble_file.parent / MEMBERS / f"{place:02d}",
+        *([lies_in / TRIALS / number] if lies_in else []),
+        ensemble_file.parent / TRIALS / number,  # of a study that was renamed before its members had ids
+    ]
     for directory in looked:
         if TrialFiles(directory).config.exists():
             files = TrialFiles(directory)
@@ -148,8 +153,8 @@ def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir:
                 return files
             raise UserError(f"{files.best_weights} is not there: restore it, or train the trial again")
     raise UserError(
-        f"there is no directory {in_study} in {runs_dir}: give the --runs-dir that holds the study, or select again "
-        "without it"
+        f"there is no directory {study}/{TRIALS}/{number} in --runs-dir {runs_dir}: give the --runs-dir that holds the "
+        "study, or select again without it"
     )
 
 
@@ -203,7 +208,7 @@ def _describe_trial(client: MlflowClient, run: Any, directory: Path, runs_dir: P
 def described_data(study: Path) -> dict[str, Any]:
     """What ensemble.json says of the data that the study in this directory trained on; nothing where none is there."""
     try:
-        manifest = read_json(study / "study.json")
+        manifest = read_json(study / MANIFEST)
         data, unlabelled = manifest["data"], manifest["settings"]["unlabelled"]
         names = data["class_names"]
         ids = {names[class_id]: int(category) for category, class_id in data["class_id_of"].items()}

@@ -21,20 +21,21 @@ def report_command(
 
     It may be written while the study runs, and again whenever you like.
     """
+    from search.report.plain import say, working
     from search.report.study_report import (
-        write_report,
-    )  # mlflow takes seconds to import, which --help need not wait for
+        write_report,  # mlflow takes seconds to import, which --help need not wait for
+    )
     from search.study.study import known_study
     from search.tracking.store import open_store
 
     console, runs = make_console(), Path(runs_dir).expanduser().resolve()
     study = known_study(runs, name, Path(cache_dir).expanduser().resolve())
     target = Path(out).expanduser().resolve() if out else None
-    with console.status("Gathering what the study has done …"):
+    with working(console, "Gathering what the study has done …"):
         path, report = write_report(
             study, lambda: open_store(tracking_uri, runs), scores=Path(scores) if scores else None, out=target
         )
     for lack in report.lacks:
-        console.print(lack, style="yellow", soft_wrap=True)
-    console.print(f"report  {path}", soft_wrap=True)
+        say(console, lack, style="yellow")
+    say(console, f"report  {path}")
     return 0

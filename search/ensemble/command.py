@@ -1,5 +1,6 @@
 """`segvote ensemble`: the best vote among the trials of studies that MLflow knows, whoever ran them and when."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,18 +19,20 @@ from search.ensemble.record import elect, how_to_choose, reading_predictions, re
 from search.ensemble.tta import effect_of_views, with_views
 from search.report.bars import Bars
 from search.report.ensemble_report import show_candidates, show_ensemble
+from search.report.plain import say, working
 from search.tracking.store import open_store
-from search.tracking.tracker import KIND, STUDY
+from search.tracking.tracker import KIND, STUDY, STUDY_ID
 from trainables.errors import UserError
+from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id
 
 
 def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> int:
     """Selects, shows, writes and logs; returns the exit code."""
     client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
-    studies = find_studies(client, experiment_id, options.studies)
+    studies = find_studies(client, experiment_id, options.studies, options.runs_dir)
     name = name or f"ensemble-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = _new_directory(out or options.runs_dir / "ensembles" / name)
-    with console.status("Reading predictions …"), reading_predictions():
+    with working(console, "Reading predictions …"), reading_predictions():
         target = _common_target(client, studies)
         budget = Budget(MemoryBound(options.memory, target.pixels.size).maps)
         candidates, left_out = load_candidates(
@@ -43,12 +46,12 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
         )
     if left_out and not candidates:
         raise UserError(f"no trial can vote: {'; '.join(left_out)}")
-    candidates = _good_enough(candidates, target, options)
+    candidates = _good_enough(_where_they_lie(candidates, studies, options.runs_dir), target, options)
     how_to_choose(candidates, options)  # what it refuses should be known before the views, which take long
     scored = candidates
     if not options.views.plain:
         candidates = _with_views(candidates, target, options, budget, console)
-    with console.status(f"Choosing among {len(candidates)} candidates …"):
+    with working(console, f"Choosing among {len(candidates)} candidates …"):
         ensemble = elect(candidates, target, options) | {"left_out": left_out}
     if not options.views.plain:
         ensemble["effect_of_views"] = effect_of_views(ensemble, scored, candidates, target)
@@ -56,7 +59,7 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     record(client, experiment_id, name, {STUDY: " ".join(options.studies)}, ensemble, directory)
     show_candidates(console, ensemble)
     show_ensemble(console, ensemble)
-    console.print(f"ensemble  {directory / 'ensemble.json'}\nMLflow    run {name}", soft_wrap=True, highlight=False)
+    say(console, f"ensemble  {directory / ENSEMBLE_FILE}\nMLflow    run {name}")
     return 0
 
 
@@ -76,18 +79,18 @@ def _with_views(
     return again
 
 
-def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str]) -> list[Run]:
-    """The studies' parent runs, in this order, by name or by the id of the run.
+def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str], runs_dir: Path) -> list[Run]:
+    """Return the studies' parent runs, in this order, by the name of the study or its directory, or the run's id.
 
     Raises UserError that names those there are, where one is unknown, and their ids, where a name is that of several.
     """
     runs = client.search_runs([experiment_id], f"tags.`{KIND}` = 'study'", max_results=50000)
-    found = {name: [run for run in runs if name in (run.data.tags[STUDY], run.info.run_id)] for name in names}
+    found = {name: _runs_called(name, runs, study_id(runs_dir / name)) for name in names}
     unknown = [name for name in found if not found[name]]
     if unknown or not names:
         wrong = f"unknown study {', '.join(unknown)}" if unknown else "no study is named"
         known = ", ".join(sorted({run.data.tags[STUDY] for run in runs})) or "none yet"
-        raise UserError(f"--studies: {wrong}; MLflow knows {known}")
+        raise UserError(f"--studies: {wrong}; MLflow knows {known} (--runs-dir is {runs_dir})")
     for name, those in found.items():
         if len(those) > 1:
             ids = ", ".join(run.info.run_id for run in those)
@@ -95,8 +98,22 @@ def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str])
     return list({those[0].info.run_id: those[0] for those in found.values()}.values())  # each once
 
 
+def _runs_called(name: str, runs: Sequence[Run], identity: str | None) -> list[Run]:
+    """Return the runs of the study in a directory of this name, whose id this is; else those that have the name."""
+    same = [run for run in runs if identity and run.data.tags.get(STUDY_ID) == identity]
+    return same or [run for run in runs if name in (run.data.tags[STUDY], run.info.run_id)]
+
+
+def _where_they_lie(candidates: list[Candidate], studies: Sequence[Run], runs_dir: Path) -> list[Candidate]:
+    """Return the candidates with the names that the directories of their studies have now: they may be renamed."""
+    tags = [run.data.tags for run in studies]
+    found = {one[STUDY]: find_study(one[STUDY], one.get(STUDY_ID), [runs_dir]) for one in tags}
+    names = {name: directory.name for name, directory in found.items() if directory}
+    return [dataclasses.replace(one, study=names.get(one.study, one.study)) for one in candidates]
+
+
 def _new_directory(directory: Path) -> Path:
-    if (directory / "ensemble.json").exists():
+    if (directory / ENSEMBLE_FILE).exists():
         raise UserError(f"there is an ensemble in {directory}: take another --name or --out")
     if not next(path for path in (directory, *directory.parents) if path.exists()).is_dir():
         raise UserError(f"{directory} cannot be a directory, since a file is in its place: take another --out")

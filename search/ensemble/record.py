@@ -33,6 +33,7 @@ from trainables.data.photos import usable_cores
 from trainables.errors import UserError
 from trainables.files import read_json
 from trainables.trial.files import TrialFiles
+from trainables.trial.study_files import ENSEMBLE_FILE, TRIALS, study_id
 
 COMPARED = 20  # candidates of a kind
 BATCH = 1000  # metrics that MLflow takes at once
@@ -110,9 +111,13 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
 
 
 def note_weights(members: list[dict[str, Any]], runs_dir: Path) -> None:
-    """Says in ensemble.json's `members` which weights were selected, of those that lie below `runs_dir`."""
+    """Say in ensemble.json's `members` which study they are of, and which weights, of those below `runs_dir`."""
     for member in members:
-        weights = TrialFiles(runs_dir / member["study"] / "trials" / f"{member['trial']:04d}").best_weights
+        study = runs_dir / member["study"]
+        identity = study_id(study)
+        if identity:
+            member["study_id"] = identity
+        weights = TrialFiles(study / TRIALS / f"{member['trial']:04d}").best_weights
         if weights.exists():
             member["weights_sha256"] = file_sha256(weights)
 
@@ -198,8 +203,8 @@ def record(
     directory: Path,
 ) -> None:
     """Writes ensemble.json and the plots to `directory`, and logs them with all figures as an MLflow run of its own."""
-    save_ensemble(directory / "ensemble.json", ensemble)
-    artifacts = [directory / "ensemble.json", *plot_ensemble(ensemble, directory)]
+    save_ensemble(directory / ENSEMBLE_FILE, ensemble)
+    artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble, directory)]
     tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
     run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
     status = "FAILED"

@@ -12,12 +12,14 @@ from ensembling.runs.candidates import Candidate
 from ensembling.runs.members import Member, find_member
 from ensembling.scores import miou_from_counts
 from search.ensemble.options import EnsembleOptions
-from search.study.study import data_root, read_manifest
+from search.study.manifest import read_manifest
+from search.study.study import data_root
 from trainables.data import load_dataset
 from trainables.data.unlabelled import Photo, as_photos
 from trainables.errors import UserError
 from trainables.inference.predictor import Predictor
 from trainables.trial.files import TrialFiles
+from trainables.trial.study_files import ENSEMBLE_FILE
 
 
 def with_views(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> Iterator[Candidate]:
@@ -46,7 +48,7 @@ def with_views(candidates: Sequence[Candidate], target: Predictions, options: En
 
 def _trained(candidate: Candidate, options: EnsembleOptions) -> tuple[Member, TrialFiles]:
     listed = {key: getattr(candidate, key) for key in ("name", "run_id", "study", "trial", "params")}
-    member = find_member(listed, 1, options.runs_dir / candidate.study / "ensemble.json", options.runs_dir)
+    member = find_member(listed, 1, options.runs_dir / candidate.study / ENSEMBLE_FILE, options.runs_dir)
     return member, TrialFiles(member.weights.parent)
 
 

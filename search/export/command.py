@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 from rich.console import Console
-from rich.table import Table
 
 from ensembling.export.bundle import check_members, check_new, write_ensemble
 from ensembling.export.member_formats import FORMATS, Export, export_members
 from ensembling.runs.members import Ensemble, open_ensemble
 from ensembling.runs.registered import REGISTERED
+from search.report.plain import PlainTable, say, working
 from search.tracking.ensemble_run import find_run
 from search.tracking.model_registry import check_model_name, register
 from search.tracking.store import connect, default_tracking_uri
@@ -39,7 +39,7 @@ def run_export(options: ExportOptions, console: Console) -> int:
     formats = _usable(options.formats, console)
     if options.name:
         check_model_name(options.name)
-    with console.status("Looking for the members …"):
+    with working(console, "Looking for the members …"):
         ensemble = open_ensemble(options.reference, options.runs_dir, lambda: options.connect()[0])
         name = options.name or _name(ensemble, options)
         check_model_name(name)
@@ -47,21 +47,20 @@ def run_export(options: ExportOptions, console: Console) -> int:
         check_new(directory)
         check_members(ensemble)
     write_ensemble(ensemble, directory)
-    console.print(f"exported  {len(ensemble.members)} members to {directory}", soft_wrap=True, highlight=False)
-    with console.status("Registering the model …"):
+    say(console, f"exported  {len(ensemble.members)} members to {directory}")
+    with working(console, "Registering the model …"):
         client, experiment_id = options.connect()
         run_id = find_run(ensemble, options.reference, options.connect)
         version = register(client, experiment_id, run_id, name, directory)
-    console.print(
+    say(
+        console,
         f"MLflow    {REGISTERED}{name}/{version}; to serve it:\n"
         f"          MLFLOW_TRACKING_URI={shlex.quote(client.tracking_uri)} "
         f"mlflow models serve -m {shlex.quote(f'{REGISTERED}{name}/{version}')} --env-manager local",
-        soft_wrap=True,
-        highlight=False,
     )
     if not formats:
         return 0
-    with console.status("Converting the members …"):
+    with working(console, "Converting the members …"):
         exports = list(export_members(ensemble, directory, formats))
     show_exports(console, exports)
     return int(any(export.error for export in exports))
@@ -75,7 +74,7 @@ def _usable(formats: Iterable[str], console: Console) -> list[str]:
         what = f"--format {name} needs {', '.join(modules)}: pip install {' '.join(modules)}"
         if len(asked) == 1:
             raise UserError(what)
-        console.print(f"{what}; it is left out", soft_wrap=True, highlight=False)
+        say(console, f"{what}; it is left out")
     return [name for name in asked if name not in missing]
 
 
@@ -90,9 +89,8 @@ def _name(ensemble: Ensemble, options: ExportOptions) -> str:
 
 def show_exports(console: Console, exports: list[Export]) -> None:
     """A table of the files against the models that they were made from."""
-    table = Table(title="Files against their models, on random images", title_justify="left")
-    for heading in ("member", "file", "MB", "largest difference of logits", "same class"):
-        table.add_column(heading, justify="left" if heading in ("member", "file") else "right", overflow="fold")
+    headings = ("member", "file", ">MB", ">largest difference of logits", ">same class")
+    table = PlainTable("Files against their models, on random images", *headings)
     for one in exports:
         if one.error:
             continue
@@ -103,4 +101,4 @@ def show_exports(console: Console, exports: list[Export]) -> None:
     for one in exports:
         if one.error:
             what = f"{one.member.name} is not there as {one.format}: {one.error}"
-            console.print(what, soft_wrap=True, highlight=False, markup=False)
+            say(console, what)

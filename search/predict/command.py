@@ -19,6 +19,7 @@ from search.foresee.telling import tell
 from search.predict.outputs import Outputs
 from search.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
+from search.report.plain import say, working
 from search.tracking.store import open_store
 from trainables.data.unlabelled import Photo, PhotoList, list_photos
 from trainables.errors import UserError
@@ -75,13 +76,13 @@ def predicted(options: PredictOptions, directory: Path, console: Console) -> Ite
     views = options.asked_views
     _check_apart(directory, Path(options.images).expanduser())
     ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
-    with console.status("Looking at the photos …"):
+    with working(console, "Looking at the photos …"):
         listed = list_photos(options.images)
     prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, options.batch_size or 0)
     counts = f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each"
-    console.print(counts, soft_wrap=True, highlight=False)
+    say(console, counts)
     if prediction.views != ensemble.views:
-        console.print(f"The set was selected with {ensemble.views}: what votes now is not quite what was scored.")
+        say(console, f"The set was selected with {ensemble.views}: what votes now is not quite what was scored.")
     try:
         with _claimed(prediction):
             if options.address:
@@ -173,10 +174,10 @@ def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, c
             for done in Outputs(directory, kinds, listed, ensemble).write(zip(listed.photos, prediction.maps(place))):
                 update(done)
     shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(ensemble.class_names))
-    console.print(f"pixels    {shares}", soft_wrap=True, highlight=False)
+    say(console, f"pixels    {shares}")
     if scores:
         show_scores(scores, options.out, console)
-    console.print(f"results   {options.out}", soft_wrap=True, highlight=False)
+    say(console, f"results   {options.out}")
 
 
 def _counted(

@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 
 from ensembling import PredictionsError, read_predictions
 from ensembling.predict.prediction import Prediction, agreement
 from ensembling.runs.members import Ensemble
 from search.predict.command import PredictOptions, predicted
 from search.report.bars import Bars
+from search.report.plain import say
 from trainables.data.pseudo import PseudoItem, write_pseudo
 from trainables.errors import UserError
+from trainables.trial.study_files import TARGET
 
 
 def run_pseudo(options: PredictOptions, agree: int | None, least: float, member: str | None, console: Console) -> int:
@@ -36,11 +37,9 @@ def run_pseudo(options: PredictOptions, agree: int | None, least: float, member:
                 unlabelled=ensemble.unlabelled,
             )
     shutil.rmtree(work)
-    console.print(f"at least {least_votes} of {sum(ensemble.votes)} votes for each pixel")
-    console.print(escape(report.summary(_holdout_pixels(ensemble))), soft_wrap=True, highlight=False)
-    console.print(
-        f"train with it: segvote search --pseudo {escape(str(options.out))} …", soft_wrap=True, highlight=False
-    )
+    say(console, f"at least {least_votes} of {sum(ensemble.votes)} votes for each pixel")
+    say(console, report.summary(_holdout_pixels(ensemble)))
+    say(console, f"train with it: segvote search --pseudo {options.out!s} …")
     return 0
 
 
@@ -75,7 +74,7 @@ def _holdout_pixels(ensemble: Ensemble) -> list[int] | None:
     """The labelled holdout's pixels by class, to compare with; None where the study is elsewhere."""
     study = ensemble.members[0].weights.parents[2]
     try:
-        pixels = read_predictions(study / "holdout.target").pixels
+        pixels = read_predictions(study / TARGET).pixels
     except (OSError, PredictionsError):
         return None
     return np.bincount(pixels, minlength=256)[: len(ensemble.class_names)].tolist()

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 
 from ensembling.runs.members import Ensemble
 from ensembling.scores import confusion_matrix, iou_per_class, miou
-from search.study.study import data_root, read_manifest
+from search.report.plain import say
+from search.study.manifest import read_manifest
+from search.study.study import data_root
 from trainables.data.labels import Labels, read_labels
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
@@ -57,13 +58,13 @@ def scores_of(source: Path, ensemble: Ensemble, console: Console) -> LabelledSco
     try:
         labels = read_labels(source, ensemble.labelled_classes, ensemble.unlabelled)
     except UserError as error:
-        console.print(f"{escape(str(error))}: nothing is scored", style="yellow", soft_wrap=True)
+        say(console, f"{error!s}: nothing is scored", style="yellow")
         return None
     if labels is None:
         return None
     if labels.problems:
         text = f"{len(labels.problems)} problems with the labels of {source}, the first: {labels.problems[0]}"
-        console.print(escape(text), style="yellow", soft_wrap=True)
+        say(console, text, style="yellow")
     return LabelledScores(labels, ensemble, seen=_were_seen(source, ensemble))
 
 
@@ -89,4 +90,4 @@ def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
         kind, beside = "seen", ". Members were trained or selected on them: it says nothing of other photos"
     members = ", ".join(f"{one['name']} {one[f'{kind}/miou']:.4f}" for one in found["members"])
     score = f"mIoU {found[f'{kind}/miou']:.4f} on {found['photos']} labelled photos"
-    console.print(escape(f"{kind:<10}{score}; members {members}{beside}"), soft_wrap=True, highlight=False)
+    say(console, f"{kind:<10}{score}; members {members}{beside}")

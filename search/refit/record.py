@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 
 from ensembling import hard_vote, read_predictions
 from ensembling.runs.ensemble import TIE_RULE, save_ensemble
 from ensembling.runs.members import described_data
 from ensembling.scores import confusion_matrix, miou
 from search.ensemble.record import note_weights
+from search.report.plain import say
 from search.study.study import Study
 from search.tracking.tracker import Tracker
 from trainables.trial.files import TrialFiles
@@ -115,8 +115,8 @@ def refit_words(study: Study, ensemble: dict[str, Any]) -> str:
 def report_refit(study: Study, ensemble: dict[str, Any] | None, console: Console) -> int:
     """The result, and where it is; 1 if no model was trained to its end."""
     if ensemble is None:
-        console.print(f"No model was trained to its end, so there is no ensemble; the logs are in {study.trials_dir}")
+        say(console, f"No model was trained to its end, so there is no ensemble; the logs are in {study.trials_dir}")
         return 1
-    console.print(escape(refit_words(study, ensemble)), soft_wrap=True, highlight=False)
-    console.print(f"ensemble  {study.ensemble_file}", soft_wrap=True, highlight=False)
+    say(console, refit_words(study, ensemble))
+    say(console, f"ensemble  {study.ensemble_file}")
     return 0

@@ -8,10 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from search.study.data_place import BUILT_IN, data_directory
+from search.study.manifest import read_manifest
 from search.study.references import find_reference
 from search.study.settings import RefitSettings, resumed
-from search.study.study import MANIFEST, check_name, data_root, read_manifest, stored_settings
+from search.study.study import check_name, data_root, stored_settings
 from trainables.errors import UserError
+from trainables.trial.study_files import MANIFEST
 
 
 def checked(settings: RefitSettings, given: set[str], console: Console) -> RefitSettings:

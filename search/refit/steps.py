@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 from rich.console import Console
-from rich.markup import escape
 
 from ensembling.runs.members import Ensemble, open_ensemble
 from search.prepare import checked_data, packed_data, pseudo_data
 from search.refit.models import Original, describe_refit, refit_models
+from search.report.plain import labelled, working
 from search.steps import show_pseudo, start_cluster
 from search.study.data_place import BUILT_IN
 from search.study.settings import RefitSettings
@@ -50,7 +50,7 @@ def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSett
 
 
 def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, RefitSettings]:
-    with console.status("Looking for the members …"):
+    with working(console, "Looking for the members …"):
         ensemble = open_ensemble(settings.ensemble, settings.runs_dir, lambda: _client(settings)[0])
         originals = [Original.of(member, settings.cache_dir) for member in ensemble.members]
     first = originals[0].study
@@ -132,22 +132,22 @@ def _check_start(configs: list[TrialConfig], console: Console) -> None:
             raise UserError(f"{init_from}, which members were started from, is gone: restore it")
     pretrained = [config for config in configs if config.pretrained and not config.init_from]
     for backbone, weights_dir in dict.fromkeys((config.backbone, config.weights_dir) for config in pretrained):
-        with console.status(f"Looking for the weights of {backbone} …"):
+        with working(console, f"Looking for the weights of {backbone} …"):
             check_weights(backbone, weights_dir)
 
 
 def show_plan(plan: Plan, console: Console) -> None:
     """What is trained again, on how much, and for how long."""
     study, data = plan.study, plan.study.data
-    say = lambda label, text: console.print(f"[bold]{label:<10}[/bold] {escape(text)}", highlight=False, soft_wrap=True)  # noqa: E731
-    say("refit", f"{study.name} in {study.directory}, of the ensemble {study.refit['ensemble']}")
+    labelled(console, "refit", f"{study.name} in {study.directory}, of the ensemble {study.refit['ensemble']}")
     left_out = f"{len(data.splits.holdout)} holdout" if data.scored else "none left to validate on"
-    say("data", f"{data.root}: {len(data.splits.training_rows('all'))} training images, {left_out}")
-    show_pseudo(data, say)
+    labelled(console, "data", f"{data.root}: {len(data.splits.training_rows('all'))} training images, {left_out}")
+    show_pseudo(data, console)
     for number, model in enumerate(study.refit["models"], start=1):
         params = model["params"]
-        say(
+        labelled(
+            console,
             f"trial {number}",
             f"{model['member']}, seed {params['seed']}, {params['epochs']} epochs (its best was {model['best_epoch']})",
         )
-    say("resources", str(plan.resources))
+    labelled(console, "resources", str(plan.resources))

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from search.report.plain import say
 from search.report.progress import duration
 
 LINE_EVERY_S = 30
@@ -16,7 +17,12 @@ class Bars:
     """`add` a piece of work, then call what it returns with how much of it is done."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         self._progress = Progress(*columns, console=console, transient=True)
         self._console = console
 
@@ -34,7 +40,7 @@ class Bars:
                 said = now
                 left = (now - began) / max(1, done - before) * (total - done)
                 rest = f", about {duration(left)} left" if done < total else f" in {duration(now - began)}"
-                self._console.print(f"{what}: {done} of {total}{rest}", highlight=False, soft_wrap=True)
+                say(self._console, f"{what}: {done} of {total}{rest}")
 
         return update
 

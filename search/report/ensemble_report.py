@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from search.report.plain import PlainTable, say
 from trainables.inference.tta import Views
 
 FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
@@ -23,24 +22,24 @@ def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
         console.print(_diversity_table(ensemble))
     if ensemble.get("effect_of_views"):
         console.print(_views_table(ensemble))
-    console.print(escape(class_words(ensemble)), soft_wrap=True, highlight=False)
-    console.print(escape(honest_words(ensemble)), soft_wrap=True, highlight=False)
+    say(console, class_words(ensemble))
+    say(console, honest_words(ensemble))
     for reason in ensemble.get("left_out", ()):
-        console.print(escape(reason), style="yellow", soft_wrap=True, highlight=False)
-    console.print(f"the same ensemble again:\n    {escape(ensemble['command'])}", soft_wrap=True, highlight=False)
+        say(console, reason, style="yellow")
+    say(console, f"the same ensemble again:\n    {ensemble['command']}")
 
 
 def show_candidates(console: Console, ensemble: dict[str, Any]) -> None:
     """The best of the candidates, in rank order; members are marked."""
     members = {member["run_id"]: member["votes"] for member in ensemble["members"]}
     candidates = ensemble["candidates"]
-    table = _table(f"Candidates: {len(candidates)}", ">rank", "run", "study", ">mIoU", ">votes")
+    table = PlainTable(f"Candidates: {len(candidates)}", ">rank", "run", "study", ">mIoU", ">votes")
     for rank, one in enumerate(candidates[:SHOWN_CANDIDATES], start=1):
         votes = str(members.get(one["run_id"], ""))
-        table.add_row(str(rank), escape(one["name"]), escape(one["study"]), f"{one['miou']:.4f}", votes)
+        table.add_row(str(rank), one["name"], one["study"], f"{one['miou']:.4f}", votes)
     console.print(table)
     if len(candidates) > SHOWN_CANDIDATES:
-        console.print(f"… and {len(candidates) - SHOWN_CANDIDATES} more")
+        say(console, f"… and {len(candidates) - SHOWN_CANDIDATES} more")
 
 
 def vote_rows(ensemble: dict[str, Any]) -> list[tuple[str, int, float, float | None]]:
@@ -54,16 +53,18 @@ def vote_rows(ensemble: dict[str, Any]) -> list[tuple[str, int, float, float | N
     return rows
 
 
-def _votes_table(ensemble: dict[str, Any]) -> Table:
-    table = _table(f"Hard vote on the {ensemble['holdout_images']} holdout images", "vote of", ">runs", ">mIoU", ">±")
+def _votes_table(ensemble: dict[str, Any]) -> PlainTable:
+    table = PlainTable(
+        f"Hard vote on the {ensemble['holdout_images']} holdout images", "vote of", ">runs", ">mIoU", ">±"
+    )
     for label, size, miou, error in vote_rows(ensemble):
         style = "bold" if label == "selected" else None
         table.add_row(label, str(size), f"{miou:.4f}", "" if error is None else f"{error:.4f}", style=style)
     return table
 
 
-def _gains_table(ensemble: dict[str, Any]) -> Table:
-    table = _table("Gains in points of mIoU", "of", "over the", ">gain", ">±", ">95 % from", ">to")
+def _gains_table(ensemble: dict[str, Any]) -> PlainTable:
+    table = PlainTable("Gains in points of mIoU", "of", "over the", ">gain", ">±", ">95 % from", ">to")
     for label, key in (("selected", "gains"), ("selected, cross-fitted", "crossfit_gains")):
         for over, gain in zip(_over(ensemble), (ensemble[key] or {}).values()):
             value, error, low, high = (100 * gain[part] for part in ("value", "standard_error", "low", "high"))
@@ -75,15 +76,15 @@ def _over(ensemble: dict[str, Any]) -> tuple[str, str]:
     return "best single", f"top {len(ensemble['members'])}"
 
 
-def _members_table(ensemble: dict[str, Any]) -> Table:
+def _members_table(ensemble: dict[str, Any]) -> PlainTable:
     title = "Members in rank order, and the points that each adds: last, and by Shapley"
-    table = _table(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", "model")
+    table = PlainTable(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", "model")
     names = short_names([member["name"] for member in ensemble["members"]])
     for member, name in zip(ensemble["members"], names):
-        model = " ".join(escape(member["params"][name]) for name in SHOWN_PARAMS if name in member["params"])
+        model = " ".join(member["params"][name] for name in SHOWN_PARAMS if name in member["params"])
         last = "" if member["leave_one_out"] is None else f"{100 * member['leave_one_out']:+.2f}"
         shapley = f"{100 * member['shapley']:.2f} ± {100 * member['shapley_error']:.2f}"
-        first = (str(member["rank"]), escape(name), str(member["votes"]), f"{member['miou']:.4f}")
+        first = (str(member["rank"]), name, str(member["votes"]), f"{member['miou']:.4f}")
         table.add_row(*first, last, shapley, model)
     return table
 
@@ -94,21 +95,21 @@ def short_names(names: list[str]) -> list[str]:
     return [f"…-{name.rpartition('-')[2]}" for name in names] if len(studies) == 1 and studies != {""} else names
 
 
-def _diversity_table(ensemble: dict[str, Any]) -> Table:
+def _diversity_table(ensemble: dict[str, Any]) -> PlainTable:
     """Each member against the others, on average."""
-    table = _table("Each member beside the others, on average", "run", ">differs, %", ">kappa", ">both wrong, %")
+    table = PlainTable("Each member beside the others, on average", "run", ">differs, %", ">kappa", ">both wrong, %")
     averages = zip(*(mean_of_others(ensemble[key]) for key in ("disagreement", "kappa", "double_fault")))
     for member, (differs, kappa, wrong) in zip(ensemble["members"], averages):
-        table.add_row(escape(member["name"]), f"{100 * differs:.1f}", f"{kappa:.3f}", f"{100 * wrong:.1f}")
+        table.add_row(member["name"], f"{100 * differs:.1f}", f"{kappa:.3f}", f"{100 * wrong:.1f}")
     return table
 
 
-def _views_table(ensemble: dict[str, Any]) -> Table:
+def _views_table(ensemble: dict[str, Any]) -> PlainTable:
     title = f"The holdout's mIoU with one view, and with {Views.from_dict(ensemble['views'])}"
-    table = _table(title, "run", ">one view", ">all views", ">gain")
+    table = PlainTable(title, "run", ">one view", ">all views", ">gain")
     for row in ensemble["effect_of_views"]:
         gain = 100 * (row["all_views"] - row["one_view"])
-        table.add_row(escape(row["name"]), f"{row['one_view']:.4f}", f"{row['all_views']:.4f}", f"{gain:+.2f}")
+        table.add_row(row["name"], f"{row['one_view']:.4f}", f"{row['all_views']:.4f}", f"{gain:+.2f}")
     return table
 
 
@@ -206,13 +207,3 @@ def markdown(ensemble: dict[str, Any]) -> str:
     lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
     table = ["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines]
     return "\n".join([*table, "", class_words(ensemble), "", honest_words(ensemble)])
-
-
-def _table(title: str, *columns: str) -> Table:
-    """Columns that begin with > are numbers."""
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        number = column[0] == ">"  # never folded: text makes room
-        justify = "right" if number else "left"
-        table.add_column(column.lstrip(">"), justify=justify, overflow="fold", no_wrap=number)
-    return table

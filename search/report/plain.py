@@ -19,6 +19,11 @@ def say(console: Console, text: str, *, label: str = "", style: str = "") -> Non
     console.print(line.append(text, style=style), soft_wrap=True)
 
 
+def labelled(console: Console, label: str, text: str) -> None:
+    """Print one paragraph with a word before it that says what it is about."""
+    say(console, text, label=label)
+
+
 def working(console: Console, text: str) -> Status:
     """Return a context manager that shows the text beside a spinner."""
     return console.status(Text(text))

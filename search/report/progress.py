@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from search.report.plain import say
+
 SHOWN_PARAMS = ("head", "backbone", "loss", "lr", "fold")
 SHOWN_TRIALS = 20  # running ones in the live table; a larger cluster's rest is counted
 
@@ -115,11 +117,7 @@ class Screen:
         if not self._live:
             miou = f"  mIoU {trial.miou:.4f}" if trial.miou is not None else ""
             loss = f"  loss {trial.loss:.3f}" if trial.loss is not None else ""
-            self.console.print(
-                f"trial {number:>3}  epoch {trial.epoch}/{trial.epochs}{miou}{loss}  ({trial.label})",
-                highlight=False,
-                soft_wrap=True,
-            )
+            say(self.console, f"trial {number:>3}  epoch {trial.epoch}/{trial.epochs}{miou}{loss}  ({trial.label})")
 
     def ended(self, number: int, note: str = "") -> None:
         """A line that stays above the live table."""
@@ -128,13 +126,13 @@ class Screen:
         score = f", {kept} mIoU {trial.best:.4f}" if trial.best is not None else ", no score" if kept else ""
         text = f"trial {number:>3}  {trial.status} after {trial.epoch} epochs{score}{f': {note}' if note else ''}"
         style = "red" if trial.status == "failed" else None
-        self.console.print(Text(text, style=style or ""), soft_wrap=True)
+        say(self.console, text, style=style or "")
         if not self._live:
-            self.console.print(self._summary(), highlight=False, soft_wrap=True)
+            say(self.console, self._summary())
 
     def warn(self, text: str) -> None:
         """What went wrong and does not end the study."""
-        self.console.print(Text(text, style="yellow"), soft_wrap=True)
+        say(self.console, text, style="yellow")
 
     def _summary(self) -> str:
         progress = self.progress

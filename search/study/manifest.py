@@ -9,8 +9,8 @@ from typing_extensions import TypedDict
 from search.study.settings import RefitSettings, Settings, StudySettings
 from trainables.errors import UserError
 from trainables.files import check_shape, read_checked
+from trainables.trial.study_files import MANIFEST
 
-MANIFEST = "study.json"
 FORMAT_VERSION = 2
 
 
@@ -18,6 +18,7 @@ class DataOfStudy(TypedDict):
     """The data set, known again by its fingerprint; `root` is where it was when the study was started."""
 
     root: str
+    relative_root: NotRequired[str]
     fingerprint: str
     holdout_fingerprint: NotRequired[str]
     class_names: list[str]

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from search.study.study import MANIFEST, known_studies, read_manifest
+from search.study.study import known_studies
 from trainables.errors import UserError, nearest
 from trainables.trial.files import TrialFiles
+from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, is_refit
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")  # of a run in MLflow
 REGISTERED = "models:/"
-ENSEMBLE_FILE = "ensemble.json"
 TRIAL_NAME = re.compile(r"(.+)-(\d{4,})")
 
 
@@ -42,7 +42,7 @@ def _directories(reference: str, path: Path, runs_dir: Path) -> list[Path]:
     found = [path, runs_dir / reference, runs_dir / "ensembles" / reference, runs_dir / "exported" / reference]
     trial = TRIAL_NAME.fullmatch(reference)
     if trial:
-        found.append(runs_dir / trial[1] / "trials" / trial[2])
+        found.append(runs_dir / trial[1] / TRIALS / trial[2])
     return [directory for directory in found if directory.is_dir()]
 
 
@@ -57,7 +57,7 @@ def _trained(directory: Path, reference: str) -> Path:
 
 def _no_ensemble_yet(directory: Path) -> str:
     """Return what a study without ensemble.json lacks, and the command that makes it."""
-    kind = "refit" if read_manifest(directory).get("refit") else "search"
+    kind = "refit" if is_refit(directory) else "search"
     place = "" if directory.parent == Path("runs").resolve() else f" --runs-dir {directory.parent}"
     return (
         f"the study {directory.name} in {directory.parent} has no ensemble yet: its {kind} has not come to its end. "
@@ -76,7 +76,7 @@ def _nothing_there(reference: str, path: Path, runs_dir: Path) -> str:
     studies = known_studies(runs_dir)
     trial = TRIAL_NAME.fullmatch(reference)
     if trial and trial[1] in studies:
-        numbers = sorted(int(one.name) for one in (runs_dir / trial[1] / "trials").glob("[0-9]*"))
+        numbers = sorted(int(one.name) for one in (runs_dir / trial[1] / TRIALS).glob("[0-9]*"))
         there = f"1 to {numbers[-1]}" if numbers else "none yet"
         return f"--ensemble {reference}: the study {trial[1]} has no trial {int(trial[2])}; it has {there}"
     return (

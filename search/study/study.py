@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from search.study.data_place import BUILT_IN
-from search.study.manifest import FORMAT_VERSION, MANIFEST, read_manifest
+from search.study.manifest import FORMAT_VERSION, read_manifest
 from search.study.settings import RefitSettings, Settings, StudySettings
 from trainables.data import Dataset, Splits
 from trainables.data.scenes import Overlap, Scenes
@@ -23,6 +23,7 @@ from trainables.errors import UserError, nearest
 from trainables.files import read_json, write_json
 from trainables.study_data import PseudoData, StudyData
 from trainables.trial.files import TrialFiles
+from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TARGET, TRIALS
 
 FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
 # Beside the studies, in the runs directory.
@@ -84,16 +85,16 @@ class Study:
 
     @property
     def trials_dir(self) -> Path:
-        return self.directory / "trials"
+        return self.directory / TRIALS
 
     @property
     def ensemble_file(self) -> Path:
-        return self.directory / "ensemble.json"
+        return self.directory / ENSEMBLE_FILE
 
     @property
     def target_file(self) -> Path:
         """The holdout's masks, in the format of a trial's predictions: selection needs nothing else of the data."""
-        return self.directory / "holdout.target"
+        return self.directory / TARGET
 
     @property
     def overlap(self) -> Overlap | None:

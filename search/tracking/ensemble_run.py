@@ -7,10 +7,11 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ensembling.runs.members import ENSEMBLE_FILE, Ensemble
+from ensembling.runs.members import Ensemble
 from ensembling.runs.registered import REGISTERED
 from search.tracking.tracker import KIND
 from trainables.files import read_json
+from trainables.trial.study_files import ENSEMBLE_FILE
 
 LOOKED_AT = 50  # runs of ensembles, the newest first
 

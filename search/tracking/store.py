@@ -12,6 +12,8 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from search.tracking.moved_store import mend_artifact_places
+from search.tracking.store_file import STORE
 from trainables.errors import UserError
 from trainables.files import replacing
 
@@ -20,7 +22,7 @@ EXPERIMENT = "segvote"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # MLflow tries for minutes by itself, and the trials would wait for that.
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-STORE = "mlflow.db"
+ARTIFACTS = "artifacts"  # directory of the runs directory
 # What MLflow says where it answers, and the same request would be refused again.
 REFUSALS = (
     "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE",
@@ -68,7 +70,7 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
             return client, experiment.experiment_id
         # A server keeps artifacts itself; a database cannot, and MLflow would put them where the command was typed.
         has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
-        artifacts = None if has_server else (runs_dir / "artifacts").as_uri()
+        artifacts = None if has_server else (runs_dir / ARTIFACTS).as_uri()
         return client, _create_experiment(client, artifacts)
     except UserError:
         raise
@@ -82,6 +84,7 @@ def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
         os.environ.setdefault(name, value)
     if tracking_uri == default_tracking_uri(runs_dir):
         create_store(runs_dir)
+        mend_artifact_places(runs_dir / STORE, EXPERIMENT, runs_dir / ARTIFACTS)
     return MlflowClient(tracking_uri=tracking_uri)
 
 

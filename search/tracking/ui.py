@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from search.report.plain import say
 from search.tracking.store import default_tracking_uri
 from trainables.errors import UserError
 
@@ -23,7 +24,7 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
             f"there is no {runs_dir / 'mlflow.db'}: run a search first, or give --runs-dir or --tracking-uri"
         )
     uri = tracking_uri or default_tracking_uri(runs_dir)
-    console.print(f"MLflow on http://{HOST}:{port} (it takes half a minute to start; Ctrl-C stops it)", soft_wrap=True)
+    say(console, f"MLflow on http://{HOST}:{port} (it takes half a minute to start; Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
     # In a session of its own, since MLflow starts helpers that outlive it: they are all ended together.
     server = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ensembling.predict.submission import SubmissionFile
 from ensembling.scores import confusion_matrix
 from search.report.pictures import overlay, palette, with_legend
+from search.report.plain import PlainTable, say
 from trainables.data.coco import BACKGROUND
 from trainables.data.photos import PhotoError, decode_photo, inspect_photos
 from trainables.errors import UserError
@@ -138,16 +137,10 @@ def show_changes(console: Console, counts: np.ndarray, class_names: Sequence[str
     """The largest changes, and where all of them are."""
     total = int(counts.sum())
     largest = np.argsort(-counts, axis=None, kind="stable")[:LARGEST]
-    table = Table(title="What the vote changed of its best member", title_justify="left")
-    for column in ("from", "to"):
-        table.add_column(column)
-    for column in ("pixels", "of all changes"):
-        table.add_column(column, justify="right")
+    table = PlainTable("What the vote changed of its best member", "from", "to", ">pixels", ">of all changes")
     for before, after in zip(*np.unravel_index(largest, counts.shape)):
         if counts[before, after]:
             pixels = int(counts[before, after])
-            table.add_row(
-                *map(escape, (class_names[before], class_names[after])), f"{pixels:,}", f"{pixels / total:.1%}"
-            )
+            table.add_row(class_names[before], class_names[after], f"{pixels:,}", f"{pixels / total:.1%}")
     console.print(table if total else "The vote is its best member in every pixel.")
-    console.print(f"diff  {directory}: changes.csv" + (", pictures" if total else ""), soft_wrap=True, highlight=False)
+    say(console, f"diff  {directory}: changes.csv" + (", pictures" if total else ""))

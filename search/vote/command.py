@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
 
 from ensembling import hard_vote
 from ensembling.predict.submission import SubmissionError, SubmissionFile, SubmissionWriter
+from search.report.plain import PlainTable, say
 from search.vote.changes import check_places, read_class_names, show_changes, write_changes
 from search.vote.options import VoteOptions
 from trainables.errors import UserError
@@ -137,18 +136,14 @@ def _check_drawable(
 
 
 def _show(console: Console, options: VoteOptions, tally: Tally) -> None:
-    table = Table(title="Members by rank", title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("file", overflow="fold")
-    if options.scores:
-        table.add_column("score", justify="right")
-    table.add_column("differs from the vote", justify="right")
+    score = [">score"] if options.scores else []
+    table = PlainTable("Members by rank", ">rank", "file", *score, ">differs from the vote")
     for rank, place in enumerate(options.ranking):
         score = [f"{options.scores[place]:g}"] if options.scores else []
         share = f"{tally.changed[rank] / tally.pixels:.2%}"
-        table.add_row(str(rank + 1), escape(str(options.files[place])), *score, share)
+        table.add_row(str(rank + 1), str(options.files[place]), *score, share)
     console.print(table)
     if len(options.files) == 2:
-        console.print("Two members vote as the better one alone: every tie is decided by it.")
+        say(console, "Two members vote as the better one alone: every tie is decided by it.")
     written = f"vote  {options.out}: {tally.images:,} images, {tally.pixels:,} pixels"
-    console.print(written, soft_wrap=True, highlight=False, markup=False)
+    say(console, written)

@@ -16,9 +16,10 @@ from search.report.record.registered import Registered, read_registered
 from search.report.record.spent import Spent, what_was_spent
 from search.report.record.study_record import StudyRecord, read_study_record
 from search.report.record.votes import HoldoutVotes, look_at_votes
-from search.study.study import MANIFEST, Study, study_in
+from search.study.study import Study, study_in
 from trainables.config import parse_size
 from trainables.errors import UserError
+from trainables.trial.study_files import MANIFEST
 
 
 @dataclass(frozen=True, eq=False)

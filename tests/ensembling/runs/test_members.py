@@ -53,6 +53,41 @@ def test_studies_are_found_in_the_runs_directory(file, tmp_path):
         opened(moved, runs=tmp_path / "mail")
 
 
+def with_ids(file, identity):
+    """A study with this id, and an ensemble.json that names it."""
+    (file.parent / "study.json").write_text(json.dumps({"id": identity}))
+    members = json.loads(file.read_text())["members"]
+    change(file, members=[{**member, "study_id": identity} for member in members])
+
+
+def test_a_study_that_was_renamed_is_known_by_its_id(file, tmp_path):
+    with_ids(file, "the first")
+    moved = tmp_path / "ensemble.json"
+    shutil.copy(file, moved)
+    file.parent.rename(tmp_path / "runs" / "last")
+    other = make_study(tmp_path / "runs", heads=("fpn", "fpn", "fpn"))  # another by the name that it had
+    with_ids(other, "the second")
+    for reference in (moved, tmp_path / "runs" / "last"):
+        members = opened(reference, runs=tmp_path / "runs").members
+        assert {member.weights.parents[2] for member in members} == {tmp_path / "runs" / "last"}
+
+
+def test_a_renamed_study_whose_members_have_no_ids_is_found_by_its_own_ensemble(file, tmp_path):
+    file.parent.rename(tmp_path / "runs" / "last")
+    assert len(opened(tmp_path / "runs" / "last").members) == 3
+
+
+def test_a_trial_votes_alone(file, tmp_path):
+    trial = file.parent / "trials" / "0001"
+    with pytest.raises(UserError, match=r"0001 lies in no study, whose study\.json would name its classes"):
+        opened(trial)
+    data = {"class_names": list(CLASS_NAMES), "class_id_of": {"0": 1, "7": 2}}
+    (file.parent / "study.json").write_text(json.dumps({"data": data, "settings": {"unlabelled": "background"}}))
+    alone = opened(trial)
+    assert (alone.name, alone.class_names, alone.votes) == ("night-0001", CLASS_NAMES, (1,))
+    assert alone.members[0].weights == trial / "best.safetensors"
+
+
 def test_an_exported_ensemble_has_its_members_beside_it(file, tmp_path):
     exported = tmp_path / "exported"
     exported.mkdir()

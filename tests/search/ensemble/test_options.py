@@ -102,7 +102,7 @@ def test_defaults_are_left_out_of_the_command(parsed):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--mode", "best"], "'best' is not one of 'greedy'"),
+        (["--mode", "best"], "'best' is none of greedy, swap"),
         (["--max-members", "0"], "--max-members"),
         (["--min-miou", "70"], "--min-miou"),
         (["--shortlist", "0"], "--shortlist"),
@@ -110,7 +110,7 @@ def test_defaults_are_left_out_of_the_command(parsed):
         (["--memory", "0"], "--memory"),
         (["--study", "a"], "No such option"),
         (["a"], "unexpected extra argument"),
-        ([], "segvote: there is no .*mlflow.db: run a search first, or give --runs-dir or --tracking-uri"),
+        ([], "segvote: there is no mlflow.db in --runs-dir .*runs: run a search first, or give the --runs-dir"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments, message):

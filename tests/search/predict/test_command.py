@@ -118,7 +118,10 @@ def test_labels_that_are_there_are_scored_against(place, capsys):
 
 
 def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
-    study = {"format_version": FORMAT_VERSION, "data": {"root": str(place / "data")}}
+    splits = {"holdout": [], "folds": [], "test": [], "seed": 0}
+    data = {"root": str(place / "data"), "fingerprint": "f", "class_names": ["Background", "Paper", "Glass"]}
+    study = {"format_version": FORMAT_VERSION, "id": "a", "code_version": "1", "data": data, "splits": splits}
+    study["settings"] = {"unlabelled": "background"}
     (place / "runs" / "night" / "study.json").write_text(json.dumps(study))
     assert predict(place, "seen", "--write", "csv", images="data/train.json") == 0
     (place / "runs" / "night" / "study.json").unlink()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 from pathlib import Path
 
@@ -185,3 +186,38 @@ def test_a_dead_store_is_named_before_any_work(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"MLflow's store http://127\.0\.0\.1:9 does not answer"):
         check_places("http://127.0.0.1:9", tmp_path / "runs")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def copied(runs_dir, store, tmp_path):
+    """A copy of a runs directory with a run that has an artifact; returns the copy and the run's id."""
+    client, experiment_id = store
+    run_id = client.create_run(experiment_id).info.run_id
+    client.log_text(run_id, "as it was", "kept.txt")
+    copy = tmp_path / "a colleague's #2"
+    shutil.copytree(runs_dir, copy)
+    return copy, run_id
+
+
+def test_a_copied_store_reads_and_writes_artifacts_where_it_lies(runs_dir, copied):
+    copy, run_id = copied
+    client, experiment_id = connect(default_tracking_uri(copy), copy)
+    artifacts = copy / "artifacts"
+    assert client.get_experiment(experiment_id).artifact_location == artifacts.as_uri()
+    (artifacts / run_id / "artifacts" / "kept.txt").write_text("the copy's own")
+    read = Path(client.download_artifacts(run_id, "kept.txt")).read_text()
+    assert read == "the copy's own"
+    # MLflow remembers within a process where a run's artifacts are: what is written is looked at in a new run.
+    assert client.get_run(run_id).info.artifact_uri == f"{artifacts.as_uri()}/{run_id}/artifacts"
+    another = client.create_run(experiment_id).info.run_id
+    client.log_text(another, "new", "new.txt")
+    assert (artifacts / another / "artifacts" / "new.txt").exists()
+    assert not list(runs_dir.rglob("new.txt"))
+
+
+def test_a_store_that_is_reached_by_another_path_is_left_as_it_is(runs_dir, store, tmp_path):
+    _, experiment_id = store
+    (runs_dir / "artifacts").mkdir(exist_ok=True)
+    (tmp_path / "link").symlink_to(runs_dir)
+    client, _ = connect(default_tracking_uri(tmp_path / "link"), tmp_path / "link")
+    assert client.get_experiment(experiment_id).artifact_location == (runs_dir / "artifacts").as_uri()

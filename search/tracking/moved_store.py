@@ -1,0 +1,50 @@
+"""A SQLite store that was moved or copied with its runs directory: its artifacts are where they lie now.
+
+MLflow writes the absolute place of every artifact into the store. After the runs directory was moved, it would read
+where they were, and write there: into the original, where the store is a copy of it.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock
+
+# What holds a place below the experiment's: table and columns. Newer and older stores lack some of them.
+PLACES = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+}
+
+
+def mend_artifact_places(store: Path, experiment: str, artifacts: Path) -> bool:
+    """Let the store look for the experiment's artifacts in the directory `artifacts`; return whether it did not.
+
+    Nothing is changed where the experiment's own place is that directory, by whatever path, or is no local one.
+    """
+    with FileLock(store.with_name(".mlflow.lock")), closing(sqlite3.connect(store, timeout=60)) as connection:
+        row = connection.execute("SELECT artifact_location FROM experiments WHERE name = ?", (experiment,)).fetchone()
+        old, new = (row[0] or "").rstrip("/") if row else "", artifacts.as_uri()
+        if not old or old == new or not _moved(old, artifacts):
+            return False
+        with connection:  # one transaction
+            for table, columns in PLACES.items():
+                known = {column[1] for column in connection.execute(f"PRAGMA table_info({table})")}
+                for column in known.intersection(columns):
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR "
+                        f"substr({column}, 1, ?) = ?",
+                        (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
+                    )
+    return True
+
+
+def _moved(old: str, artifacts: Path) -> bool:
+    parts = urlsplit(old)
+    if parts.scheme not in ("", "file"):
+        return False
+    place = Path(unquote(parts.path))
+    return not (place.exists() and artifacts.exists() and place.samefile(artifacts))

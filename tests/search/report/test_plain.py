@@ -1,0 +1,58 @@
+"""Names with brackets are shown as they are, on every console."""
+
+import ast
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from search.report.bars import Bars
+from search.report.plain import PlainTable, labelled, say, working
+
+SEARCH = Path(__file__).resolve().parents[3] / "search"
+NAMES = ("cat [male]", "switch [/off]", "[bold]", "a\\[b]", "C:\\[x", "[link=file:///etc]here[/link]")
+
+
+@pytest.fixture(params=[True, False], ids=["markup", "no markup"])
+def console(request):
+    return Console(file=io.StringIO(), width=100, markup=request.param)
+
+
+def shown(console):
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_shown_as_it_is(console, name):
+    say(console, f"pixels {name}")
+    labelled(console, "data", name)
+    table = PlainTable(f"of {name}", name, f">{name}")
+    table.add_row(name, "1")
+    console.print(table)
+    with working(console, f"Reading {name} …"), Bars(console) as bars:
+        bars.add(name, 1)(1)
+    assert shown(console).count(name) == 7
+
+
+def test_a_command_is_not_broken_into_lines(console):
+    say(console, "segvote search " + "--fix lr=0.1 " * 30)
+    assert len(shown(console).splitlines()) == 1
+
+
+OWN_CONSOLES = ("data",)  # commands with consoles of their own
+
+
+def printed_strings(path):
+    """Lines in which a str, rather than a table or rich Text, is handed to a console."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            owner = ast.unparse(node.func.value)
+            is_text = isinstance(node.args[0], ast.JoinedStr | ast.Constant | ast.BinOp)
+            if owner.endswith("console") and node.func.attr in ("print", "status") and is_text:
+                yield node.lineno
+
+
+def test_every_text_is_printed_in_the_one_way():
+    files = [path for path in SEARCH.rglob("*.py") if path.relative_to(SEARCH).parts[0] not in OWN_CONSOLES]
+    assert {str(path): lines for path in files if (lines := list(printed_strings(path)))} == {}

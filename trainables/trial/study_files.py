@@ -1,0 +1,49 @@
+"""The files of a study, by name, and where the study with a given id lies now."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from trainables.files import read_json
+
+MANIFEST = "study.json"
+ENSEMBLE_FILE = "ensemble.json"
+TARGET = "holdout.target"  # the holdout's masks, in the format of predictions
+SPACE = "space.py"  # a copy of the user's own space file
+TRIALS = "trials"
+
+
+def study_id(directory: Path) -> str | None:
+    """Return the id of the study in `directory`; None where there is none, or its study.json cannot be read."""
+    identity = _manifest(directory).get("id")
+    return identity if isinstance(identity, str) else None
+
+
+def is_refit(directory: Path) -> bool:
+    """Return whether the study in `directory` is a refit, as far as its study.json can be read."""
+    return bool(_manifest(directory).get("refit"))
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    try:
+        found = read_json(directory / MANIFEST)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def find_study(name: str, identity: str | None, roots: Iterable[Path]) -> Path | None:
+    """Return the directory of a study in one of the runs directories `roots`; None where it is in none.
+
+    A study is known by its id: it may have been renamed, and another may have its name by now. Where the id is not
+    known, the name has to do.
+    """
+    roots = [root for root in dict.fromkeys(map(Path, roots)) if root.is_dir()]
+    named = [root / name for root in roots if (root / name / TRIALS).is_dir()]
+    if identity is None:
+        return named[0] if named else None
+    for directory in named:
+        if study_id(directory) in (identity, None):
+            return directory
+    renamed = (path.parent for root in roots for path in sorted(root.glob(f"*/{MANIFEST}")))
+    return next((directory for directory in renamed if study_id(directory) == identity), None)
