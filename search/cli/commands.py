@@ -10,6 +10,7 @@ from search.cli.predict import predict_command
 from search.cli.pseudo import pseudo_command
 from search.cli.refit import refit_command
 from search.cli.report import report_command
+from search.cli.status import status_command
 from search.cli.ui import ui_command
 from search.cli.vote import vote_command
 from search.run import search_command
@@ -35,6 +36,7 @@ def commands() -> None:
 for command in (
     data_command,
     search_command,
+    status_command,
     report_command,
     ensemble_command,
     predict_command,

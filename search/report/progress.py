@@ -16,6 +16,12 @@ SHOWN_PARAMS = ("head", "backbone", "loss", "lr", "fold")
 SHOWN_TRIALS = 20  # running ones in the live table; a larger cluster's rest is counted
 
 
+def label_of(params: dict[str, Any]) -> str:
+    """Return the choices of a configuration that tell trials apart, in a few words."""
+    values = (params.get(name) for name in SHOWN_PARAMS)
+    return " ".join(f"{value:.2g}" if isinstance(value, float) else str(value) for value in values if value is not None)
+
+
 @dataclass
 class TrialProgress:
     """One trial that has started: `status` is running, completed, stopped or failed."""
@@ -31,10 +37,7 @@ class TrialProgress:
 
     @property
     def label(self) -> str:
-        values = (self.params.get(name) for name in SHOWN_PARAMS)
-        return " ".join(
-            f"{value:.2g}" if isinstance(value, float) else str(value) for value in values if value is not None
-        )
+        return label_of(self.params)
 
 
 @dataclass

@@ -179,6 +179,7 @@ class StudyCallback(Callback):
             **best,
             **self._vote_metrics(),
             "trials_done": progress.ended,
+            "trials_total": progress.total,
             "trial_hours": hours,
             "gpu_hours": hours * self.gpus_per_trial,
         }

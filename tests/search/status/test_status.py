@@ -1,0 +1,160 @@
+"""How far a study is: the arithmetic, the screen, and the two places it is read from."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from search.cli import main
+from search.report.gpus import Gpu, parse_gpus
+from search.report.sparkline import sparkline
+from search.status.from_ledger import status_from_ledger
+from search.status.from_mlflow import status_from_mlflow
+from search.status.show import sentence, show_status
+from search.status.status import StudyStatus, TrialStatus
+from search.study.planned import planned_trials
+from search.tracking.store import connect, default_tracking_uri
+from search.tracking.tracker import Tracker
+from tests import tiny
+from trainables.errors import UserError
+from trainables.files import write_json
+
+
+def trial(number, status, scores, *, epochs=10, began=0.0, epoch_s=10.0):
+    moments = tuple(began + epoch_s * place for place in range(1, len(scores) + 1))
+    return TrialStatus(number, f"unet number {number}", status, epochs, tuple(scores), moments, epoch_s)
+
+
+STATUS = StudyStatus(
+    name="night",
+    now=105.0,
+    total=6,
+    rungs=(1, 3, 9),
+    trials=(
+        trial(1, "completed", [0.1 * place for place in range(1, 11)]),
+        trial(2, "stopped", [0.05, 0.06]),
+        trial(3, "unfinished", [0.2, 0.4, 0.3, 0.5], began=60.0),
+        trial(4, "failed", [0.99]),
+    ),
+    vote=0.75,
+)
+
+
+def test_counts_and_the_best_leave_failures_out():
+    assert (STATUS.ended, len(STATUS.unfinished), STATUS.best.number) == (3, 1, 1)
+
+
+def test_time_left_goes_by_the_pace_of_all_trials_and_the_length_of_those_that_ended():
+    """17 epochs ended within 90 s; ended trials had 6 on average, so 2 are left of trial 3 and 12 of two more."""
+    assert STATUS.seconds_left == pytest.approx(14 * 90 / 16)
+    assert STATUS.unfinished[0].seconds_left(STATUS.now) == pytest.approx(6 * 10 - 5)
+
+
+def test_nothing_is_known_before_the_first_epoch():
+    begun = StudyStatus("night", 0.0, None, (), (trial(1, "unfinished", []),), None)
+    assert (begun.seconds_left, begun.quiet_s, begun.best) == (None, None, None)
+    assert sentence(begun) == ("night: 0 trials ended (0 completed, 0 stopped, 0 failed); time left not known yet.")
+
+
+def test_the_sentence_says_it_all():
+    assert sentence(STATUS) == (
+        "night: 3 of 6 trials ended (1 completed, 1 stopped, 1 failed); best mIoU 1.0000 (trial 1), vote 0.7500; "
+        "about 79 s left."
+    )
+
+
+def test_a_study_that_has_gone_quiet_is_said():
+    silent = StudyStatus("night", 10_000.0, 6, (), STATUS.trials, None)
+    assert sentence(silent).endswith("No epoch has ended for 2 h 45 min: is it still running?")
+
+
+def test_the_screen_fits_80_columns_and_shows_each_trial_that_trains():
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(show_status(STATUS, [Gpu(0, "H100", 0.5, 10, 80)]))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(word in text for word in ("4/10", "▁▆▃█", "0.5000", "55 s", "GPU 0 (H100): 50 % busy, 10.0 of 80.0 GB"))
+
+
+def test_json_has_what_the_screen_has():
+    told = json.loads(json.dumps(STATUS.to_dict()))
+    assert (told["ended"], told["total"], told["best_miou"], told["vote_miou"]) == (3, 6, 1.0, 0.75)
+    assert [one["number"] for one in told["trials"]] == [1, 2, 3, 4]
+    assert told["trials"][2]["seconds_left"] == pytest.approx(55)
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "expected"),
+    [([], 5, ""), ([0.5], 5, "▁"), ([0, 7], 5, "▁█"), ([0, 1, 7], 2, "▂█"), ([3, 3, 3], 5, "▁▁▁")],
+)
+def test_sparklines(values, width, expected):
+    assert sparkline(values, width) == expected
+
+
+def test_what_nvidia_smi_says_is_read_and_what_it_does_not_know_is_none():
+    found = parse_gpus("0, NVIDIA H100 80GB HBM3, 37, 10240, 81559\n1, Old card, [N/A], 512, 2048\nnonsense\n")
+    assert [(one.index, one.busy, one.used_gb) for one in found] == [(0, 0.37, 10.0), (1, None, 0.5)]
+
+
+def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
+    """One study in both; times are those of its epochs, wherever they are read."""
+    params = tiny.params(epochs=4)
+    records = [
+        {"epoch": epoch, "train/loss": 1.0, "holdout/miou": 0.1 * epoch, "epoch_s": 5.0, "time": 1000.0 + 5 * epoch}
+        for epoch in (1, 2)
+    ]
+    files = study.trial_files(1)
+    write_json(files.suggestion, {"params": params, "sampled": {}})
+    client, experiment = connect(default_tracking_uri(tmp_path), tmp_path)
+    tracker = Tracker(client, experiment, study.name, study.id)
+    tracker.start_trial(1, params)
+    for record in records:
+        files.append_record(record)
+    tracker.log_epochs(1, records)
+    tracker.log_study({"vote_miou": 0.31, "trials_total": 5})
+    ledger, mlflow = status_from_ledger(study, vote=0.31), status_from_mlflow(client, experiment, study.name)
+    for one in (ledger, mlflow):
+        (found,) = one.trials
+        assert found.scores == pytest.approx((0.1, 0.2))
+        assert found.moments == pytest.approx((1005.0, 1010.0))
+        assert (found.number, found.status, found.epochs, found.epoch_s) == (1, "unfinished", 4, 5.0)
+        assert found.label == "segformer mobilenetv3_small_050 ce 0.003 all"
+        assert one.vote == 0.31
+    assert (ledger.total, mlflow.total) == (5, 5)  # quickstart's own number
+    with pytest.raises(UserError, match=r"there is no study mime \(did you mean mine\?\)"):
+        status_from_mlflow(client, experiment, "mime")
+
+
+@pytest.mark.parametrize(
+    ("stored", "number"),
+    [
+        ({"space": "quickstart", "trials": 9}, 9),
+        ({"space": "quickstart", "trials": None}, 5),
+        ({"space": "quickstart", "grid": ["loss"], "trials": 7}, 2),
+        ({"space": "quickstart", "grid": ["loss"], "seeds": 3, "all_folds": True, "folds": 2}, 12),
+        ({"space": "/gone/space.py"}, None),
+    ],
+)
+def test_how_many_trials_a_study_is_to_have(stored, number):
+    assert planned_trials(stored) == number
+
+
+def test_the_command_shows_a_study_and_refuses_an_unknown_one(study, capsys):
+    write_json(study.trial_files(1).suggestion, {"params": tiny.params(), "sampled": {}})
+    where = ["--runs-dir", str(study.directory.parent)]
+    assert main(["status", "--study", "mine", *where]) == 0
+    assert "mine: 0 of 5 trials ended" in capsys.readouterr().out
+    assert main(["status", "--study", "mine", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["study"] == "mine"
+    assert main(["status", "--study", "other", *where]) == 2
+    assert "mlflow.db" in capsys.readouterr().err
+
+
+def test_a_report_is_written_by_the_command(study, capsys):
+    write_json(study.trial_files(1).suggestion, {"params": tiny.params(), "sampled": {}})
+    where = ["--runs-dir", str(study.directory.parent)]
+    assert main(["report", "--study", "mine", *where]) == 0
+    assert (study.directory / "report.html").read_text().startswith("<!doctype html>")
+    assert main(["report", "--study", "mein", *where]) == 2
+    assert "(did you mean mine?)" in capsys.readouterr().err
