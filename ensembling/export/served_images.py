@@ -128,3 +128,5 @@ def _photo(path: str | Path, number: int) -> Photo:
         return Photo(path, path.name, number, *inspect_header(path).shown_size)
     except PhotoError as error:
         raise UserError(f"{path} {error}") from error
+    except ValueError as error:  # a null byte, or half of a sign: no file can have that name
+        raise UserError(f"path {number} of the request is no name of a file ({error}): {str(path)!r}") from error

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from trainables.errors import UserError
+from trainables.hardware.home import ensure_home
 
 HOW_TO_GO_ON = "what is finished is kept: a study goes on with --resume, all else by the same command"
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -29,6 +30,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
         os.environ.setdefault(name, value)
     interrupted = _note_interrupts()
     try:
+        ensure_home()
         return command.main(args=arguments, prog_name=prog_name, standalone_mode=False) or 0
     except UserError as error:
         click.echo(f"segvote: {error}", err=True)

@@ -109,6 +109,7 @@ def start_ray(address: str | None) -> None:
     try:
         with contextlib.chdir(_empty_directory()):
             if address:
+                _close_token_file()
                 ray.init(address=address, **quiet)
             else:  # "local": a cluster of its own, also where another one runs
                 _make_token()
@@ -130,6 +131,14 @@ def _make_token() -> None:
     """
     if not any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _close_token_file() -> None:
+    """Take from others the permission to read the cluster's token, which Ray writes as the umask allows."""
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    with contextlib.suppress(OSError):
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def _let_workers_import() -> None:

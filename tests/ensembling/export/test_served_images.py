@@ -113,3 +113,9 @@ def test_the_answer_has_the_form_of_the_request(tmp_path):
     assert read(PIXELS, tmp_path).answer(maps[:1]).shape == (6, 8)
     assert read(np.stack([PIXELS, PIXELS]), tmp_path).answer(maps).shape == (2, 6, 8)
     assert read([PIXELS, SMALL], tmp_path).answer(maps) is maps
+
+
+@pytest.mark.parametrize("path", ["photo\0.png", "photo\ud83d.png"])
+def test_a_path_that_no_file_can_have_is_said(tmp_path, path):
+    with pytest.raises(UserError, match=r"path 1 of the request is no name of a file .*: '"):
+        read([path], tmp_path)
