@@ -1,5 +1,7 @@
 """mIoU from counts, in NumPy: one confusion matrix over the whole split, never a mean of per-image scores."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BLOCK_PIXELS = 1 << 20
@@ -62,3 +64,17 @@ def iou_per_class(confusion: np.ndarray) -> np.ndarray:
 def miou(confusion: np.ndarray) -> float:
     """Mean IoU of a confusion matrix over the classes that occur in it; 0 where none does."""
     return float(miou_from_counts(counts_from_confusion(confusion)))
+
+
+def why_meaningless(labelled: np.ndarray, class_names: Sequence[str]) -> str | None:
+    """Return why no score against these labels can mean anything; None where one can.
+
+    `labelled` (classes,) counts the labelled pixels of each class. Without any there is nothing to score; with one
+    class alone, whoever answers that class everywhere scores 1.
+    """
+    classes = np.flatnonzero(labelled)
+    if classes.size == 0:
+        return "no pixel is labelled"
+    if classes.size == 1:
+        return f"every labelled pixel is {class_names[classes[0]]}, so that answering that everywhere would score 1"
+    return None

@@ -52,7 +52,14 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
 def checked_data(root: Path, settings: StudySettings, console: Console) -> Dataset:
     """The data set, its problems shown. Raises UserError where it cannot be trained on."""
     with working(console, "Checking the data set …"):
-        dataset = load_dataset(root, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
+        dataset = load_dataset(
+            root,
+            unlabelled=settings.unlabelled,
+            cache_dir=settings.cache_dir,
+            train_json=settings.train_json,
+            val_json=settings.val_json,
+            max_megapixels=settings.max_megapixels,
+        )
     _show_problems(dataset, console)
     if dataset.num_classes < 2:
         raise UserError(

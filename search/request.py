@@ -17,6 +17,7 @@ from search.study.settings import Settings, resumed
 from search.study.space import Space, grid_points, make_space, repeats
 from search.study.study import check_name, data_root, stored_settings, study_name
 from trainables.config import TrialConfig
+from trainables.data.layout import is_dataset
 from trainables.names import check_name as check_known
 
 
@@ -63,7 +64,7 @@ def check_space(space: Space, settings: Settings) -> None:
 def _with_data(settings: Settings, console: Console) -> Settings:
     data = settings.data or Space.load(settings.space).data
     if data is None:
-        data = str(Path("data").resolve()) if Path("data/train.json").exists() else BUILT_IN
+        data = str(Path("data").resolve()) if is_dataset(Path("data")) else BUILT_IN
         where = "./data" if data != BUILT_IN else "the built-in data set (there is no ./data/train.json)"
         say(console, f"No --data was given: training on {where}.")
     if data != BUILT_IN:

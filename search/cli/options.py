@@ -36,6 +36,19 @@ class Choice(click.Choice):
         return f"{value!r} is none of {', '.join(map(str, self.choices))}{nearest(value, self.choices)}."
 
 
+MAX_MEGAPIXELS = click.option(
+    "--max-megapixels",
+    type=click.FloatRange(0, min_open=True),
+    default=179.0,
+    show_default=True,
+    help="The largest photo that is taken; decoding one takes 3 bytes a pixel.",
+)
+# Of every command that trains on a data set.
+DATA_FILES = (
+    click.option("--train-json", metavar="FILE", help="The COCO file of the training images, if it has another name."),
+    click.option("--val-json", metavar="FILE", help="The COCO file of the holdout, if it has another name."),
+    MAX_MEGAPIXELS,
+)
 RUNS_DIR = click.option(
     "--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are; every node must see it."
 )

@@ -7,6 +7,7 @@ import click
 
 from search.cli.options import (
     ENSEMBLE_HELP,
+    MAX_MEGAPIXELS,
     RUNS_DIR,
     TRACKING_URI,
     Choice,
@@ -42,6 +43,7 @@ PREDICTS = (
     click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side."),
     click.option("--batch-size", type=click.IntRange(1), help="Photos at once. [default: as in training]"),
     click.option("--address", help="Of a running Ray cluster, whose GPUs take a member each; 'auto' on its head node."),
+    MAX_MEGAPIXELS,
     RUNS_DIR,
     TRACKING_URI,
 )

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from search.cli.options import (
+    DATA_FILES,
     ENSEMBLE_HELP,
     PLACES,
     PSEUDO,
@@ -23,6 +24,7 @@ from search.study.settings import RefitSettings
 @click.command("refit", epilog=example("segvote refit --ensemble monday --seeds 2 --name final"))
 @click.option("--ensemble", metavar="E", help=f"Whose members are trained again. {ENSEMBLE_HELP}")
 @click.option("--data", metavar="DIR", help="COCO data set with train.json. [default: that of the members]")
+@with_options(DATA_FILES)
 @with_options(PSEUDO)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Models per member.")
 @click.option("--keep-holdout", is_flag=True, help="Leave the holdout out of training, and score on it.")

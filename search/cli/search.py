@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
-from search.cli.options import FOLDS, PLACES, PSEUDO, RESOURCES, Choice, with_options
+from search.cli.options import DATA_FILES, FOLDS, PLACES, PSEUDO, RESOURCES, Choice, with_options
 
 OPTIONS = (
     click.option(
@@ -22,6 +22,7 @@ OPTIONS = (
         show_default=True,
         help="What pixels without annotation are: class 0, or of no class and not scored.",
     ),
+    *DATA_FILES,
     *PSEUDO,
     click.option(
         "--image-size", metavar="N|WxH", help="Photos are resized to this many pixels. [default: the space's]"

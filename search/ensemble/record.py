@@ -18,6 +18,7 @@ from ensembling.assessment.diversity import mean_disagreement, measure_diversity
 from ensembling.runs.candidates import Candidate, load_candidates
 from ensembling.runs.ensemble import describe_ensemble, save_ensemble
 from ensembling.runs.members import described_data
+from ensembling.scores import why_meaningless
 from ensembling.selection.exhaustive import check_number
 from ensembling.selection.options import Options, check_options
 from ensembling.selection.shortlist import select_from_many
@@ -91,7 +92,13 @@ def _is_logged(study: Study, tracker: Tracker, ensemble: dict[str, Any]) -> bool
 
 
 def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> dict[str, Any]:
-    """The ensemble as ensemble.json holds it. Raises UserError for a run that is no candidate, or impossible flags."""
+    """Return the ensemble as ensemble.json holds it.
+
+    Raises UserError for a run that is no candidate, impossible flags, and labels against which no score means anything.
+    """
+    labelled = np.bincount(target.pixels, minlength=256)[: len(target.class_names)]
+    if reason := why_meaningless(labelled, target.class_names):
+        raise UserError(f"the holdout cannot be scored, and nothing be selected on it: {reason}")
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
     selection = _select(candidates, target, images, options)

@@ -13,7 +13,7 @@ from ensembling.runs.members import Member, find_member
 from ensembling.scores import miou_from_counts
 from search.ensemble.options import EnsembleOptions
 from search.study.manifest import read_manifest
-from search.study.study import data_root
+from search.study.study import data_files, data_root
 from trainables.data import load_dataset
 from trainables.data.unlabelled import Photo, as_photos
 from trainables.errors import UserError
@@ -56,7 +56,13 @@ def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleO
     """The photos of the holdout, in the target's order. Raises UserError where the data set is gone or another."""
     manifest = read_manifest(options.runs_dir / candidate.study)
     root = options.data or data_root(options.runs_dir / candidate.study, manifest)
-    dataset = load_dataset(root, unlabelled=manifest["settings"]["unlabelled"], cache_dir=options.cache_dir)
+    dataset = load_dataset(
+        root,
+        unlabelled=manifest["settings"]["unlabelled"],
+        cache_dir=options.cache_dir,
+        max_megapixels=float("inf"),
+        **data_files(manifest),
+    )
     if dataset.fingerprint != manifest["data"]["fingerprint"]:
         raise UserError(
             f"the data in {root} is not that of study {candidate.study}: give the directory that holds it as --data"

@@ -21,6 +21,7 @@ from search.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
 from search.report.plain import say, working
 from search.tracking.store import open_store
+from trainables.data.photos import MAX_MEGAPIXELS
 from trainables.data.unlabelled import Photo, PhotoList, list_photos
 from trainables.errors import UserError
 from trainables.inference.tta import Views
@@ -40,6 +41,7 @@ class PredictOptions:
     overlap: float = 0.5
     batch_size: int | None = None
     address: str | None = None
+    max_megapixels: float = MAX_MEGAPIXELS
     runs_dir: Path = Path("runs")
     tracking_uri: str | None = None
 
@@ -77,7 +79,9 @@ def predicted(options: PredictOptions, directory: Path, console: Console) -> Ite
     _check_apart(directory, Path(options.images).expanduser())
     ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
     with working(console, "Looking at the photos …"):
-        listed = list_photos(options.images)
+        listed = list_photos(options.images, max_megapixels=options.max_megapixels)
+    for note in listed.notes:
+        say(console, note, style="yellow")
     prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, options.batch_size or 0)
     counts = f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each"
     say(console, counts)

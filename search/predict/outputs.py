@@ -1,12 +1,15 @@
 """What a prediction is written as: class maps, overlays, COCO results, and the submission."""
 
+import hashlib
+import itertools
 import json
-import os
+import posixpath
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from trainables.files import replacing
 from trainables.prefetch import work_ahead
 
 AHEAD = 16  # photos whose files are being written
+LONGEST_NAME = 200  # bytes of a part of a path; file systems take 255, and temporary names are longer
 
 
 class Outputs:
@@ -31,10 +35,11 @@ class Outputs:
         self.directory, self.kinds = directory, kinds
         self._colours = palette(len(ensemble.class_names), background=ensemble.unlabelled == "background")
         self._category_ids = category_ids(ensemble.labelled_classes, listed.category_ids, ensemble.category_ids)
-        self._names = png_names([photo.file_name for photo in listed.photos])
+        names = png_names([photo.file_name for photo in listed.photos])
+        self._names = dict(zip((photo.file_name for photo in listed.photos), names))
 
     def write(self, voted: Iterable[tuple[Photo, np.ndarray]]) -> Iterator[int]:
-        """`voted` are photos and their class maps uint8 (H, W), in the list's order; yields how many are written.
+        """Write photos and their class maps uint8 (H, W), `voted` in the list's order; yield how many are written.
 
         Each file is whole or not there; results.json and submission.csv get their names at the end.
         """
@@ -89,7 +94,7 @@ class ResultsWriter:
 
 
 def coco_results(image_id: int, class_map: np.ndarray, ids: dict[int, int]) -> list[dict[str, Any]]:
-    """One entry of COCO's results format for each class in `class_map` uint8 (H, W) that `ids` gives a category id."""
+    """Return an entry of COCO's results format for each class of `class_map` uint8 (H, W) that has a category id."""
     entries = []
     for class_id in np.unique(class_map).tolist():
         if class_id in ids:
@@ -101,7 +106,7 @@ def coco_results(image_id: int, class_map: np.ndarray, ids: dict[int, int]) -> l
 
 
 def category_ids(classes: dict[int, str], *known: dict[str, int]) -> dict[int, int]:
-    """The category ids of `classes`, names by class id: those of the first of `known` that has all, else 1, 2, …
+    """Return the category ids of `classes`, names by class id: those of the first of `known` that has all, else 1, 2, …
 
     Never some of one and some of another: two classes could get the same id.
     """
@@ -111,16 +116,45 @@ def category_ids(classes: dict[int, str], *known: dict[str, int]) -> dict[int, i
     return {class_id: number for number, class_id in enumerate(classes, start=1)}
 
 
-def png_names(file_names: Sequence[str]) -> dict[str, str]:
-    """The photos' names ending in .png: after their own suffix where two photos differ in that alone."""
-    stems = {name: str(Path(name).with_suffix("")) for name in file_names}
-    counts = Counter(stems.values())
-    return {name: f"{stem if counts[stem] == 1 else name}.png" for name, stem in stems.items()}
+def png_names(file_names: Sequence[str]) -> list[str]:
+    """Return a path ending in .png for each photo, of which no two name one file, whatever the file system.
+
+    It is the photo's own with another suffix. Photos for which that is not enough keep their own suffix before it, and
+    are numbered if they still meet others: names may differ in capitals or in how characters are composed, one may be
+    a folder of another, and long ones are cut.
+    """
+    plain = [_shortened(str(PurePosixPath(posixpath.normpath(name)).with_suffix(""))) for name in file_names]
+    whole = [_shortened(posixpath.normpath(name)) for name in file_names]
+    chosen = [f"{name}.png" for name in plain]
+    for tried in itertools.count():
+        met = _met(chosen)
+        if not met:
+            return chosen
+        for place in met:
+            number = f"{'~' * tried}{place + 1}" if tried else ""
+            chosen[place] = f"{whole[place]}{number}.png"
+
+
+def _met(paths: Sequence[str]) -> set[int]:
+    """Return the places of paths that another one of them is, or is below."""
+    keys = [unicodedata.normalize("NFC", path).casefold() for path in paths]
+    counts = Counter(keys)
+    folders = {str(parent) for key in keys for parent in PurePosixPath(key).parents}
+    return {place for place, key in enumerate(keys) if counts[key] > 1 or key in folders}
+
+
+def _shortened(path: str) -> str:
+    """Return the path with each part cut to LONGEST_NAME bytes, which a digest then tells apart."""
+    parts = []
+    for part in path.split("/"):
+        if len(part.encode()) > LONGEST_NAME:
+            digest = hashlib.sha256(part.encode()).hexdigest()[:12]
+            part = f"{part.encode()[: LONGEST_NAME - 13].decode(errors='ignore')}-{digest}"
+        parts.append(part)
+    return "/".join(parts)
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """The file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    image.save(temporary, format="PNG")
-    os.replace(temporary, path)
+    """Write the image, whole or not at all. It is not waited for until it is on the disk: there are thousands."""
+    with replacing(path, sync=False) as temporary:
+        image.save(temporary, format="PNG")

@@ -7,11 +7,12 @@ import numpy as np
 from rich.console import Console
 
 from ensembling.runs.members import Ensemble
-from ensembling.scores import confusion_matrix, iou_per_class, miou
+from ensembling.scores import confusion_matrix, iou_per_class, miou, why_meaningless
 from search.report.plain import say
 from search.study.manifest import read_manifest
-from search.study.study import data_root
+from search.study.study import data_files, data_root
 from trainables.data.labels import Labels, read_labels
+from trainables.data.layout import find_layout
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 from trainables.files import write_json
@@ -36,6 +37,11 @@ class LabelledScores:
         target, self._photos = self._labels.mask(photo.image_id, photo.size), self._photos + 1
         for confusion, class_map in zip(self._confusions, [winners, *ballots], strict=True):
             confusion += confusion_matrix(class_map, target, len(confusion))
+
+    @property
+    def meaningless(self) -> str | None:
+        """Why the scores mean nothing; None where they do."""
+        return why_meaningless(self._confusions[0].sum(axis=1), self._ensemble.class_names)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for scores.json; the IoU of a class in neither is null."""
@@ -69,20 +75,24 @@ def scores_of(source: Path, ensemble: Ensemble, console: Console) -> LabelledSco
 
 
 def _were_seen(source: Path, ensemble: Ensemble) -> bool:
-    """Whether `source` is train.json or val.json of the data that a member's study was on, as far as that is known."""
+    """Return whether `source` is the training or validation file of a member's study, as far as that is known."""
     for member in ensemble.members:
         try:
             study = member.weights.parents[2]
-            root = data_root(study, read_manifest(study))
-        except UserError:  # an exported ensemble lies in no study
+            manifest = read_manifest(study)
+            files = find_layout(data_root(study, manifest), **data_files(manifest)).files
+        except UserError:  # an exported ensemble lies in no study, or the data set is gone
             continue
-        if source.resolve() in [(root / name).resolve() for name in ("train.json", "val.json")]:
+        if source.resolve() in [path.resolve() for split, path in files.items() if split != "test"]:
             return True
     return False
 
 
 def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
     """Writes scores.json, and says what the vote and its members score beside what the selection expected."""
+    if scores.meaningless:
+        say(console, f"nothing is scored, though there are labels: {scores.meaningless}", style="yellow")
+        return
     found, expected = scores.to_dict(), scores.expected
     write_json(out / "scores.json", found)
     kind, beside = "test", f"; its selection expected {expected:.4f}" if expected is not None else ""

@@ -56,7 +56,8 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
     first = originals[0].study
     own = settings.data is not None  # then it may be the members' data set with more labels by now
     data = settings.data or str(first.data.root)
-    settings = dataclasses.replace(settings, data=data, unlabelled=first.data.unlabelled)
+    files = {} if own else {"train_json": first.data.train_json, "val_json": first.data.val_json}
+    settings = dataclasses.replace(settings, data=data, unlabelled=first.data.unlabelled, **files)
     dataset = checked_data(Path(data), settings, console)
     _check_classes(dataset, ensemble)
     if not own:

@@ -19,7 +19,9 @@ def data_directory(path: Path, console: Console, flag: str = "--data") -> Path:
         say(console, f"{flag} {path} is a file: going on with its directory, {path.parent}.")
         return path.parent
     if path.is_file():
-        raise UserError(f"{flag} {path} is a file, but must be the directory that holds train.json and its images")
+        raise UserError(
+            f"{flag} {path} is a file: give its directory, {path.parent}, and name the file by --train-json {path.name}"
+        )
     if not path.is_dir():
         raise UserError(
             f"{flag} {path}: there is no such directory; give a directory that holds train.json and its images"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from trainables.data.photos import MAX_MEGAPIXELS
 from trainables.errors import UserError
 
 
@@ -17,13 +18,19 @@ class StudySettings:
     it elsewhere, and knows it again by its fingerprint.
     """
 
-    made_of: ClassVar[tuple[str, ...]] = ("data", "unlabelled", "pseudo", "pseudo_weight")
+    made_of: ClassVar[tuple[str, ...]] = (
+        "data", "train_json", "val_json", "unlabelled", "pseudo", "pseudo_weight",
+    )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = (
         "weights_dir", "concurrency", "gpus_per_trial", "cpus_per_trial", "max_failures", "tracking_uri",
+        "max_megapixels",
     )  # fmt: skip
-    places: ClassVar[tuple[str, ...]] = ("data", "pseudo")
+    places: ClassVar[tuple[str, ...]] = ("data", "train_json", "val_json", "pseudo")
 
     data: str | None = None
+    train_json: str | None = None  # the COCO file of the training images, where it is named otherwise
+    val_json: str | None = None  # and that of the holdout
+    max_megapixels: float = MAX_MEGAPIXELS  # of the largest photo that is taken
     unlabelled: str = "background"
     pseudo: str | None = None
     pseudo_weight: float = 0.5  # of a photo with pseudo-labels in the loss; a labelled one has 1
@@ -45,6 +52,9 @@ class StudySettings:
             object.__setattr__(self, path, Path(getattr(self, path)).expanduser().resolve())
         for path in ("data", "pseudo", "weights_dir"):
             self._make_absolute(path)
+        for file in ("train_json", "val_json"):
+            if getattr(self, file) and not (Path(self.data or "") / getattr(self, file)).is_file():
+                self._make_absolute(file)
         if self.weights_dir and not Path(self.weights_dir).is_dir():
             raise UserError(
                 f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"

@@ -240,6 +240,7 @@ def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
         cache_dir=cache_dir,
         pseudo=PseudoData.from_dict(pseudo) if pseudo else None,
         keep_last=bool(manifest.get("refit")),
+        **data_files(manifest),
     )
     return Study(directory, manifest, data)
 
@@ -261,6 +262,11 @@ def data_root(directory: Path, manifest: dict[str, Any]) -> Path:
     near = [Path(os.path.normpath(directory / beside))] if beside else []
     places = [*near, Path(manifest["data"]["root"])]
     return next((place for place in places if place.is_dir()), places[-1])
+
+
+def data_files(manifest: dict[str, Any]) -> dict[str, str | None]:
+    """Return the names that `load_dataset` needs of a study's COCO files, where they are not those it looks for."""
+    return {key: manifest.get("settings", {}).get(key) for key in ("train_json", "val_json")}
 
 
 def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = None) -> None:

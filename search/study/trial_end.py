@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ensembling import Predictions, write_predictions
+from ensembling.scores import why_meaningless
 from search.report.pictures import holdout_picture
 from search.study.study import Study
 from search.tracking.tracker import CANDIDATE, PREDICTIONS, VERDICT
@@ -123,12 +124,17 @@ def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) ->
 
 
 def holdout_masks(study: Study, packed: PackedData) -> np.ndarray:
-    """uint8 (pixels,), one after another. Raises UserError where none is labelled: nothing could be scored."""
+    """Return the holdout's masks, uint8 (pixels,), one after another.
+
+    Raises UserError where no score against them could mean anything.
+    """
     pixels = np.concatenate([np.asarray(packed.full_mask(row)).reshape(-1) for row in study.data.splits.holdout])
-    if (pixels == IGNORE_INDEX).all():
+    names, photos = study.data.class_names, len(study.data.splits.holdout)
+    reason = why_meaningless(np.bincount(pixels, minlength=IGNORE_INDEX + 1)[: len(names)], names)
+    if reason:
         raise UserError(
-            f"no pixel of the {len(study.data.splits.holdout)} holdout images of {study.data.root} is annotated: "
-            "annotate val.json, or leave it out so that a part of train.json becomes the holdout"
+            f"the {photos} holdout images of {study.data.root} cannot be scored: {reason}; annotate more of them, or "
+            "let others be the holdout (by another --seed or --holdout-fraction, or without a file of validation)"
         )
     return pixels
 

@@ -4,6 +4,7 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 from sklearn.metrics import jaccard_score
 
 from ensembling import scores
+from ensembling.scores import why_meaningless
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -52,3 +53,17 @@ def test_miou_is_zero_where_every_pixel_is_ignored():
 def test_wrong_maps_are_refused(prediction, target, message):
     with pytest.raises(ValueError, match=message):
         scores.confusion_matrix(np.array(prediction, np.uint8), np.array(target, np.uint8), 3)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "said"),
+    [
+        ([0, 0, 0], "no pixel is labelled"),
+        ([9, 0, 0], "every labelled pixel is Background, so that answering that everywhere would score 1"),
+        ([0, 0, 1], "every labelled pixel is Glass"),
+        ([1, 0, 1], None),
+    ],
+)
+def test_labels_against_which_no_score_means_anything_are_told(labelled, said):
+    reason = why_meaningless(np.array(labelled), ("Background", "Paper", "Glass"))
+    assert reason is None if said is None else reason.startswith(said)

@@ -277,10 +277,10 @@ def check_photo(
     `hint` is what is there instead of a missing photo.
     """
     if isinstance(facts, PhotoError):
-        remedy = "restore the photo, or remove the image and its annotations"
         if hint:
-            remedy = f"correct file_name in {file}, or rename the photo"
-        return [Problem(file, image_id, f"{name} {facts}{hint}", remedy)]
+            return [Problem(file, image_id, f"{name} {hint}", f"correct file_name in {file}, or rename the photo")]
+        remedy = facts.remedy or "restore the photo, or remove the image and its annotations"
+        return [Problem(file, image_id, f"{name} {facts}", remedy)]
     if not facts.fits(*size):
         what = f"{name} is {facts.width}x{facts.height}, but {file} states {size[1]}x{size[0]}"
         remedy = "correct width and height if the annotations fit the photo, else restore the photo they were drawn on"

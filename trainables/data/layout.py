@@ -165,7 +165,7 @@ class PhotoFinder:
     def hint(self, file_name: str) -> str:
         """Return what to say of files whose names look like one that is not there: empty where there is none."""
         near = ", ".join(repr(path.name) for path in self._near(file_name)[:3])
-        return f" ({near} is there, whose name differs)" if near else ""
+        return f"is not there, but {near} is" if near else ""
 
     def _near(self, file_name: str) -> list[Path]:
         """Return the files whose names differ in capitals, %20 for a blank, or the composition of characters."""

@@ -40,7 +40,14 @@ _BACK = {6: 8, 8: 6}  # the orientation whose turn undoes another's; the others 
 
 
 class PhotoError(ValueError):
-    """A photo file that cannot be read; the message is the reason alone, without the file's name."""
+    """A photo file that cannot be read; the message is the reason alone, without the file's name.
+
+    `remedy` says what to do where it is not to restore the photo.
+    """
+
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -162,8 +169,8 @@ def _check_size(facts: PhotoFacts | PhotoError, most: float) -> PhotoFacts | Pho
         return facts
     megapixels = facts.width * facts.height / 1e6
     return PhotoError(
-        f"has {facts.width}x{facts.height} pixels, {megapixels:.1f} megapixels, and up to {most:g} are taken; if it is "
-        f"sound, allow it by --max-megapixels {int(megapixels) + 1}"
+        f"has {facts.width}x{facts.height} pixels, {megapixels:.1f} megapixels, and up to {most:g} are taken",
+        f"allow it by --max-megapixels {int(megapixels) + 1}, or make it smaller",
     )
 
 

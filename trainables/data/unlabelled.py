@@ -87,12 +87,12 @@ def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
         except UnicodeEncodeError:
             faults.append(Problem(printable(name), None, "has a name that is not in UTF-8", "rename it"))
         except PhotoError as error:
-            faults.append(Problem(name, None, str(error), "remove or restore it"))
+            faults.append(Problem(name, None, str(error), error.remedy or "remove or restore it"))
         else:
             photos.append(Photo(path, name, number, *facts.shown_size))
             whites.append((name, facts.white))
     checks.raise_if_any(directory, faults)
-    notes = ([f"{left_out} of {directory} are left out"] if left_out else []) + say_whites(whites)
+    notes = ([f"left out of {directory}: {left_out}"] if left_out else []) + say_whites(whites)
     return PhotoList(directory, tuple(photos), {}, tuple(notes))
 
 
@@ -131,7 +131,7 @@ def _left_out(directory: Path, paths: Sequence[Path]) -> str:
         f"{count} {kind} ({', '.join(kinds[kind][:_NAMED])}{', …' if count > _NAMED else ''})"
         for kind, count in counts.most_common()
     ]
-    return f"{len(paths)} other files, {', '.join(told)}" if told else ""
+    return ", ".join(told)
 
 
 def printable(name: str) -> str:

@@ -127,7 +127,10 @@ def space(tmp_path):
         (["--fix", "head=unett"], r"segvote: unknown head 'unett' \(did you mean unet\?\): choose one of unet"),
         (["--image-size", "8"], "segvote: image_size is '8', but must be N or WIDTHxHEIGHT"),
         (["--data", "nothing"], "segvote: --data .*nothing: there is no such directory"),
-        (["--data", "photos.json"], "segvote: --data .*photos.json is a file, but must be the directory that holds"),
+        (
+            ["--data", "photos.json"],
+            "segvote: --data .*photos.json is a file: give its directory, .* --train-json photos.json",
+        ),
         (["--fix", "backbon=resnet50"], r"segvote: --fix backbon: unknown key \(did you mean backbone\?\)"),
         (["--fix", "backbone=resnt50"], r"segvote: unknown backbone 'resnt50' \(did you mean resnet50"),
         (["--grid", "optimzer"], r"segvote: --grid optimzer: unknown key \(did you mean optimizer\?\)"),

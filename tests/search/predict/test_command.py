@@ -132,6 +132,38 @@ def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
     assert "seen/miou" in json.loads((place / "seen" / "scores.json").read_text())
 
 
+def test_labels_of_one_class_alone_are_not_scored(place, capsys):
+    """Photos whose labels cover all of them with one class."""
+    content = json.loads((place / "data" / "train.json").read_text())
+    whole = [[0, 0, tiny.WIDTH, 0, tiny.WIDTH, tiny.HEIGHT, 0, tiny.HEIGHT]]
+    for one in content["annotations"]:
+        one |= {"segmentation": whole, "category_id": 1}
+    (place / "data" / "covered.json").write_text(json.dumps(content))
+    assert predict(place, "covered", "--write", "csv", images="data/covered.json") == 0
+    assert "nothing is scored, though there are labels: every labelled pixel is" in capsys.readouterr().out
+    assert not (place / "covered" / "scores.json").exists()
+
+
+def test_labels_of_which_none_can_be_used_are_not_scored(place, capsys):
+    content = json.loads((place / "data" / "train.json").read_text())
+    for one in content["annotations"]:
+        one["segmentation"] = []
+    (place / "data" / "boxes.json").write_text(json.dumps(content))
+    assert predict(place, "boxes", "--write", "csv", images="data/boxes.json") == 0
+    assert "none of the 16 annotations of" in capsys.readouterr().out
+    assert not (place / "boxes" / "scores.json").exists()
+
+
+def test_what_is_left_out_of_a_folder_is_said(place, capsys):
+    folder = place / "mixed"
+    folder.mkdir()
+    (folder / "1.png").write_bytes((place / "data" / "1.png").read_bytes())
+    (folder / "2.avif").touch()
+    assert predict(place, "mixed-out", "--write", "csv", images="mixed") == 0
+    assert "left out of" in (said := capsys.readouterr().out)
+    assert "1 .avif (2.avif)" in said
+
+
 def test_labels_of_other_categories_are_not_scored(place, capsys):
     content = json.loads((place / "data" / "train.json").read_text())
     del content["annotations"][0]["segmentation"]

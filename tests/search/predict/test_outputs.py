@@ -1,17 +1,22 @@
 """What a prediction is written as, read back by others' means."""
 
 import json
+import unicodedata
+from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ensembling.predict.submission import SubmissionFile
 from ensembling.runs.members import Ensemble
-from search.predict.outputs import Outputs, category_ids, png_names
+from search.predict.outputs import Outputs, category_ids, png_names, save_png
 from tests.trainables.data import made
+from trainables import files
 from trainables.data.unlabelled import list_photos
 from trainables.inference.tta import Views
 
@@ -97,9 +102,53 @@ def test_a_category_named_background_is_a_class_where_the_rest_is_ignored(listed
     assert [entry["category_id"] for entry in entries] == [0, 5, 6] * 3
 
 
-def test_two_photos_of_one_stem_have_two_names():
-    assert png_names(["a.jpg", "b/a.jpg", "b/a.png"]) == {
-        "a.jpg": "a.png",
-        "b/a.jpg": "b/a.jpg.png",
-        "b/a.png": "b/a.png.png",
-    }
+@pytest.mark.parametrize(
+    ("photos", "expected"),
+    [
+        (["a.jpg", "b/a.jpg", "b/c.png"], ["a.png", "b/a.png", "b/c.png"]),
+        (["a.jpg", "b/a.jpg", "b/a.png"], ["a.png", "b/a.jpg.png", "b/a.png.png"]),
+        (["./b//a.jpg"], ["b/a.png"]),
+        (["A.jpg", "a.png"], ["A.jpg.png", "a.png.png"]),
+        (["a.jpg", "a.png/b.jpg"], ["a.jpg.png", "a.png/b.png"]),
+        (["a", "a.jpg", "a.png"], ["a.png", "a.jpg.png", "a.png.png"]),
+    ],
+)
+def test_photos_whose_names_differ_little_have_files_of_their_own(photos, expected):
+    assert png_names(photos) == expected
+
+
+NAMES = st.lists(
+    st.sampled_from(["a", "A", "a.jpg", "a.png", "a.jpg~1", "a.png~2", "é", "e\u0301"]), min_size=1, max_size=3
+)
+
+
+@given(st.lists(NAMES.map("/".join), unique=True, max_size=8))
+def test_no_two_photos_share_a_file(photos):
+    """Nor is the file of one the folder of another, on a disk that takes capitals and compositions for the same."""
+    keys = [unicodedata.normalize("NFC", name).casefold() for name in png_names(photos)]
+    assert len(set(keys)) == len(photos)
+    assert not {str(parent) for key in keys for parent in PurePosixPath(key).parents} & set(keys)
+
+
+def test_long_names_are_cut_and_stay_apart(tmp_path):
+    photos = [f"{'é' * 120}{number}.jpg" for number in range(3)]
+    names = png_names(photos)
+    assert len(set(names)) == 3
+    for name in names:
+        save_png(Image.new("P", (2, 2)), tmp_path / name)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_a_killed_writer_left_is_swept(listed, tmp_path):
+    """Of a process that is gone, on this machine."""
+    (tmp_path / "maps" / "batch").mkdir(parents=True)
+    left = tmp_path / "maps" / "batch" / f".9.png.{files._host()}-4194304.0123abcd.tmp"
+    left.touch()
+    list(Outputs(tmp_path, ("maps",), listed, ENSEMBLE).write(zip(listed.photos, MAPS)))
+    assert sorted(path.name for path in (tmp_path / "maps" / "batch").iterdir()) == ["3.png", "5.png", "7.png"]
+
+
+def test_what_is_left_out_or_doubtful_is_listed_beside_the_photos(tmp_path):
+    made.write_photo(tmp_path / "a.png", 20, 10)
+    (tmp_path / "b.avif").touch()
+    assert list_photos(tmp_path).notes == (f"left out of {tmp_path}: 1 .avif (b.avif)",)

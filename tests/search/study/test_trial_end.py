@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from ensembling import read_predictions
+from search.study.study import new_study
 from search.study.trial_end import Outcome, holdout_masks, keep_outcome, write_target
 from tests import tiny
+from trainables.data import load_dataset, pack
 from trainables.errors import UserError
 from trainables.files import read_json, write_json, write_text
 
@@ -139,3 +141,24 @@ def test_class_maps_of_another_size_or_type_or_class_are_named(study, trained, m
     np.save(files.best_maps, maps)
     with pytest.raises(UserError, match=r"best_maps\.npy is damaged"):
         keep_outcome(study, ended(study, [0.1, 0.2]), files)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [((), "every labelled pixel is Background"), ((1,), None)],
+    ids=["no object in the holdout", "one object"],
+)
+def test_a_holdout_on_which_no_score_means_anything_is_refused(settings, tmp_path, kept, said):
+    """The objects of the first two photos, which are the holdout, are left out, or all but one."""
+    root = tiny.write_data(tmp_path / "data")
+    content = read_json(root / "train.json")
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] > 2 or one["image_id"] in kept]
+    write_json(root / "train.json", content)
+    dataset = load_dataset(root)
+    study = new_study(settings, dataset, tiny.SPLITS)
+    packed = pack(dataset, (32, 48), tmp_path / "cache")
+    if said is None:
+        assert set(np.unique(holdout_masks(study, packed))) == {0, 1, 2}
+    else:
+        with pytest.raises(UserError, match=f"the 2 holdout images .* cannot be scored: {said}"):
+            holdout_masks(study, packed)

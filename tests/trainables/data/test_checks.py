@@ -25,6 +25,76 @@ def test_a_missing_train_file_is_named_with_what_is_there(tmp_path):
         load_dataset(tmp_path)
 
 
+def test_background_may_be_a_class_where_the_rest_is_ignored(tmp_path):
+    train = {**small(), "categories": [{"id": 1, "name": "background"}, {"id": 2, "name": "Glass"}]}
+    assert load_dataset(write(tmp_path, train=train), unlabelled="ignore").class_names == ("background", "Glass")
+
+
+@pytest.mark.parametrize("names", [("Box", "box"), ("paper pack", "Paper_Pack"), ("Glass", "Ｇlass")])
+def test_categories_of_almost_one_name_are_listed(tmp_path, names):
+    train = {**small(), "categories": [{"id": 1 + place, "name": name} for place, name in enumerate(names)]}
+    (problem,) = load_dataset(write(tmp_path, train=train)).problems
+    assert problem.what == f"the categories {names[0]!r}, {names[1]!r} have almost the same name"
+    assert "one category id" in problem.remedy
+
+
+UNUSABLE = {
+    "an RLE in a list": [{"size": [10, 20], "counts": [50, 50, 100]}],
+    "an RLE of width and height": {"size": [20, 10], "counts": [50, 50, 100]},
+    "a flat polygon": box(2, 2, 6, 4)[0],
+    "pairs of points": [[[2, 2], [8, 2], [8, 6]]],
+    "two points": [[2, 2, 8, 6]],
+    "nothing": [],
+}
+
+
+@pytest.mark.parametrize("segmentation", UNUSABLE.values(), ids=UNUSABLE)
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_file_of_which_no_segmentation_can_be_used_stops(tmp_path, segmentation, split):
+    """Else every mask would be background, and whoever answers background would score 1."""
+    broken = coco([image(1, "v.png")], [annotation(1, 1, 1, segmentation), annotation(2, 1, 2, segmentation)])
+    contents = {"train": small(), split: broken}
+    with pytest.raises(UserError, match=rf"{split}\.json: none of its 2 annotations can be used"):
+        load_dataset(write(tmp_path, **contents))
+
+
+def test_polygons_in_shares_of_the_sides_are_taken_times_these(tmp_path):
+    in_pixels, in_shares = small(), small()
+    for entry in in_shares["annotations"]:
+        (part,) = entry["segmentation"]
+        entry["segmentation"] = [[value / (20, 10)[place % 2] for place, value in enumerate(part)]]
+    dataset = load_dataset(write(tmp_path / "shares", train=in_shares))
+    expected = load_dataset(write(tmp_path / "pixels", train=in_pixels))
+    assert [(dataset.mask(row) == expected.mask(row)).all() for row in range(2)] == [True, True]
+    assert [problem.what for problem in dataset.problems] == [
+        "all of its polygons are in shares of the sides, from 0 to 1"
+    ]
+
+
+def test_polygons_that_may_be_percent_are_listed(tmp_path):
+    images = [image(1, "a.png", 300, 250)]
+    annotations = [annotation(number, 1, 1 + number % 2, box(5 * number, 3, 20, 90)) for number in range(12)]
+    (problem,) = load_dataset(write(tmp_path, train=coco(images, annotations))).problems
+    assert problem.what == "all of its polygons lie within the first 100 pixels of images that are much larger"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
+def test_json_may_be_in_any_encoding_of_unicode(tmp_path, encoding):
+    train = {**small(), "categories": [{"id": 1, "name": "종이"}, {"id": 2, "name": "유리"}]}
+    write(tmp_path, train=train)
+    (tmp_path / "train.json").write_bytes(json.dumps(train, ensure_ascii=False).encode(encoding))
+    assert load_dataset(tmp_path).class_names == ("Background", "종이", "유리")
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "latin-1"])
+def test_json_in_another_encoding_is_told(tmp_path, encoding):
+    train = {**small(), "categories": [{"id": 1, "name": "종이" if encoding == "cp949" else "é"}]}
+    write(tmp_path, train=train)
+    (tmp_path / "train.json").write_bytes(json.dumps(train, ensure_ascii=False).encode(encoding))
+    with pytest.raises(UserError, match=r"train\.json: is not JSON in UTF-8 \(byte \d+ .*save it with that encoding"):
+        load_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"{not json", b"", b"\xff\xfe\x00", b"[" * 100_000])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_what_is_not_json_is_named(tmp_path, content, split):
@@ -59,7 +129,28 @@ def test_what_is_not_json_is_named(tmp_path, content, split):
         ({**small(), "categories": [{"id": 1}]}, "id 1: name is missing"),
         ({**small(), "categories": [{"id": True, "name": "a"}]}, r"categories\[0\]: id is True"),
         ({**small(), "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "2 categories have the name 'a'"),
-        ({**small(), "categories": [{"id": 1, "name": "Background"}]}, "a category named 'Background'"),
+        *(
+            ({**small(), "categories": [{"id": 1, "name": name}]}, f"a category named '{name.strip()}'")
+            for name in (
+                "Background",
+                "background",
+                " BACKGROUND",
+                "_background_",
+                "__Background__",
+                "bg",
+                "back-ground",
+            )
+        ),
+        ({**small(), "categories": [{"id": 1, "name": "ＢＧ"}]}, "a category named 'ＢＧ'"),
+        ({**small(), "categories": [{"id": 1, "name": "배경"}]}, "a category named '배경'"),
+        ({**small(), "categories": [{"id": 1, "name": "a\ud83d"}]}, r"name is 'a\\ud83d', expected a text in charac"),
+        ({**small(), "images": [image(1, "a\ud83d.png")]}, r"id 1: file_name is 'a\\ud83d\.png', expected .* of UTF-8"),
+        ({**small(), "images": [{**image(1, "a.png"), "group": "\udfff"}]}, r"id 1: group is '\\udfff'"),
+        ({**small(), "images": [image(1, "..\\a.png")]}, "id 1: file_name .* expected a path below"),
+        (
+            {**small(), "categories": [{"id": 1, "name": "é"}, {"id": 2, "name": "e\u0301"}]},
+            "2 categories have the name 'é'",
+        ),
         ({**small(), "annotations": []}, "has no annotation at all"),
         ({**small(), "annotations": [annotation(1, 9, 1)]}, r"none of its 1 annotations .*\n.*unknown image 9"),
     ],

@@ -131,9 +131,7 @@ def test_a_name_that_is_almost_the_same_is_told(tmp_path, on_disk, listed):
     write(tmp_path, photos=False, train=train)
     write_photo(tmp_path / on_disk, 20, 10)
     write_photo(tmp_path / "b.png", 20, 10, 1)
-    with pytest.raises(
-        UserError, match=rf"cannot be read .*\('{on_disk}' is there, .*correct file_name in train\.json"
-    ):
+    with pytest.raises(UserError, match=rf"is not there, but '{on_disk}' is; correct file_name in train\.json"):
         load_dataset(tmp_path)
 
 
