@@ -6,6 +6,7 @@ import numpy as np
 
 EPOCHS = 18
 CURVES = ("camvid", "garbage6")
+HEADS = ["unet", "unetplusplus", "fpn", "deeplabv3plus", "segformer", "ocr"]
 
 
 def suggest(trial: Any) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def suggest(trial: Any) -> dict[str, Any]:
             "backbone",
             ["tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2", "mobilenetv2_100"],
         ),
-        "head": trial.suggest_categorical("head", ["unet", "unetplusplus", "fpn", "deeplabv3plus", "segformer", "ocr"]),
+        "head": trial.suggest_categorical("head", HEADS),
         "loss": trial.suggest_categorical("loss", ["ce", "focal", "ce_dice_3_1", "ce_dice_1_3", "ce_focal_dice"]),
         "class_weights": trial.suggest_categorical("class_weights", ["none", "inverse_sqrt"]),
         "optimizer": optimizer,

@@ -1,0 +1,81 @@
+"""`python -m tests.benchmarks.recording.collect DIR…`: from recordings to the files in tests/benchmarks/data."""
+
+import io
+import json
+import lzma
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.benchmarks.recorded_pool import DATA_SETS, FILE, packed
+from tests.benchmarks.recording.photos import SIZES
+from tests.benchmarks.recording.space import HEADS
+from trainables.models import build_model
+
+CLASSES = {"camvid": 12, "garbage6": 7}
+
+
+def main(directories: Sequence[Path]) -> None:
+    """Write curves.npz."""
+    arrays: dict[str, np.ndarray] = {}
+    for name in DATA_SETS:
+        runs = _runs(directories, name)
+        maps, target, ids = _maps(directories, f"{name}/all")
+        chosen = [ids.index(run["id"]) for run in runs]
+        trials = [
+            {
+                **{key: run[key] for key in ("id", "params", "config", "parameters")},
+                "gflops": _gflops(run["config"], name),
+            }
+            for run in runs
+        ]
+        description = {"num_classes": CLASSES[name], "trials": trials}
+        arrays[f"{name}/trials"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
+        for key in ("miou", "loss", "seconds"):
+            arrays[f"{name}/{key}"] = np.array([run[key] for run in runs], np.float32)
+        arrays[f"{name}/target"], arrays[f"{name}/predictions"] = packed(target), packed(maps[:, chosen])
+    np.savez_compressed(FILE, **arrays)
+    print(f"{FILE}: {FILE.stat().st_size / 2**20:.2f} MiB")
+
+
+def _runs(directories: Sequence[Path], design: str) -> list[dict[str, Any]]:
+    """The finished runs of a design whose head is in the space, in order of their numbers."""
+    found = [run for place in directories for run in json.loads((place / "curves.json").read_text())["runs"]]
+    found = [run for run in found if run["design"] == design and "failed" not in run]
+    return sorted((run for run in found if run["config"]["head"] in HEADS), key=lambda run: run["id"])
+
+
+def _maps(directories: Sequence[Path], output: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Class maps uint8 (pixels, runs) of one output, its target uint8 (photos, h, w), and the runs' ids."""
+    maps, ids = [], []
+    for directory in directories:
+        for file in sorted(directory.glob("maps-*.zip")):
+            with zipfile.ZipFile(file) as archive:
+                if f"{output}.runs.json" in archive.namelist():
+                    maps.append(_array(archive.read(f"{output}.maps.npy.xz")))
+                    target = _array(archive.read(f"{output}.target.npy.xz"))
+                    ids += json.loads(archive.read(f"{output}.runs.json"))
+    return np.concatenate(maps, axis=1), target, ids
+
+
+def _array(data: bytes) -> np.ndarray:
+    return np.load(io.BytesIO(lzma.decompress(data)), allow_pickle=False)
+
+
+def _gflops(config: dict[str, Any], data_set: str) -> float:
+    names = {"head": config["head"], "backbone": config["backbone"], "num_classes": CLASSES[data_set]}
+    with torch.device("meta"):
+        model = build_model(**names, pretrained=False, image_size=SIZES[data_set]).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.zeros(1, 3, *SIZES[data_set]))
+    return counter.get_total_flops() / 1e9
+
+
+if __name__ == "__main__":
+    main([Path(argument) for argument in sys.argv[1:]])
