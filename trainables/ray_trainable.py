@@ -59,7 +59,7 @@ class SegmentationTrainable(tune.Trainable):
             self._log.error("trial %d: %s", self._files.number, error, exc_info=not known)
             full = describe_full_disk(error, [self._trials_dir, self._study.cache_dir, tempfile.gettempdir()])
             if full:
-                raise NodeError(full) from error
+                raise NodeError(f"{full}, and go on by --resume") from error
             raise
 
     def cleanup(self) -> None:

@@ -5,24 +5,51 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from typing_extensions import TypedDict
 
 from ensembling.predictions import read_predictions
 from ensembling.runs.registered import REGISTERED, download_registered
 from trainables.config import TrialConfig
 from trainables.data.coco import BACKGROUND
 from trainables.data.packed import file_sha256
-from trainables.errors import UserError
-from trainables.files import read_json
+from trainables.errors import DamagedFileError, UserError
+from trainables.files import read_checked, read_json
 from trainables.inference.tta import Views
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, find_study
 
 PLACES = ("weights_dir", "init_from")  # of files on a machine: a resumed study may have others
 MEMBERS = "members"  # of an exported ensemble: a directory for each member, named by its place
+
+
+class ListedMember(TypedDict):
+    """What ensemble.json must say of a member for it to predict, and what is looked at where it is there."""
+
+    run_id: str
+    study: NotRequired[str]
+    trial: NotRequired[int]
+    name: NotRequired[str]
+    votes: NotRequired[int]
+    miou: NotRequired[float | None]
+    params: NotRequired[dict[str, str]]
+    weights_sha256: NotRequired[str]
+
+
+class Description(TypedDict):
+    """What an ensemble.json must say for its ensemble to predict, and what is looked at where it is there."""
+
+    members: list[ListedMember]
+    class_names: list[str]
+    views: NotRequired[dict[str, Any] | None]
+    category_ids: NotRequired[dict[str, int] | None]
+    unlabelled: NotRequired[str | None]
+    tie_rule: NotRequired[str]
+    crossfit_miou: NotRequired[float | None]
+    crossfit_interval: NotRequired[dict[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -98,15 +125,15 @@ def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowCl
 
 
 def _from_file(path: Path, runs_dir: Path) -> Ensemble:
+    remedy = "restore it, or select again with segvote ensemble"
+    description = read_checked(path, Description, remedy=remedy)
     try:
-        description = read_json(path)
-        listed, class_names = [dict(one) for one in description["members"]], tuple(description["class_names"])
         views = Views.from_dict(description["views"]) if description.get("views") else Views()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is no ensemble.json ({error!r}): select one with segvote ensemble") from error
-    members = tuple(find_member(one, place, path, runs_dir) for place, one in enumerate(listed, start=1))
-    name = path.parent.name
-    return Ensemble(name, members, class_names, views, description)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{path} is damaged (views: {error}): {remedy}") from error
+    listed = enumerate(description["members"], start=1)
+    members = tuple(find_member(one, place, path, runs_dir) for place, one in listed)
+    return Ensemble(path.parent.name, members, tuple(description["class_names"]), views, description)
 
 
 def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> Member:

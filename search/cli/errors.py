@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from trainables.errors import UserError
+from trainables.hardware.full_disk import describe_full_disk
 from trainables.hardware.home import ensure_home
 
 HOW_TO_GO_ON = "what is finished is kept: a study goes on with --resume, all else by the same command"
@@ -41,7 +42,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
     except click.ClickException as error:
         error.show()
     except OSError as error:  # a full disk, a directory that may not be written to
-        click.echo(f"segvote: {error}; {HOW_TO_GO_ON}", err=True)
+        click.echo(f"segvote: {describe_full_disk(error, []) or error}; {HOW_TO_GO_ON}", err=True)
     except Exception:
         if interrupted.is_set():  # what Ctrl-C breaks off may end in any exception: imports make RuntimeErrors of it
             return _stopped()

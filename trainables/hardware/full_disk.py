@@ -21,7 +21,7 @@ def take_room(path: Path) -> None:
 
 
 def describe_full_disk(error: BaseException, directories: Iterable[Path]) -> str | None:
-    """Return "the disk of … is full", with what to do, where `error` says so; None for any other error.
+    """Return "the disk of … is full", and what to do, where `error` says so; None for any other error.
 
     Where the error names no file, the disk is taken to be that of `directories` with the least room left.
     """
@@ -31,4 +31,4 @@ def describe_full_disk(error: BaseException, directories: Iterable[Path]) -> str
     where = error.filename or min(
         there, key=lambda directory: shutil.disk_usage(directory).free, default="this machine"
     )
-    return f"the disk of {where} is full ({error.strerror}): make room there, and go on by --resume"
+    return f"the disk of {where} is full ({error.strerror}): make room there"

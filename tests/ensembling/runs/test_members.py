@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 
 import pytest
 
@@ -119,8 +120,32 @@ def test_weights_that_lay_elsewhere_do_not_make_another_trial(file):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"members": 3, "class_names": []}', '{"members": [{}]}'])
 def test_what_is_no_ensemble_is_refused(tmp_path, content):
     (tmp_path / "ensemble.json").write_text(content)
-    with pytest.raises(UserError, match=r"ensemble\.json is no ensemble\.json"):
+    with pytest.raises(UserError, match=r"ensemble\.json is damaged \(.*\): restore it, or select again"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99])
+def test_an_ensemble_that_was_cut_off_is_named(file, share):
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    with pytest.raises(UserError, match=r"ensemble\.json is damaged"):
+        opened(file)
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", [1], {"a": 1}])
+@pytest.mark.parametrize("key", ["class_names", "views", "category_ids", "unlabelled"])
+def test_a_value_of_another_type_is_a_message(file, key, value):
+    change(file, **{key: value})
+    with suppress(UserError):  # some are what the key may hold
+        opened(file)
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", [1], {"a": 1}])
+@pytest.mark.parametrize("key", ["run_id", "study", "trial", "name", "votes", "miou", "params", "weights_sha256"])
+def test_a_members_value_of_another_type_is_a_message(file, key, value):
+    members = json.loads(file.read_text())["members"]
+    change(file, members=[{**members[0], key: value}, *members[1:]])
+    with suppress(UserError):
+        opened(file)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
