@@ -16,6 +16,8 @@ as fast as memory takes it.
 import hashlib
 import json
 import os
+import re
+import socket
 import struct
 import uuid
 from collections.abc import Iterator
@@ -100,7 +102,9 @@ class Predictions:
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """Write the file under a temporary name beside `path`, then rename it: it is there whole or not at all."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    # Named so that trainables.files sweeps what a killed process leaves, when something is written beside it next.
+    owner = f"{re.sub(r'[^a-zA-Z0-9_]', '_', socket.gethostname())[:40]}-{os.getpid()}"
+    temporary = path.with_name(f".{path.name[:60]}.{owner}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(_encode(predictions))

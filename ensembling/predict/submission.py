@@ -3,10 +3,9 @@
 A row holds 65,536 ids or so, and a file hundreds of rows: both classes hold one row in memory, never the file.
 """
 
-import os
 import re
-import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from ensembling.kernels import compiled
+from trainables.files import replacing
 
 HEADER = ("image_id", "PredictionString")
 SIDE = 256  # pixels
@@ -41,25 +41,17 @@ class SubmissionWriter:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
         self._written: set[str] = set()
 
     def __enter__(self) -> "SubmissionWriter":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._temporary, "xb")
+        self._stack = ExitStack()
+        temporary = self._stack.enter_context(replacing(self.path))
+        self._file = self._stack.enter_context(open(temporary, "wb"))
         self._file.write(",".join(HEADER).encode() + b"\n")
         return self
 
-    def __exit__(self, kind: type | None, *error: Any) -> None:
-        try:
-            with self._file:
-                if kind is None:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-            if kind is None:
-                os.replace(self._temporary, self.path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+    def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
 
     def add(self, image_id: str, class_map: np.ndarray) -> None:
         """A row of a class map uint8 (H, W) with ids 0 to 254, resized to 256x256.

@@ -18,6 +18,7 @@ from ensembling import (
     select_ensemble,
     write_predictions,
 )
+from trainables.files import write_text
 
 SMALL = Predictions(
     image_ids=("b.jpg", "a.jpg", "é.jpg"),
@@ -283,3 +284,16 @@ def test_version_2_had_no_groups(tmp_path):
 def test_predictions_that_do_not_fit_together_are_refused(changes, message):
     with pytest.raises(PredictionsError, match=message):
         replace(SMALL, **changes)
+
+
+def test_what_a_killed_writer_left_is_swept_with_other_files(tmp_path, monkeypatch):
+    """The name is known to the package that sweeps, which this one does not import."""
+    left = []
+    monkeypatch.setattr(predictions.os, "replace", lambda temporary, path: left.append(temporary))
+    monkeypatch.setattr(predictions.os, "getpid", lambda: 4194304)
+    monkeypatch.setattr(predictions.Path, "unlink", lambda path, missing_ok: None)
+    write_predictions(tmp_path / "holdout.predictions", SMALL)
+    monkeypatch.undo()
+    assert left[0].exists()
+    write_text(tmp_path / "other", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]

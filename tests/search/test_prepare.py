@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from search.prepare import pseudo_data
+from search.prepare import checked_data, pseudo_data
 from search.study.study import check_same_data, new_study, open_study
 from tests import tiny
 from tests.trainables.data.made import write_photo
@@ -91,3 +91,20 @@ def test_pseudo_labels_leave_the_holdout_as_it_is(settings, dataset, photos, wri
     pseudo, _ = prepare(settings, dataset, pseudo=write_labels(photos))
     studies = [new_study(settings, dataset, tiny.SPLITS, one) for one in (None, pseudo)]
     assert len({study.holdout_fingerprint for study in studies}) == 1
+
+
+def test_files_of_other_names_are_those_of_the_study_and_its_workers(settings, tmp_path):
+    """By a name below the data set's directory, and by a path of its own."""
+    root = tiny.write_data(tmp_path / "data")
+    (root / "train.json").rename(root / "fold 1.json")
+    named = dataclasses.replace(settings, data=str(root), train_json="fold 1.json", cache_dir=tmp_path / "cache")
+    dataset = checked_data(root, named, Console(file=io.StringIO()))
+    study = new_study(named, dataset, tiny.SPLITS)
+    with study.claimed(resume=False):
+        pass
+    opened = open_study(named)
+    assert opened.data.train_json == "fold 1.json"
+    assert len(opened.data.open((32, 48))) == 8
+    (root / "fold 1.json").rename(tmp_path / "elsewhere.json")
+    moved = dataclasses.replace(named, train_json=str(tmp_path / "elsewhere.json"))
+    check_same_data(opened, checked_data(root, moved, Console(file=io.StringIO())))

@@ -17,7 +17,7 @@ _FILL = (124, 116, 104)  # the mean colour of ImageNet, in 0..255: near zero aft
 
 @cache
 def _library() -> ModuleType:
-    """albumentations, imported on first use (2 s), asking no server for its newest version and starting no threads."""
+    """Return albumentations, imported on first use (2 s); it asks no server for its newest version."""
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations
     import cv2
@@ -104,7 +104,7 @@ class Augmentation:
         return build_augmentation, self._arguments
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, sample_seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """A new photo uint8 (h, w, 3) and class map uint8 (h, w) of the policy's size, from those of the same size.
+        """Return a new photo uint8 (h, w, 3) and class map uint8 (h, w) of the policy's size, from those of that size.
 
         The same photo, policy, seed and `sample_seed` give the same result, whatever was augmented before. The class
         map holds its own labels, and 255 where the photo does not reach. Both arrays are fresh, contiguous and
@@ -137,7 +137,10 @@ def _own(array: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 def build_augmentation(policy: str, image_size: tuple[int, int], seed: int) -> Augmentation:
-    """The named policy (see AUGMENTATIONS) for photos of `image_size` (h, w). Raises UserError on an unknown name."""
+    """Return the named policy (see AUGMENTATIONS) for photos of `image_size` (h, w).
+
+    Raises UserError for an unknown name.
+    """
     if policy not in AUGMENTATIONS:
         raise UserError(f"unknown augmentation {policy!r}: choose one of {', '.join(AUGMENTATIONS)}")
     return Augmentation(policy, image_size, seed)

@@ -14,6 +14,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from trainables.data.coco import Category, Dataset, load_dataset
+from trainables.data.layout import is_dataset
 from trainables.data.masks import IGNORE_INDEX
 from trainables.data.new_directory import new_directory
 from trainables.errors import UserError
@@ -25,7 +26,7 @@ PseudoItem = tuple[Path, str, np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class PseudoReport:
-    """How many photos were `kept` and `dropped`, and of those kept, pixels by class, and pixels that are `ignored`."""
+    """How many photos were `kept` and `dropped`, and the pixels of those kept, by class and `ignored`."""
 
     class_names: tuple[str, ...]
     kept: int
@@ -35,11 +36,11 @@ class PseudoReport:
 
     @property
     def ignored_share(self) -> float:
-        """Of all pixels of the photos that were kept; 0 where none was."""
+        """The share of ignored pixels in the photos that were kept; 0 where none was."""
         return self.ignored / max(1, self.ignored + sum(self.pixels))
 
     def summary(self, labelled: Sequence[int] | None = None) -> str:
-        """Lines of text: the counts, and the share of each class beside that of the `labelled` pixels, by class."""
+        """Return lines of text: the counts, and each class's share beside that of the `labelled` pixels, by class."""
         lines = [f"{self.kept} photos kept, {self.dropped} dropped, {100 * self.ignored_share:.1f} % of pixels ignored"]
         width = max(map(len, self.class_names))
         for place, name in enumerate(self.class_names):
@@ -61,7 +62,7 @@ def write_pseudo(
     least: float = LEAST,
     unlabelled: Literal["background", "ignore"] = "background",
 ) -> PseudoReport:
-    """Writes the data set `out`: train.json and the photos below out/images.
+    """Write the data set `out`: train.json and the photos below out/images.
 
     `class_names` and `unlabelled` are those of the labelled data set. Each of `items` is a photo's path, its file name
     below out/images, its class map uint8 (H, W), 255 ignored, and uint8 (H, W), the number of members that vote for
@@ -88,7 +89,7 @@ def write_pseudo(
 
 
 def _agreed(name: str, class_map: np.ndarray, agreement: np.ndarray, agree: int, num_classes: int) -> np.ndarray:
-    """The class map with 255 where too few members agree."""
+    """Return the class map with 255 where too few members agree."""
     if class_map.shape != agreement.shape or class_map.ndim != 2:
         raise UserError(f"{name}: its class map is {class_map.shape}, its agreement {agreement.shape}: both are (H, W)")
     kept = np.where(agreement >= agree, class_map, IGNORE_INDEX).astype(np.uint8)
@@ -99,7 +100,7 @@ def _agreed(name: str, class_map: np.ndarray, agreement: np.ndarray, agree: int,
 
 
 class _Writer:
-    """train.json, written as the photos come: annotations first, and the list of images after them."""
+    """Writes train.json as the photos come: annotations first, and the list of images after them."""
 
     def __init__(self, directory: Path, file: Any, class_names: tuple[str, ...], *, first: int) -> None:
         self._directory, self._file, self._names, self._first = directory, file, class_names, first
@@ -126,7 +127,7 @@ class _Writer:
                 self._annotate(number, self._category_of[int(value)], class_map == value)
 
     def _place(self, photo: Path, file_name: str) -> str:
-        """Puts the photo below images/; its name relative to the data set."""
+        """Put the photo below images/, and return its name relative to the data set."""
         name = posixpath.normpath(posixpath.join("images", file_name))
         if not name.startswith("images/") or name in self._images:
             fault = "comes twice" if name in self._images else "leads out of the data set"
@@ -173,13 +174,13 @@ def load_pseudo(
     unlabelled: Literal["background", "ignore"],
     cache_dir: Path | str | None = None,
 ) -> Dataset:
-    """The data set `root` with the class ids of the labelled one, whose `class_names` and `unlabelled` these are.
+    """Return the data set `root` with the class ids of the labelled one, which has `class_names` and `unlabelled`.
 
     Categories are matched by name; "ignore" is 255, and may be missing. Its fingerprint says which class is which.
     Raises UserError for a category that only one of the two has, and what `load_dataset` raises.
     """
     root = Path(root).absolute()
-    if not (root / "train.json").is_file():
+    if not is_dataset(root):
         raise UserError(f"{root} holds no pseudo-labels: there is no train.json; give --pseudo the directory of one")
     dataset = load_dataset(root, unlabelled=unlabelled, cache_dir=cache_dir)
     class_ids = {name: place for place, name in enumerate(class_names) if place or unlabelled == "ignore"}
@@ -195,7 +196,7 @@ def load_pseudo(
 
 
 def rows_apart(pseudo: Dataset, labelled: Dataset) -> tuple[int, ...]:
-    """The rows of `pseudo`'s train.json whose bytes are no labelled photo of `labelled`.
+    """Return the rows that `pseudo` has for training whose bytes are no labelled photo of `labelled`.
 
     The others may be photos of the holdout, a fold or the test: what is trained on cannot be scored on. Those of a
     test.json without labels are not scored, and to be predicted well.
