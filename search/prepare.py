@@ -7,18 +7,20 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from search.report.plain import say, working
+from search.study.edits import asked_edits
 from search.study.settings import Settings, StudySettings
 from search.study.space import make_space
 from search.study.study import Study, check_same_data, new_study, open_study
 from search.study.trial_end import holdout_masks
 from search.tracking.store import check_places
 from trainables.config import TrialConfig
-from trainables.data import Dataset, PackedData, load_dataset, load_pseudo, make_splits, pack
+from trainables.data import Dataset, PackedData, Splits, load_dataset, load_pseudo, make_splits, pack
+from trainables.data.edits import Counts, Edits, apply_edits, edit_whole
 from trainables.data.pseudo import rows_apart
 from trainables.data.sample.dataset import write_sample
 from trainables.data.scenes import Scenes, find_scenes
 from trainables.errors import UserError
-from trainables.study_data import PseudoData
+from trainables.study_data import PseudoData, StudyEdits
 
 
 def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
@@ -27,9 +29,12 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
     size = TrialConfig.from_dict(make_space(settings).first()).size
     root = _sample(settings, console) if settings.data == "sample" else Path(settings.data)
     dataset = checked_data(root, settings, console)
+    resumed = open_study(settings) if settings.resume else None
+    edits = [one.edits for one in resumed.data.edits] if resumed else asked_edits(settings)
+    dataset = edit_whole(dataset, edits, lambda one, counts: _show_counts(one, counts, console))
     pseudo = pseudo_data(dataset, [size], settings, console)
-    if settings.resume:
-        study = open_study(settings)
+    if resumed:
+        study = resumed
         check_same_data(study, dataset, pseudo)
         study = study.with_data_in(dataset.root, pseudo.root if pseudo else None)
     else:
@@ -44,7 +49,8 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
             folds_by=settings.folds_by,
             folds_file=Path(settings.folds_file) if settings.folds_file else None,
         )
-        study = new_study(settings, dataset, splits, pseudo, scenes=scenes)
+        known = [edited_data(dataset, one, splits, size, settings, console) for one in edits]
+        study = new_study(settings, dataset, splits, pseudo, scenes=scenes, edits=known)
     holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here
     return study, dataset
 
@@ -67,6 +73,23 @@ def checked_data(root: Path, settings: StudySettings, console: Console) -> Datas
             "annotate more categories, or leave out --unlabelled ignore to score it against the background"
         )
     return dataset
+
+
+def edited_data(
+    dataset: Dataset, edits: Edits, splits: Splits, size: tuple[int, int], settings: StudySettings, console: Console
+) -> StudyEdits:
+    """Apply the corrections to the training photos, say how many labels each rule changed, and decode the outcome."""
+    if edits.apply_to_holdout:
+        return StudyEdits(edits)  # they are in `dataset` already
+    edited = apply_edits(dataset, edits, splits.holdout)
+    _show_counts(edits, edited.counts, console)
+    packed_data(edited.dataset, size, settings, console)
+    return StudyEdits(edits, tuple(sorted(edited.dropped)))
+
+
+def _show_counts(edits: Edits, counts: Counts, console: Console) -> None:
+    changed = ", ".join(f"{rule}: {count}" for rule, count in counts)
+    say(console, f"{edits.name} changes labels or images, {changed}")
 
 
 def scenes_of(dataset: Dataset, group_by: str | None, settings: StudySettings, console: Console) -> Scenes:

@@ -237,6 +237,8 @@ def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
         made_of |= {"pseudo_fingerprint": data.pseudo.fingerprint, "pseudo_images": len(data.pseudo.rows)}
     else:
         del made_of["pseudo_weight"]
+    if data.edits:
+        made_of["edits_fingerprint"] = ", ".join(one.edits.fingerprint[:12] for one in data.edits)
     return {
         **made_of,
         "data_fingerprint": data.fingerprint,

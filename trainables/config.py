@@ -24,6 +24,7 @@ class TrialConfig:
 
     image_size: str = "512"  # what photos are resized to: "N" or "WIDTHxHEIGHT", pixels
     augmentation: str = "light"
+    edits: str = "none"  # the corrections of labels that it trains on, by the name of their file
     fold: int | str = FOLD_ALL  # fold left out of training, or "all": nothing is
 
     loss: str = "ce"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.data import Dataset, PackedData, Splits, load_dataset, open_packed, pack
+from trainables.data.edits import NO_EDITS, Edits, apply_edits, edit_whole
 from trainables.data.packed import packed_directory
 from trainables.data.pseudo import load_pseudo
 from trainables.errors import NodeError, UserError
@@ -37,6 +38,22 @@ class PseudoData:
 
 
 @dataclass(frozen=True)
+class StudyEdits:
+    """Corrections of labels that trials may ask for by name, and the rows that they leave out of training."""
+
+    edits: Edits
+    dropped: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {"name": self.edits.name, **self.edits.to_dict(), "dropped": list(self.dropped)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "StudyEdits":
+        return cls(Edits.from_dict(values["name"], values), tuple(values["dropped"]))
+
+
+@dataclass(frozen=True)
 class StudyData:
     """Small and picklable: it travels to the workers, the photos do not."""
 
@@ -49,6 +66,7 @@ class StudyData:
     pseudo: PseudoData | None = None
     train_json: str | None = None  # the files of the data set, where they are named otherwise
     val_json: str | None = None
+    edits: tuple[StudyEdits, ...] = ()
     keep_last: bool = False  # of each trial the last epoch, rather than the one that scores best: a refit's
 
     @property
@@ -71,8 +89,10 @@ class StudyData:
     def num_classes(self) -> int:
         return len(self.class_names)
 
-    def open(self, size: tuple[int, int]) -> PackedData:
-        """This node's packed cache for (height, width), built from the photos if this node has none yet.
+    def open(self, size: tuple[int, int], edits: str = NO_EDITS) -> PackedData:
+        """Return this node's packed cache for (height, width), built from the photos if this node has none yet.
+
+        Its labels are those after the corrections that are named `edits`, the holdout's being always the study's own.
 
         Raises NodeError where this node's copy of the data set is not the one that the study was started on, or there
         is none, or no room for the cache.
@@ -85,7 +105,38 @@ class StudyData:
             val_json=self.val_json,
             max_megapixels=float("inf"),  # how large a photo may be was asked where the study was started
         )
-        return self._open(self.root, self.fingerprint, load, size)
+        load = partial(self._load_edited, load)
+        return self._open(self.root, self._fingerprint_with(edits), partial(load, edits), size)
+
+    def _load_edited(self, load: Callable[[Path], Dataset], name: str, root: Path) -> Dataset:
+        dataset = edit_whole(load(root), [one.edits for one in self.edits])
+        own = self.edits_named(name)
+        if own is None or own.edits.apply_to_holdout:
+            return dataset
+        dataset = self._same(dataset, root, self.fingerprint)
+        return apply_edits(dataset, own.edits, self.splits.holdout).dataset
+
+    def _fingerprint_with(self, name: str) -> str:
+        own = self.edits_named(name)
+        if own is None or own.edits.apply_to_holdout:
+            return self.fingerprint
+        return own.edits.fingerprint_on(self.fingerprint, self.splits.holdout)
+
+    def edits_named(self, name: str) -> StudyEdits | None:
+        """Return the corrections of that name; None of "none". Raises UserError for a name that the study has not."""
+        if name == NO_EDITS:
+            return None
+        for one in self.edits:
+            if one.edits.name == name:
+                return one
+        known = ", ".join(one.edits.name for one in self.edits) or "none"
+        raise UserError(f"edits={name}: the study knows no such corrections (it knows {known}); name them by --edits")
+
+    def training_rows(self, fold: int | str, edits: str = NO_EDITS) -> tuple[int, ...]:
+        """Return the rows that a trial trains on, ascending: all folds but `fold`, less those that edits drop."""
+        own = self.edits_named(edits)
+        dropped = set(own.dropped) if own else set()
+        return tuple(row for row in self.splits.training_rows(fold) if row not in dropped)
 
     def holdout_pixels(self, packed: PackedData) -> int:
         """Return how many pixels the holdout's class maps have together, at the photos' own sizes."""

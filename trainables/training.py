@@ -44,7 +44,7 @@ class Trainer:
     def __init__(self, config: TrialConfig, study: StudyData, *, loader_workers: int = 0) -> None:
         torch.manual_seed(config.seed)
         self.config, self.study = config, study
-        self.packed: PackedData = study.open(config.size)
+        self.packed: PackedData = study.open(config.size, config.edits)
         self.precision = choose_precision(config.precision)
         self.epoch = 0
         self.micro_batch = config.batch_size
@@ -99,7 +99,7 @@ class Trainer:
         config = self.config
         return TrainingBatches(
             self.packed,
-            self.study.splits.training_rows(config.fold),
+            self.study.training_rows(config.fold, config.edits),
             pseudo=self.study.open_pseudo(config.size),
             batch_size=config.effective_batch,
             augmentation=config.augmentation,
@@ -119,7 +119,7 @@ class Trainer:
     def _pixel_counts(self) -> np.ndarray:
         """Of the labelled photos by class: pseudo-labels have the balance of the models that made them."""
         counts = np.zeros(256, dtype=np.int64)
-        for row in self.study.splits.training_rows(self.config.fold):
+        for row in self.study.training_rows(self.config.fold, self.config.edits):
             counts += np.bincount(self.packed.masks[row].reshape(-1), minlength=256)
         return counts[: self.study.num_classes]
 

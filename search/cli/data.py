@@ -10,6 +10,7 @@ from search.cli.options import FOLDS, Choice, example, make_console, with_option
 if TYPE_CHECKING:
     from trainables.data import Dataset
 
+EDITS = click.option("--edits", metavar="FILE", help="YAML with corrections of the labels, applied on reading.")
 DATA = (
     click.option("--data", required=True, metavar="DIR", help="COCO data set with train.json, or 'sample'."),
     click.option(
@@ -22,6 +23,7 @@ DATA = (
     click.option(
         "--cache-dir", default="~/.cache/segvote", show_default=True, metavar="DIR", help="Remembers what was read."
     ),
+    EDITS,
 )
 
 
@@ -58,7 +60,7 @@ def import_command(name: str, source: str, out: str, classes: str | None, void: 
 @click.argument("kind", type=Choice(["masks", "coco"]))
 @with_options(DATA)
 @click.option("--out", required=True, metavar="DIR", help="The directory to write.")
-def export_command(kind: str, out: str, **data: str) -> int:
+def export_command(kind: str, out: str, **data: str | None) -> int:
     """Write a data set as PNG masks or as COCO."""
     from search.data.formats import run_export
 
@@ -70,7 +72,7 @@ def export_command(kind: str, out: str, **data: str) -> int:
 @click.option("--out", default="data-report", show_default=True, metavar="DIR", help="Where its files go.")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="That a search would make.")
 @click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
-def report_command(out: str, folds: int, no_photos: bool, **data: str) -> int:
+def report_command(out: str, folds: int, no_photos: bool, **data: str | None) -> int:
     """Write a page that says what is in a data set and what to do about it, its figures, and the numbers."""
     from search.data.report import run_report
     from search.data.scenes import scenes_of
@@ -96,7 +98,7 @@ def show_command(
     annotations_of: tuple[str, ...],
     count: int,
     seed: int,
-    **data: str,
+    **data: str | None,
 ) -> int:
     """Draw a data set's images with their masks, by labelled area, by class, and annotation by annotation."""
     from search.data.show import ShowOptions, run_show
@@ -128,7 +130,7 @@ def folds_command(
     seed: int,
     out: str,
     no_photos: bool,
-    **data: str,
+    **data: str | None,
 ) -> int:
     """Show how even the folds are that a search would make, and that every other method would."""
     from search.data.folds import FoldsOptions, run_folds
@@ -146,16 +148,34 @@ def folds_command(
     return run_folds(dataset, scenes, options, _path(out), console)
 
 
+@data_command.command("compare", epilog=example("segvote data compare before/train.json after/train.json"))
+@click.argument("one", metavar="A.json")
+@click.argument("other", metavar="B.json")
+def compare_command(one: str, other: str) -> int:
+    """Show what differs between two annotation files: images, classes, and annotations."""
+    from search.data.compare import run_compare
+
+    return run_compare(_path(one), _path(other), "background", make_console())
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _dataset(data: str, unlabelled: str, cache_dir: str, photos: bool = True) -> "Dataset":
+def _dataset(data: str, unlabelled: str, cache_dir: str, edits: str | None = None, photos: bool = True) -> "Dataset":
     from trainables.data import load_dataset
     from trainables.data.coco import load_annotations
+    from trainables.data.edits import apply_edits, read_edits, without_rows
     from trainables.data.sample.dataset import write_sample
 
     if not photos:
-        return load_annotations(_path(data), unlabelled=unlabelled)
-    root = write_sample(_path(cache_dir) / "sample", seed=0) if data == "sample" else _path(data)
-    return load_dataset(root, unlabelled=unlabelled, cache_dir=_path(cache_dir))
+        dataset = load_annotations(_path(data), unlabelled=unlabelled)
+    else:
+        root = write_sample(_path(cache_dir) / "sample", seed=0) if data == "sample" else _path(data)
+        dataset = load_dataset(root, unlabelled=unlabelled, cache_dir=_path(cache_dir))
+    if edits is None:
+        return dataset
+    edited = apply_edits(dataset, read_edits(_path(edits)), dataset.rows("val"))
+    for rule, count in edited.counts:
+        click.echo(f"{rule} changes {count}")
+    return without_rows(edited.dataset, edited.dropped)

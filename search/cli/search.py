@@ -23,6 +23,7 @@ OPTIONS = (
         help="What pixels without annotation are: class 0, or of no class and not scored.",
     ),
     *DATA_FILES,
+    click.option("--edits", metavar="FILE", help="YAML with corrections of the labels: see docs/data.md."),
     *PSEUDO,
     click.option(
         "--image-size", metavar="N|WxH", help="Photos are resized to this many pixels. [default: the space's]"

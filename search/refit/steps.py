@@ -25,9 +25,11 @@ from search.tracking.store import check_places, connect, default_tracking_uri
 from search.tuning.plan import Plan
 from trainables.config import TrialConfig, parse_size
 from trainables.data import Dataset, Splits, make_splits
+from trainables.data.edits import edit_whole
 from trainables.data.scenes import find_scenes
 from trainables.errors import UserError
 from trainables.models.pretrained.weights import check_weights
+from trainables.study_data import StudyEdits
 
 
 def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSettings]:
@@ -36,7 +38,7 @@ def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSett
     if settings.resume:
         study = open_study(settings)
         root = Path(settings.data) if settings.data not in (None, BUILT_IN) else study.data.root
-        dataset = checked_data(root, settings, console)
+        dataset = edit_whole(checked_data(root, settings, console), [one.edits for one in study.data.edits])
         pseudo = pseudo_data(dataset, _sizes(study.refit["models"]), settings, console)
         check_same_data(study, dataset, pseudo)
         study = study.with_data_in(dataset.root, pseudo.root if pseudo else None)
@@ -59,6 +61,9 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
     files = {} if own else {"train_json": first.data.train_json, "val_json": first.data.val_json}
     settings = dataclasses.replace(settings, data=data, unlabelled=first.data.unlabelled, **files)
     dataset = checked_data(Path(data), settings, console)
+    edits = _edits(originals)
+    if not own:
+        dataset = edit_whole(dataset, [one.edits for one in edits])
     _check_classes(dataset, ensemble)
     if not own:
         check_same_data(first, dataset)
@@ -70,7 +75,17 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
     name = ensemble.name if Path(settings.ensemble).exists() else settings.ensemble
     run_id = find_run(ensemble, settings.ensemble, lambda: _client(settings))
     refit = describe_refit(name, run_id, ensemble, models)
-    return new_study(settings, dataset, splits, pseudo, refit), dataset, settings
+    return new_study(settings, dataset, splits, pseudo, refit, edits=edits), dataset, settings
+
+
+def _edits(originals: list[Original]) -> list[StudyEdits]:
+    """Return the corrections that the members were trained with. Raises UserError where two of one name differ."""
+    found: dict[str, StudyEdits] = {}
+    for original in originals:
+        for one in original.study.data.edits:
+            if found.setdefault(one.edits.name, one).edits != one.edits:
+                raise UserError(f"members were trained with different edits named {one.edits.name}: refit them apart")
+    return list(found.values())
 
 
 def _sizes(models: list[dict]) -> list[tuple[int, int]]:

@@ -86,7 +86,7 @@ class Settings(StudySettings):
 
     made_of: ClassVar[tuple[str, ...]] = (
         "space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "choices",
-        "group_by", "holdout", "folds_by", "folds_file", "grid", "seeds", "all_folds",
+        "group_by", "holdout", "folds_by", "folds_file", "edits", "grid", "seeds", "all_folds",
         "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets",
     )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
@@ -97,6 +97,7 @@ class Settings(StudySettings):
     folds: int = 5
     holdout_fraction: float = 0.2
     holdout: str = "val"  # val.json where there is one; or "scenes": whole ones of all labelled photos
+    edits: str | None = None  # a file with corrections of labels, for every trial
     folds_by: str = "sgkf"  # what folds are even in
     folds_file: str | None = None  # says the fold of each photo, for folds_by "predefined"
     group_by: str | None = None  # a regular expression on file names, whose match names a photo's scene

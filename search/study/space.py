@@ -207,6 +207,7 @@ def make_space(settings: Settings) -> Space:
     """
     pinned = {
         "epochs": settings.epochs,
+        "edits": settings.edits,
         "image_size": settings.image_size,
         "pretrained": settings.pretrained,
         "weights_dir": settings.weights_dir,

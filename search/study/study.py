@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from trainables.data import Dataset, Splits
 from trainables.data.scenes import Overlap, Scenes
 from trainables.errors import UserError, nearest
 from trainables.files import read_json, write_json
-from trainables.study_data import PseudoData, StudyData
+from trainables.study_data import PseudoData, StudyData, StudyEdits
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TARGET, TRIALS
 
@@ -182,6 +182,7 @@ def new_study(
     pseudo: PseudoData | None = None,
     refit: dict[str, Any] | None = None,
     scenes: Scenes | None = None,
+    edits: Sequence[StudyEdits] = (),
 ) -> Study:
     """A study that is not on disk yet: `claimed` takes its name."""
     manifest = {
@@ -198,6 +199,7 @@ def new_study(
         "splits": splits.to_dict(),
         "scenes": scenes and _overlap(scenes, splits).to_dict(),
         "pseudo": pseudo and pseudo.to_dict(),
+        "edits": [one.to_dict() for one in edits],
         "refit": refit,
         "code_version": code_version(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -239,6 +241,7 @@ def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
         splits=Splits.from_dict(manifest["splits"]),
         cache_dir=cache_dir,
         pseudo=PseudoData.from_dict(pseudo) if pseudo else None,
+        edits=tuple(StudyEdits.from_dict(one) for one in manifest.get("edits", ())),
         keep_last=bool(manifest.get("refit")),
         **data_files(manifest),
     )
