@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from trainables.data.exploration import numbers as counting
+from trainables.data.exploration import counts as counting
 from trainables.data.exploration.table import Table
 
 INK = "#1f2328"  # of text and axes; the page puts its own colour of text in its place

@@ -15,7 +15,7 @@ from search.report.bars import Bars
 from trainables.data import Dataset
 from trainables.data.coco import ImageRecord
 from trainables.data.exploration.advice import advise
-from trainables.data.exploration.numbers import count_numbers
+from trainables.data.exploration.counts import count_numbers
 from trainables.data.exploration.table import Table, make_table
 from trainables.data.scenes import Scenes
 from trainables.files import replacing

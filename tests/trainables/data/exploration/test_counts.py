@@ -7,7 +7,7 @@ import pytest
 from tests.trainables.data.made import annotation, box, coco, image, real, write
 from trainables.data.coco import load_annotations, load_dataset
 from trainables.data.exploration.advice import advise
-from trainables.data.exploration.numbers import count_numbers
+from trainables.data.exploration.counts import count_numbers
 from trainables.data.exploration.table import make_table
 
 CATEGORIES = [{"id": 3, "name": "Paper"}, {"id": 5, "name": "Glass"}, {"id": 9, "name": "Metal"}]
