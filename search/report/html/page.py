@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from search.report.html import course, ensemble, factors, pairs, pictures, top, trials
 from search.report.record.gather import Report
 
 TEMPLATES = Path(__file__).parent / "templates"
+# The package plotly.js-basic-dist-min of npm, 4.1.1, as it is there: another release replaces the file.
+LIBRARY = Path(__file__).parent / "library" / "plotly-basic.min.js"
 SECTIONS = (top, course, factors, pairs, ensemble, pictures, trials)
 
 
@@ -36,7 +37,7 @@ def render(report: Report) -> str:
         trials=_json(trials.details(report)),
         style=(TEMPLATES / "style.css").read_text(encoding="utf-8"),
         script=(TEMPLATES / "script.js").read_text(encoding="utf-8"),
-        library=get_plotlyjs(),
+        library=LIBRARY.read_text(encoding="utf-8"),
     )
 
 

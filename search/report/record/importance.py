@@ -14,6 +14,7 @@ from search.report.record.study_record import StudyRecord
 
 FEWEST = 10  # trials; with fewer, an importance is the noise of single trials
 SEED = 0
+TREES = 16  # of fANOVA's forest: four times as many, its default, take four times as long and change little
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ def importances(study: StudyRecord) -> list[Importance]:
     early = [(trial.sampled, trial.best_until(study.common_epoch)) for trial in study.scored]
     late = [(trial.sampled, trial.best) for trial in study.scored if trial.status == "completed"]
     asked = [
-        ("fANOVA", FanovaImportanceEvaluator(seed=SEED), study.common_epoch, early),
+        ("fANOVA", FanovaImportanceEvaluator(n_trees=TREES, seed=SEED), study.common_epoch, early),
         ("PED-ANOVA", PedAnovaImportanceEvaluator(), study.common_epoch, early),
     ]
     if study.epochs > study.common_epoch:
-        asked.append(("fANOVA", FanovaImportanceEvaluator(seed=SEED), study.epochs, late))
+        asked.append(("fANOVA", FanovaImportanceEvaluator(n_trees=TREES, seed=SEED), study.epochs, late))
     found = [_importance(*one) for one in asked]
     return [one for one in found if one]
 
