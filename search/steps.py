@@ -3,13 +3,13 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 from rich.console import Console
 
 from search.ensemble.record import conclude
+from search.report.end_of_search import show_trials, show_what_is_next
 from search.report.ensemble_report import show_ensemble
 from search.report.plain import labelled, say, working
 from search.report.progress import Progress, Screen, duration
@@ -334,6 +334,7 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, setti
         )
         return 1
     show_ensemble(console, ensemble)
-    ui = "segvote ui" + ("" if settings.runs_dir == Path("runs").resolve() else f" --runs-dir {settings.runs_dir}")
-    say(console, f"ensemble  {plan.study.ensemble_file}\ncompare   {ui}")
+    show_trials(console, plan.study)
+    say(console, f"ensemble  {plan.study.ensemble_file}")
+    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
     return 0

@@ -26,6 +26,8 @@ class Assessment:
     topk_miou: np.ndarray
     """Of the best 1, 2, … candidates: float64 (candidates,)."""
     miou: Interval
+    best_single: Interval
+    """Of the candidate that scores best alone."""
     gains: dict[str, Interval]
     crossfit_miou: Interval | None
     """None with fewer than two images, as are its gains and the optimism."""
@@ -61,14 +63,15 @@ def assess(
     size = len(selection.members)
     curve, simpler = vote(selection.ranking, runs, [0, size - 1])
     _, selected = vote(selection.members, runs, [size - 1], selection.weights)
-    miou, gains = _compare(np.concatenate([selected, simpler]), seed)
+    miou, gains, best_single = _compare(np.concatenate([selected, simpler]), seed)
     crossfitted = crossfit_gains = None
     if len(selection.crossfit.members) > 1:
-        crossfitted, crossfit_gains = _compare(_crossfit_counts(selection, vote, runs, seed), seed)
+        crossfitted, crossfit_gains, _ = _compare(_crossfit_counts(selection, vote, runs, seed), seed)
     return Assessment(
         images=runs.num_images,
         topk_miou=miou_from_counts(curve),
         miou=miou,
+        best_single=best_single,
         gains=gains,
         crossfit_miou=crossfitted,
         crossfit_gains=crossfit_gains,
@@ -105,11 +108,11 @@ def _crossfit_counts(selection: Selection, vote: _Votes, runs: ImageRuns, seed: 
     return counts
 
 
-def _compare(counts: np.ndarray, seed: int) -> tuple[Interval, dict[str, Interval]]:
-    """The first vote's mIoU, and its gain over the others: the best single and the top k."""
+def _compare(counts: np.ndarray, seed: int) -> tuple[Interval, dict[str, Interval], Interval]:
+    """Return the first vote's mIoU, its gain over the others (the best single and the top k), and the second's mIoU."""
     mious, drawn = miou_from_counts(counts.sum(axis=1)), bootstrap_mious(counts, seed)
     gains = {
         name: interval(mious[0] - mious[place], drawn[:, 0] - drawn[:, place])
         for place, name in enumerate(("best_single", "top_k"), start=1)
     }
-    return interval(mious[0], drawn[:, 0]), gains
+    return interval(mious[0], drawn[:, 0]), gains, interval(mious[1], drawn[:, 1])

@@ -42,6 +42,7 @@ def describe_ensemble(
         "crossfit_miou": _number(selection.crossfit_miou),
         "optimism": assessment.optimism,
         "miou_interval": _interval(assessment.miou),
+        "best_single_interval": _interval(assessment.best_single),
         "crossfit_interval": _interval(assessment.crossfit_miou),
         "gains": _intervals(assessment.gains),
         "crossfit_gains": _intervals(assessment.crossfit_gains),

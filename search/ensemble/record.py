@@ -24,10 +24,12 @@ from ensembling.selection.options import Options, check_options
 from ensembling.selection.shortlist import select_from_many
 from search.ensemble.memory import MemoryBound
 from search.ensemble.options import RECORDED, EnsembleOptions
+from search.report.end_of_search import recommendation
 from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import markdown, mean_of_others
 from search.study.study import Study
 from search.tracking.store import default_tracking_uri
+from search.tracking.study_result import log_result
 from search.tracking.tracker import KIND, STUDY, Tracker, metric_name
 from trainables.data.packed import file_sha256
 from trainables.data.photos import usable_cores
@@ -63,7 +65,8 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
         return ensemble
     tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
     record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
-    tracker.describe_result(markdown(ensemble))
+    tracker.describe_result(f"**{recommendation(ensemble)}**\n\n{markdown(ensemble)}")
+    log_result(tracker.client, tracker.parent_id, study, ensemble)
     return ensemble
 
 

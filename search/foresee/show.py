@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ensembling.foresight.foresee import Foreseen, Foresight
 from ensembling.foresight.halves import Halves
 from ensembling.predict.prediction import Prediction
+from search.report.plain import PlainTable, say
 
 FEW_RUNS = 4
 SHOWN_PHOTOS = 5
@@ -58,8 +57,8 @@ def sentence(foresight: Foresight) -> str:
 
 def show_foresight(foresight: Foresight, prediction: Prediction, console: Console) -> None:
     """Print what is expected of the vote, its members and classes, and which photos are least like the holdout."""
-    console.print(escape(sentence(foresight)), soft_wrap=True, highlight=False)
-    table = Table("", "holdout", "expected", "90 % interval")
+    say(console, sentence(foresight))
+    table = PlainTable("What is expected of each", "run", ">holdout", ">expected", ">90 % interval")
     for member, own in zip(prediction.ensemble.members, foresight.runs):
         _add(table, member.name, own)
     _add(table, "the vote", foresight.vote)
@@ -68,13 +67,13 @@ def show_foresight(foresight: Foresight, prediction: Prediction, console: Consol
     for place in foresight.suffering():
         before, after = foresight.shares[:, place]
         text = f"{names[place]}: IoU {foresight.holdout_iou[place]:.2f} to {foresight.expected_iou[place]:.2f}"
-        console.print(escape(f"suffers   {text}, {before:.1%} to {after:.1%} of all pixels"), highlight=False)
+        say(console, f"suffers   {text}, {before:.1%} to {after:.1%} of all pixels")
     for place in foresight.least_like(SHOWN_PHOTOS):
         name, support = prediction.photos[place].file_name, foresight.support[place]
         text = f"{name}: {support:.0%} of the members stand behind the vote, {foresight.holdout_support:.0%} on"
-        console.print(escape(f"unlike    {text} the holdout"), soft_wrap=True, highlight=False)
+        say(console, f"unlike    {text} the holdout")
     for text in warnings(foresight):
-        console.print(escape(text), style="yellow", soft_wrap=True)
+        say(console, text, style="yellow")
 
 
 def warnings(foresight: Foresight) -> list[str]:
@@ -92,18 +91,17 @@ def warnings(foresight: Foresight) -> list[str]:
     return found
 
 
-def _add(table: Table, name: str, own: Foreseen) -> None:
+def _add(table: PlainTable, name: str, own: Foreseen) -> None:
     interval = f"{own.low:.3f} to {own.high:.3f}"
-    table.add_row(escape(name), f"{own.holdout:.3f}", f"{own.expected:.3f}", interval)
+    table.add_row(name, f"{own.holdout:.3f}", f"{own.expected:.3f}", interval)
 
 
 def show_halves(halves: Halves, console: Console) -> None:
     """Print how far two halves of a test differ by chance."""
-    console.print(
+    say(
+        console,
         f"Two halves of a test of {halves.photos} photos like the holdout's differ by chance: the vote's mIoU by "
         f"{100 * halves.gap_median:.1f} points in the median and by up to {100 * halves.gap_95:.1f} in 19 of 20 tests. "
         f"Its lead over the best member changes by {100 * halves.lead_median:.1f} and {100 * halves.lead_95:.1f}; in "
         f"{halves.swapped:.0%} of tests the two are in another order on one half than on the other.",
-        soft_wrap=True,
-        highlight=False,
     )

@@ -1,13 +1,16 @@
 """What a prediction scores on photos that have labels: at best a test that neither search nor selection saw."""
 
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from ensembling.assessment.bootstrap import Interval, bootstrap_mious, interval
 from ensembling.runs.members import Ensemble
-from ensembling.scores import confusion_matrix, iou_per_class, miou, why_meaningless
+from ensembling.scores import confusion_matrix, counts_from_confusion, iou_per_class, miou, why_meaningless
 from search.report.plain import say
 from search.study.manifest import read_manifest
 from search.study.study import data_files, data_root
@@ -16,6 +19,8 @@ from trainables.data.layout import find_layout
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 from trainables.files import write_json
+
+SEED = 0  # of the bootstrap
 
 
 class LabelledScores:
@@ -26,17 +31,33 @@ class LabelledScores:
         self._labels, self._ensemble, self._photos, self.seen = labels, ensemble, 0, seen
         classes = len(ensemble.class_names)
         self._confusions = np.zeros((1 + len(ensemble.members), classes, classes), np.int64)
+        self._counts: list[np.ndarray] = []  # of the vote, photo by photo
 
     @property
-    def expected(self) -> float | None:
-        """The cross-fitted mIoU of the vote's selection, where there is one."""
-        return self._ensemble.description.get("crossfit_miou")
+    def expected(self) -> tuple[float, float] | None:
+        """The cross-fitted mIoU of the vote's selection and its standard error (0 if unknown), where there is one."""
+        description = self._ensemble.description
+        value = description.get("crossfit_miou")
+        if value is None:
+            return None
+        return value, (description.get("crossfit_interval") or {}).get("standard_error", 0.0)
 
     def add(self, photo: Photo, ballots: np.ndarray, winners: np.ndarray) -> None:
         """Class maps uint8 (members, H, W), and their vote (H, W)."""
         target, self._photos = self._labels.mask(photo.image_id, photo.size), self._photos + 1
-        for confusion, class_map in zip(self._confusions, [winners, *ballots], strict=True):
+        for confusion, class_map in zip(self._confusions[1:], ballots, strict=True):
             confusion += confusion_matrix(class_map, target, len(confusion))
+        own = confusion_matrix(winners, target, len(self._confusions[0]))
+        self._confusions[0] += own
+        self._counts.append(counts_from_confusion(own))
+
+    @property
+    def interval(self) -> Interval | None:
+        """The vote's mIoU with the bootstrap's error over photos; None where there are too few to draw from."""
+        if self._photos < 2:
+            return None
+        drawn = bootstrap_mious(np.stack(self._counts)[None], SEED)
+        return interval(miou(self._confusions[0]), drawn[:, 0])
 
     @property
     def meaningless(self) -> str | None:
@@ -51,6 +72,7 @@ class LabelledScores:
         return {
             "photos": self._photos,
             key: float(miou(vote)),
+            "interval": asdict(self.interval) if self.interval else None,
             "iou": dict(zip(self._ensemble.class_names, iou)),
             "members": [
                 {"name": member.name, "run_id": member.run_id, key: float(miou(confusion))}
@@ -88,6 +110,28 @@ def _were_seen(source: Path, ensemble: Ensemble) -> bool:
     return False
 
 
+def _beside_expected(value: float, error: float | None, expected: tuple[float, float] | None) -> str:
+    """Return what the selection expected, and whether the score is within that.
+
+    Both are means over photos with an error of their own: their difference is within what was expected where it is at
+    most two standard errors of it.
+    """
+    if expected is None:
+        return ""
+    foreseen, its_error = expected
+    known = f"{foreseen:.4f} ± {its_error:.4f}" if its_error else f"{foreseen:.4f}"
+    if error is None or not its_error:
+        return f"; its selection expected {known}"
+    difference, bound = value - foreseen, 2 * math.hypot(error, its_error)
+    if abs(difference) <= bound:
+        return f"; its selection expected {known}, and the score is within that"
+    side = "above" if difference > 0 else "below"
+    return (
+        f"; its selection expected {known}, and the score is {abs(difference):.4f} {side} that, more than chance "
+        "explains: these photos are unlike the holdout"
+    )
+
+
 def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
     """Writes scores.json, and says what the vote and its members score beside what the selection expected."""
     if scores.meaningless:
@@ -95,9 +139,11 @@ def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
         return
     found, expected = scores.to_dict(), scores.expected
     write_json(out / "scores.json", found)
-    kind, beside = "test", f"; its selection expected {expected:.4f}" if expected is not None else ""
+    error = found["interval"]["standard_error"] if found["interval"] else None
+    kind, beside = "test", _beside_expected(found["test/miou"], error, expected) if not scores.seen else ""
     if scores.seen:
         kind, beside = "seen", ". Members were trained or selected on them: it says nothing of other photos"
     members = ", ".join(f"{one['name']} {one[f'{kind}/miou']:.4f}" for one in found["members"])
-    score = f"mIoU {found[f'{kind}/miou']:.4f} on {found['photos']} labelled photos"
+    plus_minus = "" if error is None else f" ± {error:.4f}"
+    score = f"mIoU {found[f'{kind}/miou']:.4f}{plus_minus} on {found['photos']} labelled photos"
     say(console, f"{kind:<10}{score}; members {members}{beside}")

@@ -45,7 +45,10 @@ def show_candidates(console: Console, ensemble: dict[str, Any]) -> None:
 def vote_rows(ensemble: dict[str, Any]) -> list[tuple[str, int, float, float | None]]:
     """Label, number of runs, mIoU and its standard error (None where not estimated) of every vote that is compared."""
     sizes, members = ensemble["baseline_sizes"], len(ensemble["members"])
-    rows = [(name.replace("_", " "), sizes[name], miou, None) for name, miou in ensemble["baselines"].items()]
+    errors = {"best_single": (ensemble.get("best_single_interval") or {}).get("standard_error")}
+    rows = [
+        (name.replace("_", " "), sizes[name], miou, errors.get(name)) for name, miou in ensemble["baselines"].items()
+    ]
     rows.append(("selected", members, ensemble["miou"], ensemble["miou_interval"]["standard_error"]))
     if ensemble["crossfit_miou"] is not None:
         error = ensemble["crossfit_interval"]["standard_error"]

@@ -16,6 +16,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from trainables.config import TrialConfig
 from trainables.errors import UserError
+from trainables.study_data import OBJECTIVE
 
 KIND = "segvote.kind"  # study, trial, ensemble or refit; duplicate of any of them
 STUDY = "segvote.study"
@@ -165,10 +166,11 @@ class Tracker:
         return self._runs[number]
 
     def describe_result(self, text: str) -> None:
-        """Puts `text` (Markdown) on the study's page, above a link to MLflow's comparison of its trials."""
+        """Put `text` (Markdown) on the study's page, with a link to the comparison after its first paragraph."""
         runs, experiments = list(self._runs.values()), [self.experiment_id]
         link = f"#/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps(experiments))}"
-        note = f"{text}\n\n[Compare the {len(runs)} trials]({link})"
+        first, _, rest = text.partition("\n\n")
+        note = f"{first}\n\n[Compare the {len(runs)} trials]({link})\n\n{rest}"
         self.client.set_tag(self.parent_id, MLFLOW_RUN_NOTE, note if len(note) <= MAX_NOTE else text)
 
     def end_study(self) -> None:
@@ -186,7 +188,8 @@ class Tracker:
         moment = int(1000 * values.get("time", time.time()))
         metrics = [
             Metric(metric_name(key), float(value), moment, step)
-            for key, value in values.items()
+            # MLflow's comparison of runs opens on the metric that was logged first.
+            for key, value in sorted(values.items(), key=lambda item: item[0] != OBJECTIVE)
             if isinstance(value, int | float) and key not in ("epoch", "time") and math.isfinite(value)
         ]
         self.client.log_batch(run_id, metrics=metrics)

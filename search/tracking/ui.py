@@ -4,31 +4,50 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 from rich.console import Console
 
 from search.report.plain import say
-from search.tracking.store import default_tracking_uri
-from trainables.errors import UserError
+from search.tracking.store import EXPERIMENT, default_tracking_uri
+from search.tracking.store_file import check_store, experiment_id
+from trainables.study_data import OBJECTIVE
 
 HOST = "127.0.0.1"
+START_S = 180  # within which the server answers, or no page is opened
+
+
+def trials_page(port: int, identity: str | None) -> str:
+    """Return the address of the experiment's training runs, the best first; MLflow's first page where it is not known.
+
+    MLflow 3 opens an experiment in its mode for language models unless the address says otherwise.
+    """
+    if identity is None:
+        return f"http://{HOST}:{port}"
+    query = {"workflowType": "machine_learning", "orderByKey": f"metrics.`{OBJECTIVE}`", "orderByAsc": "false"}
+    return f"http://{HOST}:{port}/#/experiments/{identity}/runs?{urlencode(query)}"
 
 
 def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console) -> int:
-    """Runs until it is stopped; returns the server's exit code."""
+    """Serve until it is stopped, and open the page of the trials; return the server's exit code."""
     runs_dir = runs_dir.expanduser().resolve()
-    if tracking_uri is None and not (runs_dir / "mlflow.db").exists():
-        raise UserError(
-            f"there is no {runs_dir / 'mlflow.db'}: run a search first, or give --runs-dir or --tracking-uri"
-        )
+    identity = None if tracking_uri else experiment_id(check_store(runs_dir), EXPERIMENT)
     uri = tracking_uri or default_tracking_uri(runs_dir)
-    say(console, f"MLflow on http://{HOST}:{port} (it takes half a minute to start; Ctrl-C stops it)")
+    page = trials_page(port, identity)
+    say(console, f"MLflow is at\n    {page}\n(it takes half a minute to start; Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
     # In a session of its own, since MLflow starts helpers that outlive it: they are all ended together.
     server = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if console.is_terminal:
+        threading.Thread(target=_open_when_it_answers, args=(port, page), daemon=True).start()
     try:
         return server.wait()
     except KeyboardInterrupt:
@@ -36,3 +55,12 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
+
+
+def _open_when_it_answers(port: int, page: str) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with suppress(URLError, OSError), urlopen(f"http://{HOST}:{port}/health", timeout=5):
+            webbrowser.open(page)
+            return
+        time.sleep(1)

@@ -20,7 +20,10 @@ from search.tracking.store import (
     is_refusal,
     open_store,
 )
+from search.tracking.store_file import experiment_id as known_experiment
+from search.tracking.study_result import log_result
 from search.tracking.tracker import KIND, Tracker
+from search.tracking.ui import trials_page
 from tests import tiny
 from trainables.errors import UserError
 
@@ -221,3 +224,28 @@ def test_a_store_that_is_reached_by_another_path_is_left_as_it_is(runs_dir, stor
     (tmp_path / "link").symlink_to(runs_dir)
     client, _ = connect(default_tracking_uri(tmp_path / "link"), tmp_path / "link")
     assert client.get_experiment(experiment_id).artifact_location == (runs_dir / "artifacts").as_uri()
+
+
+def test_the_run_of_a_study_has_its_result_its_pictures_and_its_data(store, study):
+    client, experiment_id = store
+    run_id = client.create_run(experiment_id).info.run_id
+    (study.directory / "ensemble.png").write_bytes(b"png")
+    ensemble = {"miou": 0.6, "crossfit_miou": None, "candidates": [{"miou": 0.55}]}
+    log_result(client, run_id, study, ensemble)
+    log_result(client, run_id, study, ensemble)  # a study that is resumed after its end
+    run = client.get_run(run_id)
+    assert run.data.metrics == {"vote/miou": 0.6, "best_single/miou": 0.55}
+    assert [file.path for file in client.list_artifacts(run_id)] == ["ensemble.png"]
+    (known,) = [found.dataset for found in run.inputs.dataset_inputs]
+    assert known.digest == study.data.fingerprint[:36]
+    assert str(study.data.root) in known.source
+
+
+def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(runs_dir, store):
+    identity = known_experiment(runs_dir / "mlflow.db", "segvote")
+    assert identity == store[1]
+    page = trials_page(5001, identity)
+    assert page.startswith(f"http://127.0.0.1:5001/#/experiments/{identity}/runs?workflowType=machine_learning&")
+    assert "orderByKey=metrics.%60holdout%2Fmiou%60&orderByAsc=false" in page
+    assert known_experiment(runs_dir / "mlflow.db", "another") is None
+    assert trials_page(5001, None) == "http://127.0.0.1:5001"

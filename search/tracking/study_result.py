@@ -1,0 +1,41 @@
+"""What the run of a study shows of its result: the scores of the vote and the best run, pictures, and the data set."""
+
+import json
+import time
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, Metric
+from mlflow.tracking import MlflowClient
+
+from search.study.study import Study
+
+PICTURES = ("ensemble.png", "diversity.png")
+
+
+def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: dict[str, Any]) -> None:
+    """Log to the study's run what its ensemble scores, the ensemble's pictures, and the data set with its source."""
+    scores = {
+        "vote/miou": ensemble["miou"],
+        "vote/crossfit_miou": ensemble["crossfit_miou"],
+        "best_single/miou": ensemble["candidates"][0]["miou"],
+    }
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, score, now, 0) for name, score in scores.items() if score is not None]
+    client.log_batch(run_id, metrics=metrics)
+    for name in PICTURES:
+        if (study.directory / name).exists():
+            client.log_artifact(run_id, str(study.directory / name))
+    client.log_inputs(run_id, datasets=[DatasetInput(_dataset(study))])
+
+
+def _dataset(study: Study) -> Dataset:
+    """Return the data set as MLflow keeps one. MLflow takes a digest of 36 characters at most."""
+    data = study.data
+    profile = {"classes": len(data.class_names), "holdout": len(data.splits.holdout)}
+    return Dataset(
+        name=data.root.name,
+        digest=data.fingerprint[:36],
+        source_type="local",
+        source=json.dumps({"uri": str(data.root)}),
+        profile=json.dumps(profile),
+    )

@@ -1,0 +1,82 @@
+"""The last screen of a search: every trial, one recommendation, and commands that can be pasted."""
+
+import io
+import shlex
+
+import pytest
+from rich.console import Console
+
+from search.cli.commands import commands
+from search.report.end_of_search import next_commands, recommendation, show_trials, trial_rows
+from tests import tiny
+from trainables.config import TrialConfig
+from trainables.files import write_json
+
+
+@pytest.fixture
+def trials(study):
+    """Trial 1 completed, 2 was stopped, 3 failed before its first epoch, 4 goes on, 5 was never begun."""
+    scores = {1: (0.2, 0.5, 0.4), 2: (0.6,), 3: (), 4: (0.1, 0.3)}
+    for number, its in scores.items():
+        files = study.trial_files(number)
+        params = tiny.params(head="fpn" if number == 2 else "unet")
+        write_json(files.suggestion, {"params": params, "sampled": {}})
+        write_json(files.config, TrialConfig.from_dict(params).to_dict())
+        for epoch, score in enumerate(its, start=1):
+            files.append_record({"epoch": epoch, "holdout/miou": score, "train/loss": 1.0})
+    study.trial_files(1).write_verdict({"status": "completed", "epochs": 3, "failure": None})
+    study.trial_files(2).write_verdict({"status": "stopped", "epochs": 1, "failure": None})
+    study.trial_files(3).write_verdict({"status": "failed", "epochs": 0, "failure": "loss is NaN [x]"})
+    write_json(study.trial_files(5).suggestion, {"params": {}, "sampled": {}})
+    return study
+
+
+def test_every_trial_has_a_row_the_best_first(trials):
+    backbone = tiny.PARAMS["backbone"]
+    assert trial_rows(trials) == [
+        ("1", "fpn", backbone, "ce", "1 of 3", "0.6000", "stopped at the rung of epoch 1", "mine-0002"),
+        ("2", "unet", backbone, "ce", "2 of 3", "0.5000", "completed", "mine-0001"),
+        ("3", "unet", backbone, "ce", "2 of 3", "0.3000", "goes on with --resume", "mine-0004"),
+        ("–", "unet", backbone, "ce", "–", "–", "failed: loss is NaN [x]", "mine-0003"),
+    ]
+    console = Console(file=io.StringIO(), width=200)
+    show_trials(console, trials)
+    assert "loss is NaN [x]" in console.file.getvalue()
+
+
+def ensemble(scores, *, gain=0.02, error=0.01, leave_one_out=0.004):
+    candidates = [{"run_id": str(place), "name": f"r{place}", "miou": score} for place, score in enumerate(scores)]
+    interval = {"value": gain, "standard_error": error}
+    members = [{**one, "leave_one_out": leave_one_out} for one in candidates]
+    return {"members": members, "candidates": candidates, "crossfit_gains": {"best_single": interval}, "gains": None}
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (ensemble([0.6, 0.5, 0.5]), "Submit the vote of these 3: r0, r1, r2."),
+        (ensemble([0.6, 0.5, 0.5], gain=0.01), "The best single run, r0, is as good as the vote of 3"),
+        (ensemble([0.6]), "Submit the best single run, r0: no vote scores higher on this holdout."),
+        (ensemble([0.6, 0.5, 0.26]), r"r2 votes although it scores 0\.260, far below .* 0\.600: .* 0\.40 points less"),
+    ],
+)
+def test_one_recommendation_is_made(made, words):
+    with pytest.raises(ValueError, match=words):
+        raise ValueError(recommendation(made))
+
+
+def test_no_member_is_explained_that_needs_no_explanation():
+    assert "although" not in recommendation(ensemble([0.6, 0.5, 0.4]))
+
+
+@pytest.mark.parametrize("uri", [None, "http://host:5000"])
+def test_the_next_commands_can_be_pasted(study, tmp_path, monkeypatch, uri):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for line in next_commands(study, tmp_path / "runs", uri):
+        segvote, name, *arguments = shlex.split(line)
+        params = commands.commands[name].make_context(name, arguments).params
+        assert segvote == "segvote"
+        assert (params["runs_dir"], params["tracking_uri"]) == (str(tmp_path / "runs"), uri)
+    monkeypatch.chdir(tmp_path)
+    assert "--runs-dir" not in " ".join(next_commands(study, (tmp_path / "runs").resolve(), None))
