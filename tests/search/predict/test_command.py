@@ -112,7 +112,8 @@ def test_labels_that_are_there_are_scored_against(place, capsys):
         iou = jaccard_score(target, np.concatenate([row.reshape(-1) for row in rows]), average=None)
         assert found == pytest.approx(iou.mean())
     said = capsys.readouterr().out
-    assert f"test      mIoU {scores['test/miou']:.4f} on 8 labelled photos" in said
+    error = scores["interval"]["standard_error"]
+    assert f"test      mIoU {scores['test/miou']:.4f} ± {error:.4f} on 8 labelled photos" in said
     assert "its selection expected 0.4000" in said
     assert "problems" not in said
 
