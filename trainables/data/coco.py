@@ -123,8 +123,8 @@ class Dataset:
             lines.append("  " + ", ".join(f"{split}: {name}" for split, name in self.files.items()))
         width = max(len(category.name) for category in self.categories)
         for category in self.categories:
-            objects, photos = annotations[category.id], images[category.id]
-            lines.append(f"  {category.class_id:3d} {category.name:<{width}} {objects:7d} in {photos} images")
+            counts = f"{annotations[category.id]:7d} in {images[category.id]} images"
+            lines.append(f"  {category.class_id:3d} {category.name:<{width}} {counts}")
         if self.problems:
             lines.append(f"  {len(self.problems)} problems, the first: {self.problems[0]}")
         return "\n".join(lines)
@@ -139,7 +139,7 @@ def load_dataset(
     val_json: Path | str | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Dataset:
-    """Read and check the data set in the directory `root`.
+    """Read and check the data set in the directory `root`; its `problems` are to be shown.
 
     Category ids, whatever they are, become classes in id order: 1..C with background 0, or, with `unlabelled` "ignore",
     0..C-1, pixels without annotation then being 255.
@@ -152,9 +152,6 @@ def load_dataset(
         train_json: the COCO file of the training images if it has another name, below `root` or as a path of its own.
         val_json: likewise the file of the holdout.
         max_megapixels: the largest photo that is taken.
-
-    Returns:
-        The data set; its `problems` are to be shown.
 
     Raises:
         UserError: the data set cannot be used; lists every fault found, each with its file, id and remedy.
@@ -226,9 +223,9 @@ def _parse(layout: Layout, unlabelled: str) -> _Parsed:
 def _dataset(
     parsed: _Parsed, images: tuple[ImageRecord, ...], unlabelled: Any, fingerprint: str, of_images: tuple[str, ...]
 ) -> Dataset:
-    files = {split: parsed.layout.name(split) for split in parsed.layout.files}
-    made_of = parsed.layout.root, images, parsed.categories, unlabelled, tuple(parsed.problems)
-    return Dataset(*made_of, fingerprint, of_images, files)
+    layout = parsed.layout
+    made_of = layout.root, images, parsed.categories, unlabelled, tuple(parsed.problems), fingerprint, of_images
+    return Dataset(*made_of, {split: layout.name(split) for split in layout.files})
 
 
 def _read_contents(layout: Layout) -> dict[str, dict]:
@@ -255,8 +252,8 @@ def _without_groups(layout: Layout, contents: dict[str, dict]) -> list[Problem]:
     }
     for content in contents.values():
         content["categories"] = [one for one in content["categories"] if one["name"] not in groups]
-    what, remedy = "groups the others and has no annotation", "it is no class"
-    return [Problem(layout.name("train"), None, f"the category {name!r} {what}", remedy) for name in sorted(groups)]
+    what = "the category {!r} groups the others and has no annotation"
+    return [Problem(layout.name("train"), None, what.format(name), "it is no class") for name in sorted(groups)]
 
 
 def _categories(layout: Layout, contents: dict[str, dict], unlabelled: str) -> tuple[Category, ...]:
@@ -316,10 +313,9 @@ def _twice_listed(layout: Layout, entries: list[tuple[str, dict]], paths: list[P
     first: dict[Path, tuple[str, dict]] = {}
     faults = []
     for (split, entry), path in zip(entries, paths):
-        if path not in first:
-            first[path] = split, entry
+        other_split, other = first.setdefault(path, (split, entry))
+        if other is entry:
             continue
-        other_split, other = first[path]
         what = f"{entry['file_name']} is also image {other['id']} of {layout.name(other_split)}"
         remedy = "a photo may be listed once only: what is trained on cannot be scored on"
         faults.append(Problem(layout.name(split), entry["id"], what, remedy))
@@ -333,9 +329,9 @@ def ambiguous_turn(file: str, image_id: int, name: str) -> Problem:
 
 
 def _whites(layout: Layout, entries: list[tuple[str, dict]], facts: Sequence[PhotoFacts | PhotoError]) -> list[Problem]:
-    whites = [(entry["file_name"], fact.white) for (_, entry), fact in zip(entries, facts)]
+    said = say_whites((entry["file_name"], fact.white) for (_, entry), fact in zip(entries, facts))
     remedy = "if photos then look too dark or too bright, convert them to 8 bits"
-    return [Problem(layout.name("train"), None, said, remedy) for said in say_whites(whites)]
+    return [Problem(layout.name("train"), None, what, remedy) for what in said]
 
 
 def _same_photos(layout: Layout, records: list[ImageRecord]) -> list[Problem]:
