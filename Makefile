@@ -25,4 +25,5 @@ clean:
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet uv
 	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable '.[dev,weights]'
+	.venv/bin/python -m ensembling.warm_up
 	touch $@

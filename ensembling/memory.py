@@ -6,13 +6,13 @@ import numpy as np
 
 
 class Budget:
-    """So many bytes of memory, which arrays are given in the order in which they come."""
+    """A number of bytes of memory, given to arrays in the order in which they come."""
 
     def __init__(self, num_bytes: float = float("inf")) -> None:
         self._left = num_bytes
 
     def keep(self, array: np.ndarray) -> np.ndarray:
-        """The array itself while there is room, else the same from a file."""
+        """Return the array itself while it fits in what is left, else the same array mapped from a file."""
         if array.nbytes > self._left:
             return mapped(array)
         self._left -= array.nbytes
@@ -20,13 +20,14 @@ class Budget:
 
 
 def mapped(array: np.ndarray) -> np.ndarray:
-    """The same, mapped from a file in the directory of temporary files (TMPDIR) that is gone with it.
+    """Return the same array, mapped from a file in the directory of temporary files (TMPDIR).
 
-    Raises OSError where the disk is full.
+    The file is removed with the array. Raises OSError where the disk is full.
     """
     if not array.size:
         return array
     with TemporaryFile() as file:
-        file.write(np.ascontiguousarray(array).data.cast("B"))  # a full disk is an error here, and a crash in a map
+        # A full disk raises an error here; in a map it would crash the process.
+        file.write(np.ascontiguousarray(array).data.cast("B"))
         file.flush()
         return np.asarray(np.memmap(file, array.dtype, "r+", shape=array.shape))

@@ -1,4 +1,4 @@
-"""mIoU from counts, in NumPy: one confusion matrix over the whole split, never a mean of per-image scores."""
+"""The mean intersection over union (mIoU) of one confusion matrix over a whole split, never a mean over images."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ BLOCK_PIXELS = 1 << 20
 def confusion_matrix(
     prediction: np.ndarray, target: np.ndarray, num_classes: int, ignore_index: int = 255
 ) -> np.ndarray:
-    """Pixels by target class (rows) and predicted class (columns): int64 (num_classes, num_classes).
+    """Count pixels by target class (rows) and predicted class (columns): int64 (num_classes, num_classes).
 
     `prediction` and `target` are uint8 of one shape; pixels whose target is `ignore_index` do not count. Raises
     ValueError where the shapes differ or a counted id is not below `num_classes`.
@@ -32,12 +32,12 @@ def confusion_matrix(
 
 
 def counts_from_confusion(confusion: np.ndarray) -> np.ndarray:
-    """What IoU needs of a confusion matrix: int64 (3, num_classes) of hits, predicted and labelled pixels per class."""
+    """Return the hits, the predicted and the labelled pixels of each class: int64 (3, num_classes)."""
     return np.stack([np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)])
 
 
 def iou_from_counts(counts: np.ndarray) -> np.ndarray:
-    """Hits over union per class: float64 (..., num_classes) from counts (..., 3, num_classes).
+    """Return hits over union for each class: float64 (..., num_classes) from counts (..., 3, num_classes).
 
     A class that is predicted but never labelled has IoU 0; one that occurs in neither has NaN.
     """
@@ -47,7 +47,7 @@ def iou_from_counts(counts: np.ndarray) -> np.ndarray:
 
 
 def miou_from_counts(counts: np.ndarray) -> np.ndarray:
-    """Mean IoU over the classes in target or prediction: float64 (...) from counts (..., 3, num_classes).
+    """Return the mean IoU over the classes in target or prediction: float64 (...) from counts (..., 3, num_classes).
 
     Where no class occurs at all (every pixel ignored) it is 0, never NaN, so that scores always compare.
     """
@@ -57,12 +57,12 @@ def miou_from_counts(counts: np.ndarray) -> np.ndarray:
 
 
 def iou_per_class(confusion: np.ndarray) -> np.ndarray:
-    """IoU per class of a confusion matrix, float64 (num_classes,); NaN for a class in neither target nor prediction."""
+    """Return the IoU of each class, float64 (num_classes,); NaN for a class in neither target nor prediction."""
     return iou_from_counts(counts_from_confusion(confusion))
 
 
 def miou(confusion: np.ndarray) -> float:
-    """Mean IoU of a confusion matrix over the classes that occur in it; 0 where none does."""
+    """Return the mean IoU of a confusion matrix over the classes that occur in it; 0 where none does."""
     return float(miou_from_counts(counts_from_confusion(confusion)))
 
 

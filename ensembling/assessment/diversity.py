@@ -62,7 +62,7 @@ def measure_diversity(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Diversity:
-    """Diversity of the members' predictions `rows`, uint8 (pixels,) each, in rank order.
+    """Measure the diversity of the members' predictions `rows`, uint8 (pixels,) each, in rank order.
 
     Kappa as in Margineantu and Dietterich, "Pruning Adaptive Boosting" (ICML 1997), double fault as in Giacinto and
     Roli, "Design of effective neural network ensembles" (2001). An abstention is no class, hence wrong.
@@ -73,9 +73,9 @@ def measure_diversity(
 
 
 def mean_disagreement(rows: Sequence[np.ndarray], target: np.ndarray, ignore_index: int = 255) -> float:
-    """Share of pixels on which two of `rows`, uint8 (pixels,) each, differ: the mean over all pairs.
+    """Return the share of pixels on which two of `rows`, uint8 (pixels,) each, differ: the mean over all pairs.
 
-    At pixels whose target is not `ignore_index`. Raises ValueError for fewer than two rows.
+    It is taken at pixels whose target is not `ignore_index`. Raises ValueError for fewer than two rows.
     """
     if len(rows) < 2:
         raise ValueError(f"there are {len(rows)} rows, and two at least have something to differ on")
@@ -94,7 +94,7 @@ def find_patterns(
     weights: Sequence[int] | None = None,
     ignore_index: int = 255,
 ) -> Patterns:
-    """The patterns of the pixels whose target is not `ignore_index`, in one stream over blocks."""
+    """Return the patterns of the pixels whose target is not `ignore_index`, in one stream over blocks."""
     columns, times = np.empty((len(rows) + 1, 0), np.uint8), np.empty(0, np.int64)
     most = MERGED_PATTERNS
     for start in range(0, len(target), BLOCK_PIXELS):
@@ -113,10 +113,10 @@ def find_patterns(
 
 
 def _merge(columns: np.ndarray, times: np.ndarray | None, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct columns and how often each occurs, weighted by `times`."""
+    """Return the distinct columns and how often each occurs, weighted by `times`."""
     key, kinds = np.zeros(columns.shape[1], np.uint64), 1
     for row in columns:
-        if kinds * (num_classes + 1) >= 1 << 64:  # no room for one more digit: number the keys anew
+        if kinds * (num_classes + 1) >= 1 << 64:  # one more digit would not fit: number the keys anew
             distinct, key = np.unique(key, return_inverse=True)
             key, kinds = key.astype(np.uint64), len(distinct)
         key = key * np.uint64(num_classes + 1) + np.minimum(row, num_classes)
@@ -127,7 +127,7 @@ def _merge(columns: np.ndarray, times: np.ndarray | None, num_classes: int) -> t
 
 
 def leave_one_out(patterns: Patterns) -> np.ndarray:
-    """What the mIoU of all members' vote loses without each of them: float64 (members,)."""
+    """Return what the mIoU of all members' vote loses without each of them: float64 (members,)."""
     members = np.arange(len(patterns.votes))
     whole = _growth(patterns, members)[-1]
     if len(members) == 1:
@@ -136,11 +136,12 @@ def leave_one_out(patterns: Patterns) -> np.ndarray:
 
 
 def shapley_values(patterns: Patterns, rounds: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Shapley values of the members in the game of the vote's mIoU (no member: 0), and their standard errors.
+    """Return the Shapley values of the members in the game of the vote's mIoU (no member: 0), and standard errors.
 
-    The mean gain when a member joins those before it, over random orders: Castro et al., "Polynomial calculation of
-    the Shapley value based on sampling" (2009). Whoever joins, ties are still decided by rank. Each round is a random
-    order and all its rotations, so that everybody joins at every place once: most of a gain depends on the place.
+    A value is the mean gain when the member joins those before it, over random orders: Castro et al., "Polynomial
+    calculation of the Shapley value based on sampling" (2009). Whoever joins, ties are still decided by rank. Each
+    round is a random order and all its rotations, so that every member joins at every position once: most of a gain
+    depends on the position.
     """
     members = len(patterns.votes)
     rng = np.random.default_rng(seed)
@@ -153,7 +154,7 @@ def shapley_values(patterns: Patterns, rounds: int, seed: int) -> tuple[np.ndarr
 
 
 def _growth(patterns: Patterns, order: np.ndarray) -> np.ndarray:
-    """mIoU of the vote as members join in this order: float64 (len(order),)."""
+    """Return the mIoU of the vote as members join in this order: float64 (len(order),)."""
     changes = np.zeros((len(order), 2, patterns.num_classes), np.int64)
     count_growth(patterns.votes, patterns.weights, patterns.target, patterns.times, order, changes)
     labelled = np.bincount(patterns.target, weights=patterns.times, minlength=patterns.num_classes).astype(np.int64)
@@ -163,7 +164,7 @@ def _growth(patterns: Patterns, order: np.ndarray) -> np.ndarray:
 
 
 def _pairwise(patterns: Patterns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Disagreement, kappa and double fault."""
+    """Return disagreement, kappa and double fault."""
     members, kinds = len(patterns.votes), patterns.num_classes + 1
     double_fault, disagreement, shares = np.zeros((members,) * 2), np.zeros((members,) * 2), np.zeros((members, kinds))
     for start in range(0, len(patterns.times), PAIRED_PATTERNS):

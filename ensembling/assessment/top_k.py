@@ -9,8 +9,8 @@ from ensembling.kernels import compiled
 from ensembling.threads import in_threads
 from ensembling.vote import ABSTAIN
 
-BLOCK_BYTES = 1 << 23  # of all rows: short pieces of many rows leave the threads waiting for Python
-TOGETHER = 256  # pixels whose votes are counted side by side
+BLOCK_BYTES = 1 << 23  # of all rows together; with shorter blocks the threads wait for the interpreter
+TOGETHER = 256  # pixels that are counted at a time, so that their votes stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class ImageRuns:
 
     @classmethod
     def of(cls, image_ids: np.ndarray) -> "ImageRuns":
-        """From the id of each pixel's image, (pixels,); images are numbered in the order of their sorted ids."""
+        """Find the runs from the id of each pixel's image, (pixels,); images are numbered by their sorted ids."""
         if image_ids.size == 0:
             return cls(*np.zeros((3, 0), np.int64), 0)
         # An image's pixels mostly follow one another, so sorting the runs' ids is far less than sorting all pixels'.
@@ -33,7 +33,7 @@ class ImageRuns:
         return cls(starts, np.append(starts[1:], image_ids.size), images, len(names))
 
     def within(self, chosen: np.ndarray) -> "ImageRuns":
-        """The runs of the images for which `chosen`, bool (num_images,), is true; numbers stay."""
+        """Return the runs of the images for which `chosen`, bool (num_images,), is true; their numbers stay."""
         kept = chosen[self.images]
         return ImageRuns(self.starts[kept], self.stops[kept], self.images[kept], self.num_images)
 
@@ -49,7 +49,7 @@ def growing_counts(
     ignore_index: int = 255,
     threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Counts (as in scores) of the vote of the first 1, 2, … of `rows`, and image by image after the steps to `keep`.
+    """Count the vote of the first 1, 2, … of `rows`, as in scores, and image by image after the steps to `keep`.
 
     They are int64 (rows, 3, num_classes) and (len(keep), images, 3, num_classes). `rows` are uint8 (pixels,), in rank
     order, best first, and may be memory-mapped: they are read in blocks. Each casts one vote, or as many as its weight
@@ -90,10 +90,10 @@ def _count_run(
         size = block.stop - start
         for row, part in zip(rows, tile, strict=True):
             part[:size] = row[block]
-        labels = np.asarray(target[block])
+        labels = np.array(target[block])  # a copy, which is always of the same type for the kernels
         counted = (labels != ignore_index).astype(np.int64)
         labelled += np.bincount(labels[counted > 0], minlength=num_classes)
-        disputed = np.flatnonzero(count_agreed(tile[:, :size], labels, counted, changes[0]))
+        disputed = np.flatnonzero(count_agreed(tile, labels, counted, changes[0]))
         votes = np.take(tile, disputed, axis=1)
         count_growth(votes, weights, labels[disputed], counted[disputed], order, changes)
     grown = np.cumsum(changes, axis=0)
@@ -102,10 +102,10 @@ def _count_run(
 
 @compiled
 def count_agreed(votes, target, times, change):  # pragma: no cover - compiled
-    """Add the vote on pixels where all `votes` uint8 (members, pixels) agree to `change` int64 (2, classes).
+    """Add the vote on pixels where all `votes`, uint8 (members, pixels or more), agree to `change`, int64 (2, classes).
 
-    It is the first member's, whoever joins. A pixel counts `times`. Returns uint8 (pixels,) that is 0 on those pixels,
-    and on those that do not count.
+    It is the first member's, whoever joins. A pixel counts `times`; those beyond `target` do not. Returns uint8
+    (pixels,) that is 0 on the pixels where all agree, and on those that do not count.
     """
     differs = np.zeros(target.size, np.uint8)
     for row in range(1, votes.shape[0]):
@@ -135,27 +135,28 @@ def count_growth(votes, weights, target, times, order, changes):  # pragma: no c
         cast[:size], winner[:size] = 0, -1
         for step in range(order.size):
             rank = order[step]
-            for place in range(size):
-                pixel = start + place
-                vote, before = np.int64(votes[rank, pixel]), winner[place]
+            for index in range(size):
+                pixel = start + index
+                vote, before = np.int64(votes[rank, pixel]), winner[index]
                 if vote != ABSTAIN:
-                    had = cast[place, vote]
-                    if had == 0 or rank < firsts[place, vote]:
-                        firsts[place, vote] = rank
+                    had = cast[index, vote]
+                    if had == 0 or rank < firsts[index, vote]:
+                        firsts[index, vote] = rank
                     had += weights[rank]
-                    cast[place, vote] = had
+                    cast[index, vote] = had
                     if vote != before:
-                        most = cast[place, before] if before >= 0 else 0
-                        if had > most or (had == most and firsts[place, vote] < firsts[place, before]):
-                            winner[place] = vote
+                        most = cast[index, before] if before >= 0 else 0
+                        if had > most or (had == most and firsts[index, vote] < firsts[index, before]):
+                            winner[index] = vote
                 if step == 0:
-                    _move(changes[0], -1, max(winner[place], 0), target[pixel], times[pixel])
-                elif winner[place] != before and max(before, 0) != winner[place]:
-                    _move(changes[step], max(before, 0), winner[place], target[pixel], times[pixel])
+                    _move(changes[0], -1, max(winner[index], 0), target[pixel], times[pixel])
+                elif winner[index] != before and max(before, 0) != winner[index]:
+                    _move(changes[step], max(before, 0), winner[index], target[pixel], times[pixel])
 
 
 @compiled
 def _move(change, before, now, label, times):  # pragma: no cover - compiled
+    """Add to `change` that so many pixels of a label go from the class `before` (none, if negative) to `now`."""
     change[1, now] += times
     if now == label:
         change[0, now] += times

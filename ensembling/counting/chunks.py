@@ -26,7 +26,7 @@ class Columns(NamedTuple):
 
     def of_pixels(self, wanted: np.ndarray) -> "Columns":
         """Return the pixels for which `wanted`, bool (pixels,), is true."""
-        return Columns(self.votes[:, wanted], self.target[wanted], self.part[wanted])
+        return Columns(np.compress(wanted, self.votes, axis=1), self.target[wanted], self.part[wanted])
 
 
 class Chunk(NamedTuple):

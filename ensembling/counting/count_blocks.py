@@ -14,8 +14,6 @@ from ensembling.counting.bits import ALL, NONE, ONE, WORD_BITS, population
 from ensembling.counting.group_pixels import MOST_CLASSES
 from ensembling.kernels import compiled, inlined
 
-LEVELS = 32
-
 
 class Members(NamedTuple):
     """Who votes. Candidates are named by their index among the words of a row."""
@@ -33,6 +31,53 @@ def members_of(order: np.ndarray, weights: np.ndarray) -> Members:
     return Members(order[is_member], weights[order[is_member]], better)
 
 
+class Block(NamedTuple):
+    """Which block of all is looked at."""
+
+    rows: np.ndarray  # uint64 (rows, candidates): the words of all blocks
+    row: int  # the block's row for its first class
+    step: int  # from the row of one class to that of the next
+    number: int  # of classes
+    valid: int  # uint64: the bits that hold a pixel
+
+
+class Count(NamedTuple):
+    """What is found out about one block, as words of a bit a pixel; a new block overwrites it."""
+
+    votes: np.ndarray  # (members, classes), who of the members votes for what
+    tally: np.ndarray  # (classes, levels), how many votes each class has, as vertical counters
+    most: np.ndarray  # (levels,), how many votes the winner has, as vertical counters
+    tied: np.ndarray  # (classes,), where a class has as many votes as the winner
+    winner: np.ndarray  # (classes,), where a class wins
+    reach: np.ndarray  # (classes,), where one more vote lets a class win
+    if_better: np.ndarray  # (classes,), where one does that comes from a candidate better than all for the winner
+    decided: np.ndarray  # (members + 1,), where one of the first i members votes for the winner
+    won: np.ndarray  # (classes, candidates), what a class wins by the vote of a candidate
+    changed: np.ndarray  # (candidates,), where a candidate's vote changes the winner
+    rest: np.ndarray  # (candidates,), where a candidate votes for none of the classes so far
+    beaten: np.ndarray  # (candidates,), where a member that ranks better than the candidate votes for the winner
+
+
+@compiled
+def _new_count(members, num_candidates):  # pragma: no cover - compiled
+    """Return a `Count` for these members to be filled in."""
+    num_members, levels = members.candidates.size, levels_for(members.weights.sum())
+    return Count(
+        np.empty((num_members, MOST_CLASSES), np.uint64),
+        np.empty((MOST_CLASSES, levels), np.uint64),
+        np.empty(levels, np.uint64),
+        np.empty(MOST_CLASSES, np.uint64),
+        np.empty(MOST_CLASSES, np.uint64),
+        np.empty(MOST_CLASSES, np.uint64),
+        np.empty(MOST_CLASSES, np.uint64),
+        np.empty(num_members + 1, np.uint64),
+        np.empty((MOST_CLASSES, num_candidates), np.uint64),
+        np.empty(num_candidates, np.uint64),
+        np.empty(num_candidates, np.uint64),
+        np.empty(num_candidates, np.uint64),
+    )
+
+
 @compiled
 def count_blocks(blocks, members, counts, gains):  # pragma: no cover - compiled
     """Count the members' vote on blocks of three or more classes, and what one more vote of a candidate changes.
@@ -44,34 +89,25 @@ def count_blocks(blocks, members, counts, gains):  # pragma: no cover - compiled
         gains: int64 (2, classes, candidates); what they change by one more vote of each candidate is added to it. With
             no candidates, only the vote is counted.
     """
-    num_members, num_candidates, rows = members.candidates.size, gains.shape[2], blocks.rows
-    candidates, weights, better = members
-    tally = np.empty((MOST_CLASSES, levels_for(members.weights.sum())), np.uint64)
-    votes, voted = np.empty((num_members, MOST_CLASSES), np.uint64), np.empty(num_members + 1, np.uint64)
-    most, winner, tied = (
-        np.empty(LEVELS, np.uint64),
-        np.empty(MOST_CLASSES, np.uint64),
-        np.empty(MOST_CLASSES, np.uint64),
-    )
-    reach, if_better = np.empty(MOST_CLASSES, np.uint64), np.empty(MOST_CLASSES, np.uint64)
-    changes = np.empty((MOST_CLASSES + 3, num_candidates), np.uint64)
-    net = np.empty((MOST_CLASSES, num_candidates), np.int64)
-    wins = np.empty(MOST_CLASSES, np.int64)
+    num_candidates = gains.shape[2]
+    count = _new_count(members, num_candidates)
+    wins, net = np.empty(MOST_CLASSES, np.int64), np.empty((MOST_CLASSES, num_candidates), np.int64)
     for group in range(blocks.pixels.size):
         number, pixels = blocks.num_classes[group], blocks.pixels[group]
         if number == 2:
             continue
         wins[:], net[:] = 0, 0
         step = blocks_for(pixels)
-        for block in range(step):
-            row, valid = blocks.first_row[group] + block, first_bits(pixels - block * WORD_BITS)
-            _add_members(rows, row, step, number, candidates, weights, votes, tally)
-            _find_winner(votes, number, tally, valid, most, tied, winner)
+        for index in range(step):
+            valid = first_bits(pixels - index * WORD_BITS)
+            block = Block(blocks.rows, blocks.first_row[group] + index, step, number, valid)
+            _add_members(block, members, count)
+            _find_winner(block, count)
             for kind in range(number):
-                wins[kind] += population(winner[kind])
+                wins[kind] += population(count.winner[kind])
             if num_candidates:
-                _find_reach(votes, number, tally, valid, most, tied, winner, reach, if_better, voted)
-                _add_changes(rows, row, step, number, winner, reach, if_better, voted, better, changes, net)
+                _find_reach(block, count)
+                _add_changes(block, members.better, count, net)
         for kind in range(number - 1):
             net[kind] -= wins[kind]
         add_group(blocks, group, wins, net, counts, gains)
@@ -133,39 +169,38 @@ def add_votes(word, weight, tally):  # pragma: no cover - compiled
 
 
 @inlined
-def _add_members(rows, row, step, number, candidates, weights, votes, tally):  # pragma: no cover - compiled
-    """Leave the words of the members for each class in `votes`, and all their votes in `tally`."""
-    tally[:number] = NONE
+def _add_members(block, members, count):  # pragma: no cover - compiled
+    """Read the votes of the members for each class, and add them up."""
+    # Here and below, arrays are taken out of tuples before loops: each access counts a reference.
+    rows, candidates, weights, votes, tally = block.rows, members.candidates, members.weights, count.votes, count.tally
+    tally[: block.number] = NONE
     for index in range(candidates.size):
         rest = ALL
-        for kind in range(number):
+        for kind in range(block.number):
             word = rest
-            if kind < number - 1:
-                word = rows[row + kind * step, candidates[index]]
+            if kind < block.number - 1:
+                word = rows[block.row + kind * block.step, candidates[index]]
                 rest &= ~word
             votes[index, kind] = word
             add_votes(word, weights[index], tally[kind])
 
 
 @inlined
-def _find_winner(votes, number, tally, valid, most, tied, winner):  # pragma: no cover - compiled
-    """Find the pixels that each class wins: of those with most votes, the class for which the best member votes.
-
-    Leaves in `most` the number of votes that wins, as counters; in `tied` the pixels on which a class has as many, and
-    in `winner` those that it wins. All of it is about the pixels in `valid`.
-    """
-    for kind in range(number):
-        tied[kind], winner[kind] = valid, NONE
+def _find_winner(block, count):  # pragma: no cover - compiled
+    """Find the pixels that each class wins: of those with most votes, the class for which the best member votes."""
+    votes, tally, most, tied, winner = count.votes, count.tally, count.most, count.tied, count.winner
+    for kind in range(block.number):
+        tied[kind], winner[kind] = block.valid, NONE
     for level in range(tally.shape[1] - 1, -1, -1):
         most[level] = NONE
-        for kind in range(number):
+        for kind in range(block.number):
             most[level] |= tied[kind] & tally[kind, level]
-        for kind in range(number):
+        for kind in range(block.number):
             tied[kind] &= tally[kind, level] | ~most[level]
-    undecided = valid
+    undecided = block.valid
     for index in range(votes.shape[0]):
         decided = NONE
-        for kind in range(number):
+        for kind in range(block.number):
             won = undecided & tied[kind] & votes[index, kind]
             winner[kind] |= won
             decided |= won
@@ -175,56 +210,52 @@ def _find_winner(votes, number, tally, valid, most, tied, winner):  # pragma: no
 
 
 @inlined
-def _find_reach(
-    votes, number, tally, valid, most, tied, winner, reach, if_better, voted
-):  # pragma: no cover - compiled
+def _find_reach(block, count):  # pragma: no cover - compiled
     """Find the pixels on which one more vote lets a class win.
 
     A class that is tied needs one vote more. One that is a vote behind comes to a tie by it, and wins that if its best
-    voter ranks better than the winner's. Leaves in `reach` where any candidate's vote does it, since the class is tied
-    or a member is such a voter; in `if_better` where the vote must come from a candidate that ranks better than all who
-    vote for the winner. The first i members hold such a vote on the pixels `voted[i]`.
+    voter ranks better than the winner's: a member may be such a voter already, or else the candidate has to be.
     """
-    for kind in range(number):
-        behind, carry = valid & ~winner[kind], ALL
+    votes, tally, most, tied, winner = count.votes, count.tally, count.most, count.tied, count.winner
+    reach, if_better, decided = count.reach, count.if_better, count.decided
+    for kind in range(block.number):
+        behind, carry = block.valid & ~winner[kind], ALL
         for level in range(tally.shape[1]):
             behind &= ~(tally[kind, level] ^ carry ^ most[level])
             carry &= tally[kind, level]
         reach[kind], if_better[kind] = tied[kind] & ~winner[kind], behind
-    voted[0] = NONE
+    decided[0] = NONE
     for index in range(votes.shape[0]):
-        for_winner = NONE
-        for kind in range(number):
-            is_best = if_better[kind] & votes[index, kind] & ~voted[index]
+        decided[index + 1] = decided[index]
+        for kind in range(block.number):
+            is_best = if_better[kind] & votes[index, kind] & ~decided[index]
             reach[kind] |= is_best
             if_better[kind] &= ~is_best
-            for_winner |= votes[index, kind] & winner[kind]
-        voted[index + 1] = voted[index] | for_winner
+            decided[index + 1] |= votes[index, kind] & winner[kind]
 
 
 @inlined
-def _add_changes(
-    rows, row, step, number, winner, reach, if_better, voted, better, changes, net
-):  # pragma: no cover - compiled
-    """Add to `net` (classes, candidates) how many pixels each class but the last has with a candidate's vote.
+def _add_changes(block, better, count, net):  # pragma: no cover - compiled
+    """Add to `net`, int64 (classes, candidates), how many pixels each class but the last has with a candidate's vote.
 
-    `changes` is scratch: what each class wins by a candidate's vote, then where that is any, on which pixels the
-    candidate votes for the last class, and on which a better member votes for the winner.
+    `better`, int64 (candidates,), says how many members rank better than each candidate.
     """
-    won, changed, rest, beaten = changes[:MOST_CLASSES], changes[-3], changes[-2], changes[-1]
-    changed[:], rest[:] = NONE, ALL
+    rows, won, changed, rest, beaten = block.rows, count.won, count.changed, count.rest, count.beaten
+    decided = count.decided
     for candidate in range(better.size):
-        beaten[candidate] = voted[better[candidate]]
-    for kind in range(number):
+        changed[candidate], rest[candidate], beaten[candidate] = NONE, ALL, decided[better[candidate]]
+    for kind in range(block.number):
+        reach, if_better, row = count.reach[kind], count.if_better[kind], block.row + kind * block.step
         for candidate in range(better.size):
-            vote = rows[row + kind * step, candidate] if kind < number - 1 else rest[candidate]
+            vote = rows[row, candidate] if kind < block.number - 1 else rest[candidate]
             rest[candidate] &= ~vote
-            won[kind, candidate] = vote & (reach[kind] | (if_better[kind] & ~beaten[candidate]))
+            won[kind, candidate] = vote & (reach | (if_better & ~beaten[candidate]))
             changed[candidate] |= won[kind, candidate]
-    for kind in range(number - 1):
+    for kind in range(block.number - 1):
+        winner = count.winner[kind]
         for candidate in range(better.size):
             # What it wins it had not: one population is that of both.
-            net[kind, candidate] += population(won[kind, candidate] | (winner[kind] & ~changed[candidate]))
+            net[kind, candidate] += population(won[kind, candidate] | (winner & ~changed[candidate]))
 
 
 @compiled

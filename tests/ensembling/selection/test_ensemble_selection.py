@@ -273,7 +273,7 @@ def test_wrong_arguments_are_refused(changes, message):
         select_ensemble(**arguments)
 
 
-def test_importing_the_room_loads_neither_torch_nor_ray_nor_mlflow():
+def test_importing_the_package_loads_neither_torch_nor_ray_nor_mlflow():
     script = "import sys, ensembling; print([m for m in ('torch', 'ray', 'mlflow', 'trainables') if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
