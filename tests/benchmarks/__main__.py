@@ -14,6 +14,7 @@ from tests.benchmarks import (
     honesty,
     large_pool,
     loader_against_tensors,
+    new_scenes,
     predict_against_forward,
     predictions_file,
     selection,
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "selection_optimum": selection_optimum,
     "honesty": honesty,
     "large_pool": large_pool,
+    "new_scenes": new_scenes,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 

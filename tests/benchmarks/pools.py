@@ -7,6 +7,7 @@ fields: one that all candidates share, one of its family (runs with one backbone
 Where another such sum is high, it takes a whole region for the class that it is confusable with.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +34,20 @@ class Pool:
         )
 
 
-def make_pool(seed: int, candidates: int, images: int, size: tuple[int, int] = (64, 64), num_classes: int = 11) -> Pool:
+def make_pool(
+    seed: int,
+    candidates: int,
+    images: int,
+    size: tuple[int, int] = (64, 64),
+    num_classes: int = 11,
+    rare: Sequence[float] = (),
+    film: int = 1,
+) -> Pool:
     """The maps of `candidates` on `images` images of `size` (height, width); the same for the same arguments.
 
-    A candidate's traits do not depend on the number of images, an image's content not on that of the others.
+    A candidate's traits do not depend on the number of images, an image's content not on that of other scenes. The
+    last classes are in a share `rare` of the images each. Each `film` images that follow each other are one scene: most
+    of what its images hold and of what makes candidates err is the scene's, and each candidate has a knack for it.
     """
     traits = _Traits(np.random.default_rng([seed, 0]), candidates, num_classes)
     pixels = size[0] * size[1]
@@ -46,13 +57,34 @@ def make_pool(seed: int, candidates: int, images: int, size: tuple[int, int] = (
     block = max(1, BLOCK_PIXELS // pixels)
     for image in range(images):
         rng = np.random.default_rng([seed, 1, image])
+        if film > 1:
+            rng = _Film(rng, np.random.default_rng([seed, 2, image // film]))
         part = slice(image * pixels, (image + 1) * pixels)
-        scene = _Scene(rng, bases, traits, num_classes)
+        scene = _Scene(rng, bases, traits, num_classes, rare)
         target[part] = scene.target.reshape(-1)
         for start in range(0, candidates, block):
             chosen = np.arange(start, min(start + block, candidates))
             predictions[chosen, part] = scene.predict(rng, traits, chosen).reshape(len(chosen), -1)
     return Pool(predictions, target, np.repeat(np.arange(images, dtype=np.int32), pixels), num_classes)
+
+
+class _Film:
+    """Random numbers of an image of a scene: normal ones are mostly the scene's, all others entirely."""
+
+    OWN = 0.45  # of the deviation of a normal number
+
+    def __init__(self, own: np.random.Generator, scene: np.random.Generator) -> None:
+        self._own, self._scene = own, scene
+        self.random, self.integers = scene.random, scene.integers
+
+    def standard_normal(self, shape: tuple[int, ...], kind: type) -> np.ndarray:
+        shared = self._scene.standard_normal(shape, kind)
+        shared *= np.float32(np.sqrt(1 - self.OWN**2))
+        shared += np.float32(self.OWN) * self._own.standard_normal(shape, kind)
+        return shared
+
+    def normal(self, mean: float, deviation: float) -> float:
+        return mean + deviation * float(self.standard_normal((1,), np.float32)[0])
 
 
 class _Traits:
@@ -72,9 +104,13 @@ class _Traits:
 class _Scene:
     """One image: its target, its next classes, and the error fields that candidates share."""
 
-    def __init__(self, rng: np.random.Generator, bases: dict, traits: _Traits, num_classes: int) -> None:
-        present = np.flatnonzero(rng.random(num_classes) < np.minimum(1, 3.0 / (1 + np.arange(num_classes))))
-        present = np.union1d(present, [0, 1, rng.integers(num_classes)]).astype(np.uint8)
+    def __init__(
+        self, rng: np.random.Generator, bases: dict, traits: _Traits, num_classes: int, rare: Sequence[float]
+    ) -> None:
+        common = num_classes - len(rare)
+        share = np.concatenate([np.minimum(1, 3.0 / (1 + np.arange(common))), rare])
+        present = np.flatnonzero(rng.random(num_classes) < share)
+        present = np.union1d(present, [0, 1, rng.integers(common)]).astype(np.uint8)
         present = np.resize(present, max(3, len(present)))  # a class may have two fields
         logits = _fields(rng, bases[5], len(present)) + 0.3 * _fields(rng, bases[10], len(present))
         logits[0] += 0.5  # background is the largest class
