@@ -22,6 +22,7 @@ import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ensembling.kernels import compiled
 
 MAGIC = b"SEGVOTE\n"
 VERSION = 3  # version 2 had no groups: each image is one
+STRETCHES = 10  # that a single group of images is cut into
 LONGEST = 255  # pixels of a run; a longer one is several
 PREFIX = struct.Struct("<8sHI32s")
 HEADER_KEYS = {
@@ -87,12 +89,33 @@ class Predictions:
             members.setdefault(number, []).append(image_id)
         return tuple(sorted(tuple(sorted(ids)) for ids in members.values()))
 
+    def held_out_ids(self) -> tuple[tuple[str, ...], ...]:
+        """Return the ids of what a cross-fit holds out together: the groups, or stretches of the only one there is.
+
+        Stretches are images that follow each other by id, ten of them if there are as many images: frames of a film
+        are liker to the next than to others.
+        """
+        groups = self.grouped_ids()
+        if len(groups) != 1:
+            return groups
+        ids = groups[0]
+        number = min(STRETCHES, len(ids))
+        bounds = [len(ids) * place // number for place in range(number + 1)]
+        return tuple(ids[start:stop] for start, stop in pairwise(bounds))
+
+    def photos_with_classes(self) -> np.ndarray:
+        """Return in how many images each class is: int64 (classes,)."""
+        photos = np.zeros(len(self.class_names), np.int64)
+        for _, one in self.maps():
+            photos += np.bincount(one.reshape(-1), minlength=256)[: len(photos)] > 0
+        return photos
+
     def group_of_pixels(self) -> np.ndarray:
-        """The group of each pixel, unsigned integers (pixels,): its place in `grouped_ids`.
+        """The group of each pixel, unsigned integers (pixels,): its place in `held_out_ids`.
 
         Made for `select_ensemble`: the folds of its cross-fit then do not depend on the order of the images.
         """
-        groups = self.grouped_ids()
+        groups = self.held_out_ids()
         place = {image_id: index for index, ids in enumerate(groups) for image_id in ids}
         smallest = np.min_scalar_type(max(0, len(groups) - 1))
         places = np.array([place[image_id] for image_id in self.image_ids], smallest)

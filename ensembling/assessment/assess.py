@@ -5,24 +5,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembling.assessment.bootstrap import Interval, bootstrap_mious, interval
+from ensembling.assessment.bootstrap import Interval, bootstrap_mious, influence, interval, shares_of_variance
 from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.scores import miou_from_counts
 from ensembling.selection.crossfit import fold_of_images
 from ensembling.selection.select_ensemble import Selection
 
 BASELINE_SIZES = (3, 5, 7, 10)
+FEW_PHOTOS = 10
+"""A class that fewer photos of the holdout have is called rare."""
+
+
+@dataclass(frozen=True, eq=False)
+class WithoutRare:
+    """What the scores are as a mean over the classes that are not rare: of the cross-fit, where there is one."""
+
+    left_out: tuple[int, ...]
+    miou: Interval
+    gains: dict[str, Interval]
 
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """Everything here is measured by voting anew, image by image; nothing is taken from the table of the selection.
+    """Everything here is measured by voting anew, scene by scene; nothing is taken from the table of the selection.
 
     Gains are those of the selected vote over "best_single" and "top_k", the best of the ranking in the same number;
     `crossfit_gains` compare votes and baselines that were both chosen on other folds than each is scored on.
     """
 
     images: int
+    """How many units are held out and drawn as one: images, or scenes of them."""
     topk_miou: np.ndarray
     """Of the best 1, 2, … candidates: float64 (candidates,)."""
     miou: Interval
@@ -32,6 +44,12 @@ class Assessment:
     crossfit_miou: Interval | None
     """None with fewer than two images, as are its gains and the optimism."""
     crossfit_gains: dict[str, Interval] | None
+    class_scenes: np.ndarray
+    """In how many units each class is: int64 (num_classes,)."""
+    error_shares: np.ndarray
+    """How much of the mIoU's variance each class causes, float64 (num_classes,), cross-fitted where there is that."""
+    without_rare: WithoutRare | None
+    """None where no class is rare, or all are."""
 
     @property
     def optimism(self) -> float | None:
@@ -56,17 +74,27 @@ def assess(
     ignore_index: int = 255,
     seed: int = 0,
     threads: int = 1,
+    class_photos: np.ndarray | None = None,
+    one_scene: bool = False,
 ) -> Assessment:
-    """What `select_ensemble` chose from the same arguments is worth; `seed` shuffles its folds, draws the bootstrap."""
+    """Return what `select_ensemble` chose from the same arguments is worth; `seed` shuffles folds and draws.
+
+    `class_photos` (num_classes,) has the number of photos with each class, where `image_ids` name scenes of several.
+    With `one_scene` they name parts of a single scene, and there is no interval, however many parts there are.
+    """
     vote = _Votes(predictions, target, num_classes, ignore_index, threads)
     runs = ImageRuns.of(np.asarray(image_ids))
     size = len(selection.members)
     curve, simpler = vote(selection.ranking, runs, [0, size - 1])
     _, selected = vote(selection.members, runs, [size - 1], selection.weights)
-    miou, gains, best_single = _compare(np.concatenate([selected, simpler]), seed)
+    counts = np.concatenate([selected, simpler])
+    miou, gains, best_single = _compare(counts, seed, one_scene)
     crossfitted = crossfit_gains = None
     if len(selection.crossfit.members) > 1:
-        crossfitted, crossfit_gains, _ = _compare(_crossfit_counts(selection, vote, runs, seed), seed)
+        counts = _crossfit_counts(selection, vote, runs, seed)
+        crossfitted, crossfit_gains, _ = _compare(counts, seed, one_scene)
+    class_scenes = _scenes_with(counts)
+    photos = class_scenes if class_photos is None else class_photos
     return Assessment(
         images=runs.num_images,
         topk_miou=miou_from_counts(curve),
@@ -75,6 +103,9 @@ def assess(
         gains=gains,
         crossfit_miou=crossfitted,
         crossfit_gains=crossfit_gains,
+        class_scenes=class_scenes,
+        error_shares=shares_of_variance(influence(counts[0])),
+        without_rare=_without_rare(counts, photos, seed, one_scene),
     )
 
 
@@ -108,11 +139,35 @@ def _crossfit_counts(selection: Selection, vote: _Votes, runs: ImageRuns, seed: 
     return counts
 
 
-def _compare(counts: np.ndarray, seed: int) -> tuple[Interval, dict[str, Interval], Interval]:
+def _compare(
+    counts: np.ndarray, seed: int, one_scene: bool
+) -> tuple[Interval, dict[str, Interval], Interval]:
     """Return the first vote's mIoU, its gain over the others (the best single and the top k), and the second's mIoU."""
-    mious, drawn = miou_from_counts(counts.sum(axis=1)), bootstrap_mious(counts, seed)
-    gains = {
-        name: interval(mious[0] - mious[place], drawn[:, 0] - drawn[:, place])
-        for place, name in enumerate(("best_single", "top_k"), start=1)
+    mious = miou_from_counts(counts.sum(axis=1))
+    gains = {name: mious[0] - mious[place] for place, name in enumerate(("best_single", "top_k"), start=1)}
+    if one_scene:
+        first, second = (Interval(float(mious[place])) for place in range(2))
+        return first, {name: Interval(float(gain)) for name, gain in gains.items()}, second
+    drawn, scenes_with = bootstrap_mious(counts, seed), _scenes_with(counts)
+    influences = [influence(one) for one in counts]
+    first, second = (interval(mious[place], drawn[:, place], influences[place], scenes_with) for place in range(2))
+    between = {
+        name: interval(gain, drawn[:, 0] - drawn[:, place], influences[0] - influences[place], scenes_with)
+        for place, (name, gain) in enumerate(gains.items(), start=1)
     }
-    return interval(mious[0], drawn[:, 0]), gains, interval(mious[1], drawn[:, 1])
+    return first, between, second
+
+
+def _scenes_with(counts: np.ndarray) -> np.ndarray:
+    """In how many scenes each class is labelled: int64 (num_classes,)."""
+    return (counts[0, :, 2] > 0).sum(axis=0)
+
+
+def _without_rare(counts: np.ndarray, photos: np.ndarray, seed: int, one_scene: bool) -> WithoutRare | None:
+    occurs = counts.sum(axis=(0, 1)).any(axis=0)
+    rare = occurs & (photos < FEW_PHOTOS)
+    if not rare.any() or rare.sum() == occurs.sum():
+        return None
+    left_out = tuple(np.flatnonzero(rare).tolist())
+    miou, gains, _ = _compare(counts[..., occurs & ~rare], seed, one_scene)
+    return WithoutRare(left_out, miou, gains)

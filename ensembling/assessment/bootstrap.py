@@ -1,52 +1,116 @@
-"""How far a score or a gain may be off by the chance of which images were in the holdout: the bootstrap over images.
+"""How far a score or a gain may be off by the chance of which scenes were in the holdout: the bootstrap over scenes.
 
-Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979). Images are drawn, not pixels, since the pixels of one
-image are right or wrong together; votes are compared on the same draws, since they find the same images hard.
+Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979). Scenes are drawn, not pixels, since the pixels of one
+image, and the images of one scene, are right or wrong together; votes are compared on the same draws, since they find
+the same images hard. A scene is a single image where no other belongs to it.
+
+Percentiles of the draws are no interval that keeps its word where a class is in few photos: on simulated pools they
+held the truth in 84 to 91 % of cases instead of 95. What did are BCa limits (Efron, "Better Bootstrap Confidence
+Intervals", 1987), which correct for bias and skew, stretched by a quantile of Student's t with as many degrees of
+freedom as the scenes that the variance comes from (Satterthwaite, "An Approximate Distribution of Estimates of Variance
+Components", 1946); see tests/benchmarks/rare_classes.py.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, ndtri, stdtrit
 
-from ensembling.scores import miou_from_counts
+from ensembling.scores import iou_from_counts, miou_from_counts
 
 DRAWS = 2000
 BLOCK_DRAWS = 256
+LEAST_SCENES = 5
+"""With fewer there is no interval: what other scenes will give cannot be known from these."""
+TAIL = 0.025
+KNOWN_BEFORE = 2
+"""Degrees of freedom that a class's variance has before any scene is seen: errors of unlike classes are of one order,
+so that a class in two or three scenes does not stretch an interval beyond use. Chosen by the benchmark."""
+MOST_BIAS = 0.01  # and 1 less that: the share of draws below the value that is believed in
+LEAST_DAMPING = 0.2
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its standard error and the 95 % interval of its bootstrap's percentiles."""
+    """A value with its standard error and its 95 % interval; all but the value are None where none can be given."""
 
     value: float
-    standard_error: float
-    low: float
-    high: float
+    standard_error: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def within_error(self) -> bool:
-        """No more than one standard error above zero: chance explains as much."""
-        return self.value <= self.standard_error
+        """Whether it is no more than one standard error above zero, which chance explains, or has no error at all."""
+        return self.standard_error is None or self.value <= self.standard_error
 
 
 def bootstrap_mious(counts: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray:
-    """mIoU of each vote on each draw of as many images, with replacement: float64 (draws, votes).
+    """Return the mIoU of each vote on each draw of as many scenes, with replacement: float64 (draws, votes).
 
-    `counts` is int64 (votes, images, 3, num_classes), as in scores; every vote meets the same draws.
+    `counts` is int64 (votes, scenes, 3, num_classes), as in scores; every vote meets the same draws.
     """
-    votes, images, _, num_classes = counts.shape
+    votes, scenes, _, num_classes = counts.shape
     # Sums of counts stay exact in float64 below 2**53 pixels, and its matrix product is the fast one.
-    per_image = np.moveaxis(counts, 1, 0).reshape(images, -1).astype(np.float64)
+    per_scene = np.moveaxis(counts, 1, 0).reshape(scenes, -1).astype(np.float64)
     rng = np.random.default_rng(seed)
     mious = np.empty((draws, votes))
     for start in range(0, draws, BLOCK_DRAWS):
         size = min(BLOCK_DRAWS, draws - start)
-        times = rng.multinomial(images, np.full(images, 1 / images), size=size).astype(np.float64)
-        mious[start : start + size] = miou_from_counts((times @ per_image).reshape(size, votes, 3, num_classes))
+        times = rng.multinomial(scenes, np.full(scenes, 1 / scenes), size=size).astype(np.float64)
+        mious[start : start + size] = miou_from_counts((times @ per_scene).reshape(size, votes, 3, num_classes))
     return mious
 
 
-def interval(value: float, drawn: np.ndarray) -> Interval:
-    """`drawn` (draws,) are the bootstrap's replicates of `value`."""
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(float(value), float(np.std(drawn, ddof=1)), float(low), float(high))
+def influence(counts: np.ndarray) -> np.ndarray:
+    """Return what each scene adds to each class's part in the vote's mIoU, to first order: float64 (scenes, classes).
+
+    `counts` is int64 (scenes, 3, num_classes). The derivative of the mIoU by the scene's weight: hits less IoU times
+    union, over the class's whole union and the number of classes that occur. Each column adds up to zero; that of a
+    class in neither target nor prediction is zero.
+    """
+    hits, predicted, labelled = np.moveaxis(counts.astype(np.float64), 1, 0)
+    unions = predicted + labelled - hits
+    whole = unions.sum(axis=0)
+    iou = np.nan_to_num(iou_from_counts(counts.sum(axis=0)))
+    return (hits - iou * unions) / np.maximum(whole, 1) / max(1, np.count_nonzero(whole))
+
+
+def interval(value: float, drawn: np.ndarray, influences: np.ndarray, scenes_with: np.ndarray) -> Interval:
+    """Return the interval of a value of which `drawn` (draws,) are the bootstrap's replicates.
+
+    `influences` is float64 (scenes, classes), that of a gain the difference of two; `scenes_with` (classes,) has the
+    number of scenes that each class is in. With fewer than LEAST_SCENES scenes there is none.
+    """
+    if len(influences) < LEAST_SCENES:
+        return Interval(float(value))
+    error = float(np.std(drawn, ddof=1))
+    if error == 0:
+        return Interval(float(value), 0.0, float(value), float(value))
+    whole = influences.sum(axis=1)
+    below = np.mean(drawn < value) + np.mean(drawn == value) / 2
+    bias = ndtri(np.clip(below, MOST_BIAS, 1 - MOST_BIAS))
+    skew = (whole**3).sum() / (6 * (whole**2).sum() ** 1.5) if whole.any() else 0.0
+    ends = bias + ndtri([TAIL, 1 - TAIL])
+    low, high = np.quantile(drawn, ndtr(bias + ends / np.maximum(1 - skew * ends, LEAST_DAMPING)))
+    stretch = stdtrit(degrees_of_freedom(influences, scenes_with), 1 - TAIL) / ndtri(1 - TAIL)
+    return Interval(
+        float(value), error, float(value - stretch * (value - low)), float(value + stretch * (high - value))
+    )
+
+
+def degrees_of_freedom(influences: np.ndarray, scenes_with: np.ndarray) -> float:
+    """Return those of the variance, after Satterthwaite: few where most of it is of classes in few scenes."""
+    variances = (influences**2).sum(axis=0)
+    own = np.maximum(scenes_with - 1, 0) + KNOWN_BEFORE
+    return float(variances.sum() ** 2 / max((variances**2 / own).sum(), np.finfo(float).tiny))
+
+
+def shares_of_variance(influences: np.ndarray) -> np.ndarray:
+    """Return the share of the value's variance that each class causes: float64 (classes,), adding up to 1.
+
+    That of a class is the covariance of its part with the whole, and negative where it makes up for the others.
+    """
+    whole = influences.sum(axis=1)
+    variance = (whole**2).sum()
+    return (influences * whole[:, None]).sum(axis=0) / variance if variance > 0 else np.zeros(influences.shape[1])

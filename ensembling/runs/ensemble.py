@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ensembling.assessment.assess import Assessment
+from ensembling.assessment.assess import FEW_PHOTOS, Assessment
 from ensembling.assessment.bootstrap import Interval
 from ensembling.assessment.diversity import Diversity
 from ensembling.predictions import Predictions
@@ -46,6 +46,9 @@ def describe_ensemble(
         "crossfit_interval": _interval(assessment.crossfit_miou),
         "gains": _intervals(assessment.gains),
         "crossfit_gains": _intervals(assessment.crossfit_gains),
+        "classes": _classes(selection, assessment, target),
+        "rare_photos": FEW_PHOTOS,
+        "without_rare": _without_rare(assessment, target),
         "iou": {name: _number(iou) for name, iou in zip(target.class_names, selection.iou)},
         "baselines": {name: miou for name, (_, miou) in assessment.baselines.items()},
         "baseline_sizes": {name: size for name, (size, _) in assessment.baselines.items()},
@@ -57,6 +60,30 @@ def describe_ensemble(
         "disagreement": diversity.disagreement.tolist(),
         "kappa": diversity.kappa.tolist(),
         "double_fault": diversity.double_fault.tolist(),
+    }
+
+
+def _classes(selection: Selection, assessment: Assessment, target: Predictions) -> list[dict[str, Any]]:
+    """Of each class, in how many photos and scenes of the holdout it is, and its share of the mIoU's variance."""
+    values = zip(
+        target.class_names,
+        target.photos_with_classes().tolist(),
+        assessment.class_scenes.tolist(),
+        selection.iou,
+        assessment.error_shares.tolist(),
+    )
+    return [
+        {"name": name, "photos": photos, "scenes": scenes, "iou": _number(iou), "error_share": share}
+        for name, photos, scenes, iou, share in values
+    ]
+
+
+def _without_rare(assessment: Assessment, target: Predictions) -> dict[str, Any] | None:
+    found = assessment.without_rare
+    return found and {
+        "classes": [target.class_names[class_id] for class_id in found.left_out],
+        "miou_interval": _interval(found.miou),
+        "gains": _intervals(found.gains),
     }
 
 
@@ -78,7 +105,7 @@ def _members(selection: Selection, diversity: Diversity, candidates: Sequence[Ca
 def _folds(selection: Selection, target: Predictions, ids: list[str], seed: int) -> list[dict[str, Any]]:
     """Of the cross-fit: the images of each fold, and who votes on them, in the rank order of the other folds."""
     fit = selection.crossfit
-    groups = target.grouped_ids()
+    groups = target.held_out_ids()
     folds, _ = fold_of_images(len(groups), seed)
     return [
         {
@@ -100,7 +127,7 @@ def _intervals(intervals: dict[str, Interval] | None) -> dict[str, Any] | None:
     return None if intervals is None else {name: _interval(one) for name, one in intervals.items()}
 
 
-def _interval(one: Interval | None) -> dict[str, float] | None:
+def _interval(one: Interval | None) -> dict[str, float | None] | None:
     return None if one is None else asdict(one)
 
 

@@ -27,6 +27,7 @@ from search.ensemble.options import RECORDED, EnsembleOptions
 from search.report.end_of_search import recommendation
 from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import markdown, mean_of_others
+from search.report.scene_words import scene_numbers
 from search.study.study import Study
 from search.tracking.store import default_tracking_uri
 from search.tracking.study_result import log_result
@@ -105,7 +106,16 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
     selection = _select(candidates, target, images, options)
-    assessment = assess(selection, pixels, *problem, images, seed=seed, threads=options.threads or usable_cores())
+    assessment = assess(
+        selection,
+        pixels,
+        *problem,
+        images,
+        seed=seed,
+        threads=options.threads or usable_cores(),
+        class_photos=target.photos_with_classes(),
+        one_scene=len(target.grouped_ids()) == 1,
+    )
     rows = [pixels[index] for index in selection.members]
     diversity = measure_diversity(rows, *problem, weights=selection.weights, seed=seed)
     described = describe_ensemble(selection, assessment, diversity, candidates, target, seed)
@@ -241,6 +251,10 @@ def ensemble_metrics(ensemble: dict[str, Any]) -> Iterator[Metric]:
     """Every figure on screen; curves over the number of members, and over the members' ranks, have their steps."""
     single = {"holdout/miou": ensemble["miou"], "crossfit/miou": ensemble["crossfit_miou"]}
     single |= {"optimism": ensemble["optimism"], "holdout/miou_error": ensemble["miou_interval"]["standard_error"]}
+    single |= {f"scenes/{key}": value for key, value in scene_numbers(ensemble).items()}
+    if ensemble["without_rare"]:
+        single["without_rare/miou"] = ensemble["without_rare"]["miou_interval"]["value"]
+        single["without_rare/miou_error"] = ensemble["without_rare"]["miou_interval"]["standard_error"]
     if ensemble["crossfit_interval"]:
         single["crossfit/miou_error"] = ensemble["crossfit_interval"]["standard_error"]
     for kind in ("gains", "crossfit_gains"):

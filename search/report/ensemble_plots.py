@@ -28,8 +28,10 @@ def plot_sizes(ensemble: dict[str, Any], path: Path) -> Path:
     axes.axvline(len(ensemble["members"]), color="tab:green", linestyle="--", label="selected size")
     if ensemble["crossfit_miou"] is not None:
         expected, error = ensemble["crossfit_miou"], ensemble["crossfit_interval"]["standard_error"]
-        axes.axhline(expected, color="tab:red", linestyle=":", label="cross-fitted, ± standard error")
-        axes.axhspan(expected - error, expected + error, color="tab:red", alpha=0.1, linewidth=0)
+        label = "cross-fitted" if error is None else "cross-fitted, ± standard error"
+        axes.axhline(expected, color="tab:red", linestyle=":", label=label)
+        if error is not None:
+            axes.axhspan(expected - error, expected + error, color="tab:red", alpha=0.1, linewidth=0)
     axes.set(xlabel="members", ylabel="holdout mIoU")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize="small")

@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from search.report.plain import PlainTable, say
+from search.report.scene_words import expectation_words, overlap_in, scene_warnings
 from trainables.inference.tta import Views
 
 FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
@@ -17,12 +18,16 @@ def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
     """What the vote scores beside simpler choices, who votes, what each member adds, and what to expect of it."""
     console.print(_votes_table(ensemble))
     console.print(_gains_table(ensemble))
+    console.print(_classes_table(ensemble))
     console.print(_members_table(ensemble))
     if len(ensemble["members"]) > 1:
         console.print(_diversity_table(ensemble))
     if ensemble.get("effect_of_views"):
         console.print(_views_table(ensemble))
     say(console, class_words(ensemble))
+    overlap = overlap_in(ensemble)
+    for words in scene_warnings(overlap) if overlap else []:
+        say(console, words, style="yellow")
     say(console, honest_words(ensemble))
     for reason in ensemble.get("left_out", ()):
         say(console, reason, style="yellow")
@@ -70,8 +75,20 @@ def _gains_table(ensemble: dict[str, Any]) -> PlainTable:
     table = PlainTable("Gains in points of mIoU", "of", "over the", ">gain", ">±", ">95 % from", ">to")
     for label, key in (("selected", "gains"), ("selected, cross-fitted", "crossfit_gains")):
         for over, gain in zip(_over(ensemble), (ensemble[key] or {}).values()):
-            value, error, low, high = (100 * gain[part] for part in ("value", "standard_error", "low", "high"))
-            table.add_row(label, over, f"{value:+.2f}", f"{error:.2f}", f"{low:+.2f}", f"{high:+.2f}")
+            forms = {"value": "+.2f", "standard_error": ".2f", "low": "+.2f", "high": "+.2f"}
+            figures = ("" if gain[part] is None else format(100 * gain[part], form) for part, form in forms.items())
+            table.add_row(label, over, *figures)
+    return table
+
+
+def _classes_table(ensemble: dict[str, Any]) -> PlainTable:
+    """Each class of the holdout, the rarest last."""
+    title = "Classes: holdout photos and scenes with each, and its share of the variance of the mIoU"
+    table = PlainTable(title, "class", ">photos", ">scenes", ">IoU", ">share, %")
+    for one in sorted(ensemble["classes"], key=lambda one: -one["photos"]):
+        iou = "" if one["iou"] is None else f"{one['iou']:.4f}"
+        share = f"{100 * one['error_share']:.0f}"
+        table.add_row(one["name"], str(one["photos"]), str(one["scenes"]), iou, share)
     return table
 
 
@@ -136,11 +153,7 @@ def honest_words(ensemble: dict[str, Any]) -> str:
     """What to expect on other images, and whether the vote is shown to help at all."""
     words = []
     if ensemble["crossfit_miou"] is not None:
-        error = ensemble["crossfit_interval"]["standard_error"]
-        words.append(
-            f"Expect about {ensemble['crossfit_miou']:.3f} ± {error:.3f} on new images of the same kind: "
-            f"{_flattery(100 * ensemble['optimism'])}"
-        )
+        words.append(f"{expectation_words(ensemble)}: {_flattery(100 * ensemble['optimism'])}")
     else:
         words.append(
             f"With one {_units(ensemble)} nothing can be cross-fitted, and there is no ±: what new images will score "
@@ -148,8 +161,9 @@ def honest_words(ensemble: dict[str, Any]) -> str:
         )
     if len(ensemble["members"]) == 1 and ensemble["members"][0]["run_id"] == ensemble["candidates"][0]["run_id"]:
         words.append(_why_alone(ensemble))
-    elif ensemble["holdout_groups"] > 1:
+    elif ensemble["holdout_images"] > 1:
         words += _doubtful_gains(ensemble)
+    words += rare_words(ensemble)
     if len(ensemble["candidates"]) > (ensemble["shortlist"] or len(ensemble["candidates"])):
         words.append(
             f"Members are of a shortlist, the {ensemble['shortlist']} most promising of "
@@ -195,18 +209,56 @@ def _why_alone(ensemble: dict[str, Any]) -> str:
 
 def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
     gains = ensemble["crossfit_gains"] or ensemble["gains"]
-    return [
-        f"On every photo the vote scores as the {over} would."
-        if gain["value"] == gain["standard_error"] == 0
-        else f"The gain over the {over}, {100 * gain['value']:+.2f} points, is within its standard error of "
-        f"{100 * gain['standard_error']:.2f}: the vote is not shown to be better."
-        for over, gain in zip(_over(ensemble), gains.values())
-        if gain["value"] <= gain["standard_error"]
+    words = []
+    for over, gain in zip(_over(ensemble), gains.values()):
+        points, error = 100 * gain["value"], gain["standard_error"]
+        if gain["value"] == error == 0:
+            words.append(f"On every photo the vote scores as the {over} would.")
+        elif error is None:
+            words.append(f"Whether the gain over the {over}, {points:+.2f} points, holds elsewhere is not known.")
+        elif gain["value"] <= error:
+            words.append(
+                f"The gain over the {over}, {points:+.2f} points, is within its standard error of {100 * error:.2f}: "
+                "the vote is not shown to be better."
+            )
+    return words
+
+
+def rare_words(ensemble: dict[str, Any]) -> list[str]:
+    """What the classes that few photos of the holdout have do to the score, its error and the gains."""
+    without = ensemble["without_rare"]
+    if without is None:
+        return []
+    rare = [one for one in ensemble["classes"] if one["name"] in without["classes"]]
+    names = ", ".join(f"{one['name']} ({one['photos']})" for one in rare)
+    share = 100 * sum(one["error_share"] for one in rare)
+    miou = without["miou_interval"]
+    words = [
+        f"Fewer than {ensemble['rare_photos']} holdout photos have {names}; "
+        f"{'it causes' if len(rare) == 1 else 'they cause'} {max(0, share):.0f} % of the variance of the mIoU, which "
+        f"is {_with_error(miou, 1, '.3f')} without {'it' if len(rare) == 1 else 'them'}."
     ]
+    gains = ensemble["crossfit_gains"] or ensemble["gains"]
+    for over, gain, left in zip(_over(ensemble), gains.values(), without["gains"].values()):
+        if gain["value"] > (gain["standard_error"] or 0) and left["value"] <= (left["standard_error"] or 0):
+            words.append(
+                f"The gain over the {over}, {100 * gain['value']:+.2f} points, is from these classes alone: without "
+                f"them it is {_with_error(left, 100, '+.2f')}."
+            )
+    return words
+
+
+def _with_error(one: dict[str, Any], scale: float, form: str) -> str:
+    error = one["standard_error"]
+    spread = "" if error is None else f" ± {format(scale * error, form.lstrip('+'))}"
+    return f"{format(scale * one['value'], form)}{spread}"
 
 
 def markdown(ensemble: dict[str, Any]) -> str:
     """For the study's page in MLflow."""
     lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
     table = ["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines]
-    return "\n".join([*table, "", class_words(ensemble), "", honest_words(ensemble)])
+    overlap = overlap_in(ensemble)
+    warned = scene_warnings(overlap) if overlap else []
+    paragraphs = ["\n".join(table), class_words(ensemble), *warned, honest_words(ensemble)]
+    return "\n\n".join(paragraphs)

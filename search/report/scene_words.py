@@ -1,8 +1,9 @@
 """What the scenes of training and holdout mean for the score, in plain words."""
 
-from trainables.data.scenes import Overlap
+from typing import Any
 
-LEAST_SCENES = 5  # of a holdout, for an interval over scenes
+from ensembling.assessment.bootstrap import LEAST_SCENES
+from trainables.data.scenes import Overlap
 
 
 def scenes_line(overlap: Overlap) -> str:
@@ -29,6 +30,49 @@ def scene_warnings(overlap: Overlap) -> list[str]:
             "can be given for photos of other scenes."
         )
     return words
+
+
+def overlap_in(ensemble: dict[str, Any]) -> Overlap | None:
+    """Return what ensemble.json says of the scenes of training and holdout; None where it was not looked for."""
+    found = ensemble.get("scenes")
+    return Overlap.from_dict(found) if found else None
+
+
+def scene_numbers(ensemble: dict[str, Any]) -> dict[str, int]:
+    """Return the same as figures for MLflow, by name."""
+    overlap = overlap_in(ensemble)
+    if overlap is None:
+        return {}
+    return {
+        "training": overlap.training_scenes,
+        "holdout": overlap.holdout_scenes,
+        "shared": overlap.shared_scenes,
+        "holdout_photos_of_shared": overlap.shared_photos,
+    }
+
+
+def expectation_words(ensemble: dict[str, Any]) -> str:
+    """Return what the vote should score on photos that nobody has seen, and on which: the cross-fitted mIoU.
+
+    Where there is an interval it is over scenes. Where the holdout has too few of them it says so instead.
+    """
+    value, spread = f"{ensemble['crossfit_miou']:.3f}", ensemble["crossfit_interval"]
+    groups, overlap = ensemble["holdout_groups"], overlap_in(ensemble)
+    shared = overlap is not None and overlap.shared_photos > 0
+    if spread["standard_error"] is not None:
+        on = "photos of the same scenes, of which training has some" if shared else "new images of the same kind"
+        return (
+            f"Expect about {value} ± {spread['standard_error']:.3f} on {on} "
+            f"(95 %: {spread['low']:.3f} to {spread['high']:.3f})"
+        )
+    if groups == ensemble["holdout_images"]:
+        return f"Expect about {value}; the holdout has {groups} images, so no interval can be given"
+    scenes = "scene" if groups == 1 else f"{groups} scenes"
+    on = f"photos of the same {scenes}" if shared else f"photos of {'a ' if groups == 1 else ''}{scenes} like these"
+    return (
+        f"Expect about {value} on {on}; the holdout is {'one scene' if groups == 1 else f'{groups} scenes'}, so no "
+        "interval can be given for other scenes"
+    )
 
 
 def _remedy(overlap: Overlap) -> str:

@@ -214,6 +214,9 @@ def test_groups_of_pixels_are_numbered_by_sorted_id():
     alone = replace(SMALL, groups=())
     assert alone.grouped_ids() == (("a.jpg",), ("b.jpg",), ("é.jpg",))
     assert alone.group_of_pixels().tolist() == [1] * 6 + [0] + [2] * 6
+    assert SMALL.photos_with_classes().tolist() == [
+        sum(bool((one == class_id).any()) for _, one in SMALL.maps()) for class_id in range(len(SMALL.class_names))
+    ]
     assert SMALL.grouped_ids() == (("a.jpg",), ("b.jpg", "é.jpg"))
     assert SMALL.group_of_pixels().tolist() == [1] * 6 + [0] + [1] * 6
 
@@ -297,3 +300,14 @@ def test_what_a_killed_writer_left_is_swept_with_other_files(tmp_path, monkeypat
     assert left[0].exists()
     write_text(tmp_path / "other", "")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_a_single_scene_is_held_out_in_stretches_that_follow_each_other():
+    ids = tuple(f"{number:03d}.jpg" for number in range(25))
+    film = Predictions(ids, ((1, 2),) * 25, ("a", "b"), "print", np.zeros(50, np.uint8), groups=(0,) * 25)
+    stretches = film.held_out_ids()
+    assert len(stretches) == 10
+    assert [image for stretch in stretches for image in stretch] == list(ids)
+    assert {len(stretch) for stretch in stretches} == {2, 3}
+    assert np.diff(film.group_of_pixels()).max() == 1
+    assert film.grouped_ids() == (ids,)

@@ -3,6 +3,7 @@ import pytest
 
 from ensembling import select_ensemble
 from ensembling.assessment.assess import assess
+from ensembling.selection.crossfit import fold_of_pixels
 from tests.ensembling import naive
 from tests.ensembling.cases import random_case
 
@@ -98,3 +99,62 @@ def test_more_images_make_smaller_errors():
         selection = select_ensemble(predictions, target, 3, image_ids=ids)
         errors.append(assess(selection, predictions, target, 3, ids).miou.standard_error)
     assert errors[1] == pytest.approx(errors[0] / 4, rel=0.5)
+
+
+def films(scenes, frames, seed=0):
+    """Three candidates on scenes of equal frames: maps, target, and the scene of each pixel."""
+    predictions, target, ids = guesses_and_experts(scenes, gain=True, seed=seed)
+    hard = np.random.default_rng(seed).random(scenes) < 0.5
+    predictions = np.where(hard[ids] & (np.random.default_rng(1).random(ids.size) < 0.5), (target + 1) % 3, predictions)
+    copies = (np.arange(scenes * 100).reshape(scenes, 100)[:, None] + np.zeros((1, frames, 1), int)).reshape(-1)
+    return predictions[:, copies].astype(np.uint8), target[copies], np.repeat(np.arange(scenes), 100 * frames)
+
+
+def test_scenes_are_drawn_whole():
+    predictions, target, scene = films(scenes=40, frames=9)
+    images = np.arange(target.size) // 100
+    errors = []
+    for ids in (scene, images):
+        selection = select_ensemble(predictions, target, 3, image_ids=ids)
+        errors.append(assess(selection, predictions, target, 3, ids).miou.standard_error)
+    assert errors[0] == pytest.approx(3 * errors[1], rel=0.1)
+
+
+def test_scenes_are_held_out_whole():
+    folds, number = fold_of_pixels(np.repeat(np.arange(7), 300), seed=3)
+    assert number == 5
+    assert all(len(set(folds[start : start + 300])) == 1 for start in range(0, 2100, 300))
+
+
+@pytest.mark.parametrize(("scenes", "one_scene", "given"), [(4, False, False), (5, False, True), (10, True, False)])
+def test_few_scenes_or_parts_of_one_give_values_without_intervals(scenes, one_scene, given):
+    predictions, target, scene = films(scenes, frames=2)
+    selection = select_ensemble(predictions, target, 3, image_ids=scene)
+    assessment = assess(selection, predictions, target, 3, scene, one_scene=one_scene)
+    assert assessment.crossfit_miou.value == pytest.approx(selection.crossfit_miou)
+    for one in (assessment.miou, assessment.crossfit_miou, *assessment.gains.values()):
+        assert (one.low is not None) == (one.high is not None) == (one.standard_error is not None) == given
+
+
+def test_a_gain_by_a_rare_class_alone_is_zero_without_it():
+    rng = np.random.default_rng(0)
+    target, ids = rng.integers(0, 3, 6000).astype(np.uint8), np.arange(6000) // 100
+    target[:400][rng.random(400) < 0.3] = 3
+    single = np.where(rng.random(6000) < 0.1, (target + 1) % 3, target)
+    single[target == 3] = 0
+    expert = np.where((target == 3) & (single == 0), 3, single)
+    predictions = np.stack([single, expert]).astype(np.uint8)
+    selection = select_ensemble(predictions, target, 4, image_ids=ids, must_include=(1,), max_members=1)
+    photos = np.array([60, 60, 60, 4])
+    worth = assess(selection, predictions, target, 4, ids, class_photos=photos)
+    assert worth.without_rare.left_out == (3,)
+    assert worth.class_scenes.tolist() == photos.tolist()
+    assert worth.error_shares.sum() == pytest.approx(1)
+    expected = naive.miou(np.where(expert == 3, 0, expert), target, 3, 3)
+    assert worth.without_rare.miou.value == pytest.approx(float(expected), abs=0.02)
+
+
+def test_without_a_rare_class_there_is_nothing_to_leave_out():
+    predictions, target, ids = guesses_and_experts(20, gain=True)
+    selection = select_ensemble(predictions, target, 3, image_ids=ids)
+    assert assess(selection, predictions, target, 3, ids).without_rare is None

@@ -35,6 +35,13 @@ def made(members=3, **changes):
     return {
         "holdout_images": 200,
         "holdout_groups": 200,
+        "scenes": None,
+        "classes": [
+            {"name": "Background", "photos": 200, "scenes": 200, "iou": 0.9, "error_share": 0.3},
+            {"name": "Battery [x]", "photos": 3, "scenes": 3, "iou": 0.4, "error_share": 0.7},
+        ],
+        "rare_photos": 10,
+        "without_rare": None,
         "members": rows,
         "miou": 0.62,
         "iou": {"Background": 0.9, "Metal": 0.0, "Paper [x]": 0.96, "Battery": None, "Glass": 0.0},
@@ -58,6 +65,82 @@ def made(members=3, **changes):
     } | changes
 
 
+CAMVID = {
+    **{"training_scenes": 3, "training_photos": 367, "holdout_scenes": 1, "holdout_photos": 101},
+    **{"shared_scenes": 1, "shared_photos": 101, "reasons": [["frames of a sequence", 468]]},
+}
+NO_INTERVAL = {"value": 0.65, "standard_error": None, "low": None, "high": None}
+ONE_SCENE = {
+    "holdout_images": 101,
+    "holdout_groups": 1,
+    "scenes": CAMVID,
+    "crossfit_miou": 0.65,
+    **{key: NO_INTERVAL for key in ("miou_interval", "crossfit_interval")},
+    **{key: {over: NO_INTERVAL for over in ("best_single", "top_k")} for key in ("gains", "crossfit_gains")},
+}
+
+
+def test_a_holdout_of_one_scene_gives_no_interval():
+    ensemble = made(**ONE_SCENE)
+    words = honest_words(ensemble)
+    assert (
+        "Expect about 0.650 on photos of the same scene; the holdout is one scene, so no interval can be given for "
+        "other scenes" in words
+    )
+    assert "Whether the gain over the best single, +65.00 points, holds elsewhere is not known." in words
+    text = " ".join(shown(show_ensemble, ensemble).split())
+    for part in ("101 of 101 holdout photos are from 1 sequence that training has, too", "holdout is one scene"):
+        assert part in text
+        assert part in markdown(ensemble)
+    assert "±" not in words
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Expect about 0.615 ± 0.011 on new images of the same kind (95 %: 0.593 to 0.637): "),
+        ({"scenes": CAMVID}, "Expect about 0.615 ± 0.011 on photos of the same scenes, of which training has some"),
+        (
+            {"crossfit_interval": NO_INTERVAL, "holdout_groups": 3},
+            "0.615 on photos of 3 scenes like these; the holdout",
+        ),
+        (
+            {"crossfit_interval": NO_INTERVAL, "holdout_groups": 3, "scenes": CAMVID},
+            "0.615 on photos of the same 3 scenes; the holdout is 3 scenes, so no interval can be given for other",
+        ),
+        (
+            {"crossfit_interval": NO_INTERVAL, "holdout_groups": 4, "holdout_images": 4},
+            "Expect about 0.615; the holdout has 4 images, so no interval can be given",
+        ),
+    ],
+)
+def test_the_last_sentence_says_on_what_photos(changes, said):
+    assert said in honest_words(made(**changes))
+
+
+RARE = {"classes": ["Battery [x]"], "miou_interval": gain(0.7, 0.008)}
+
+
+def test_rare_classes_and_what_they_cause_are_named():
+    both = {"best_single": gain(0.019, 0.003), "top_k": gain(0.009, 0.002)}
+    words = honest_words(made(without_rare=RARE | {"gains": both}))
+    assert (
+        "Fewer than 10 holdout photos have Battery [x] (3); it causes 70 % of the variance of the mIoU, which is "
+        "0.700 ± 0.008 without it." in words
+    )
+    assert "from these classes alone" not in words
+
+
+def test_a_gain_by_a_rare_class_alone_is_told_apart():
+    gains = {"best_single": gain(0.001, 0.003), "top_k": gain(0.009, 0.002)}
+    words = honest_words(made(without_rare=RARE | {"gains": gains}))
+    assert (
+        "The gain over the best single, +1.80 points, is from these classes alone: without them it is +0.10 ± 0.30."
+        in words
+    )
+    assert "over the top 3, +0.80 points, is from" not in words
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -66,9 +149,9 @@ def made(members=3, **changes):
         ({"optimism": -0.0006}, ["the selected score is 0.06 points lower, which is chance"]),
         ({"holdout_images": 49, "holdout_groups": 49}, ["only 49 images, fewer than 50", "points are chance"]),
         (
-            {"holdout_groups": 1, "crossfit_miou": None, "crossfit_gains": None}
+            {"holdout_groups": 1, "holdout_images": 1, "crossfit_miou": None, "crossfit_gains": None}
             | {"gains": {"best_single": gain(0, 0), "top_k": gain(0, 0)}},
-            ["With one group of images nothing can be cross-fitted", "only 1 group of images, fewer than 50"],
+            ["With one image nothing can be cross-fitted", "only 1 image, fewer than 50"],
         ),
         ({"holdout_groups": 12}, ["only 12 groups of images, fewer than 50", "points are chance"]),
         (
