@@ -17,6 +17,7 @@ from tests.benchmarks import (
     new_scenes,
     predict_against_forward,
     predictions_file,
+    rare_classes,
     selection,
     selection_optimum,
     trial_against_loop,
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "honesty": honesty,
     "large_pool": large_pool,
     "new_scenes": new_scenes,
+    "rare_classes": rare_classes,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 
