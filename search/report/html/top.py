@@ -49,7 +49,9 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         tiles.append(("Vote", f"{ensemble['miou']:.4f}", f"trials {members}" if len(members) < 60 else "members below"))
         if ensemble["crossfit_miou"] is not None:
             interval = ensemble["crossfit_interval"]
-            between = f"95 % from {interval['low']:.3f} to {interval['high']:.3f}"
+            between = "too few scenes for an interval"
+            if interval["low"] is not None:
+                between = f"95 % from {interval['low']:.3f} to {interval['high']:.3f}"
             tiles.append(("Expected on new photos", f"{ensemble['crossfit_miou']:.4f}", f"cross-fitted; {between}"))
     if study.best:
         tiles.append(("Best single run", f"{study.best.best:.4f}", f"trial {study.best.number}"))
@@ -81,7 +83,10 @@ def _spent(report: Report) -> str:
 def _votes(ensemble: dict[str, Any], rows: list[tuple[str, int, float, float | None]]) -> dict[str, Any]:
     labels = [f"{label} ({runs})" if label not in ("best single",) else label for label, runs, *_ in rows]
     intervals = [None] * len(ensemble["baselines"]) + [ensemble["miou_interval"], ensemble["crossfit_interval"]]
-    ends = [one or {"low": miou, "high": miou} for one, (_, _, miou, _) in zip(intervals, rows)]
+    ends = [
+        one if one and one["low"] is not None else {"low": miou, "high": miou}
+        for one, (_, _, miou, _) in zip(intervals, rows)
+    ]
     values = [miou for _, _, miou, _ in rows]
     trace = {
         "type": "scatter",
