@@ -139,9 +139,7 @@ def _crossfit_counts(selection: Selection, vote: _Votes, runs: ImageRuns, seed: 
     return counts
 
 
-def _compare(
-    counts: np.ndarray, seed: int, one_scene: bool
-) -> tuple[Interval, dict[str, Interval], Interval]:
+def _compare(counts: np.ndarray, seed: int, one_scene: bool) -> tuple[Interval, dict[str, Interval], Interval]:
     """Return the first vote's mIoU, its gain over the others (the best single and the top k), and the second's mIoU."""
     mious = miou_from_counts(counts.sum(axis=1))
     gains = {name: mious[0] - mious[place] for place, name in enumerate(("best_single", "top_k"), start=1)}

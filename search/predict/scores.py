@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from ensembling.assessment.bootstrap import Interval, bootstrap_mious, interval
+from ensembling.assessment.bootstrap import Interval, bootstrap_mious, influence, interval
 from ensembling.runs.members import Ensemble
 from ensembling.scores import confusion_matrix, counts_from_confusion, iou_per_class, miou, why_meaningless
 from search.report.plain import say
@@ -56,8 +56,9 @@ class LabelledScores:
         """The vote's mIoU with the bootstrap's error over photos; None where there are too few to draw from."""
         if self._photos < 2:
             return None
-        drawn = bootstrap_mious(np.stack(self._counts)[None], SEED)
-        return interval(miou(self._confusions[0]), drawn[:, 0])
+        counts = np.stack(self._counts)
+        drawn, photos_with = bootstrap_mious(counts[None], SEED)[:, 0], (counts[:, 2] > 0).sum(axis=0)
+        return interval(miou(self._confusions[0]), drawn, influence(counts), photos_with)
 
     @property
     def meaningless(self) -> str | None:
