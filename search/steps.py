@@ -21,6 +21,7 @@ from search.study.study import Study
 from search.study.trial_end import holdout_masks, write_target
 from search.tracking.store import connect, default_tracking_uri, explain_failure
 from search.tracking.tracker import Tracker
+from search.tracking.wandb_mirror import open_mirror
 from search.tuning.cpu_time import study_seconds
 from search.tuning.plan import Plan
 from search.tuning.report_refresh import report_flags
@@ -214,7 +215,9 @@ def tracked(plan: Plan, settings: StudySettings) -> Iterator[Tracker]:
     """The study's runs in MLflow; whatever happens, they end with their true status."""
     uri = settings.tracking_uri or default_tracking_uri(settings.runs_dir)
     study = plan.study
-    place = {"kind": "refit", "under": study.refit["run_id"]} if study.refit else {}
+    place: dict[str, Any] = {"kind": "refit", "under": study.refit["run_id"]} if study.refit else {}
+    if settings.wandb:
+        place["mirror"] = open_mirror(study.name, study.id, study.directory / "wandb")
     tracker = Tracker(*connect(uri, settings.runs_dir), study.name, study.id, **place)
     try:
         try:

@@ -84,6 +84,9 @@ RESOURCES = (
         help="How often a trial whose process died is started again.",
     ),
     click.option(
+        "--wandb", is_flag=True, help="Mirror the trials to Weights & Biases as well; needs the package wandb."
+    ),
+    click.option(
         "--address", help="The address of a running Ray cluster; 'auto' on its head node. [default: this machine]"
     ),
 )

@@ -66,6 +66,7 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
         return ensemble
     tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
     record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
+    tracker.tag_members({member["trial"] for member in ensemble["members"]})
     tracker.describe_result(f"**{recommendation(ensemble)}**\n\n{markdown(ensemble)}")
     log_result(tracker.client, tracker.parent_id, study, ensemble)
     return ensemble

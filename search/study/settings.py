@@ -1,6 +1,7 @@
 """Settings: what the command line asked for, checked; the part of it that a study is made of is stored with it."""
 
 import dataclasses
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -23,7 +24,7 @@ class StudySettings:
     )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = (
         "weights_dir", "concurrency", "gpus_per_trial", "cpus_per_trial", "max_failures", "tracking_uri",
-        "max_megapixels",
+        "max_megapixels", "wandb",
     )  # fmt: skip
     places: ClassVar[tuple[str, ...]] = ("data", "train_json", "val_json", "pseudo")
 
@@ -46,6 +47,7 @@ class StudySettings:
     runs_dir: Path = Path("runs")
     cache_dir: Path = Path("~/.cache/segvote")
     tracking_uri: str | None = None
+    wandb: bool = False  # whether Weights & Biases is told of the trials, too
 
     def __post_init__(self) -> None:
         for path in ("runs_dir", "cache_dir"):
@@ -59,6 +61,8 @@ class StudySettings:
             raise UserError(
                 f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"
             )
+        if self.wandb and importlib.util.find_spec("wandb") is None:
+            raise UserError("--wandb needs the package wandb, which is not here: pip install wandb")
         if not 0 < self.pseudo_weight < float("inf"):
             raise UserError(f"--pseudo-weight is {self.pseudo_weight}, but must be above 0 and finite")
 

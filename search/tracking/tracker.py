@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from search.tracking.wandb_mirror import WandbMirror
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.study_data import OBJECTIVE
@@ -24,6 +25,7 @@ STUDY_ID = "segvote.study_id"
 TRIAL = "segvote.trial"  # the trial's number in its study
 VERDICT = "segvote.verdict"
 CANDIDATE = "segvote.candidate"
+MEMBER = "segvote.member"  # "true" of a trial that votes in its study's own ensemble
 MAX_NOTE = 8000  # characters of a tag
 MAX_METRIC_NAME = 250  # characters
 ENDED = ("FINISHED", "FAILED")
@@ -33,7 +35,8 @@ PREDICTIONS = "predictions"  # artifact directory of the predictions file
 class Tracker:
     """Writes one study. Safe to start again on the same study: it goes on with the runs that are there.
 
-    `kind` is study or refit; `under` is the run that the study's own belongs to, if any: a refit's ensemble.
+    `kind` is study or refit; `under` is the run that the study's own belongs to, if any: a refit's ensemble. What is
+    logged of trials is told to the `mirror`, too.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Tracker:
         *,
         kind: str = "study",
         under: str | None = None,
+        mirror: WandbMirror | None = None,
     ) -> None:
         self.client, self.experiment_id = client, experiment_id
         self.study_name, self.study_id = study_name, study_id
@@ -56,6 +60,7 @@ class Tracker:
         self._ended = {number for number, info in runs.items() if info.status in ENDED}
         self._opened: set[int] = set()
         self._logged: dict[int, int] = {}  # last epoch in MLflow, by trial number
+        self._mirror = mirror
         self._steps = self._last_step(self.parent_id, "trials_done")
         self.final_status = "FINISHED"
 
@@ -119,6 +124,8 @@ class Tracker:
         # MLflow takes the same value twice: what a lost connection left out is made up for.
         self._log_params(self._runs[number], _with_defaults(params))
         self._opened.add(number)
+        if self._mirror:
+            self._mirror.start_trial(number, _with_defaults(params))
 
     def _create_trial(self, number: int) -> str:
         """Return the run of a trial: one that an earlier call made, whose answer was lost, or a new one."""
@@ -141,6 +148,8 @@ class Tracker:
             if record["epoch"] > self._logged[number]:
                 self._log_metrics(self._runs[number], record, step=record["epoch"])
                 self._logged[number] = record["epoch"]
+        if self._mirror:
+            self._mirror.log_epochs(number, records)
 
     def end_trial(self, number: int, status: str, tags: dict[str, str], artifacts: dict[Path, str | None]) -> None:
         """`status` is MLflow's (FINISHED, FAILED, KILLED); `artifacts` maps files to their artifact directory."""
@@ -152,6 +161,8 @@ class Tracker:
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.set_terminated(run_id, status)
         self._opened.discard(number)
+        if self._mirror:
+            self._mirror.end_trial(number, tags, failed=status == "FAILED")
 
     def log_study(self, metrics: dict[str, float]) -> None:
         """The study's own curves; the step counts the trials' ends over all commands that ran it."""
@@ -161,6 +172,13 @@ class Tracker:
     def has_ensemble(self) -> bool:
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
         return any(run.info.status == "FINISHED" for run in self.find(where))
+
+    def tag_members(self, numbers: set[int]) -> None:
+        """Tag the runs of the trials that vote, so that MLflow's pages can be filtered by it, and untag all others."""
+        for run in self.trial_runs():
+            votes = "true" if int(run.data.tags[TRIAL]) in numbers else "false"
+            if run.data.tags.get(MEMBER, "false") != votes:
+                self.client.set_tag(run.info.run_id, MEMBER, votes)
 
     def trial_run_id(self, number: int) -> str:
         return self._runs[number]
@@ -179,6 +197,8 @@ class Tracker:
             if run.info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
         self.client.set_terminated(self.parent_id, self.final_status)
+        if self._mirror:
+            self._mirror.close()
 
     def _log_params(self, run_id: str, params: dict[str, Any]) -> None:
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
