@@ -78,7 +78,7 @@ def suggest(trial):
             "schedule", ["linear", "poly", "cosine", "cosine_restarts", "one_cycle", "step"]
         ),
         "warmup_epochs": trial.suggest_float("warmup_epochs", 0.2, 1.0, step=0.1),
-        "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong"]),
+        "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong", "copy_paste"]),
         "fold": trial.suggest_categorical("fold", [0, 1, 2, 3, 4]),
         "grad_clip": 1.0,
         "image_size": "512",

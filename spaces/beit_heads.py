@@ -44,7 +44,7 @@ def suggest(trial):
         "schedule": trial.suggest_categorical("schedule", ["linear", "cosine", "cosine_restarts", "one_cycle", "step"]),
         "warmup_epochs": trial.suggest_float("warmup_epochs", 0.2, 1.0, step=0.1),
         "drop_path": trial.suggest_float("drop_path", 0.0, 0.3, step=0.1),
-        "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong"]),
+        "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong", "copy_paste"]),
         "fold": trial.suggest_categorical("fold", [0, 1, 2, 3, 4]),
         "grad_clip": 1.0,
         "image_size": "640",

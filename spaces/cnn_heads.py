@@ -41,7 +41,7 @@ def suggest(trial):
         **_rates(trial, optimizer),
         "schedule": trial.suggest_categorical("schedule", ["poly", "cosine", "cosine_restarts", "one_cycle", "step"]),
         "warmup_epochs": trial.suggest_categorical("warmup_epochs", [0.5, 0.0]),
-        "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong"]),
+        "augmentation": trial.suggest_categorical("augmentation", ["light", "photometric", "strong", "copy_paste"]),
         "fold": trial.suggest_categorical("fold", [0, 1, 2, 3, 4]),
         "image_size": "512",
         "epochs": 30,

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainables.data import PackedData, build_augmentation
+from trainables.data.copy_paste import POLICY, CopyPaste
 
 
 def sample_seed(*parts: int) -> int:
@@ -27,14 +28,24 @@ class _AugmentedPhotos(Dataset):
     Source 0 are labelled photos, source 1 those with pseudo-labels; where there are both, which it is comes third.
     """
 
-    def __init__(self, sources: Sequence[PackedData], augmentation: str, size: tuple[int, int], seed: int) -> None:
-        self._sources = sources
+    def __init__(
+        self,
+        sources: Sequence[PackedData],
+        augmentation: str,
+        size: tuple[int, int],
+        seed: int,
+        paste: CopyPaste | None = None,
+    ) -> None:
+        self._sources, self._paste = sources, paste
         self._augment = build_augmentation(augmentation, size, seed)
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, bool]:
         row, source, seed = key
         packed = self._sources[source]
-        image, mask = self._augment(packed.images[row], packed.masks[row], seed)
+        image, mask = packed.images[row], packed.masks[row]
+        if self._paste:
+            image, mask = self._paste(image, mask, seed)
+        image, mask = self._augment(image, mask, seed)
         image = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         mask = torch.from_numpy(np.ascontiguousarray(mask))
         return (image, mask) if len(self._sources) == 1 else (image, mask, source == 1)
@@ -74,7 +85,7 @@ class TrainingBatches:
 
     `rows` of `packed`, mixed with those of `pseudo` in one permutation if it is given; then, bool (N,), which photos of
     the batch have pseudo-labels comes third. The last short batch is left out unless it is the only one: batch norm
-    needs company.
+    needs company. `first_class` is the lowest class id that the augmentation copy_paste pastes.
     """
 
     def __init__(
@@ -89,12 +100,15 @@ class TrainingBatches:
         seed: int,
         workers: int,
         pin_memory: bool,
+        first_class: int = 1,
     ) -> None:
+        pastes = augmentation == POLICY
+        paste = CopyPaste(packed, rows, first_class=first_class, seed=seed) if pastes else None
         sources = [(packed, rows), *([pseudo] if pseudo else [])]
         photos = [(row, source) for source, (_, its_rows) in enumerate(sources) for row in its_rows]
         self._order = _EpochBatches(photos, batch_size, seed)
         self._loader = DataLoader(
-            _AugmentedPhotos([cache for cache, _ in sources], augmentation, size, seed),
+            _AugmentedPhotos([cache for cache, _ in sources], augmentation, size, seed, paste),
             batch_sampler=self._order,
             num_workers=workers,
             pin_memory=pin_memory,

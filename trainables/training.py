@@ -107,6 +107,7 @@ class Trainer:
             seed=config.seed,
             workers=workers,
             pin_memory=self.precision.device.type == "cuda",
+            first_class=int(self.study.unlabelled == "background"),
         )
 
     def _build_loss(self) -> torch.nn.Module:

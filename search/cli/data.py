@@ -89,6 +89,8 @@ def report_command(out: str, folds: int, no_photos: bool, **data: str | None) ->
 @click.option("--image", "images", multiple=True, metavar="ID|NAME", help="These images; may be repeated.")
 @click.option("--class", "classes", multiple=True, metavar="NAME", help="The largest and smallest of a class.")
 @click.option("--annotations-of", multiple=True, metavar="ID|NAME", help="Each annotation of an image singly.")
+@click.option("--augment", is_flag=True, help="A batch of training photos under every augmentation instead.")
+@click.option("--image-size", default="512", show_default=True, metavar="N|WxH", help="Of the photos for --augment.")
 @click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Tiles of a sheet.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the images that are drawn.")
 def show_command(
@@ -96,13 +98,21 @@ def show_command(
     images: tuple[str, ...],
     classes: tuple[str, ...],
     annotations_of: tuple[str, ...],
+    augment: bool,
+    image_size: str,
     count: int,
     seed: int,
     **data: str | None,
 ) -> int:
     """Draw a data set's images with their masks, by labelled area, by class, and annotation by annotation."""
     from search.data.show import ShowOptions, run_show
+    from trainables.config import parse_size
 
+    if augment:
+        from search.data.augmented import run_augment
+
+        size, cache = parse_size(image_size), _path(data["cache_dir"])
+        return run_augment(_dataset(**data), size, _path(out), cache, count, seed, make_console())
     options = ShowOptions(images, classes, annotations_of, count, seed)
     return run_show(_dataset(**data), options, _path(out), make_console())
 

@@ -84,6 +84,7 @@ AUGMENTATIONS: dict[str, Callable[[tuple[int, int]], list[Any]]] = {
     "light": _light,
     "photometric": _photometric,
     "strong": _strong,
+    "copy_paste": _light,  # after objects were pasted, which trainables/data/copy_paste.py does: it needs other photos
 }
 
 
