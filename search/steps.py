@@ -268,9 +268,9 @@ def _scene_params(overlap: Overlap | None) -> dict[str, int]:
 def running_screen(plan: Plan, settings: StudySettings, console: Console) -> Iterator[Screen]:
     data = plan.study.data
     kept = None if not data.scored else "last" if data.keep_last else "best"
-    with Screen(
-        Progress(plan.trials, plan.epochs, kept, budget_s=settings.time_budget), console, plan.study.name
-    ) as screen:
+    stops = () if plan.points else tuple(rungs(plan.epochs, plan.grace_period, settings.reduction_factor))
+    progress = Progress(plan.trials, plan.epochs, kept=kept, rungs=stops, budget_s=settings.time_budget)
+    with Screen(progress, console, plan.study.name) as screen:
         yield screen
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from search.report.plain import say
+from search.report.gpus import Gpu, read_gpus
+from search.report.plain import PlainTable, say
+from search.report.sparkline import sparkline
 
 SHOWN_PARAMS = ("head", "backbone", "loss", "lr", "fold")
+CURVE = 8  # characters
+GPUS_EVERY_S = 5
 SHOWN_TRIALS = 20  # running ones in the live table; a larger cluster's rest is counted
 
 
@@ -34,10 +37,19 @@ class TrialProgress:
     miou: float | None = None
     best: float | None = None  # of the epoch that is kept, where anything is scored
     status: str = "running"
+    scores: list[float] = field(default_factory=list)  # of the epochs that this command saw
+    epoch_s: float | None = None  # that the last epoch took
+    moment: float | None = None  # at which it ended, by the study's clock
 
     @property
     def label(self) -> str:
         return label_of(self.params)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return what is left if nothing stops the trial; None before the first epoch that this command saw."""
+        if self.epoch_s is None or self.moment is None:
+            return None
+        return max(0.0, (self.epochs - self.epoch) * self.epoch_s - (now - self.moment))
 
 
 @dataclass
@@ -46,6 +58,8 @@ class Progress:
 
     total: int
     epochs: int  # of a trial, unless its configuration has its own
+    rungs: tuple[int, ...] = ()  # epochs at which ASHA compares trials
+    vote: float | None = None  # what a vote of the trials that have ended would score
     kept: str | None = "best"  # which epoch's score counts: "best", "last", or None where nothing is scored
     budget_s: float | None = None  # after which this command ends, however many trials are left
     clock: Callable[[], float] = time.monotonic
@@ -64,6 +78,8 @@ class Progress:
         self.epochs_trained += record["epoch"] - trial.epoch
         trial.epoch, trial.miou, trial.loss = record["epoch"], record.get("holdout/miou"), record.get("train/loss")
         trial.best = best
+        trial.scores += [trial.miou] if trial.miou is not None else []
+        trial.epoch_s, trial.moment = record.get("epoch_s"), self.clock()
 
     def end(self, number: int, status: str) -> None:
         self.trials[number].status = status
@@ -103,6 +119,7 @@ class Screen:
     def __init__(self, progress: Progress, console: Console, name: str) -> None:
         self.progress, self.console, self.name = progress, console, name
         self._live: Live | None = None
+        self._gpus_asked, self._known_gpus = float("-inf"), []
 
     def __enter__(self) -> "Screen":
         if self.console.is_terminal:
@@ -140,6 +157,8 @@ class Screen:
     def _summary(self) -> str:
         progress = self.progress
         best = f"best {progress.best.best:.4f} (trial {progress.best.number}); " if progress.best else "no score yet; "
+        if progress.vote is not None:
+            best += f"vote {progress.vote:.4f}; "
         if progress.kept != "best":  # nobody is looking for the best one
             best = ""
         left = progress.seconds_left()
@@ -150,22 +169,45 @@ class Screen:
         )
 
     def _render(self) -> Group:
-        table = Table(title=self.name, title_justify="left", expand=False)
-        for column in ("trial", "epoch", "mIoU", self.progress.kept or "score", "loss", "configuration"):
-            table.add_column(column, justify="left" if column == "configuration" else "right", no_wrap=True)
+        headings = (
+            ">trial",
+            ">epoch",
+            ">rung",
+            ">mIoU",
+            "curve",
+            f">{self.progress.kept or 'score'}",
+            ">loss",
+            ">left",
+        )
+        table = PlainTable(self.name, *headings, "configuration", expand=False)
         running = [trial for trial in self.progress.trials.values() if trial.status == "running"]
         for trial in running[:SHOWN_TRIALS]:
-            table.add_row(*_cells(trial))
+            table.add_row(*self._cells(trial))
         hidden = len(running) - SHOWN_TRIALS
         more = [Text(f"… and {hidden} more running")] if hidden > 0 else []
-        return Group(table, *more, Text(self._summary()))
+        return Group(table, *more, Text(self._summary()), *(Text(str(gpu)) for gpu in self._gpus()))
 
+    def _cells(self, trial: TrialProgress) -> tuple[str, ...]:
+        passed = [rung for rung in self.progress.rungs if rung <= trial.epoch]
+        left = trial.seconds_left(self.progress.clock())
+        return (
+            str(trial.number),
+            f"{trial.epoch}/{trial.epochs}",
+            str(passed[-1]) if passed else "–",
+            f"{trial.miou:.4f}" if trial.miou is not None else "–",
+            sparkline(trial.scores, CURVE),
+            f"{trial.best:.4f}" if trial.best is not None else "–",
+            f"{trial.loss:.3f}" if trial.loss is not None else "–",
+            duration(left) if left is not None else "–",
+            trial.label,
+        )
 
-def _cells(trial: TrialProgress) -> tuple[str, ...]:
-    miou = f"{trial.miou:.4f}" if trial.miou is not None else "–"
-    best = f"{trial.best:.4f}" if trial.best is not None else "–"
-    loss = f"{trial.loss:.3f}" if trial.loss is not None else "–"
-    return str(trial.number), f"{trial.epoch}/{trial.epochs}", miou, best, loss, trial.label
+    def _gpus(self) -> list[Gpu]:
+        """Return what this machine's GPUs do, asked for every few seconds: the table is drawn more often."""
+        now = time.monotonic()
+        if now - self._gpus_asked > GPUS_EVERY_S:
+            self._gpus_asked, self._known_gpus = now, read_gpus()
+        return self._known_gpus
 
 
 def duration(seconds: float | None) -> str:

@@ -187,7 +187,9 @@ class StudyCallback(Callback):
     def _vote_metrics(self) -> dict[str, float]:
         """Return what a vote of the trials so far would score; nothing, with a warning, where it cannot be taken."""
         try:
-            return self._vote.metrics()
+            found = self._vote.metrics()
+            self.progress.vote = found.get("vote_miou", self.progress.vote)
+            return found
         except Exception as error:  # a figure on the way is no reason to keep back all others
             self.screen.warn(f"the vote of the trials so far could not be scored ({_one_line(error)})")
             return {}

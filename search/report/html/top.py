@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from search.report.end_of_search import recommendation
 from search.report.ensemble_report import honest_words, vote_rows
 from search.report.html.charts import Section, figure
 from search.report.progress import duration
@@ -12,7 +13,9 @@ from search.report.record.study_record import UNFINISHED
 def section(report: Report) -> Section:
     """Return the sentence that leads, the figures to remember and the votes that were compared."""
     ensemble = report.study.ensemble
-    context = {"headline": headline(report), "tiles": _tiles(report), "lacks": report.lacks, "spent": _spent(report)}
+    advice = recommendation(ensemble) if ensemble else ""
+    context = {"headline": headline(report), "advice": advice}
+    context |= {"tiles": _tiles(report), "lacks": report.lacks, "spent": _spent(report)}
     if ensemble is None:
         return Section("Result", "top.html", {**context, "warnings": "", "rows": []})
     rows = vote_rows(ensemble)

@@ -43,14 +43,14 @@ def test_nothing_is_promised_before_the_first_epoch(progress):
     assert progress.seconds_left() is None
 
 
-def test_time_left_goes_by_the_epochs_trained_so_far(progress, clock):
+def test_time_left_goes_by_the_epochs_trained_so_far(progress):
     progress.start(1, PARAMS)
     train(progress, 1, 4)
     clock.now = 20.0  # 5 s an epoch; six epochs of this trial and thirty of three others are left
     assert progress.seconds_left() == pytest.approx(36 * 5)
 
 
-def test_the_time_budget_ends_the_wait(progress, clock):
+def test_the_time_budget_ends_the_wait(progress):
     progress.budget_s = 100.0
     progress.start(1, PARAMS)
     train(progress, 1, 4)
@@ -60,7 +60,7 @@ def test_the_time_budget_ends_the_wait(progress, clock):
     assert progress.seconds_left() == 0.0
 
 
-def test_trials_to_come_are_expected_to_be_stopped_like_those_before(progress, clock):
+def test_trials_to_come_are_expected_to_be_stopped_like_those_before(progress):
     progress.start(1, PARAMS)
     train(progress, 1, 10)
     progress.end(1, "completed")
@@ -71,7 +71,7 @@ def test_trials_to_come_are_expected_to_be_stopped_like_those_before(progress, c
     assert progress.seconds_left() == pytest.approx(2 * 6 * 2)
 
 
-def test_failed_trials_say_nothing_about_length(progress, clock):
+def test_failed_trials_say_nothing_about_length(progress):
     progress.start(1, PARAMS)
     train(progress, 1, 1)
     progress.end(1, "failed")
@@ -79,7 +79,7 @@ def test_failed_trials_say_nothing_about_length(progress, clock):
     assert progress.seconds_left() == pytest.approx(3 * 10 * 3)
 
 
-def test_a_trial_that_outlives_the_expectation_has_an_epoch_left_at_least(progress, clock):
+def test_a_trial_that_outlives_the_expectation_has_an_epoch_left_at_least(progress):
     progress.start(1, PARAMS)
     train(progress, 1, 2)
     progress.end(1, "stopped")
@@ -89,7 +89,7 @@ def test_a_trial_that_outlives_the_expectation_has_an_epoch_left_at_least(progre
     assert progress.seconds_left() == pytest.approx((2 * 2 + 1) * 1.0)
 
 
-def test_epochs_of_an_earlier_command_do_not_make_this_one_fast(progress, clock):
+def test_epochs_of_an_earlier_command_do_not_make_this_one_fast(progress):
     progress.start(1, PARAMS, epochs_done=8, best=0.25)
     train(progress, 1, 9, start=8)
     clock.now = 7.0
@@ -106,7 +106,7 @@ def test_at_the_end_no_time_is_left(clock):
     assert progress.seconds_left() == 0.0
 
 
-def test_the_clock_starts_once(progress, clock):
+def test_the_clock_starts_once(progress):
     progress.start(1, PARAMS)
     train(progress, 1, 10)
     progress.end(1, "completed")
@@ -260,3 +260,15 @@ def test_where_the_last_epoch_is_kept_its_score_is_shown(clock, output):
         shown.ended(1)
     assert "completed after 2 epochs, last mIoU 0.5000\n" in output.getvalue()
     assert "best" not in output.getvalue()
+
+
+def test_the_live_table_has_the_curve_the_last_rung_the_time_left_and_the_vote(progress):
+    progress.rungs, progress.vote = (1, 3, 9), 0.75
+    progress.start(1, PARAMS)
+    for epoch, miou in ((1, 0.1), (2, 0.3), (3, 0.2), (4, 0.8)):
+        progress.epoch(1, {**record(epoch, miou), "epoch_s": 10.0}, miou)
+    row = next(line for line in rendered(progress).splitlines() if "resnet18" in line)
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[:5] == ["1", "4/10", "3", "0.8000", "▁▃▂█"]
+    assert cells[7] == "60 s"
+    assert "best 0.8000 (trial 1); vote 0.7500; " in rendered(progress)
