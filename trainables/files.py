@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and JSON that is checked before it is believed.
+"""Files and directories that are there whole or not at all, and JSON that is checked before it is believed.
 
 Everything that a study keeps is written by `replacing` or what is built on it, and what is read back of a study's own
 JSON goes through `read_checked`.
@@ -7,7 +7,9 @@ JSON goes through `read_checked`.
 import json
 import os
 import re
+import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trainables.errors import DamagedFileError
+from trainables.errors import DamagedFileError, UserError
 
 NAME_KEPT = 60  # characters of a file's name that its temporary name repeats; a name has 255 bytes at most
 
@@ -126,3 +128,21 @@ def check_shape(value: Any, shape: Any, path: Path, *, remedy: str) -> None:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "its content"
         raise DamagedFileError(f"{path} is damaged ({where}: {first['msg']}): {remedy}") from error
+
+
+@contextmanager
+def new_directory(out: Path) -> Iterator[Path]:
+    """Yield a directory that is renamed to `out` if the block succeeds, and removed if not.
+
+    Raises UserError where `out` exists already.
+    """
+    if out.exists():
+        raise UserError(f"{out} exists already: give another directory, or remove it first")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield building
+        building.chmod(0o755)
+        building.rename(out)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)

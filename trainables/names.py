@@ -13,9 +13,9 @@ from trainables.errors import UserError, nearest
 ROOT = Path(__file__).resolve().parent
 TABLES = {  # key of a configuration: the file below trainables/ and the dict in it whose keys are the names
     "head": ("models/heads/__init__.py", "HEADS"),
-    "loss": ("losses.py", "LOSSES"),
+    "loss": ("losses/__init__.py", "LOSSES"),
     "optimizer": ("optim.py", "OPTIMIZERS"),
-    "augmentation": ("data/augment.py", "AUGMENTATIONS"),
+    "augmentation": ("data/batches/augment.py", "AUGMENTATIONS"),
     "schedule": ("optim.py", "SCHEDULES"),
 }
 OWN_BACKBONES = "models/backbones/contracting_path.py"  # registered with timm, as its own are

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from trainables.data import Dataset, PackedData, Splits, load_dataset, open_packed, pack
+from trainables.data.batches.packed import packed_directory
 from trainables.data.edits import NO_EDITS, Edits, apply_edits, edit_whole
-from trainables.data.packed import packed_directory
 from trainables.data.pseudo import load_pseudo
 from trainables.errors import NodeError, UserError
 

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trainables.batch_loss import BatchLoss
-from trainables.batches import TrainingBatches, sample_seed
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import PackedData
+from trainables.data.batches.training_batches import TrainingBatches, sample_seed
 from trainables.hardware.compiling import compiled
 from trainables.hardware.out_of_memory import run_in_memory
 from trainables.hardware.peak_memory import PeakMemory
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import evaluate
+from trainables.inference.metrics import iou_per_class, miou, pixel_accuracy
 from trainables.losses import build_loss, class_weights_from
-from trainables.metrics import iou_per_class, miou, pixel_accuracy
+from trainables.losses.batch_loss import BatchLoss
 from trainables.models import build_model
 from trainables.optim import build_optimizer, build_schedule
 from trainables.study_data import StudyData

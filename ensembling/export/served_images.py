@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.photos import PhotoError, inspect_header
+from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 

@@ -14,8 +14,8 @@ from typing_extensions import TypedDict
 from ensembling.predictions import read_predictions
 from ensembling.runs.registered import REGISTERED, download_registered
 from trainables.config import TrialConfig
+from trainables.data.batches.packed import file_sha256
 from trainables.data.coco import BACKGROUND
-from trainables.data.packed import file_sha256
 from trainables.errors import DamagedFileError, UserError
 from trainables.files import read_checked, read_json
 from trainables.inference.tta import Views

@@ -9,10 +9,10 @@ from rich.console import Console
 from search.data.looks import TILE, as_png
 from search.report.bars import Bars
 from search.report.pictures import overlay, palette, with_legend
-from trainables.batches import sample_seed
 from trainables.data import Dataset, PackedData, build_augmentation, pack
-from trainables.data.augment import AUGMENTATIONS
-from trainables.data.copy_paste import POLICY, CopyPaste
+from trainables.data.batches.augment import AUGMENTATIONS
+from trainables.data.batches.copy_paste import POLICY, CopyPaste
+from trainables.data.batches.training_batches import sample_seed
 from trainables.files import replacing
 
 COLUMNS = 6

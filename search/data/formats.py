@@ -6,7 +6,7 @@ from rich.console import Console
 
 from search.report.bars import Bars
 from trainables.data import Dataset
-from trainables.data.checks import Problem
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats.export import EXPORTERS
 from trainables.data.formats.imported import ImportOptions
 from trainables.data.formats.readers import READERS

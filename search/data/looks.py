@@ -9,11 +9,11 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from search.report.pictures import overlay, palette, with_legend
-from trainables.data.annotations import Annotation
+from trainables.data.annotations.annotation import Annotation
 from trainables.data.coco import Dataset, ImageRecord
 from trainables.data.exploration.counts import labelled_share
 from trainables.data.exploration.table import Table
-from trainables.data.photos import decode_photo
+from trainables.data.photos.photo_files import decode_photo
 from trainables.errors import UserError
 
 TILE = 240  # pixels of the longer side

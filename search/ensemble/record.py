@@ -32,8 +32,8 @@ from search.study.study import Study
 from search.tracking.store import default_tracking_uri
 from search.tracking.study_result import log_result
 from search.tracking.tracker import KIND, STUDY, Tracker, metric_name
-from trainables.data.packed import file_sha256
-from trainables.data.photos import usable_cores
+from trainables.data.batches.packed import file_sha256
+from trainables.data.photos.photo_files import usable_cores
 from trainables.errors import UserError
 from trainables.files import read_json
 from trainables.trial.files import TrialFiles

@@ -9,7 +9,7 @@ from ensembling.foresight.foresee import Foresight
 from ensembling.predict.prediction import Prediction, agreement
 from search.predict.outputs import save_png
 from search.report.pictures import overlay, palette, with_legend
-from trainables.data.photos import decode_photo
+from trainables.data.photos.photo_files import decode_photo
 
 PHOTOS = 6
 TILE = 256  # pixels, the longer side

@@ -21,7 +21,7 @@ from search.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
 from search.report.plain import say, working
 from search.tracking.store import open_store
-from trainables.data.photos import MAX_MEGAPIXELS
+from trainables.data.photos.photo_files import MAX_MEGAPIXELS
 from trainables.data.unlabelled import Photo, PhotoList, list_photos
 from trainables.errors import UserError
 from trainables.inference.tta import Views

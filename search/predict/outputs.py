@@ -19,10 +19,10 @@ from pycocotools import mask as coco_mask
 from ensembling.predict.submission import SubmissionWriter
 from ensembling.runs.members import Ensemble
 from search.report.pictures import overlay, palette
-from trainables.data.photos import decode_photo, usable_threads
+from trainables.data.photos.photo_files import decode_photo, usable_threads
 from trainables.data.unlabelled import Photo, PhotoList
 from trainables.files import replacing
-from trainables.prefetch import work_ahead
+from trainables.hardware.prefetch import work_ahead
 
 AHEAD = 16  # photos whose files are being written
 LONGEST_NAME = 200  # bytes of a part of a path; file systems take 255, and temporary names are longer

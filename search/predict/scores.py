@@ -14,7 +14,7 @@ from ensembling.scores import confusion_matrix, counts_from_confusion, iou_per_c
 from search.report.plain import say
 from search.study.manifest import read_manifest
 from search.study.study import data_files, data_root
-from trainables.data.labels import Labels, read_labels
+from trainables.data.annotations.labels import Labels, read_labels
 from trainables.data.layout import find_layout
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError

@@ -8,8 +8,8 @@ from typing import Any
 
 from ensembling.runs.members import Ensemble, Member
 from search.study.study import Study, study_in
-from trainables.batches import steps_per_epoch
 from trainables.config import FOLD_ALL, TrialConfig
+from trainables.data.batches.training_batches import steps_per_epoch
 from trainables.errors import UserError
 from trainables.trial.files import TrialFiles
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from trainables.data.photos import MAX_MEGAPIXELS
+from trainables.data.photos.photo_files import MAX_MEGAPIXELS
 from trainables.errors import UserError
 
 

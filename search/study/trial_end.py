@@ -11,7 +11,7 @@ from search.report.pictures import holdout_picture
 from search.study.study import Study
 from search.tracking.tracker import CANDIDATE, PREDICTIONS, VERDICT
 from trainables.data import PackedData
-from trainables.data.masks import IGNORE_INDEX
+from trainables.data.annotations.masks import IGNORE_INDEX
 from trainables.errors import DamagedFileError, UserError
 from trainables.files import replacing
 from trainables.trial.files import TrialFiles

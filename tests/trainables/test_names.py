@@ -6,7 +6,7 @@ import sys
 import pytest
 import timm
 
-from trainables.data.augment import AUGMENTATIONS
+from trainables.data.batches.augment import AUGMENTATIONS
 from trainables.errors import UserError
 from trainables.losses import LOSSES
 from trainables.models import HEADS

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tests import tiny
-from trainables.batch_loss import BatchLoss
-from trainables.batches import TrainingBatches
 from trainables.data import load_dataset, load_pseudo, write_pseudo
+from trainables.data.batches.training_batches import TrainingBatches
 from trainables.errors import UserError
 from trainables.losses import build_loss
+from trainables.losses.batch_loss import BatchLoss
 from trainables.study_data import PseudoData
 from trainables.training import Trainer
 

@@ -9,7 +9,7 @@ import torch
 
 from tests import tiny
 from trainables.inference.evaluate import evaluate
-from trainables.metrics import iou_per_class, miou
+from trainables.inference.metrics import iou_per_class, miou
 from trainables.training import NonFiniteError, Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")

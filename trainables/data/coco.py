@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trainables.data import checks
-from trainables.data.annotations import Annotation, sound_annotations
-from trainables.data.checks import Problem
+from trainables.data.annotations import checks
+from trainables.data.annotations.annotation import Annotation, sound_annotations
+from trainables.data.annotations.checks import Problem
+from trainables.data.annotations.masks import IGNORE_INDEX, paint_mask
 from trainables.data.layout import SPLITS, Layout, find_layout
-from trainables.data.masks import IGNORE_INDEX, paint_mask
-from trainables.data.photos import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_photos, memo_path
-from trainables.data.tones import say_whites
+from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_photos, memo_path
+from trainables.data.photos.tones import say_whites
 from trainables.errors import UserError
 
 BACKGROUND = "Background"

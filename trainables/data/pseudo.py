@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from trainables.data.annotations.masks import IGNORE_INDEX
 from trainables.data.coco import Category, Dataset, load_dataset
 from trainables.data.layout import is_dataset
-from trainables.data.masks import IGNORE_INDEX
-from trainables.data.new_directory import new_directory
 from trainables.errors import UserError
+from trainables.files import new_directory
 
 IGNORE = "ignore"  # the category of pixels that are neither trained on nor scored
 LEAST = 0.1

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data import checks
-from trainables.data.checks import Problem
+from trainables.data.annotations import checks
+from trainables.data.annotations.checks import Problem
 from trainables.data.coco import ImageRecord, ambiguous_turn
 from trainables.data.layout import Layout, PhotoFinder
-from trainables.data.photos import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
-from trainables.data.tones import say_whites
+from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
+from trainables.data.photos.tones import say_whites
 from trainables.errors import UserError
 
 SUFFIXES = (

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from trainables.data import PackedData
 from trainables.hardware.precision import Precision
-from trainables.metrics import confusion_matrix
+from trainables.inference.metrics import confusion_matrix
 
 MOST_RESIZED = 1 << 26  # logits at once: 256 MiB of float32
 

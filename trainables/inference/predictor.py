@@ -12,15 +12,15 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from trainables.config import TrialConfig
-from trainables.data.photos import PhotoError, decode_at_sizes, resize_photo, usable_threads
+from trainables.data.photos.photo_files import PhotoError, decode_at_sizes, resize_photo, usable_threads
 from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 from trainables.hardware.out_of_memory import is_out_of_memory, run_in_memory
 from trainables.hardware.precision import choose_precision
+from trainables.hardware.prefetch import work_ahead
 from trainables.inference.evaluate import to_class_map
 from trainables.inference.tta import Views, window_corners, window_weights
 from trainables.models import build_model
-from trainables.prefetch import work_ahead
 
 DECODED_BATCHES = 2  # that wait for the model
 

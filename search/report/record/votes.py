@@ -10,7 +10,7 @@ from ensembling import Predictions, hard_vote, read_predictions
 from ensembling.memory import Budget
 from ensembling.scores import confusion_matrix
 from search.study.study import Study
-from trainables.data.masks import IGNORE_INDEX
+from trainables.data.annotations.masks import IGNORE_INDEX
 
 SHOWN = 4  # photos of each kind
 MEMORY = 1 << 30  # bytes of class maps; what exceeds it is in temporary files

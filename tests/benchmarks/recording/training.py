@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.benchmarks.recording.designs import Design
-from trainables.batches import sample_seed, steps_per_epoch
 from trainables.config import TrialConfig
-from trainables.data.masks import IGNORE_INDEX
-from trainables.data.splits import Splits
-from trainables.metrics import confusion_matrix
+from trainables.data.annotations.masks import IGNORE_INDEX
+from trainables.data.batches.training_batches import sample_seed, steps_per_epoch
+from trainables.data.folds.splits import Splits
+from trainables.inference.metrics import confusion_matrix
 from trainables.training import NonFiniteError, Trainer
 
 GROUND = 115.0  # what lies around a photo: a grey near the mean colour
@@ -31,8 +31,8 @@ AT_ONCE = 128  # photos predicted
 class DeviceBatches:
     """What TrainingBatches yields, from tensors: images float32 (N, 3, H, W) in 0..255, masks uint8 (N, H, W).
 
-    The policies of trainables/data/augment.py in the main: zoom, flip, rotation, brightness, contrast and saturation,
-    and noise; gamma, hue and blur are left out.
+    The policies of trainables/data/batches/augment.py in the main: zoom, flip, rotation, brightness, contrast and
+    saturation, and noise; gamma, hue and blur are left out.
     """
 
     def __init__(self, images: Tensor, masks: Tensor, config: TrialConfig) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ensembling.runs.members import described_data, open_ensemble
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
-from trainables.data.packed import file_sha256
+from trainables.data.batches.packed import file_sha256
 from trainables.errors import UserError
 from trainables.inference.tta import Views
 

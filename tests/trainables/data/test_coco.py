@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.trainables.data.made import annotation, coco, image, real, small, write, write_photo
-from trainables.data import load_dataset, pack, photos
-from trainables.data.photos import decode_photo
+from trainables.data import load_dataset, pack
+from trainables.data.photos import photo_files as photos
+from trainables.data.photos.photo_files import decode_photo
 from trainables.errors import UserError
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.trainables.data.made import annotation, box, coco, image, write
 from trainables.data import load_dataset
+from trainables.data.annotations.labels import read_labels
 from trainables.data.coco import load_annotations
-from trainables.data.labels import read_labels
 from trainables.data.unlabelled import list_photos
 from trainables.errors import UserError
 

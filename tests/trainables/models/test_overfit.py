@@ -8,7 +8,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from tests.benchmarks.places import ROOT, WEIGHTS
 from trainables.data import load_dataset, pack
-from trainables.metrics import confusion_matrix, miou
+from trainables.inference.metrics import confusion_matrix, miou
 from trainables.models import HEADS, build_model
 
 RECYCLE = ROOT.parent / "shared" / "data" / "recycle60"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.data.annotations import Annotation
-from trainables.data.masks import run_lengths
+from trainables.data.annotations.annotation import Annotation
+from trainables.data.annotations.masks import run_lengths
 
 
 def visible_pixels(annotations: Sequence[Annotation]) -> np.ndarray:

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainables.data import checks
-from trainables.data.annotations import misplaced
-from trainables.data.checks import Problem
+from trainables.data.annotations import checks
+from trainables.data.annotations.annotation import misplaced
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
 from trainables.errors import UserError

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from trainables.data.checks import Problem
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
 from trainables.data.formats.write import as_json

@@ -13,8 +13,8 @@ from pycocotools import mask as coco_mask
 from trainables.data.coco import SPLITS, Dataset, ImageRecord
 from trainables.data.formats.class_lists import voc_colour
 from trainables.data.formats.write import as_json
-from trainables.data.new_directory import new_directory
 from trainables.errors import UserError
+from trainables.files import new_directory
 
 Progress = Callable[[int], None]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from trainables.data.checks import Problem
+from trainables.data.annotations.checks import Problem
 from trainables.data.unlabelled import SUFFIXES
 from trainables.errors import UserError
 

@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from trainables.data import checks
-from trainables.data.checks import Problem
+from trainables.data.annotations import checks
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
 from trainables.data.formats.write import as_json
-from trainables.data.photos import PhotoError, inspect_header
+from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 
 UPLOAD_PREFIX = 9  # eight hexadecimal digits and a hyphen, which an upload puts before a photo's name

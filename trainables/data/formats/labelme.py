@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from trainables.data import checks
-from trainables.data.checks import Problem
+from trainables.data.annotations import checks
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape
 from trainables.data.formats.write import as_json

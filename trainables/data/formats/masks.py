@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from trainables.data import checks
-from trainables.data.checks import Problem
+from trainables.data.annotations import checks
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats import class_lists
 from trainables.data.formats.class_lists import ClassList
 from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from trainables.data.annotations import sound_segmentation
-from trainables.data.checks import Problem
+from trainables.data.annotations.annotation import sound_segmentation
+from trainables.data.annotations.checks import Problem
+from trainables.data.annotations.masks import area_of, to_rle
 from trainables.data.coco import SPLITS, Dataset, load_dataset
 from trainables.data.formats.imported import SKIPPED, Imported, LabelledPhoto, Shape
-from trainables.data.masks import area_of, to_rle
-from trainables.data.new_directory import new_directory
 from trainables.errors import UserError
+from trainables.files import new_directory
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import yaml
 
-from trainables.data import checks
-from trainables.data.checks import Problem
+from trainables.data.annotations import checks
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import YAML_FILES
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape
-from trainables.data.photos import PhotoError, inspect_header
+from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.data.unlabelled import SUFFIXES
 from trainables.errors import UserError
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from trainables.data.annotations import Annotation
+from trainables.data.annotations.annotation import Annotation
+from trainables.data.annotations.masks import paint_mask
 from trainables.data.exploration.visible import visible_pixels
-from trainables.data.masks import paint_mask
 
 
 def annotations(*masks):

@@ -7,7 +7,7 @@ import pytest
 from tests.trainables.data.made import annotation, box, coco, image, real, write
 from trainables.data.coco import load_annotations
 from trainables.data.folds.labels import METHODS, area_bins, class_labels, multilabel_labels, random_labels
-from trainables.data.splits import make_splits
+from trainables.data.folds.splits import make_splits
 
 TEN = [{"id": 10 * number, "name": f"class {number}"} for number in range(1, 11)]
 

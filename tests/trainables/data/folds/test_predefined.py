@@ -6,7 +6,7 @@ import pytest
 
 from tests.trainables.data.made import annotation, coco, image, write
 from trainables.data.coco import load_annotations
-from trainables.data.splits import make_splits
+from trainables.data.folds.splits import make_splits
 from trainables.errors import UserError
 
 FOLDS = {"1.png": 1, "sub/2.png": 2, "3": 1, "4.png": 2, "5.png": 2}

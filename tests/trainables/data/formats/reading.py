@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from trainables.data.annotations.masks import paint_mask
 from trainables.data.coco import Dataset, load_dataset
 from trainables.data.formats.imported import ImportOptions
 from trainables.data.formats.readers import READERS
 from trainables.data.formats.write import ImportReport, write_dataset
-from trainables.data.masks import paint_mask
 
 NOTHING = 999  # no category id of any test; pixels that no annotation covers
 

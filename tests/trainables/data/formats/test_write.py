@@ -7,9 +7,9 @@ import pytest
 
 from tests.trainables.data.formats.reading import photo
 from tests.trainables.data.made import box
+from trainables.data.annotations.masks import to_rle
 from trainables.data.formats.imported import Imported, LabelledPhoto, Shape
 from trainables.data.formats.write import write_dataset
-from trainables.data.masks import to_rle
 from trainables.errors import UserError
 
 

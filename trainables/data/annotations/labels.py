@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from trainables.data import checks
-from trainables.data.annotations import Annotation, sound_annotations
-from trainables.data.checks import Problem
-from trainables.data.masks import IGNORE_INDEX, paint_mask
+from trainables.data.annotations import checks
+from trainables.data.annotations.annotation import Annotation, sound_annotations
+from trainables.data.annotations.checks import Problem
+from trainables.data.annotations.masks import IGNORE_INDEX, paint_mask
 from trainables.errors import UserError
 
 

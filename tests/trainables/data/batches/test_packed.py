@@ -15,10 +15,10 @@ from PIL import Image
 
 from tests.trainables.data.made import annotation, box, coco, image, real, small, write, write_photo
 from trainables.data import load_dataset, open_packed, pack
-from trainables.data.packed import packed_directory
+from trainables.data.batches.packed import packed_directory
 from trainables.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 # Packs argv[1] into argv[2]. Each photo done is written to standard output; with a third argument all stop after the
 # first one, to be killed there.

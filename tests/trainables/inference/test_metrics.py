@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 from sklearn.metrics import jaccard_score
 
-from trainables.metrics import confusion_matrix, iou_per_class, miou, pixel_accuracy
+from trainables.inference.metrics import confusion_matrix, iou_per_class, miou, pixel_accuracy
 
 torch.set_num_threads(1)
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trainables.data.copy_paste import LARGEST, MOST, CopyPaste, paste
+from trainables.data.batches.copy_paste import LARGEST, MOST, CopyPaste, paste
 
 HEIGHT, WIDTH = 40, 60
 

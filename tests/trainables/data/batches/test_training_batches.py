@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.batches import TrainingBatches, sample_seed
+from trainables.data.batches.training_batches import TrainingBatches, sample_seed
 
 ROWS = (2, 3, 4, 5, 6, 7)
 SIZE = (32, 48)

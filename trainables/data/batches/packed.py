@@ -16,9 +16,9 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from trainables.data.checks import Problem, raise_if_any
+from trainables.data.annotations.checks import Problem, raise_if_any
 from trainables.data.coco import Dataset, ImageRecord
-from trainables.data.photos import PhotoError, decode_photo, forget_photos, memo_path, usable_threads
+from trainables.data.photos.photo_files import PhotoError, decode_photo, forget_photos, memo_path, usable_threads
 from trainables.errors import UserError
 
 _VERSION = 2  # version 1 did not turn PNGs as their EXIF orientation says

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.masks import IGNORE_INDEX
+from trainables.data.annotations.masks import IGNORE_INDEX
 from trainables.errors import UserError
 
 _FILL = (124, 116, 104)  # the mean colour of ImageNet, in 0..255: near zero after normalisation
@@ -84,7 +84,7 @@ AUGMENTATIONS: dict[str, Callable[[tuple[int, int]], list[Any]]] = {
     "light": _light,
     "photometric": _photometric,
     "strong": _strong,
-    "copy_paste": _light,  # after objects were pasted, which trainables/data/copy_paste.py does: it needs other photos
+    "copy_paste": _light,  # the module copy_paste beside this one pastes objects before: it needs other photos
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainables.data import build_augmentation
-from trainables.data.augment import AUGMENTATIONS
+from trainables.data.batches.augment import AUGMENTATIONS
 from trainables.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("error")

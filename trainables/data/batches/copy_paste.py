@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from trainables.data.masks import IGNORE_INDEX
-from trainables.data.packed import PackedData
+from trainables.data.annotations.masks import IGNORE_INDEX
+from trainables.data.batches.packed import PackedData
 
 POLICY = "copy_paste"
 SHARE = 0.5  # of the photos get anything pasted

@@ -1,7 +1,8 @@
 """What can be wrong with a COCO file and its photos, each fault with its file, id and remedy.
 
 A fault of the data set as a whole stops the command, in one UserError that lists all such faults found together. What
-leaves the data set usable becomes a Problem that is shown; trainables.data.annotations has those of annotations.
+leaves the data set usable becomes a Problem that is shown; the module `annotation` beside this one has those of
+annotations.
 """
 
 import json
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.data.photos import PhotoError, PhotoFacts
+from trainables.data.photos.photo_files import PhotoError, PhotoFacts
 from trainables.errors import UserError
 
 MAX_CLASSES = 255  # class ids are uint8, and 255 means "ignore"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.checks import Problem, duplicates, is_id, kind_of
-from trainables.data.masks import area_of, run_lengths, to_rle
+from trainables.data.annotations.checks import Problem, duplicates, is_id, kind_of
+from trainables.data.annotations.masks import area_of, run_lengths, to_rle
 
 SKIPPED = "it is left out: correct or remove it"
 _FARTHEST = 8  # image sides; pycocotools allocates memory by a polygon's extent, not by the image's

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from trainables.data import tones
+from trainables.data.photos import tones
 from trainables.files import write_text
 
 # Named, because Pillow would otherwise try every format it knows, and hand an EPS file to an interpreter.
@@ -54,7 +54,7 @@ class PhotoError(ValueError):
 class PhotoFacts:
     """SHA-256 of the file's bytes, size in pixels as stored, EXIF orientation (1: none), and the sample that is white.
 
-    `white` is 255 for every photo of 8 bits; see trainables.data.tones for others.
+    `white` is 255 for every photo of 8 bits; see trainables.data.photos.tones for others.
     """
 
     sha256: str

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainables.data import PackedData, build_augmentation
-from trainables.data.copy_paste import POLICY, CopyPaste
+from trainables.data.batches.copy_paste import POLICY, CopyPaste
 
 
 def sample_seed(*parts: int) -> int:

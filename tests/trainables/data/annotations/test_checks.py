@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.trainables.data.made import CATEGORIES, annotation, box, coco, image, small, write, write_photo
 from trainables.data import load_dataset
-from trainables.data.checks import Problem, raise_if_any
+from trainables.data.annotations.checks import Problem, raise_if_any
 from trainables.errors import UserError
 
 TWICE = [*CATEGORIES, {"id": 2, "name": "Other"}]

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 
 from tests.trainables.data.made import box, real
 from trainables.data import load_dataset
-from trainables.data.masks import area_of, paint_mask, run_lengths, to_rle
+from trainables.data.annotations.masks import area_of, paint_mask, run_lengths, to_rle
 
 # Of pycocotools' own decode, which these tests compare with.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

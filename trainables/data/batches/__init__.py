@@ -1,0 +1,1 @@
+"""From photos to batches for training: the packed cache, the augmentation and the drawing of samples."""

@@ -1,0 +1,1 @@
+"""Photo files: their headers, their pixels, and samples that are wider than 8 bits."""
