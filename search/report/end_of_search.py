@@ -69,6 +69,11 @@ def recommendation(ensemble: dict[str, Any]) -> str:
     gain = (ensemble["crossfit_gains"] or ensemble["gains"] or {}).get("best_single")
     if len(members) == 1 and members[0]["run_id"] == best["run_id"]:
         words = f"Submit the best single run, {best['name']}: no vote scores higher on this holdout."
+    elif gain and gain["standard_error"] is None:
+        words = (
+            f"The holdout is too small to tell the vote of these {len(members)} from the best single run, "
+            f"{best['name']}: {names}."
+        )
     elif gain and gain["value"] > gain["standard_error"]:
         words = f"Submit the vote of these {len(members)}: {names}."
     else:
