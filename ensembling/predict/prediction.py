@@ -16,7 +16,7 @@ from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 from trainables.files import read_json, write_json
 from trainables.inference.predictor import Predictor
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 REQUEST = "prediction.json"
 PHOTOS = "photos"  # in it
@@ -29,7 +29,7 @@ class Prediction:
     directory: Path
     ensemble: Ensemble
     photos: tuple[Photo, ...]
-    views: Views
+    views: TestTimeAugmentation
     batch_size: int = 0  # photos at once; 0: as many as in training
 
     def open(self) -> None:
@@ -101,7 +101,7 @@ class Prediction:
         }
 
 
-def make_predictor(member: Member, ensemble: Ensemble, views: Views, batch_size: int = 0) -> Predictor:
+def make_predictor(member: Member, ensemble: Ensemble, views: TestTimeAugmentation, batch_size: int = 0) -> Predictor:
     """Raises UserError where the member's weights are not those of its configuration and the ensemble's classes."""
     num_classes = len(ensemble.class_names)
     return Predictor(member.config, member.weights, num_classes=num_classes, views=views, batch_size=batch_size)

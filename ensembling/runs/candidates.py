@@ -68,8 +68,8 @@ def load_candidates(
     understand.
     """
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
-    far = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
-    chosen = runs if include_stopped or not far else far
+    reached_last_rung = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
+    chosen = runs if include_stopped or not reached_last_rung else reached_last_rung
     budget = budget or Budget()
     pseudo = {parent for parent in parent_ids if "pseudo" in client.get_run(parent).data.params}
     loaded = Loaded([], [])

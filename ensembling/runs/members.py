@@ -18,7 +18,7 @@ from trainables.data.batches.packed import file_sha256
 from trainables.data.coco import BACKGROUND
 from trainables.errors import DamagedFileError, UserError
 from trainables.files import read_checked, read_json
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, find_study
 
@@ -78,7 +78,7 @@ class Ensemble:
     name: str
     members: tuple[Member, ...]
     class_names: tuple[str, ...]
-    views: Views
+    views: TestTimeAugmentation
     description: dict[str, Any]
 
     @property
@@ -128,7 +128,9 @@ def _from_file(path: Path, runs_dir: Path) -> Ensemble:
     remedy = "restore it, or select again with segvote ensemble"
     description = read_checked(path, Description, remedy=remedy)
     try:
-        views = Views.from_dict(description["views"]) if description.get("views") else Views()
+        views = (
+            TestTimeAugmentation.from_dict(description["views"]) if description.get("views") else TestTimeAugmentation()
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFileError(f"{path} is damaged (views: {error}): {remedy}") from error
     listed = enumerate(description["members"], start=1)
@@ -194,7 +196,7 @@ def _from_trial(directory: Path) -> Ensemble:
         raise UserError(f"{directory} lies in no study, whose study.json would name its classes: restore it")
     weights = files.best_weights
     member = Member(name, "", files.read_config(), weights, 1, None, file_sha256(weights))
-    return Ensemble(name, (member,), tuple(known["class_names"]), Views(), known)
+    return Ensemble(name, (member,), tuple(known["class_names"]), TestTimeAugmentation(), known)
 
 
 def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemble:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.errors import UserError
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 RECORDED = (
     *(
@@ -61,9 +61,9 @@ class EnsembleOptions:
             raise UserError("--data is where --tta and --window find the photos: without them none is needed")
 
     @property
-    def views(self) -> Views:
+    def views(self) -> TestTimeAugmentation:
         """What the candidates' class maps are averaged over. Raises UserError for impossible ones."""
-        return Views.parse(self.tta, window=self.window, overlap=self.overlap)
+        return TestTimeAugmentation.parse(self.tta, window=self.window, overlap=self.overlap)
 
     def recorded(self) -> dict[str, Any]:
         """What ensemble.json keeps of it, as plain values; the command has the rest."""

@@ -15,7 +15,7 @@ from ensembling.runs.candidates import load_predictions
 from ensembling.runs.members import Ensemble, Member
 from ensembling.vote import ABSTAIN
 from trainables.errors import UserError
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 from trainables.trial.files import TrialFiles
 
 IN_MEMORY = 4 << 30  # bytes of class maps; those beyond are in temporary files
@@ -54,7 +54,9 @@ class SeenHoldout:
         return counts, len(self.target.image_ids) / groups.num_images
 
 
-def see_holdout(ensemble: Ensemble, views: Views, connect: Callable[[], MlflowClient] | None) -> SeenHoldout:
+def see_holdout(
+    ensemble: Ensemble, views: TestTimeAugmentation, connect: Callable[[], MlflowClient] | None
+) -> SeenHoldout:
     """Return the holdout as the members saw it with `views`, from their trials' files or else from MLflow.
 
     Without `connect` MLflow is not asked. Raises UserError where a member's class maps or the labels are not there, or
@@ -94,7 +96,9 @@ def _study_of(member: Member) -> Path:
     return member.weights.parents[2]
 
 
-def _predictions(member: Member, views: Views, connect: Callable[[], MlflowClient] | None) -> Predictions:
+def _predictions(
+    member: Member, views: TestTimeAugmentation, connect: Callable[[], MlflowClient] | None
+) -> Predictions:
     files = TrialFiles(member.weights.parent)
     if not views.plain:
         kept = files.predictions_with(f"{views.to_dict()} {member.weights_sha256}")

@@ -24,7 +24,7 @@ from search.tracking.store import open_store
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS
 from trainables.data.unlabelled import Photo, PhotoList, list_photos
 from trainables.errors import UserError
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,9 @@ class PredictOptions:
     tracking_uri: str | None = None
 
     @property
-    def asked_views(self) -> Views | None:
+    def asked_views(self) -> TestTimeAugmentation | None:
         """None where nothing was asked for: then they are those of the selection."""
-        views = Views.parse(self.tta, window=self.window, overlap=self.overlap)
+        views = TestTimeAugmentation.parse(self.tta, window=self.window, overlap=self.overlap)
         return views if self.tta or self.window else None
 
     def connect(self) -> MlflowClient:

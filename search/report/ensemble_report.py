@@ -7,7 +7,7 @@ from rich.console import Console
 
 from search.report.plain import PlainTable, say
 from search.report.scene_words import expectation_words, overlap_in, scene_warnings
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
 SHOWN_CANDIDATES = 20
@@ -125,7 +125,7 @@ def _diversity_table(ensemble: dict[str, Any]) -> PlainTable:
 
 
 def _views_table(ensemble: dict[str, Any]) -> PlainTable:
-    title = f"The holdout's mIoU with one view, and with {Views.from_dict(ensemble['views'])}"
+    title = f"The holdout's mIoU with one view, and with {TestTimeAugmentation.from_dict(ensemble['views'])}"
     table = PlainTable(title, "run", ">one view", ">all views", ">gain")
     for row in ensemble["effect_of_views"]:
         gain = 100 * (row["all_views"] - row["one_view"])

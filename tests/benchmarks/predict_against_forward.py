@@ -24,11 +24,15 @@ from trainables.config import TrialConfig
 from trainables.data.photos.photo_files import decode_photo
 from trainables.data.unlabelled import Photo, list_photos
 from trainables.inference.predictor import Predictor
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 from trainables.models import build_model
 
 NUM_CLASSES = 11
-VIEWS = {"one view": Views(), "flip": Views(flip=True), "scales 0.75,1,1.25": Views((0.75, 1.0, 1.25))}
+VIEWS = {
+    "one view": TestTimeAugmentation(),
+    "flip": TestTimeAugmentation(flip=True),
+    "scales 0.75,1,1.25": TestTimeAugmentation((0.75, 1.0, 1.25)),
+}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +61,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     console.print(table)
 
 
-def _predictor(directory: Path, views: Views) -> Predictor:
+def _predictor(directory: Path, views: TestTimeAugmentation) -> Predictor:
     config = TrialConfig(
         head="unet", backbone=BACKBONE, image_size=f"{SIZE[1]}x{SIZE[0]}", batch_size=BATCH_SIZE, pretrained=False
     )

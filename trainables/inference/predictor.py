@@ -19,7 +19,7 @@ from trainables.hardware.out_of_memory import is_out_of_memory, run_in_memory
 from trainables.hardware.precision import choose_precision
 from trainables.hardware.prefetch import work_ahead
 from trainables.inference.evaluate import to_class_map
-from trainables.inference.tta import Views, window_corners, window_weights
+from trainables.inference.tta import TestTimeAugmentation, window_corners, window_weights
 from trainables.models import build_model
 
 DECODED_BATCHES = 2  # that wait for the model
@@ -32,9 +32,15 @@ class Predictor:
     """
 
     def __init__(
-        self, config: TrialConfig, weights: Path, *, num_classes: int, views: Views | None = None, batch_size: int = 0
+        self,
+        config: TrialConfig,
+        weights: Path,
+        *,
+        num_classes: int,
+        views: TestTimeAugmentation | None = None,
+        batch_size: int = 0,
     ) -> None:
-        self.config, self.views = config, views or Views()
+        self.config, self.views = config, views or TestTimeAugmentation()
         self.batch_size = batch_size or config.batch_size
         self._at_once = self.batch_size
         self.precision = choose_precision(config.precision)

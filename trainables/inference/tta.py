@@ -1,4 +1,4 @@
-"""Views: how often and how a model looks at a photo before it decides (test-time augmentation, sliding window)."""
+"""Test-time augmentation: the scales, mirror images and sliding windows whose probabilities a model averages."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,13 +14,16 @@ OVERLAPS = (0.0, 0.9)
 
 
 @dataclass(frozen=True)
-class Views:
-    """What is averaged within a model. `Views()` is one look at the photo, resized as for training.
+class TestTimeAugmentation:
+    """The views of a photo whose class probabilities are averaged within one model.
 
-    `scales` are factors of the size that the model looks at: the training size or, with `window`, the photo's own;
-    `flip` adds the mirror image of each. With `window`, the model looks at windows of its training size, which overlap
-    by at least the share `overlap` of it.
+    `TestTimeAugmentation()` stands for a single view: the photo resized as for training. `scales` are factors of the
+    size at which the photo is predicted: the training size or, with `window`, the photo's own size. `flip` adds the
+    mirror image of each. With `window`, the model predicts windows of its training size that overlap by at least the
+    share `overlap` of that size.
     """
+
+    __test__ = False  # pytest would otherwise collect it, because its name begins with Test
 
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
@@ -39,8 +42,11 @@ class Views:
             raise UserError(f"--overlap {self.overlap:g} is not from {OVERLAPS[0]:g} to {OVERLAPS[1]:g}")
 
     @classmethod
-    def parse(cls, words: Sequence[str], *, window: bool = False, overlap: float = 0.5) -> "Views":
-        """From `--tta scales=0.75,1.0,1.25 flip`. Raises UserError for other words, and an overlap without windows."""
+    def parse(cls, words: Sequence[str], *, window: bool = False, overlap: float = 0.5) -> "TestTimeAugmentation":
+        """Return the views that the words of `--tta scales=0.75,1.0,1.25 flip` ask for.
+
+        Raises UserError for other words, and for an overlap without windows.
+        """
         if overlap != cls.overlap and not window:
             raise UserError(f"--overlap {overlap:g} is that of windows: give --window, too")
         scales, flip = (1.0,), False
@@ -55,16 +61,17 @@ class Views:
         return cls(scales, flip, window, overlap)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Views":
+    def from_dict(cls, values: dict[str, Any]) -> "TestTimeAugmentation":
+        """Return the views that `to_dict` described."""
         return cls(**{**values, "scales": tuple(values["scales"])})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return {**asdict(self), "scales": list(self.scales)}
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing to average."""
+        """Return whether there is a single view, so that nothing is averaged."""
         return self.scales == (1.0,) and not self.flip and not self.window
 
     def __str__(self) -> str:
@@ -75,9 +82,10 @@ class Views:
 
 
 def window_corners(size: tuple[int, int], window: tuple[int, int], overlap: float) -> list[tuple[int, int]]:
-    """The upper left corners (y, x) of as few evenly spread windows (h, w) as cover `size` (H, W) with that overlap.
+    """Return the upper left corners (y, x) of the fewest evenly spaced windows (h, w) that cover `size` (H, W).
 
-    `size` is at least `window` in both directions.
+    Neighbouring windows overlap by at least the share `overlap` of their side. `size` is at least `window` in both
+    directions.
     """
     axes = []
     for length, side in zip(size, window):
@@ -88,10 +96,10 @@ def window_corners(size: tuple[int, int], window: tuple[int, int], overlap: floa
 
 
 def window_weights(window: tuple[int, int]) -> np.ndarray:
-    """How much each pixel of a window counts, float32 (h, w): falling linearly from its middle to its edges.
+    """Return the weight of each pixel of a window, float32 (h, w), which falls linearly from its middle to its edges.
 
-    Where windows overlap, the one in whose middle a pixel lies has the most to say about it, since at its edges a model
-    sees one side only.
+    Where windows overlap, the window in whose middle a pixel lies counts most for it, since near the edge of a window
+    the model sees the surroundings on one side only.
     """
     ramps = [1 - np.abs((np.arange(side) + 0.5) / side * 2 - 1) for side in window]
     return np.maximum(np.outer(*ramps), 1e-3).astype(np.float32)

@@ -19,10 +19,10 @@ from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from trainables.data.unlabelled import list_photos
 from trainables.errors import UserError
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-VIEWS = Views((0.5, 1.0), flip=True)
+VIEWS = TestTimeAugmentation((0.5, 1.0), flip=True)
 
 
 def opened(path):

@@ -10,7 +10,7 @@ from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from trainables.data.unlabelled import list_photos
 from trainables.errors import UserError
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def ensemble(tmp_path_factory):
 
 
 def prediction(directory, ensemble, photos, **views):
-    one = Prediction(directory, ensemble, photos, Views(**views), batch_size=3)
+    one = Prediction(directory, ensemble, photos, TestTimeAugmentation(**views), batch_size=3)
     one.open()
     return one
 
@@ -41,7 +41,9 @@ def whole(tmp_path_factory, ensemble, photos):
 
 
 def test_members_vote_photo_by_photo(whole, ensemble, photos):
-    own = [list(make_predictor(member, ensemble, Views()).class_maps(photos)) for member in ensemble.members]
+    own = [
+        list(make_predictor(member, ensemble, TestTimeAugmentation()).class_maps(photos)) for member in ensemble.members
+    ]
     ballots = list(whole.ballots())
     assert [photo for photo, _, _ in ballots] == list(photos)
     for place, (_, stack, winners) in enumerate(ballots):

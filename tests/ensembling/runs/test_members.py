@@ -10,7 +10,7 @@ from ensembling.runs.members import described_data, open_ensemble
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
 from trainables.data.batches.packed import file_sha256
 from trainables.errors import UserError
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def test_a_file_or_its_directory(file):
         assert [member.config.head for member in ensemble.members] == ["segformer", "fpn", "unet"]
         assert ensemble.votes == (1, 2, 1)
         assert ensemble.class_names == CLASS_NAMES
-        assert ensemble.views == Views()
+        assert ensemble.views == TestTimeAugmentation()
 
 
 def test_the_views_of_its_selection(file):
-    change(file, views=Views((0.5, 1.0), flip=True).to_dict())
-    assert opened(file).views == Views((0.5, 1.0), flip=True)
+    change(file, views=TestTimeAugmentation((0.5, 1.0), flip=True).to_dict())
+    assert opened(file).views == TestTimeAugmentation((0.5, 1.0), flip=True)
 
 
 def test_studies_are_found_in_the_runs_directory(file, tmp_path):

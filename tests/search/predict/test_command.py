@@ -18,7 +18,7 @@ from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from trainables.data import load_dataset
 from trainables.data.unlabelled import as_photos, list_photos
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -102,7 +102,7 @@ def test_labels_that_are_there_are_scored_against(place, capsys):
     assert predict(place, "scored", "--write", "csv", images="data/train.json") == 0
     scores = json.loads((place / "scored" / "scores.json").read_text())
     ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
-    prediction = Prediction(place / "scored", ensemble, as_photos(data.images), Views())
+    prediction = Prediction(place / "scored", ensemble, as_photos(data.images), TestTimeAugmentation())
     target = np.concatenate([data.mask(row).reshape(-1) for row in range(len(data.images))])
     ballots = [(maps, winners) for _, maps, winners in prediction.ballots()]
     for found, rows in (
@@ -184,5 +184,5 @@ def test_on_a_cluster_a_damaged_photo_is_told_and_not_raised(place):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)).save(photo)
     photo.write_bytes(photo.read_bytes()[:-1500])
     ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
-    prediction = Prediction(place / "cut-out", ensemble, list_photos(photo.parent).photos, Views())
+    prediction = Prediction(place / "cut-out", ensemble, list_photos(photo.parent).photos, TestTimeAugmentation())
     assert "photo.jpg is truncated" in _fault_in_predicting(prediction, 0)

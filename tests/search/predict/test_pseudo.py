@@ -10,7 +10,7 @@ from tests import tiny
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
 from trainables.data.pseudo import load_pseudo
 from trainables.data.unlabelled import list_photos
-from trainables.inference.tta import Views
+from trainables.inference.tta import TestTimeAugmentation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,7 +30,7 @@ def pseudo(place, out, *flags):
 
 def ballots(place):
     ensemble = open_ensemble(str(place / "runs" / "night"), place / "runs", None)
-    one = Prediction(place / "again", ensemble, list_photos(place / "data").photos, Views())
+    one = Prediction(place / "again", ensemble, list_photos(place / "data").photos, TestTimeAugmentation())
     one.open()
     for number in range(3):
         one.predict(number)

@@ -14,7 +14,7 @@ from trainables.errors import UserError
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import predict_maps
 from trainables.inference.predictor import Predictor, load_model
-from trainables.inference.tta import Views, window_corners, window_weights
+from trainables.inference.tta import TestTimeAugmentation, window_corners, window_weights
 from trainables.models import build_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -41,7 +41,7 @@ def photos(study):
 
 
 def predictor(weights, **views):
-    return Predictor(CONFIG, weights, num_classes=CLASSES, views=Views(**views))
+    return Predictor(CONFIG, weights, num_classes=CLASSES, views=TestTimeAugmentation(**views))
 
 
 def probabilities(model, pixels):

@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.errors import UserError
-from trainables.inference.tta import Views, window_corners, window_weights
+from trainables.inference.tta import TestTimeAugmentation, window_corners, window_weights
 
 
 def test_words_of_the_command_line():
-    assert Views.parse(["scales=0.75,1,1.5", "flip"]) == Views((0.75, 1.0, 1.5), flip=True)
-    assert Views.parse([]) == Views()
-    assert Views().plain
-    assert not Views.parse([], window=True, overlap=0.25).plain
+    assert TestTimeAugmentation.parse(["scales=0.75,1,1.5", "flip"]) == TestTimeAugmentation(
+        (0.75, 1.0, 1.5), flip=True
+    )
+    assert TestTimeAugmentation.parse([]) == TestTimeAugmentation()
+    assert TestTimeAugmentation().plain
+    assert not TestTimeAugmentation.parse([], window=True, overlap=0.25).plain
 
 
 @pytest.mark.parametrize(
@@ -32,23 +34,23 @@ def test_words_of_the_command_line():
 )
 def test_other_words_are_refused_by_name(words, named):
     with pytest.raises(UserError, match=named):
-        Views.parse(words)
+        TestTimeAugmentation.parse(words)
 
 
 @pytest.mark.parametrize("overlap", [-0.1, 0.95, float("nan")])
 def test_an_overlap_out_of_range_is_refused(overlap):
     with pytest.raises(UserError, match="--overlap"):
-        Views(window=True, overlap=overlap)
+        TestTimeAugmentation(window=True, overlap=overlap)
 
 
 def test_an_overlap_without_windows_is_refused():
     with pytest.raises(UserError, match=r"--overlap 0\.25 is that of windows: give --window"):
-        Views.parse(["flip"], overlap=0.25)
+        TestTimeAugmentation.parse(["flip"], overlap=0.25)
 
 
 def test_views_come_back_from_plain_values():
-    views = Views((0.5, 1.25), flip=True, window=True, overlap=0.25)
-    assert Views.from_dict(views.to_dict()) == views
+    views = TestTimeAugmentation((0.5, 1.25), flip=True, window=True, overlap=0.25)
+    assert TestTimeAugmentation.from_dict(views.to_dict()) == views
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 100), st.floats(0, 0.9))
