@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.options import FOLDS, Choice, example, make_console, with_options
+from search.cli.options import CACHE_DIR, FOLDS, RUNS_DIR, Choice, example, make_console, with_options
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
@@ -156,6 +156,19 @@ def folds_command(
     file = _path(folds_file) if folds_file else None
     options = FoldsOptions(folds, folds_by, file, holdout_fraction, seed)
     return run_folds(dataset, scenes, options, _path(out), console)
+
+
+@data_command.command("suspects", epilog=example("segvote data suspects --study night"))
+@click.option("--study", required=True, metavar="NAME", help="Whose trials vote; those that left out a fold say most.")
+@RUNS_DIR
+@CACHE_DIR
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Suspects to draw and to draft.")
+@click.option("--out", default="data-suspects", show_default=True, metavar="DIR", help="Where its files go.")
+def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out: str) -> int:
+    """Rank the annotations that are probably wrong: trials that never saw a photo vote against its labels."""
+    from search.data.suspects import run_suspects
+
+    return run_suspects(study, _path(runs_dir), _path(cache_dir), _path(out), count, make_console())
 
 
 @data_command.command("compare", epilog=example("segvote data compare before/train.json after/train.json"))

@@ -25,11 +25,15 @@ AROUND = 0.3  # of an object's box, shown on each side of it
 
 @dataclass(frozen=True)
 class Look:
-    """A sheet of tiles: its file's name, its title, and for each tile what is shown: an image, or one annotation."""
+    """A sheet of tiles: its file's name, its title, and for each tile what is shown: an image, or one annotation.
+
+    `captions` stand below the tiles in the place of id and class.
+    """
 
     name: str
     title: str
     tiles: tuple[tuple[int, Annotation | None], ...]
+    captions: tuple[str, ...] = ()
 
 
 def choose_images(dataset: Dataset, rows: Sequence[int], name: str, title: str) -> Look:
@@ -82,7 +86,8 @@ def draw_look(look: Look, dataset: Dataset, step: Callable[[], None] | None = No
     """
     colours = palette(dataset.num_classes, background=dataset.unlabelled == "background")
     tiles = list(_tiles(look, dataset, colours, step))
-    cells = [_cell(tile, caption) for tile, caption in tiles]
+    captions = look.captions or [caption for _, caption in tiles]
+    cells = [_cell(tile, caption) for (tile, _), caption in zip(tiles, captions)]
     rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
     strips = []
     for row in rows:
