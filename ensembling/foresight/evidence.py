@@ -1,4 +1,4 @@
-"""Two kinds of evidence for what voters score on photos without labels, both from counts alone.
+"""Three kinds of evidence for what voters score on photos without labels, all from counts alone.
 
 Agreement: where classifiers agree less, they are right less, and in probits about as much so (Baek et al.,
 "Agreement-on-the-Line: Predicting the Performance of Neural Networks under Distribution Shift", NeurIPS 2022). Here
@@ -7,6 +7,9 @@ agreement is the mIoU of one voter with the other as target, so that it is moved
 Confidence: how many of the runs stand behind a class says how likely it is the label, as counted on the holdout. Garg
 et al. ("Leveraging Unlabeled Data to Predict Out-of-Distribution Performance", ICLR 2022) threshold the confidence of a
 network; a table by class and support keeps the confusions, hence gives IoU.
+
+Unanimity: the share of runs that say what a voter says, over pixels. Beside the other two, which give each class the
+same weight, it tells whether what changed are many pixels of large classes, which move mIoU less.
 """
 
 from statistics import NormalDist
@@ -69,6 +72,22 @@ def confidence_change(holdout: LabelledSight, photos: Sight) -> np.ndarray:
         probit(miou_from_counts(counts_of(expected_confusions(holdout, one)))) for one in (holdout.sight, photos)
     )
     return after - before
+
+
+def unanimity_change(holdout: Sight, photos: Sight) -> np.ndarray:
+    """Return how much the mean share of runs that say what a voter says changed, in probits: float64 (voters,)."""
+    before, after = (probit(_mean_share(one.support.sum(axis=1))) for one in (holdout, photos))
+    return after - before
+
+
+def unanimity_of_photos(sight: Sight) -> np.ndarray:
+    """Return the mean share of runs that say what the vote says, photo by photo: float64 (photos,)."""
+    return _mean_share(sight.of_photos.sum(axis=1))
+
+
+def _mean_share(by_support: np.ndarray) -> np.ndarray:
+    runs = by_support.shape[-1] - 1
+    return by_support @ (np.arange(runs + 1) / runs) / np.maximum(by_support.sum(axis=-1), 1)
 
 
 def _mean(iou: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """What a vote and its runs will score on photos without labels, as far as class maps tell, and how sure that is.
 
-    probit(expected) = probit(holdout) + AGREEMENT * change of agreement + CONFIDENCE * change of confidence
+    probit(expected) = probit(holdout) + the sum of WEIGHTS * changes
 
-with both changes as in evidence.py. The two weights, and how wide the interval must be, were fitted on recorded pools
-and shifts; `python -m tests.benchmarks foresee` fits them again and prints the error on pools that had no part in it.
+with the changes as in evidence.py: of agreement, of confidence and of unanimity. The weights, and how wide the interval
+must be, were fitted on recorded pools and shifts; `python -m tests.benchmarks foresee` fits them again and prints the
+error on pools that had no part in it.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from ensembling.foresight.evidence import (
     expected_confusions,
     from_probit,
     probit,
+    unanimity_change,
+    unanimity_of_photos,
 )
 from ensembling.foresight.sight import LabelledSight, Sight
 from ensembling.scores import iou_from_counts, miou_from_counts
 
-AGREEMENT, CONFIDENCE = 0.72, 0.87
-WIDTH_AT_REST, WIDTH_PER_CHANGE = 0.10, 0.35  # half of the 90 % interval, in probits
+WEIGHTS = (1.19, 0.77, -0.50)  # of the changes of agreement, confidence and unanimity
+WIDTH_AT_REST, WIDTH_PER_CHANGE = 0.14, 0.35  # half of the 90 % interval, in probits
 COVERAGE = 0.90
 
 
@@ -41,16 +44,15 @@ class Foreseen:
 class Foresight:
     """The vote and the runs, in rank order, on photos without labels.
 
-    `agreement` and `confidence` are the changes that speak of the vote, in probits. `holdout_iou` and `expected_iou`
-    are the vote's by class, float64 (classes,), NaN for a class that occurs in neither labels nor vote. `shares` are
-    the vote's classes on the holdout and on the photos, float64 (2, classes). `support` is the mean share of runs that
-    stand behind the vote on each photo, float64 (photos,), and `holdout_support` that on the holdout.
+    `changes` are those of agreement, confidence and unanimity that speak of the vote, in probits. `holdout_iou` and
+    `expected_iou` are the vote's by class, float64 (classes,), NaN for a class that occurs in neither labels nor vote.
+    `shares` are the vote's classes on the holdout and on the photos, float64 (2, classes). `support` is the mean share
+    of runs that stand behind the vote on each photo, float64 (photos,), and `holdout_support` that on the holdout.
     """
 
     vote: Foreseen
     runs: tuple[Foreseen, ...]
-    agreement: float
-    confidence: float
+    changes: tuple[float, float, float]
     holdout_iou: np.ndarray
     expected_iou: np.ndarray
     shares: np.ndarray
@@ -76,20 +78,30 @@ def foresee(holdout: LabelledSight, photos: Sight, *, holdout_miou: float | None
     scores = miou_from_counts(counts_of(holdout.confusions))
     if holdout_miou is not None:
         scores[-1] = holdout_miou
-    by_agreement, by_confidence = agreement_change(holdout.sight, photos), confidence_change(holdout, photos)
-    changes = AGREEMENT * by_agreement + CONFIDENCE * by_confidence
-    *runs, vote = (_foreseen(score, change) for score, change in zip(scores, changes))
+    changes = changes_of(holdout, photos)
+    *runs, vote = (_foreseen(score, change) for score, change in zip(scores, changes @ WEIGHTS))
     holdout_iou, expected_iou = _by_class(holdout, photos)
     return Foresight(
         vote,
         tuple(runs),
-        float(by_agreement[-1]),
-        float(by_confidence[-1]),
+        tuple(changes[-1].tolist()),
         holdout_iou,
         expected_iou,
         np.stack([_shares(one) for one in (holdout.sight, photos)]),
-        _support(photos),
-        float(np.average(_support(holdout.sight), weights=holdout.sight.of_photos.sum(axis=(1, 2)))),
+        unanimity_of_photos(photos),
+        float(np.average(unanimity_of_photos(holdout.sight), weights=holdout.sight.of_photos.sum(axis=(1, 2)))),
+    )
+
+
+def changes_of(holdout: LabelledSight, photos: Sight) -> np.ndarray:
+    """Return what changed of agreement, confidence and unanimity, in probits: float64 (voters, 3)."""
+    return np.stack(
+        [
+            agreement_change(holdout.sight, photos),
+            confidence_change(holdout, photos),
+            unanimity_change(holdout.sight, photos),
+        ],
+        axis=1,
     )
 
 
@@ -107,18 +119,14 @@ def _by_class(holdout: LabelledSight, photos: Sight) -> tuple[np.ndarray, np.nda
         for one in (holdout.sight, photos)
     )
     together = [probit(np.nan_to_num(agreement(one)[-1, :-1])) for one in (holdout.sight, photos)]
-    change = AGREEMENT * (together[1] - together[0]).mean(axis=0) + CONFIDENCE * (after - before)
+    unanimity = unanimity_change(holdout.sight, photos)[-1]
+    change = np.stack([(together[1] - together[0]).mean(axis=0), after - before, np.full_like(after, unanimity)])
     occurs = photos.support[-1].sum(axis=1) > 0
-    return known, np.where(np.isnan(known) | ~occurs, np.nan, from_probit(probit(np.nan_to_num(known)) + change))
+    return known, np.where(
+        np.isnan(known) | ~occurs, np.nan, from_probit(probit(np.nan_to_num(known)) + WEIGHTS @ change)
+    )
 
 
 def _shares(sight: Sight) -> np.ndarray:
     of_classes = sight.support[-1].sum(axis=1)
     return of_classes / max(1, of_classes.sum())
-
-
-def _support(sight: Sight) -> np.ndarray:
-    """The mean share of runs that predict what the vote says, photo by photo: float64 (photos,)."""
-    by_runs = sight.of_photos.sum(axis=1)
-    runs = by_runs.shape[1] - 1
-    return by_runs @ (np.arange(runs + 1) / runs) / np.maximum(by_runs.sum(axis=1), 1)

@@ -20,7 +20,7 @@ from trainables.errors import UserError
 @click.option(
     "--out",
     metavar="DIR",
-    help="Where class maps and results go; may be that of predict. [default: foreseen/NAME in the runs directory]",
+    help="Where class maps and results go. [default: foreseen/NAME in the runs directory]",
 )
 @click.option(
     "--halves",
@@ -28,7 +28,14 @@ from trainables.errors import UserError
     metavar="N",
     help="Say how far two halves of a test of N photos differ by chance, as a public and a private leaderboard do.",
 )
-def foresee_command(images: str | None, out: str | None, halves: int | None, **flags: Any) -> int:
+@click.option(
+    "--runs",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="That predict the photos: the members and the best other candidates. Fewer than 6 say little.",
+)
+def foresee_command(images: str | None, out: str | None, halves: int | None, runs: int, **flags: Any) -> int:
     """Say what an ensemble will score on photos without labels, with an interval."""
     if images is None and halves is None:
         raise UserError("nothing to foresee: give --images DIR, or --halves N")
@@ -42,4 +49,4 @@ def foresee_command(images: str | None, out: str | None, halves: int | None, **f
     from search.foresee.command import run_foresee  # torch takes seconds to import
     from search.predict.command import PredictOptions
 
-    return run_foresee(PredictOptions(**flags), halves, make_console())
+    return run_foresee(PredictOptions(**flags), halves, runs, make_console())

@@ -1,12 +1,13 @@
-"""A sheet of the photos that are least like the holdout: each photo, the vote on it, and where the members differ."""
+"""A sheet of the photos that are least like the holdout: each photo, the vote on it, and where the runs differ."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ensembling.foresight.foresee import Foresight
-from ensembling.predict.prediction import Prediction, agreement
+from ensembling.predict.prediction import Prediction
 from search.predict.outputs import save_png
 from search.report.pictures import overlay, palette, with_legend
 from trainables.data.photos.photo_files import decode_photo
@@ -15,23 +16,26 @@ PHOTOS = 6
 TILE = 256  # pixels, the longer side
 
 
-def draw_least_like(foresight: Foresight, prediction: Prediction, path: Path) -> None:
-    """Write the sheet to `path`, the least likely photo at the top."""
+def draw_least_like(
+    foresight: Foresight, prediction: Prediction, vote: Callable[[np.ndarray], np.ndarray], path: Path
+) -> None:
+    """Write the sheet to `path`, the least likely photo at the top; `vote` makes one class map of all runs'."""
     ensemble = prediction.ensemble
     names, places = ensemble.class_names, foresight.least_like(PHOTOS)
     colours = palette(len(names), background=ensemble.unlabelled == "background")
     strips: dict[int, np.ndarray] = {}
-    for place, (photo, maps, winners) in enumerate(prediction.ballots()):
+    for place, (photo, maps, _) in enumerate(prediction.ballots()):
         if place in places:
+            winners = vote(maps)
             scale = TILE / max(photo.size)
             size = tuple(max(1, round(length * scale)) for length in photo.size)
             pixels = decode_photo(photo.path.read_bytes(), photo.size, size)
-            doubt = 1 - agreement(maps, winners, ensemble.votes) / sum(ensemble.votes)
+            doubt = (maps != winners).mean(axis=0)
             grey = np.repeat((255 * doubt).astype(np.uint8)[..., None], 3, axis=-1)
             strips[place] = np.hstack([pixels, overlay(pixels, _resized(winners, size), colours), _resized(grey, size)])
     width = max(strip.shape[1] for strip in strips.values())
     sheet = np.vstack([np.pad(strips[at], ((0, 4), (0, width - strips[at].shape[1]), (0, 0))) for at in places])
-    caption = "photo, vote, where members differ (white); the least like the holdout at the top"
+    caption = "photo, vote, where runs differ (white); the least like the holdout at the top"
     save_png(with_legend(sheet, caption, dict(enumerate(names)), colours), path)
 
 

@@ -10,23 +10,22 @@ from ensembling.foresight.halves import Halves
 from ensembling.predict.prediction import Prediction
 from search.report.plain import PlainTable, say
 
-FEW_RUNS = 4
+FEW_RUNS = 6
 SHOWN_PHOTOS = 5
 STRONGEST_SEEN = 1.5  # probits of change: nothing beyond it was recorded
 
 
-def described(foresight: Foresight, prediction: Prediction) -> dict[str, Any]:
-    """Return plain values for foresee.json."""
+def described(foresight: Foresight, prediction: Prediction, voting: int) -> dict[str, Any]:
+    """Return plain values for foresee.json; the first `voting` runs are the ensemble's members."""
     names = prediction.ensemble.class_names
     return {
         "photos": len(prediction.photos),
         "vote": vars(foresight.vote),
-        "members": [
-            {"name": member.name, "run_id": member.run_id, **vars(own)}
-            for member, own in zip(prediction.ensemble.members, foresight.runs)
+        "runs": [
+            {"name": run.name, "run_id": run.run_id, "votes": run.votes if place < voting else 0, **vars(own)}
+            for place, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs))
         ],
-        "agreement_change": foresight.agreement,
-        "confidence_change": foresight.confidence,
+        "changes": dict(zip(("agreement", "confidence", "unanimity"), foresight.changes)),
         "iou": {
             name: {"holdout": _number(known), "expected": _number(expected), "share": shares.tolist()}
             for name, known, expected, shares in zip(
@@ -55,12 +54,12 @@ def sentence(foresight: Foresight) -> str:
     )
 
 
-def show_foresight(foresight: Foresight, prediction: Prediction, console: Console) -> None:
+def show_foresight(foresight: Foresight, prediction: Prediction, voting: int, console: Console) -> None:
     """Print what is expected of the vote, its members and classes, and which photos are least like the holdout."""
     say(console, sentence(foresight))
     table = PlainTable("What is expected of each", "run", ">holdout", ">expected", ">90 % interval")
-    for member, own in zip(prediction.ensemble.members, foresight.runs):
-        _add(table, member.name, own)
+    for place, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs)):
+        _add(table, run.name if place < voting else f"({run.name})", own)
     _add(table, "the vote", foresight.vote)
     console.print(table)
     names = prediction.ensemble.class_names
@@ -70,7 +69,7 @@ def show_foresight(foresight: Foresight, prediction: Prediction, console: Consol
         say(console, f"suffers   {text}, {before:.1%} to {after:.1%} of all pixels")
     for place in foresight.least_like(SHOWN_PHOTOS):
         name, support = prediction.photos[place].file_name, foresight.support[place]
-        text = f"{name}: {support:.0%} of the members stand behind the vote, {foresight.holdout_support:.0%} on"
+        text = f"{name}: {support:.0%} of the runs stand behind the vote, {foresight.holdout_support:.0%} on"
         say(console, f"unlike    {text} the holdout")
     for text in warnings(foresight):
         say(console, text, style="yellow")
@@ -81,10 +80,10 @@ def warnings(foresight: Foresight) -> list[str]:
     found = []
     if len(foresight.runs) < FEW_RUNS:
         found.append(
-            f"{len(foresight.runs)} members say little of each other: with {FEW_RUNS} or more, of several backbones, "
-            "the expectation is better"
+            f"{len(foresight.runs)} runs say little of each other, and the interval was measured with {FEW_RUNS} to "
+            "12: with as many, of several backbones, the expectation is better"
         )
-    if max(abs(foresight.agreement), abs(foresight.confidence)) > STRONGEST_SEEN:
+    if max(map(abs, foresight.changes)) > STRONGEST_SEEN:
         found.append(
             "These photos differ from the holdout by more than any on which this method was tried: label some of them"
         )

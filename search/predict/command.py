@@ -13,8 +13,9 @@ from rich.console import Console
 from ensembling.predict.class_maps import ClassMapsError
 from ensembling.predict.prediction import Prediction
 from ensembling.predict.submission import SubmissionError
-from ensembling.runs.members import open_ensemble
+from ensembling.runs.members import Ensemble, open_ensemble
 from search.foresee.holdout import see_holdout
+from search.foresee.show import FEW_RUNS
 from search.foresee.telling import tell
 from search.predict.outputs import Outputs
 from search.predict.scores import LabelledScores, scores_of, show_scores
@@ -64,7 +65,9 @@ def run_predict(options: PredictOptions, console: Console) -> int:
 
 
 def _tell_what_to_expect(prediction: Prediction, out: Path, console: Console) -> None:
-    """As `segvote foresee` does, where the members' class maps of the holdout lie beside their weights."""
+    """As `segvote foresee` does, where members enough have class maps of the holdout beside their weights."""
+    if len(prediction.ensemble.members) < FEW_RUNS:
+        return
     try:
         holdout = see_holdout(prediction.ensemble, prediction.views, None)
     except UserError:
@@ -73,11 +76,16 @@ def _tell_what_to_expect(prediction: Prediction, out: Path, console: Console) ->
 
 
 @contextmanager
-def predicted(options: PredictOptions, directory: Path, console: Console) -> Iterator[tuple[Prediction, PhotoList]]:
-    """The finished prediction in `directory`, which other commands are kept out of meanwhile, and its photos."""
+def predicted(
+    options: PredictOptions, directory: Path, console: Console, ensemble: Ensemble | None = None
+) -> Iterator[tuple[Prediction, PhotoList]]:
+    """The finished prediction in `directory`, which other commands are kept out of meanwhile, and its photos.
+
+    By `ensemble` where it is given, else by the one that the options name.
+    """
     views = options.asked_views
     _check_apart(directory, Path(options.images).expanduser())
-    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
+    ensemble = ensemble or open_ensemble(options.reference, options.runs_dir, options.connect)
     with working(console, "Looking at the photos …"):
         listed = list_photos(options.images, max_megapixels=options.max_megapixels)
     for note in listed.notes:

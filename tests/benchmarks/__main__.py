@@ -9,6 +9,7 @@ import os
 from rich.console import Console
 
 from tests.benchmarks import (
+    foresee,
     gpu,
     head_cost,
     honesty,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "selection": selection,
     "selection_optimum": selection_optimum,
     "honesty": honesty,
+    "foresee": foresee,
     "large_pool": large_pool,
     "new_scenes": new_scenes,
     "rare_classes": rare_classes,

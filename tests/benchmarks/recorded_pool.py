@@ -76,7 +76,7 @@ def packed(array: np.ndarray) -> np.ndarray:
     """Return an array as compressed bytes, uint8 (bytes,); `unpacked` gives it back."""
     file = io.BytesIO()
     np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-    return np.frombuffer(lzma.compress(file.getvalue(), preset=9 | lzma.PRESET_EXTREME), np.uint8)
+    return np.frombuffer(lzma.compress(file.getvalue(), preset=6), np.uint8)
 
 
 def unpacked(data: np.ndarray) -> np.ndarray:

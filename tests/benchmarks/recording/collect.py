@@ -14,15 +14,56 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.benchmarks.recorded_pool import DATA_SETS, FILE, packed
+from tests.benchmarks.recorded_shifts import FILE as SHIFTS
 from tests.benchmarks.recording.photos import SIZES
 from tests.benchmarks.recording.space import HEADS
 from trainables.models import build_model
 
+BEST, RUNS = 9, 14  # of a design, whose class maps are kept: so many of the best, and so many in all
 CLASSES = {"camvid": 12, "garbage6": 7}
 
 
 def main(directories: Sequence[Path]) -> None:
-    """Write curves.npz."""
+    """Write curves.npz and shifts.npz."""
+    write_curves(directories)
+    write_shifts(directories)
+
+
+def write_shifts(directories: Sequence[Path]) -> None:
+    """Write the class maps of all outputs, a quarter of the pixels that were recorded, of RUNS runs a design."""
+    names = sorted({name for place in directories for name in _outputs(place) if not name.endswith("/all")})
+    arrays: dict[str, np.ndarray] = {"outputs": np.frombuffer(json.dumps(names).encode(), np.uint8)}
+    for design in sorted({name.partition("/")[0] for name in names}):
+        chosen = _chosen(directories, design)
+        for name in (name for name in names if name.startswith(f"{design}/")):
+            maps, target, ids = _maps(directories, name)
+            maps = maps.reshape(*target.shape, -1)[..., [ids.index(run) for run in chosen if run in ids]]
+            maps, target = maps[:, ::2, ::2], target[:, ::2, ::2]
+            arrays[f"{name}:maps"], arrays[f"{name}:target"] = packed(maps.reshape(target.size, -1)), packed(target)
+    np.savez(SHIFTS, **arrays)
+    print(f"{SHIFTS}: {SHIFTS.stat().st_size / 2**20:.2f} MiB, {len(names)} outputs")
+
+
+def _outputs(directory: Path) -> list[str]:
+    found = []
+    for file in directory.glob("maps-*.zip"):
+        with zipfile.ZipFile(file) as archive:
+            found += [name.removesuffix(".runs.json") for name in archive.namelist() if name.endswith(".runs.json")]
+    return found
+
+
+def _chosen(directories: Sequence[Path], design: str) -> list[str]:
+    """The best runs of a design and some weaker ones, as a pool to vote with has them."""
+    scores = {run["id"]: run["miou"][-1] for run in _runs(directories, design)}
+    _, _, kept = _maps(directories, f"{design}/holdout")
+    ranked = sorted(kept, key=lambda run: -scores.get(run, 0.0))
+    weaker = ranked[BEST:]
+    places = np.linspace(0, 0.7 * len(weaker), RUNS - BEST, endpoint=False).astype(int)
+    return ranked if len(ranked) <= RUNS else ranked[:BEST] + [weaker[place] for place in places]
+
+
+def write_curves(directories: Sequence[Path]) -> None:
+    """Write the learning curves and the class maps at their ends."""
     arrays: dict[str, np.ndarray] = {}
     for name in DATA_SETS:
         runs = _runs(directories, name)

@@ -59,8 +59,8 @@ def test_on_the_holdouts_own_photos_nothing_changes(place, capsys):
     assert found["photos"] == 8
     assert found["vote"]["expected"] == pytest.approx(found["vote"]["holdout"], abs=1e-6)
     assert f"expect mIoU {found['vote']['expected']:.3f} on these photos" in said
-    assert "3 members say little of each other" in said
-    assert [one["name"] for one in found["members"]] == ["night-0000", "night-0001", "night-0002"]
+    assert "3 runs say little of each other" in said
+    assert [one["name"] for one in found["runs"]] == ["night-0000", "night-0001", "night-0002"]
     assert found["iou"]["Paper"]["share"][0] == found["iou"]["Paper"]["share"][1]
     assert Image.open(place / "same" / "least_like_the_holdout.png").width >= 3 * 256
 
@@ -72,7 +72,7 @@ def test_the_scores_on_the_holdout_are_those_of_the_labels(place):
     read = [member.weights.parent / "holdout.predictions" for member in ensemble.members]
     rows = np.stack([read_predictions(path).pixels for path in read])
     target = read_predictions(place / "runs" / "night" / "holdout.target").pixels
-    for own, row in zip([*found["members"], found["vote"]], [*rows, hard_vote(rows, 3)], strict=True):
+    for own, row in zip([*found["runs"], found["vote"]], [*rows, hard_vote(rows, 3)], strict=True):
         assert own["holdout"] == pytest.approx(miou(confusion_matrix(row, target, 3)))
 
 
@@ -89,7 +89,25 @@ def test_without_out_it_is_kept_in_the_runs_directory(place):
     assert (place / "runs" / "foreseen" / "data" / "foresee.json").exists()
 
 
-def test_predict_tells_the_same(place, capsys):
+def test_the_best_other_candidates_join_and_do_not_vote(place):
+    file = place / "runs" / "night" / "ensemble.json"
+    before = file.read_text()
+    whole = json.loads(before)
+    listed = [{key: one[key] for key in ("run_id", "name", "study", "trial", "miou")} for one in whole["members"]]
+    listed[2]["miou"] = 0.2
+    file.write_text(json.dumps(whole | {"members": whole["members"][:1], "candidates": listed}))
+    assert foresee(place, "--images", place / "data", "--out", place / "joined") == 0
+    assert foresee(place, "--images", place / "data", "--out", place / "alone", "--runs", 1) == 0
+    file.write_text(before)
+    found = json.loads((place / "joined" / "foresee.json").read_text())
+    # The third scores less than 0.6 of the first.
+    assert [(one["name"], one["votes"]) for one in found["runs"]] == [("night-0000", 1), ("night-0001", 0)]
+    assert found["vote"]["holdout"] == found["runs"][0]["holdout"]
+    assert len(json.loads((place / "alone" / "foresee.json").read_text())["runs"]) == 1
+
+
+def test_predict_tells_the_same(place, capsys, monkeypatch):
+    monkeypatch.setattr("search.predict.command.FEW_RUNS", 3)
     typed = ["--ensemble", "night", "--runs-dir", str(place / "runs"), "--images", str(place / "data")]
     assert main(["predict", *typed, "--out", str(place / "predicted"), "--write", "csv"]) == 0
     assert "expect mIoU" in capsys.readouterr().out
@@ -97,8 +115,9 @@ def test_predict_tells_the_same(place, capsys):
     assert (place / "predicted" / "foresee.json").read_bytes() == (place / "same" / "foresee.json").read_bytes()
 
 
-def test_predict_goes_without_where_the_holdout_is_not_there(place, capsys):
+def test_predict_goes_without_where_the_holdout_is_not_there(place, capsys, monkeypatch):
     make_study(place / "elsewhere")
+    monkeypatch.setattr("search.predict.command.FEW_RUNS", 3)
     typed = ["--ensemble", "night", "--runs-dir", str(place / "elsewhere"), "--images", str(place / "data")]
     assert main(["predict", *typed, "--out", str(place / "quiet"), "--write", "csv"]) == 0
     assert "expect mIoU" not in capsys.readouterr().out
