@@ -11,9 +11,7 @@ import json
 import lzma
 import multiprocessing
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -45,7 +43,6 @@ def main() -> None:
     import tests.benchmarks.recording.training  # noqa: F401
 
     _say(options, f"imported; {len(_jobs(options))} runs to do")
-    service = _share_the_card(options) if options.mps else None
     with ProcessPoolExecutor(options.processes, multiprocessing.get_context("fork")) as pool:
         list(pool.map(_write_shifts, [(options, design.name) for design in _designs(options)]))
     _say(options, "shifted photos made")
@@ -57,8 +54,6 @@ def main() -> None:
         workers.append(child)
     _wait(options, workers)
     _pack(options)
-    if service:
-        subprocess.run([service], input="quit\n", text=True, timeout=20, check=False)
 
 
 def _options() -> argparse.Namespace:
@@ -74,7 +69,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--photos-each", type=int, help="to train on and to predict at most, to try this out")
     parser.add_argument("--design", default="", help="this one alone")
     parser.add_argument("--done", type=Path, help="curves.json of an earlier recording: what it has is not done again")
-    parser.add_argument("--mps", action="store_true", help="let NVIDIA's MPS run kernels of several processes at once")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -82,35 +76,6 @@ def _options() -> argparse.Namespace:
 
 def _say(options: argparse.Namespace, text: str) -> None:
     print(f"{time.time() - options.started:6.1f} s  {text}", flush=True)
-
-
-def _share_the_card(options: argparse.Namespace) -> str | None:
-    """Start NVIDIA's MPS for this recording; return its control program, None where a first try does not work.
-
-    Without it processes take turns on the card, each of whose small kernels leaves most of it idle.
-    """
-    places = ["/usr/bin", "/usr/local/nvidia/bin", "/usr/local/cuda/bin", *os.environ["PATH"].split(":")]
-    program = shutil.which("nvidia-cuda-mps-control", path=":".join(places))
-    if program is None:
-        return _say(options, "no nvidia-cuda-mps-control here: processes take turns")
-    directory = options.work / "mps"
-    directory.mkdir(exist_ok=True)
-    ours = {"CUDA_MPS_PIPE_DIRECTORY": str(directory), "CUDA_MPS_LOG_DIRECTORY": str(directory)}
-    try_out = "import torch; print((torch.ones(8, device='cuda') * 2).sum().item())"
-    try:
-        environment = os.environ | ours
-        # With our own output it would keep a pipe open for as long as it runs.
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run([program, "-d"], env=environment, timeout=20, check=True, **silent)
-        subprocess.run([sys.executable, "-c", try_out], env=environment, timeout=45, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        return _say(options, f"MPS does not work here ({error}): processes take turns")
-    os.environ.update(ours)
-    servers = subprocess.run(
-        [program], input="get_server_list\n", text=True, capture_output=True, timeout=20, check=False
-    )
-    _say(options, f"MPS runs, servers {servers.stdout.split()}")
-    return program
 
 
 # What there is to do
@@ -160,14 +125,12 @@ def _be_worker(options: argparse.Namespace, number: int) -> None:
 
 
 def _begin_anew(options: argparse.Namespace, number: int, error: Exception) -> None:
-    """Replace this process by a new one, three times at most, from the second on without MPS."""
+    """Replace this process by a new one, three times at most."""
     times = int(os.environ.get("RECORDING_RESTARTS", "0")) + 1
     print(f"worker {number} starts anew: {type(error).__name__}: {str(error).splitlines()[0][:200]}", flush=True)
     if times > 3:
         os._exit(1)
     os.environ["RECORDING_RESTARTS"] = str(times)
-    if times > 1:
-        os.environ.pop("CUDA_MPS_PIPE_DIRECTORY", None)
     command = [sys.executable, "-m", "tests.benchmarks.recording", *sys.argv[1:]]
     os.execv(sys.executable, [*command, "--worker", str(number), "--started", str(options.started)])
 
