@@ -107,7 +107,7 @@ def _curves(study: StudyRecord) -> dict[str, Any]:
     rest = [trial for trial in others if trial.status != "stopped"]
     kinds = [
         (stopped, "stopped early", {"line": {"color": "$muted", "width": 1}, "opacity": 0.55}),
-        (rest, "trained on", {"line": {"color": "$blue", "width": 1.5}, "opacity": 0.8}),
+        (rest, "not stopped", {"line": {"color": "$blue", "width": 1.5}, "opacity": 0.8}),
         (members, "votes", {"line": {"color": "$orange", "width": 2.5}}),
     ]
     traces = [_lines(trials, name, style) for trials, name, style in kinds if trials]
@@ -130,7 +130,8 @@ def _curves(study: StudyRecord) -> dict[str, Any]:
         {"x": rung, "y": 0, "yref": "paper", "yanchor": "bottom", "xanchor": "left", "showarrow": False, "text": "rung"}
         for rung in study.rungs
     ]
-    return figure(traces, x="epoch", y="holdout mIoU", height=460, shapes=rungs, annotations=names)
+    xaxis = {"dtick": 1} if study.epochs <= 20 else {}
+    return figure(traces, x="epoch", y="holdout mIoU", height=460, shapes=rungs, annotations=names, xaxis=xaxis)
 
 
 def _lines(trials: list[Any], name: str, style: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import numpy as np
 from search.report.record.study_record import StudyRecord, TrialRecord
 
 BINS = 4  # of a factor whose values are numbers drawn from a range
-MOST_VALUES = 8  # a number with more values than these is drawn from a range
+# A number that has more values than these is drawn from a range.
+MOST_INTEGERS = 8
+MOST_FRACTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class ValueScores:
 def is_range(values: Sequence[Any]) -> bool:
     """Whether these values of a factor are numbers drawn from a range, rather than choices from a list."""
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    return numbers and len(values) > MOST_VALUES
+    fractions = any(isinstance(value, float) and not value.is_integer() for value in values)
+    return numbers and len(values) > (MOST_FRACTIONS if fractions else MOST_INTEGERS)
 
 
 def scores_by_value(study: StudyRecord, factor: str) -> list[ValueScores]:

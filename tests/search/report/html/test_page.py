@@ -153,3 +153,9 @@ def test_lost_predictions_leave_the_rest_of_the_report(study):
 def test_a_wrong_scores_file_is_refused_before_anything_is_written(study, tmp_path):
     with pytest.raises(UserError, match="--scores"):
         gather(study, no_mlflow, tmp_path / "none.csv")
+
+
+@pytest.mark.long
+def test_a_page_of_500_trials_can_be_sent_by_mail(study):
+    made.make_search(study, trials=500, epochs=30, voters=10)
+    assert len(render(gather(study, no_mlflow)).encode()) < 15e6
