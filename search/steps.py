@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from rich.console import Console
 
 from search.ensemble.record import conclude
+from search.predict.score_test_photos import score_test
 from search.report.end_of_search import show_trials, show_what_is_next
 from search.report.ensemble_report import show_ensemble
 from search.report.plain import labelled, say, working
@@ -339,5 +340,7 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, setti
     show_ensemble(console, ensemble)
     show_trials(console, plan.study)
     say(console, f"ensemble  {plan.study.ensemble_file}")
+    if plan.space.scores_test and not plan.points:
+        score_test(plan.study, settings, console)
     show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
     return 0

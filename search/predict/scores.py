@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class LabelledScores:
         self._labels, self._ensemble, self._photos, self.seen = labels, ensemble, 0, seen
         classes = len(ensemble.class_names)
         self._confusions = np.zeros((1 + len(ensemble.members), classes, classes), np.int64)
-        self._counts: list[np.ndarray] = []  # of the vote, photo by photo
+        self._counts: list[np.ndarray] = []  # of the vote and of its best-ranked member, photo by photo
 
     @property
     def expected(self) -> tuple[float, float] | None:
@@ -42,23 +43,45 @@ class LabelledScores:
             return None
         return value, (description.get("crossfit_interval") or {}).get("standard_error", 0.0)
 
+    def target(self, photo: Photo) -> np.ndarray:
+        """Return the photo's labels as a class map uint8 (H, W)."""
+        return self._labels.mask(photo.image_id, photo.size)
+
     def add(self, photo: Photo, ballots: np.ndarray, winners: np.ndarray) -> None:
         """Class maps uint8 (members, H, W), and their vote (H, W)."""
-        target, self._photos = self._labels.mask(photo.image_id, photo.size), self._photos + 1
-        for confusion, class_map in zip(self._confusions[1:], ballots, strict=True):
-            confusion += confusion_matrix(class_map, target, len(confusion))
-        own = confusion_matrix(winners, target, len(self._confusions[0]))
-        self._confusions[0] += own
-        self._counts.append(counts_from_confusion(own))
+        target, self._photos = self.target(photo), self._photos + 1
+        own = np.stack([confusion_matrix(one, target, len(self._confusions[0])) for one in (winners, *ballots)])
+        self._confusions += own
+        self._counts.append(np.stack([counts_from_confusion(one) for one in own[:2]]))
 
     @property
     def interval(self) -> Interval | None:
         """The vote's mIoU with the bootstrap's error over photos; None where there are too few to draw from."""
         if self._photos < 2:
             return None
-        counts = np.stack(self._counts)
-        drawn, photos_with = bootstrap_mious(counts[None], SEED)[:, 0], (counts[:, 2] > 0).sum(axis=0)
-        return interval(miou(self._confusions[0]), drawn, influence(counts), photos_with)
+        return interval(miou(self._confusions[0]), self._drawn[:, 0], self._influences[0], self._photos_with)
+
+    @property
+    def gain(self) -> Interval | None:
+        """The vote's mIoU less that of its best-ranked member, on the same draws; None where there is one member."""
+        if self._photos < 2 or len(self._confusions) < 3:
+            return None
+        value, drawn = miou(self._confusions[0]) - miou(self._confusions[1]), self._drawn[:, 0] - self._drawn[:, 1]
+        return interval(value, drawn, self._influences[0] - self._influences[1], self._photos_with)
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        """Replicates of the mIoU of the vote and of its best-ranked member: float64 (draws, 2)."""
+        return bootstrap_mious(np.stack(self._counts, axis=1), SEED)
+
+    @property
+    def _influences(self) -> list[np.ndarray]:
+        return [influence(counts) for counts in np.stack(self._counts, axis=1)]
+
+    @property
+    def _photos_with(self) -> np.ndarray:
+        """How many photos each class is labelled in: int64 (classes,)."""
+        return (np.stack(self._counts)[:, 0, 2] > 0).sum(axis=0)
 
     @property
     def meaningless(self) -> str | None:
@@ -74,6 +97,7 @@ class LabelledScores:
             "photos": self._photos,
             key: float(miou(vote)),
             "interval": asdict(self.interval) if self.interval else None,
+            "gain": asdict(self.gain) if self.gain else None,
             "iou": dict(zip(self._ensemble.class_names, iou)),
             "members": [
                 {"name": member.name, "run_id": member.run_id, key: float(miou(confusion))}
@@ -148,3 +172,7 @@ def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
     plus_minus = "" if error is None else f" ± {error:.4f}"
     score = f"mIoU {found[f'{kind}/miou']:.4f}{plus_minus} on {found['photos']} labelled photos"
     say(console, f"{kind:<10}{score}; members {members}{beside}")
+    if scores.gain and scores.gain.standard_error is not None:
+        gain = f"{100 * scores.gain.value:+.2f} ± {100 * scores.gain.standard_error:.2f} points"
+        verdict = "within its standard error" if scores.gain.within_error else "more than its standard error"
+        say(console, f"{'gain':<10}{gain} over the best-ranked member on the same photos: {verdict}")

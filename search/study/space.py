@@ -54,6 +54,11 @@ class Space:
         return getattr(self.module, "DATA", None)
 
     @property
+    def scores_test(self) -> bool:
+        """Whether a search of this space ends with the score of its vote on the test photos."""
+        return getattr(self.module, "SCORE_TEST", False)
+
+    @property
     def recipes(self) -> list[dict[str, Any]]:
         """The module's RECIPES, suggestions to try before any is drawn, that fit what is pinned and narrowed.
 

@@ -4,12 +4,13 @@ import optuna
 import pytest
 
 from search.study.space import Space
-from search.tuning.tuner import StudyTuner
+from search.tuning.sampler import TPESearch
 from spaces import SPACES
 from spaces._batch_size import BACKBONES, CARD_GB, batch, estimated_gb
 from spaces._batch_size import HEADS as HEADS_IN_MEMORY
 from trainables.config import TrialConfig
 from trainables.models import HEADS
+from trainables.models.pretrained.packaged import find_packaged
 from trainables.names import check_backbone
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -52,8 +53,22 @@ def test_every_choice_is_drawn_and_nothing_else(space, suggested):
 
 
 def test_every_backbone_exists(space):
-    for backbone in space.choices["backbone"].values:
+    choice = space.choices.get("backbone")
+    for backbone in choice.values if choice else [space.first()["backbone"]]:
         check_backbone(backbone)
+
+
+def first_suggestions(space, count):
+    """Return what a search of the space tries first."""
+    search = TPESearch(
+        space,
+        seed=0,
+        epochs=space.first()["epochs"],
+        check=TrialConfig.from_dict,
+        constant_liar=False,
+        recipes=space.recipes,
+    )
+    return [search.suggest(str(number))["params"] for number in range(count)]
 
 
 def recipes_of(space):
@@ -85,7 +100,7 @@ def test_every_head_of_swin_and_of_cnns_has_a_published_recipe():
 
 
 def test_knet_on_the_large_swin_drops_more_paths():
-    first = StudyTuner.first_suggestions(Space.load("swin_heads", folds=5), seed=0, count=7)
+    first = first_suggestions(Space.load("swin_heads", folds=5), count=7)
     rates = [params["drop_path"] for params in first if params["head"] == "knet_upernet"]
     assert rates == [0.3, 0.4]
     backbones = [params["backbone"].split("_")[1] for params in first if params["head"] == "knet_upernet"]
@@ -114,7 +129,7 @@ PUBLISHED = {
 @pytest.mark.parametrize(("name", "head"), PUBLISHED)
 def test_the_searcher_tries_the_recipes_first(name, head):
     space = Space.load(name, folds=5)
-    first = StudyTuner.first_suggestions(space, seed=0, count=len(space.recipes))
+    first = first_suggestions(space, count=len(space.recipes))
     params = next(params for params in first if params["head"] == head)
     assert {key: params[key] for key in PUBLISHED[name, head]} == PUBLISHED[name, head]
     assert params["batch_size"] * params["accumulate"] == 16
@@ -123,7 +138,7 @@ def test_the_searcher_tries_the_recipes_first(name, head):
 
 def test_all_heads_begins_with_one_recipe_a_family():
     space = Space.load("all_heads", folds=5)
-    first = StudyTuner.first_suggestions(space, seed=0, count=6)
+    first = first_suggestions(space, count=6)
     families = [params["backbone"].split("_")[0] for params in first]
     assert families == ["swin", "hrnet", "convnext", "beit", "mit", "resnet50"]
 
@@ -166,9 +181,10 @@ def test_each_space_says_what_it_is(space):
 
 
 def test_quickstart_needs_neither_a_gpu_nor_a_download_nor_data():
-    first = Space.load("quickstart").first()
-    assert first["pretrained"] is False
-    assert Space.load("quickstart").data == "sample"
+    space = Space.load("quickstart")
+    assert find_packaged(space.first()["backbone"])
+    assert space.data == "sample"
+    assert space.scores_test
 
 
 def test_swin_heads_accumulates_where_photos_do_not_fit_at_once():

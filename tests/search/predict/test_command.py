@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from sklearn.metrics import jaccard_score
 
 from ensembling import hard_vote
@@ -12,7 +13,8 @@ from ensembling.predict.prediction import Prediction
 from ensembling.predict.submission import SubmissionFile
 from ensembling.runs.members import open_ensemble
 from search.cli import main
-from search.predict.command import _fault_in_predicting
+from search.predict.command import PredictOptions, _fault_in_predicting
+from search.predict.score_test_photos import PANEL, score_and_draw
 from search.study.study import FORMAT_VERSION
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
@@ -116,6 +118,22 @@ def test_labels_that_are_there_are_scored_against(place, capsys):
     assert f"test      mIoU {scores['test/miou']:.4f} ± {error:.4f} on 8 labelled photos" in said
     assert "its selection expected 0.4000" in said
     assert "problems" not in said
+    assert scores["gain"]["value"] == pytest.approx(scores["test/miou"] - scores["members"][0]["test/miou"])
+    assert f"gain      {100 * scores['gain']['value']:+.2f} ± " in said
+
+
+def test_the_photos_that_the_vote_changed_most_are_drawn(place, capsys):
+    options = PredictOptions(
+        reference=str(place / "runs" / "night"),
+        images=str(place / "data" / "train.json"),
+        out=place / "drawn",
+        runs_dir=place / "runs",
+    )
+    score_and_draw(options, Console())
+    with Image.open(place / "drawn" / "vote.png") as drawn:
+        assert drawn.width == 4 * PANEL
+    assert json.loads((place / "drawn" / "scores.json").read_text())["photos"] == 8
+    assert "photo, labels, best run, vote" in capsys.readouterr().out
 
 
 def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
