@@ -72,7 +72,7 @@ def _classes(table: Table, numbers: dict[str, Any]) -> Figure:
             axis.text(share, place, f" {share:.1f}" if share else " none", va="center", fontsize=7)
         axis.set_xlim(0, max(*shares, 0.1) * 1.35)
     axes[0].set_yticks(places, table.names)
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(places) - 0.4, -0.6)
     return figure
 
 
@@ -85,7 +85,7 @@ def _splits(table: Table, numbers: dict[str, Any]) -> Figure:
         shares = 100 * np.array(its["annotations_by_class"]) / its["annotations"]
         axis.barh(places + number * height, shares, height, color=BARS[number], label=name)
     axis.set_yticks(places + height * (len(splits) - 1) / 2, table.names)
-    axis.invert_yaxis()
+    axis.set_ylim(len(places) - 0.2, -0.6)
     axis.set_xlabel("% of the file's annotations")
     axis.legend(frameon=False)
     return figure
@@ -172,7 +172,7 @@ def _hidden(table: Table, numbers: dict[str, Any]) -> Figure:
     shares = [100 * one["mostly_hidden"] / max(1, one["annotations"]) for one in numbers["classes"]]
     axes[1].barh(places, shares, color=BARS[1])
     axes[1].set_yticks(places, table.names)
-    axes[1].invert_yaxis()
+    axes[1].set_ylim(len(places) - 0.4, -0.6)
     axes[1].set_xlim(0, max(*shares, 1.0) * 1.1)
     axes[1].set_xlabel("% that are mostly hidden")
     return figure
