@@ -226,7 +226,7 @@ def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
 
 def rare_words(ensemble: dict[str, Any]) -> list[str]:
     """What the classes that few photos of the holdout have do to the score, its error and the gains."""
-    without = ensemble["without_rare"]
+    without = ensemble.get("without_rare")  # no key in an ensemble.json of before it was written
     if without is None:
         return []
     rare = [one for one in ensemble["classes"] if one["name"] in without["classes"]]
