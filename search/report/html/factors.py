@@ -14,10 +14,13 @@ FEWEST = 4  # trials; with fewer there is nothing to see
 
 
 def section(report: Report) -> Section | None:
-    """Return the charts of the factors; None where nothing was varied, or too few trials have a score."""
+    """Return the charts of the factors; None where nothing was varied, or too few trials have a score.
+
+    None in a grid, too: its pairs say more.
+    """
     study = report.study
     factors = _by_importance(report)
-    if not factors or len(study.scored) < FEWEST:
+    if not factors or len(study.scored) < FEWEST or study.settings.get("grid"):
         return None
     figures = {"parallel": _parallel(study, factors[:AXES])}
     if report.importances:
