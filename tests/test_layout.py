@@ -1,10 +1,12 @@
-"""The arrows between the rooms, seen from fresh interpreters: who imports what."""
+"""The arrows between the packages: who imports what, seen from fresh interpreters and in the source."""
 
 import ast
 import json
 import subprocess
 import sys
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,53 @@ def test_the_counting_engine_is_used_through_its_table_alone():
                 assert names, path
             assert not module.startswith("ensembling.counting."), path
             assert module != "ensembling" or "counting" not in names, path
+
+
+def paths_of_modules():
+    return {name: path for room in ROOMS for name, path in zip(modules(room), sorted((ROOT / room).rglob("*.py")))}
+
+
+def imports_between(paths):
+    """Of each module, the project's modules that it imports anywhere: in functions and for type checkers, too."""
+    return {
+        importer: {
+            found
+            for module, names in imports_of(path)
+            # `from package import name` means the module package.name where there is one, or the package itself.
+            for found in ({f"{module}.{name}" if f"{module}.{name}" in paths else module for name in names} or {module})
+            if found in paths and found != importer
+        }
+        for importer, path in paths.items()
+    }
+
+
+def cycle_in(imports):
+    """Return the modules of one cycle in the order of their imports, the first one twice; none where there is none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return error.args[1][::-1]
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    imports = imports_between(paths_of_modules())
+    assert "trainables.files" in imports["ensembling.runs.ensemble"]
+    found = cycle_in(imports)
+    assert not found, f"these modules import each other in a circle: {' → '.join(found)}"
+
+
+def test_a_circle_of_imports_is_found_in_functions_and_for_type_checkers(tmp_path):
+    texts = {
+        "some.one": "from some import two",
+        "some.two": "def late():\n    from some.three import name\n",
+        "some.three": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import some.one\n",
+        "some.apart": "import some.one",
+    }
+    paths = {name: tmp_path / f"{name}.py" for name in texts}
+    for name, path in paths.items():
+        path.write_text(texts[name])
+    found = cycle_in(imports_between(paths))
+    assert found[0] == found[-1]
+    assert set(found) == {"some.one", "some.two", "some.three"}
+    assert all(imported in imports_between(paths)[importer] for importer, imported in pairwise(found))

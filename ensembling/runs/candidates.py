@@ -14,6 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.memory import Budget
 from ensembling.predictions import Predictions, PredictionsError, check_same_holdout, read_predictions
+from ensembling.runs.tags import CANDIDATE, KIND, STATUS, STUDY, TRIAL
 from trainables.trial.study_files import TARGET
 
 MAX_RUNS = 50000  # what MLflow returns at most
@@ -68,7 +69,7 @@ def load_candidates(
     understand.
     """
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
-    reached_last_rung = [run for run in runs if run.data.tags.get("segvote.candidate") == "true"]
+    reached_last_rung = [run for run in runs if run.data.tags.get(CANDIDATE) == "true"]
     chosen = runs if include_stopped or not reached_last_rung else reached_last_rung
     budget = budget or Budget()
     pseudo = {parent for parent in parent_ids if "pseudo" in client.get_run(parent).data.params}
@@ -98,7 +99,7 @@ def load_predictions(client: MlflowClient, run_id: str) -> Predictions:
 
 
 def _find_trials(client: MlflowClient, experiment_id: str, parent_id: str, where: str) -> list[Run]:
-    ours = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`segvote.kind` = 'trial'"
+    ours = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`{KIND}` = 'trial'"
     found = client.search_runs([experiment_id], f"{ours} and {where}" if where else ours, max_results=MAX_RUNS)
     return _once([run for run in found if _has_predictions(run)])
 
@@ -107,14 +108,14 @@ def _once(runs: list[Run]) -> list[Run]:
     """Return one run for each trial, the one that ended last: MLflow may have made several of one."""
     latest: dict[str, Run] = {}
     for run in sorted(runs, key=lambda run: (run.info.end_time, run.info.run_id)):
-        latest[run.data.tags.get("segvote.trial", run.info.run_id)] = run
+        latest[run.data.tags.get(TRIAL, run.info.run_id)] = run
     return list(latest.values())
 
 
 def _has_predictions(run: Run) -> bool:
     # A trial that was killed and goes on is running: its predictions are about to be replaced.
     ended = bool(run.info.end_time) and run.info.status != "RUNNING"
-    return ended and run.data.tags.get("segvote.status") in ("completed", "stopped", "killed")
+    return ended and run.data.tags.get(STATUS) in ("completed", "stopped", "killed")
 
 
 def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str]) -> Candidate:
@@ -125,7 +126,7 @@ def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str])
     except PredictionsError as error:
         raise PredictionsError(f"run {info.run_name} ({info.run_id}): {error}") from error
     check_same_holdout(target, predictions, first_name="the holdout", second_name=f"run {info.run_name}")
-    study, trial = tags.get("segvote.study", ""), int(tags.get("segvote.trial", 0))
+    study, trial = tags.get(STUDY, ""), int(tags.get(TRIAL, 0))
     own = (study, trial, run.data.params, info.end_time, predictions, tags[MLFLOW_PARENT_RUN_ID] in pseudo)
     return Candidate(info.run_id, info.run_name, *own)
 

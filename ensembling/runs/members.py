@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from ensembling.predictions import read_predictions
 from ensembling.runs.registered import REGISTERED, download_registered
+from ensembling.runs.tags import KIND, STUDY, TRIAL
 from trainables.config import TrialConfig
 from trainables.data.batches.packed import file_sha256
 from trainables.data.coco import BACKGROUND
@@ -203,7 +204,7 @@ def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemb
     with tempfile.TemporaryDirectory() as directory:
         try:
             run = client.get_run(reference)
-            if run.data.tags.get("segvote.kind") == "trial":
+            if run.data.tags.get(KIND) == "trial":
                 file = _describe_trial(client, run, Path(directory), runs_dir)
             else:
                 file = Path(client.download_artifacts(reference, ENSEMBLE_FILE, directory))
@@ -221,8 +222,8 @@ def _describe_trial(client: MlflowClient, run: Any, directory: Path, runs_dir: P
     member = {
         "name": run.info.run_name,
         "run_id": run.info.run_id,
-        "study": tags["segvote.study"],
-        "trial": int(tags["segvote.trial"]),
+        "study": tags[STUDY],
+        "trial": int(tags[TRIAL]),
         "params": run.data.params,
     }
     known = described_data(runs_dir / member["study"])

@@ -12,6 +12,7 @@ from rich.console import Console
 from ensembling import Predictions, check_same_holdout, hard_vote
 from ensembling.memory import Budget
 from ensembling.runs.candidates import Candidate, load_candidates, load_target
+from ensembling.runs.tags import KIND, STUDY, STUDY_ID
 from ensembling.scores import confusion_matrix, miou
 from search.ensemble.memory import MemoryBound
 from search.ensemble.options import EnsembleOptions
@@ -21,7 +22,6 @@ from search.report.bars import Bars
 from search.report.ensemble_report import show_candidates, show_ensemble
 from search.report.plain import say, working
 from search.tracking.store import open_store
-from search.tracking.tracker import KIND, STUDY, STUDY_ID
 from trainables.errors import UserError
 from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id
 

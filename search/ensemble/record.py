@@ -18,6 +18,7 @@ from ensembling.assessment.diversity import mean_disagreement, measure_diversity
 from ensembling.runs.candidates import Candidate, load_candidates
 from ensembling.runs.ensemble import describe_ensemble, save_ensemble
 from ensembling.runs.members import described_data
+from ensembling.runs.tags import KIND, STUDY
 from ensembling.scores import why_meaningless
 from ensembling.selection.exhaustive import check_number
 from ensembling.selection.options import Options, check_options
@@ -31,7 +32,7 @@ from search.report.scene_words import scene_numbers
 from search.study.study import Study
 from search.tracking.store import default_tracking_uri
 from search.tracking.study_result import log_result
-from search.tracking.tracker import KIND, STUDY, Tracker, metric_name
+from search.tracking.tracker import Tracker, metric_name
 from trainables.data.batches.packed import file_sha256
 from trainables.data.photos.photo_files import usable_cores
 from trainables.errors import UserError

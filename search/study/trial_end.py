@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from ensembling import Predictions, write_predictions
+from ensembling.runs.tags import BEST_EPOCH, CANDIDATE, EPOCHS, STATUS, VERDICT
 from ensembling.scores import why_meaningless
 from search.report.pictures import holdout_picture
 from search.study.study import Study
-from search.tracking.tracker import CANDIDATE, PREDICTIONS, VERDICT
+from search.tracking.tracker import PREDICTIONS
 from trainables.data import PackedData
 from trainables.data.annotations.masks import IGNORE_INDEX
 from trainables.errors import DamagedFileError, UserError
@@ -65,9 +66,9 @@ class Outcome:
         return {
             VERDICT: self.verdict[:5000],
             CANDIDATE: str(self.reached_last_rung).lower(),
-            "segvote.status": self.status,
-            "segvote.epochs": str(self.epochs),
-            "segvote.best_epoch": str(self.best_epoch),
+            STATUS: self.status,
+            EPOCHS: str(self.epochs),
+            BEST_EPOCH: str(self.best_epoch),
         }
 
 

@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from ensembling.runs.members import Ensemble
 from ensembling.runs.registered import REGISTERED
-from search.tracking.tracker import KIND
+from ensembling.runs.tags import KIND
 from trainables.files import read_json
 from trainables.trial.study_files import ENSEMBLE_FILE
 

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from ensembling.export.bundle import model_parts
 from ensembling.runs.registered import ARTIFACT
-from search.tracking.tracker import KIND
+from ensembling.runs.tags import KIND
 from trainables.errors import UserError
 
 

@@ -47,13 +47,15 @@ def check_studies(names: tuple[str, ...], runs_dir: Path, known: list[str]) -> N
 
 def _studies_of(store: Path) -> tuple[set[str], set[str] | None]:
     """Return the names and the run ids of the studies in the store; no ids where it cannot be read."""
+    from ensembling.runs.tags import KIND, STUDY  # a second of imports, which segvote ui does without
+
     query = (
         "SELECT kinds.run_uuid, names.value FROM tags kinds JOIN tags names ON kinds.run_uuid = names.run_uuid "
-        "WHERE kinds.key = 'segvote.kind' AND kinds.value IN ('study', 'refit') AND names.key = 'segvote.study'"
+        "WHERE kinds.key = ? AND kinds.value IN ('study', 'refit') AND names.key = ?"
     )
     try:
         with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as connection:
-            rows = connection.execute(query).fetchall()
+            rows = connection.execute(query, (KIND, STUDY)).fetchall()
     except sqlite3.Error:
         return set(), None
     return {name for _, name in rows}, {run_id for run_id, _ in rows}

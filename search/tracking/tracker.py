@@ -14,18 +14,12 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from ensembling.runs.tags import KIND, MEMBER, STUDY, STUDY_ID, TRIAL
 from search.tracking.wandb_mirror import WandbMirror
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.study_data import OBJECTIVE
 
-KIND = "segvote.kind"  # study, trial, ensemble or refit; duplicate of any of them
-STUDY = "segvote.study"
-STUDY_ID = "segvote.study_id"
-TRIAL = "segvote.trial"  # the trial's number in its study
-VERDICT = "segvote.verdict"
-CANDIDATE = "segvote.candidate"
-MEMBER = "segvote.member"  # "true" of a trial that votes in its study's own ensemble
 MAX_NOTE = 8000  # characters of a tag
 MAX_METRIC_NAME = 250  # characters
 ENDED = ("FINISHED", "FAILED")

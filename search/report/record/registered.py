@@ -6,6 +6,8 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from ensembling.runs.tags import KIND, STUDY_ID, TRIAL
+
 CURVES = ("vote_miou", "best_miou")
 MAX_RUNS = 50000  # what MLflow returns at most
 
@@ -26,19 +28,19 @@ class Registered:
 
 def read_registered(client: MlflowClient, experiment_id: str, study_id: str) -> Registered:
     """Return what MLflow has of the study; an empty one where it has none of it. Raises MlflowException."""
-    parents = _search(client, experiment_id, f"tags.`segvote.study_id` = '{study_id}'")
+    parents = _search(client, experiment_id, f"tags.`{STUDY_ID}` = '{study_id}'")
     if not parents:
         return Registered()
     parent = parents[0]
     trials = _search(
         client,
         experiment_id,
-        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and tags.`segvote.kind` = 'trial'",
+        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and tags.`{KIND}` = 'trial'",
     )
     return Registered(
         parent_id=parent.info.run_id,
         experiment_id=experiment_id,
-        runs={int(run.data.tags["segvote.trial"]): run.info.run_id for run in trials},
+        runs={int(run.data.tags[TRIAL]): run.info.run_id for run in trials},
         curves={key: _curve(client, parent.info.run_id, key) for key in CURVES},
         gpus_per_trial=_gpus(parent.data.metrics),
     )

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy
 from mlflow.exceptions import MlflowException
 
+from ensembling.runs.tags import KIND
 from search.tracking.store import (
     check_places,
     check_writable,
@@ -22,7 +23,7 @@ from search.tracking.store import (
 )
 from search.tracking.store_file import experiment_id as known_experiment
 from search.tracking.study_result import log_result
-from search.tracking.tracker import KIND, Tracker
+from search.tracking.tracker import Tracker
 from search.tracking.ui import trials_page
 from tests import tiny
 from trainables.errors import UserError

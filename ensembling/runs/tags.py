@@ -1,0 +1,12 @@
+"""The names of the tags that SegVote gives its runs in MLflow."""
+
+KIND = "segvote.kind"  # study, trial, ensemble, export or refit; duplicate of any of them
+STUDY = "segvote.study"
+STUDY_ID = "segvote.study_id"
+TRIAL = "segvote.trial"  # the trial's number in its study
+STATUS = "segvote.status"  # completed, stopped, killed or failed
+VERDICT = "segvote.verdict"  # how the trial ended, in words
+EPOCHS = "segvote.epochs"
+BEST_EPOCH = "segvote.best_epoch"
+CANDIDATE = "segvote.candidate"  # "true" of a trial that reached the last rung or finished
+MEMBER = "segvote.member"  # "true" of a trial that votes in its study's own ensemble
