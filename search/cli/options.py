@@ -104,7 +104,7 @@ FOLDS = (
     click.option("--folds-file", metavar="FILE", help="JSON or CSV of image and fold, for predefined folds."),
 )
 PSEUDO = (
-    click.option("--pseudo", metavar="DIR", help="Pseudo-labels to train on as well, as COCO: see the README."),
+    click.option("--pseudo", metavar="DIR", help="Pseudo-labels to train on as well, as COCO: see docs/serving.md."),
     click.option(
         "--pseudo-weight",
         type=float,

@@ -84,7 +84,9 @@ OPTIONS = (
     click.option(
         "--weights-dir", metavar="DIR", help="Holds a <timm name>.safetensors per backbone, instead of a download."
     ),
-    click.option("--init-from", metavar="FILE", help="A checkpoint of the backbone from elsewhere: see the README."),
+    click.option(
+        "--init-from", metavar="FILE", help="A checkpoint of the backbone from elsewhere: see docs/models.md."
+    ),
     click.option(
         "--init-partial", is_flag=True, help="Allow it to lack more than a tenth of the backbone's parameters."
     ),

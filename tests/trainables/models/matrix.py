@@ -1,4 +1,4 @@
-"""`python -m tests.trainables.models.matrix`: checks every head on every family and writes the table into the README.
+"""`python -m tests.trainables.models.matrix`: check every head on every family of backbones, and print what fails.
 
 The test of the same name runs the same checks, of a part of the pairs.
 """
@@ -7,7 +7,6 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +15,6 @@ from tests.trainables.models.micro import FAMILIES
 from trainables.models import HEADS, SegmentationModel, build_model
 from trainables.models.heads import deeplabv3, deeplabv3_torchvision, deeplabv3plus, fcn, knet, pspnet, upernet
 
-README = Path(__file__).resolve().parents[3] / "README.md"
-BEGIN, END = "<!-- matrix: begin -->\n", "<!-- matrix: end -->\n"
 SIZE = (97, 131)
 
 
@@ -128,22 +125,11 @@ def failures(head: str, family: str) -> list[str]:
     return failed
 
 
-def table() -> str:
-    rows = ["| | " + " | ".join(FAMILIES) + " |", "| --- |" + " :-: |" * len(FAMILIES)]
-    for head in HEADS:
-        cells = [", ".join(f"no {name}" for name in failures(head, family)) or "✓" for family in FAMILIES]
-        rows.append(f"| {head} | " + " | ".join(cells) + " |")
-        print(rows[-1], flush=True)
-    return "\n".join(rows) + "\n"
-
-
 def main() -> None:
     torch.set_num_threads(1)
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     with narrow_heads():
-        README.write_text(before + BEGIN + table() + END + after)
+        failed = sum(bool(failures(head, family)) for head in HEADS for family in FAMILIES)
+    print(f"{failed} of {len(HEADS) * len(FAMILIES)} pairs of head and family failed")
 
 
 if __name__ == "__main__":

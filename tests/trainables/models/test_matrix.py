@@ -1,4 +1,6 @@
-"""Every head on every family, by the checks that make the README's table; here on narrower heads."""
+"""Every head on every family of backbones, on narrow heads."""
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +14,8 @@ torch.set_num_threads(1)
 EXPORTED = {("semask_fpn", "Swin"), ("knet_upernet", "BEiT"), ("ocr", "HRNet")}  # seconds each
 
 
-# The table has these checks of all pairs; here a head is evaluated on a third of the families, a family with a third.
+# `python -m tests.trainables.models.matrix` makes all checks of all pairs. Here a head is evaluated on a third of the
+# families, and a family with a third of the heads.
 def checks_of(head, family):
     yield matrix.check_training
     if (list(HEADS).index(head) + list(FAMILIES).index(family)) % 3 == 0:
@@ -32,7 +35,9 @@ def test_every_head_on_every_family(head, family):
         check(model, num_classes)
 
 
-def test_readme_has_a_row_for_every_head_and_a_column_for_every_family():
-    table = matrix.README.read_text().split(matrix.BEGIN)[1].split(matrix.END)[0].splitlines()
-    assert [cell.strip() for cell in table[0].split("|")[2:-1]] == list(FAMILIES)
-    assert [row.split("|")[1].strip() for row in table[2:]] == list(HEADS)
+def test_the_page_on_models_counts_heads_and_families():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text()
+    assert f"All {len(HEADS)} heads" in page
+    assert f"networks of {len(FAMILIES)} families" in page
+    assert f"all {len(HEADS) * len(FAMILIES)} pairs" in page
+    assert not [head for head in HEADS if f"`{head}`" not in page]
