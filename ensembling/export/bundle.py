@@ -1,4 +1,4 @@
-"""An ensemble as a directory of its own, which is all that a model of MLflow needs to predict."""
+"""An exported ensemble: a directory with all that a model of MLflow needs in order to predict."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ MODEL_CODE = Path(__file__).with_name("served_model.py")
 
 
 def check_members(ensemble: Ensemble) -> None:
-    """Loads every member once. Raises UserError for weights that are damaged, or of another model or class count."""
+    """Load every member once. Raises UserError for weights that are damaged, or of another model or class count."""
     for member in ensemble.members:
         try:
             load_model(member.config, member.weights, len(ensemble.class_names))
@@ -29,15 +29,16 @@ def check_members(ensemble: Ensemble) -> None:
 
 
 def check_new(directory: Path) -> None:
+    """Raise UserError where the directory exists already."""
     if directory.exists():
-        raise UserError(f"there is a {directory} already: take another --out")
+        raise UserError(f"{directory} exists already: choose another --out")
 
 
 def write_ensemble(ensemble: Ensemble, directory: Path) -> None:
-    """Writes `directory`, whole or not at all: ensemble.json and members/01, 02, … in rank order.
+    """Write `directory`, whole or not at all: ensemble.json and members/01, 02, … in rank order.
 
-    Each member has its config.json and best.safetensors; nothing in them names a file of this machine. Raises UserError
-    where `directory` is there already.
+    Each member has its config.json and best.safetensors, in which no path of this machine is left. Raises UserError
+    where `directory` exists already.
     """
     with _new_directory(directory) as temporary:
         for place, member in enumerate(ensemble.members, start=1):
@@ -46,9 +47,9 @@ def write_ensemble(ensemble: Ensemble, directory: Path) -> None:
 
 
 def model_parts(directory: Path) -> dict[str, Any]:
-    """What MLflow's `pyfunc.save_model` and `log_model` are told of the exported ensemble in `directory`.
+    """Return the arguments of MLflow's `pyfunc.save_model` and `log_model` for the exported ensemble in `directory`.
 
-    Stating what to install keeps MLflow from loading the model and asking the package index to find out.
+    Because the requirements are stated, MLflow does not load the model and ask the package index in order to find them.
     """
     return {
         "python_model": str(MODEL_CODE),
@@ -58,7 +59,7 @@ def model_parts(directory: Path) -> dict[str, Any]:
 
 
 def member_files(directory: Path, place: int) -> TrialFiles:
-    """Of the member at `place`, from 1, of an exported ensemble."""
+    """Return the files of the member at `place`, which counts from 1, of an exported ensemble."""
     return TrialFiles(directory / MEMBERS / f"{place:02d}")
 
 
@@ -78,7 +79,7 @@ def _without_places(description: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _new_directory(directory: Path) -> Iterator[Path]:
-    """Yields a temporary directory beside `directory`; renames it if the block succeeds, removes it if not."""
+    """Yield a temporary directory beside `directory`; rename it if the block succeeds, remove it if not."""
     check_new(directory)
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     try:

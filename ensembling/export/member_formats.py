@@ -1,4 +1,4 @@
-"""A member as one file that runs without this package: torch.export, TorchScript or ONNX."""
+"""A member as one file that runs without this package, in the format of torch.export, TorchScript or ONNX."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +16,17 @@ from trainables.files import replacing
 from trainables.inference.predictor import load_model
 
 Run = Callable[[Tensor], np.ndarray]  # images uint8 (N, 3, H, W) to logits float32 (N, C, H, W)
-CHECKED_ON = 3  # random images; and on the first alone, since a graph may have kept the size of its batch
+CHECKED_ON = 3  # random images, and then the first alone: an exported graph may work for one batch size only
 BATCH = {0: torch.export.Dim("batch")}
 
 
 @dataclass(frozen=True)
 class Format:
-    """`write` traces a model on example images into a file, `read` makes a function of it; `needs` are modules."""
+    """A file format of an exported model.
+
+    `write` traces a model on example images into a file, `read` makes a function of the file, and `needs` names the
+    modules that must be installed.
+    """
 
     file_name: str
     write: Callable[[nn.Module, Tensor, Path], None]
@@ -31,15 +35,16 @@ class Format:
 
     @property
     def missing(self) -> list[str]:
+        """Return the modules that the format needs and that are not installed."""
         return [name for name in self.needs if find_spec(name) is None]
 
 
 @dataclass(frozen=True)
 class Export:
-    """One member in one format, or the `error` that left it without a file.
+    """One member in one format, or the `error` because of which it has no file.
 
-    `difference` is the largest absolute one between the logits of the file and of the model, `equal` the share of
-    pixels to which both give the same class.
+    `difference` is the largest absolute difference between the logits of the file and of the model, and `equal` is the
+    share of pixels for which both give the same class.
     """
 
     member: Member
@@ -51,7 +56,10 @@ class Export:
 
 
 class Deployed(nn.Module):
-    """Images uint8 (N, 3, H, W), RGB, at the training size, to logits float32 (N, C, H, W), in float32 throughout."""
+    """A model that maps images uint8 (N, 3, H, W), RGB, of the training size to logits float32 (N, C, H, W).
+
+    It computes in float32 throughout.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -62,9 +70,9 @@ class Deployed(nn.Module):
 
 
 def export_members(ensemble: Ensemble, directory: Path, formats: Sequence[str]) -> Iterator[Export]:
-    """Writes each member in each of `formats` into its place in the exported ensemble; yields what came of each.
+    """Write each member in each of `formats` into its directory of the exported ensemble, and yield each result.
 
-    A file is read again and compared with the model on random images before it takes its name.
+    Each file is read again and compared with the model on random images before it is renamed to its final name.
     """
     for place, member in enumerate(ensemble.members, start=1):
         model = Deployed(load_model(member.config, member.weights, len(ensemble.class_names))).eval()
@@ -78,18 +86,20 @@ def export_members(ensemble: Ensemble, directory: Path, formats: Sequence[str]) 
 def _export(member: Member, name: str, path: Path, model: nn.Module, images: Tensor) -> Export:
     try:
         with replacing(path) as temporary, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what tracing freezes, and of formats that PyTorch would rather drop
+            warnings.simplefilter(
+                "ignore"
+            )  # about values that tracing makes constant, and about formats that PyTorch calls deprecated
             FORMATS[name].write(model, images, temporary)
             run = FORMATS[name].read(temporary)
             compared = [_compare(run(some), model(some).numpy()) for some in (images, images[:1])]
-    except Exception as error:  # exporters stumble in many ways, and the other files are none the worse for it
+    except Exception as error:  # exporters raise errors of many types, and one failure does not affect the other files
         return Export(member, name, path, error=f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
     differences, equal = zip(*compared)
     return Export(member, name, path, max(differences), min(equal))
 
 
 def _compare(found: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
-    """The largest absolute difference, and the share of pixels whose likeliest class is the same."""
+    """Return the largest absolute difference, and the share of pixels whose most probable class is the same."""
     return float(np.abs(found - expected).max()), float((found.argmax(1) == expected.argmax(1)).mean())
 
 

@@ -1,4 +1,4 @@
-"""What a served model is asked: images in memory, or photo files, as programs and HTTP requests send them."""
+"""The requests of a served model: images in memory, or photo files, as programs and HTTP requests send them."""
 
 import base64
 import binascii
@@ -22,9 +22,9 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Images:
-    """What is to be predicted: `arrays` uint8 (H, W, 3), RGB, or `photos` on disk; never both.
+    """The images of a request: `arrays` uint8 (H, W, 3), RGB, or `photos` on disk, but never both.
 
-    `form` is that of the request, and of the answer: one image, a stack of equal sizes, or a list.
+    `form` is the form of the request and of the answer: one image, a stack of equal sizes, or a list.
     """
 
     arrays: Sequence[np.ndarray] = ()
@@ -35,17 +35,17 @@ class Images:
         return len(self.arrays) or len(self.photos)
 
     def answer(self, class_maps: list[np.ndarray]) -> Any:
-        """Class maps uint8 (H, W) in the form of the request: (H, W), (N, H, W), or the list."""
+        """Return class maps uint8 (H, W) in the form of the request: (H, W), (N, H, W), or the list."""
         if self.form == "one":
             return class_maps[0]
         return np.stack(class_maps) if self.form == "stack" else class_maps
 
 
 def read_images(asked: Any, directory: Path) -> Images:
-    """The images that `asked` holds; encoded photo files are written to `directory`. Raises UserError.
+    """Return the images of a request. Encoded photo files are written to `directory`.
 
-    A photo file is predicted as a file, however it came: decoding it for the size that a model looks at is part of how
-    a member was trained.
+    A photo file is always predicted as a file, however it was sent, because members were trained on photos that were
+    decoded at the size of the model's input. Raises UserError for a request that holds no image.
     """
     columns = _columns(asked)
     if columns is None:
@@ -64,10 +64,10 @@ def read_images(asked: Any, directory: Path) -> Images:
 
 
 def _columns(asked: Any) -> dict[str, list[Any]] | None:
-    """Of a data frame, a mapping or a list of rows; None where there are none."""
+    """Return the columns of a data frame, a mapping or a list of rows; None for anything else."""
     if isinstance(asked, Mapping):
         return {name: _listed(values) for name, values in asked.items()}
-    if hasattr(asked, "columns"):  # a data frame, without importing pandas
+    if hasattr(asked, "columns"):  # a pandas data frame; pandas need not be imported for it
         return {name: asked[name].tolist() for name in asked.columns}
     if isinstance(asked, Sequence) and asked and all(isinstance(row, Mapping) for row in asked):
         rows = [{name: _scalar(value) for name, value in row.items()} for row in asked]
@@ -128,5 +128,5 @@ def _photo(path: str | Path, number: int) -> Photo:
         return Photo(path, path.name, number, *inspect_header(path).shown_size)
     except PhotoError as error:
         raise UserError(f"{path} {error}") from error
-    except ValueError as error:  # a null byte, or half of a sign: no file can have that name
-        raise UserError(f"path {number} of the request is no name of a file ({error}): {str(path)!r}") from error
+    except ValueError as error:  # a null byte or half of a surrogate pair, which no file name can hold
+        raise UserError(f"path {number} of the request is not a valid file name ({error}): {str(path)!r}") from error

@@ -1,4 +1,4 @@
-"""An ensemble as a model of MLflow: it reads this file's code, and the ensemble beside it, and predicts images."""
+"""An ensemble as a model of MLflow, which loads this file's code and the exported ensemble, and predicts images."""
 
 import os
 import tempfile
@@ -19,23 +19,32 @@ from ensembling.runs.registered import ARTIFACT
 from trainables.errors import UserError
 from trainables.inference.predictor import Predictor
 
-KEEP_LOADED = "SEGVOTE_KEEP_LOADED"  # 1: all members stay in memory; otherwise there is one at a time
+KEEP_LOADED = "SEGVOTE_KEEP_LOADED"  # 1 keeps all members in memory; otherwise one is in memory at a time
 
 
 class EnsembleModel(PythonModel):
-    """Class maps of images: each member over all images of a request, then the vote of each image."""
+    """A model of MLflow that predicts class maps: each member predicts all images of a request, then each image is
+    voted on.
+    """
 
     def load_context(self, context: Any) -> None:
-        """`context.artifacts` has the directory of an exported ensemble; its models are loaded when they are needed."""
+        """Open the exported ensemble, whose directory `context.artifacts` names.
+
+        Its models are loaded when the first request needs them.
+        """
         self._ensemble = open_ensemble(context.artifacts[ARTIFACT], Path(), _no_mlflow)
         self._keep_loaded = os.environ.get(KEEP_LOADED, "0") not in ("", "0")
         self._predictors: dict[int, Predictor] = {}  # by place in the ensemble
-        self._one_request = threading.Lock()  # at a time: a server's threads would each want a model in memory
+        self._one_request = (
+            threading.Lock()
+        )  # one request at a time: otherwise each thread of the server would load a model
 
-    # The hint is MLflow's for a model that takes what it is given: a schema cannot say "an array, a list or a table".
+    # MLflow takes this type hint for "any input": a schema cannot say "an array, a list or a table".
     def predict(self, context: Any, model_input: np.ndarray) -> Any:
-        """Class maps uint8 of what `ensembling.export.served_images` reads: (H, W) of one image, (N, H, W) of
-        a stack, a list of (H, W) otherwise. Raises MlflowException, HTTP's status 400, for what is no image.
+        """Return class maps uint8 of the images of a request: (H, W) of one image, (N, H, W) of a stack, else a list of
+        (H, W).
+
+        Raises MlflowException, which is HTTP's status 400, for a request that holds no image.
         """
         with self._one_request, tempfile.TemporaryDirectory() as directory:
             try:

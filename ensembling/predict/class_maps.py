@@ -1,11 +1,13 @@
-"""The class-map file: one member's class maps of any number of images, written one by one and readable while it grows.
+"""The class-map file: the class maps of one member, which are appended one by one and can be read at any time.
 
 File layout, integers little-endian:
 
     8 bytes   b"SEGMAPS\\n"
-    frames    height, width, size of the payload and its CRC-32, uint32; then the class map under zstandard, row by row
+    frames    height, width, size of the payload and its CRC-32, all uint32; then the payload: the class map row by
+              row, compressed by zstandard
 
-A frame that a kill cut off is found by its size or checksum, and written again: what is before it stays.
+A process that is killed may leave an incomplete last frame. Its size or its checksum shows that; it is written again,
+and the frames before it are kept.
 """
 
 import os
@@ -20,15 +22,18 @@ import zstandard
 
 MAGIC = b"SEGMAPS\n"
 FRAME = struct.Struct("<IIII")
-LEVEL = 1  # of zstandard: class maps are regions, higher levels hardly gain
+LEVEL = 1  # of zstandard: class maps consist of large regions, which higher levels hardly compress further
 
 
 class ClassMapsError(ValueError):
-    """A class-map file is not what it must be; the message names it."""
+    """The error for a class-map file that is damaged or of another format; the message names the file."""
 
 
 class ClassMapWriter:
-    """Appends class maps to a file, after those whole frames that it has: `count` of them from the start."""
+    """A writer that appends class maps to a file, after the whole frames that the file has.
+
+    `count` is the number of frames in the file.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +47,7 @@ class ClassMapWriter:
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
 
     def add(self, class_map: np.ndarray) -> None:
-        """uint8 (H, W)."""
+        """Append a class map uint8 (H, W) to the file."""
         payload = self._compressor.compress(np.ascontiguousarray(class_map))
         self._file.write(FRAME.pack(*class_map.shape, len(payload), zlib.crc32(payload)) + payload)
         self._file.flush()
@@ -57,7 +62,7 @@ class ClassMapWriter:
 
 
 def count_class_maps(path: Path) -> int:
-    """How many whole frames the file has; 0 where it is not there. It may be growing."""
+    """Return the number of whole frames in the file, also while it grows; 0 where there is no file."""
     if not path.exists():
         return 0
     with path.open("rb") as file:
@@ -65,14 +70,17 @@ def count_class_maps(path: Path) -> int:
 
 
 def keep_class_maps(path: Path, most: int) -> None:
-    """Leaves the file no more than its first `most` frames."""
+    """Shorten the file to its first `most` frames, if it has more."""
     if path.exists():
         with path.open("r+b") as file:
             file.truncate(_whole_frames(file, path, most)[1])
 
 
 def read_class_maps(path: Path) -> Iterator[np.ndarray]:
-    """Yields each class map, uint8 (H, W), one in memory at a time. Raises ClassMapsError where one is damaged."""
+    """Yield each class map, uint8 (H, W), with one in memory at a time.
+
+    Raises ClassMapsError where a frame is damaged.
+    """
     decompressor = zstandard.ZstdDecompressor()
     with path.open("rb") as file:
         _check_magic(file.read(len(MAGIC)), path)
@@ -85,11 +93,13 @@ def read_class_maps(path: Path) -> Iterator[np.ndarray]:
                 pixels = decompressor.decompress(payload, max_output_size=height * width)
                 yield np.frombuffer(pixels, np.uint8).reshape(height, width)
             except (struct.error, ValueError, zstandard.ZstdError) as error:
-                raise ClassMapsError(f"{path} is damaged ({error}): delete it, it is predicted again") from error
+                raise ClassMapsError(
+                    f"{path} is damaged ({error}): delete it, and the same command predicts it again"
+                ) from error
 
 
 def _whole_frames(file: BinaryIO, path: Path, most: float = float("inf")) -> tuple[int, int]:
-    """The number of whole frames from the start, `most` of them, and where the last of them ends."""
+    """Return the number of whole frames from the start, `most` at most, and the offset at which the last one ends."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     magic = file.read(len(MAGIC))
@@ -103,7 +113,7 @@ def _whole_frames(file: BinaryIO, path: Path, most: float = float("inf")) -> tup
         if end + FRAME.size + payload > size:
             break
         count, last, end = count + 1, end, end + FRAME.size + payload
-    # Only the last can be half on the disk: the file grows at its end.
+    # Only the last frame can be incomplete, because the file grows at its end.
     return (count - 1, last) if count and not _is_sound(file, last) else (count, end)
 
 
@@ -115,4 +125,4 @@ def _is_sound(file: BinaryIO, start: int) -> bool:
 
 def _check_magic(magic: bytes, path: Path) -> None:
     if magic != MAGIC:
-        raise ClassMapsError(f"{path} is no class-map file: delete it, it is predicted again")
+        raise ClassMapsError(f"{path} is no class-map file: delete it, and the same command predicts it again")

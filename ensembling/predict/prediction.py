@@ -1,4 +1,4 @@
-"""Class maps of photos without labels: each member over all photos, to disk; then the vote, photo by photo."""
+"""Class maps of photos without labels: each member predicts all photos to disk, then each photo is voted on."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ from trainables.inference.predictor import Predictor
 from trainables.inference.tta import TestTimeAugmentation
 
 REQUEST = "prediction.json"
-PHOTOS = "photos"  # in it
+PHOTOS = "photos"  # the key of the photos in that file
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A directory in which an ensemble predicts photos: what was asked, and each member's class maps so far."""
+    """A directory in which an ensemble predicts photos: the request, and the class maps of each member so far."""
 
     directory: Path
     ensemble: Ensemble
@@ -33,9 +33,10 @@ class Prediction:
     batch_size: int = 0  # photos at once; 0: as many as in training
 
     def open(self) -> None:
-        """Begins, or goes on with what is there. Raises UserError where the directory holds another prediction.
+        """Create the prediction's file, or check that the one in the directory is of the same request.
 
-        Of photos that changed since, or were left out or added, those before the first of them keep their class maps.
+        Where photos have changed, or were added or removed, the class maps of the photos before the first difference
+        are kept. Raises UserError where the directory holds another prediction.
         """
         request, path = self._request(), self.directory / REQUEST
         if not path.exists():
@@ -44,51 +45,54 @@ class Prediction:
         try:
             there = read_json(path)
         except (OSError, ValueError) as error:
-            raise UserError(f"{path} is damaged ({error}): take another --out") from error
+            raise UserError(f"{path} is damaged ({error}): choose another --out") from error
         for key, value in request.items():
             if not isinstance(there, dict) or (there.get(key) != value and key != PHOTOS):
-                raise UserError(f"{self.directory} holds the prediction of other {key}: take another --out")
+                raise UserError(f"{self.directory} holds a prediction with other {key}: choose another --out")
         same = _common(there.get(PHOTOS), request[PHOTOS])
         if not same:
-            raise UserError(f"{self.directory} holds the prediction of other {PHOTOS}: take another --out")
+            raise UserError(f"{self.directory} holds a prediction with other {PHOTOS}: choose another --out")
         if there != request:
             for place in range(len(self.ensemble.members)):
                 keep_class_maps(self.maps_file(place), same)
             write_json(path, request)
 
     def maps_file(self, place: int) -> Path:
-        """Of the member at `place`, from 0, in rank order."""
+        """Return the file with the class maps of the member at `place` in rank order, which counts from 0."""
         return self.directory / MEMBERS / f"{place + 1:02d}-{self.ensemble.members[place].name}.maps"
 
     def done(self, place: int) -> int:
-        """How many photos the member has predicted."""
+        """Return the number of photos that the member has predicted."""
         return count_class_maps(self.maps_file(place))
 
     def predict(self, place: int, progress: Callable[[int], None] = lambda done: None) -> None:
-        """The class maps of one member, after those that are there; `progress` hears how many there are."""
+        """Predict the photos that the member has not predicted yet, and append their class maps to its file.
+
+        `progress` is called after each photo with the number of class maps in the file.
+        """
         if self.done(place) == len(self.photos):
             return
         with ClassMapWriter(self.maps_file(place)) as writer:
             member = self.ensemble.members[place]
             predictor = make_predictor(member, self.ensemble, self.views, self.batch_size)
-            member.check_weights()  # hours may have gone by
+            member.check_weights()  # hours may have passed since they were checked first
             for class_map in predictor.class_maps(self.photos[writer.count :]):
                 writer.add(class_map)
                 progress(writer.count)
 
     def maps(self, place: int) -> Iterator[np.ndarray]:
-        """The member's class maps, uint8 (H, W), photo by photo."""
+        """Return an iterator over the member's class maps, uint8 (H, W), photo by photo."""
         return read_class_maps(self.maps_file(place))
 
     def ballots(self) -> Iterator[tuple[Photo, np.ndarray, np.ndarray]]:
-        """Yields each photo, its members' class maps uint8 (members, H, W), and their hard vote uint8 (H, W)."""
+        """Yield each photo, its members' class maps uint8 (members, H, W), and their hard vote uint8 (H, W)."""
         readers = [self.maps(place) for place in range(len(self.ensemble.members))]
         for photo, *maps in zip(self.photos, *readers, strict=True):
             stack = np.stack(maps)
             yield photo, stack, hard_vote(stack, len(self.ensemble.class_names), self.ensemble.votes)
 
     def _request(self) -> dict[str, Any]:
-        """What decides the class maps; a prediction goes on only where all of it is the same."""
+        """Return what decides the class maps. A prediction is continued only where all of it is the same."""
         members = [
             {"run_id": one.run_id, "config": one.config.to_dict(), "weights": one.weights_sha256}
             for one in self.ensemble.members
@@ -102,25 +106,32 @@ class Prediction:
 
 
 def make_predictor(member: Member, ensemble: Ensemble, views: TestTimeAugmentation, batch_size: int = 0) -> Predictor:
-    """Raises UserError where the member's weights are not those of its configuration and the ensemble's classes."""
+    """Return the predictor of a member.
+
+    Raises UserError where its weights do not fit its configuration and the number of the ensemble's classes.
+    """
     num_classes = len(ensemble.class_names)
     return Predictor(member.config, member.weights, num_classes=num_classes, views=views, batch_size=batch_size)
 
 
 def agreement(ballots: np.ndarray, winners: np.ndarray, votes: Sequence[int]) -> np.ndarray:
-    """How many votes the winner of each pixel has: uint16 (H, W) from uint8 (members, H, W) and uint8 (H, W)."""
+    """Return how many votes the winning class of each pixel has: uint16 (H, W).
+
+    `ballots` are the members' class maps uint8 (members, H, W), `winners` is their vote uint8 (H, W), and `votes` holds
+    the number of votes of each member.
+    """
     return np.tensordot(np.array(votes, np.uint16), (ballots == winners).astype(np.uint16), 1)
 
 
 def _digest(photo: Photo) -> str:
-    """Names the photo and its file as it is now."""
+    """Return a checksum of the photo's name, id and size and of its file's size and time of change."""
     stat = photo.path.stat()
     facts = (photo.file_name, photo.image_id, photo.height, photo.width, stat.st_size, stat.st_mtime_ns)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _common(before: Any, now: list[str]) -> int:
-    """How many of the first are the same."""
+    """Return the number of entries at the start that both lists share."""
     if not isinstance(before, list):
         return 0
     return next(

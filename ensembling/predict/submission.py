@@ -1,6 +1,8 @@
-"""The competition's CSV `image_id,PredictionString`: one image a row, its class map as class ids with spaces between.
+"""The competition's CSV `image_id,PredictionString`: a row for each image, whose class map is class ids with spaces
+between.
 
-A row holds 65,536 ids or so, and a file hundreds of rows: both classes hold one row in memory, never the file.
+A row holds about 65,536 ids, and a file has hundreds of rows: both classes keep one row in memory, never the whole
+file.
 """
 
 import re
@@ -17,9 +19,9 @@ from trainables.files import replacing
 
 HEADER = ("image_id", "PredictionString")
 SIDE = 256  # pixels
-LAST_ID = 254  # 255 is no vote
-LONGEST_ROW = 1 << 26  # bytes: where a quote is not closed, the rest of the file is not a row
-SHOWN = 40  # characters of what is wrong
+LAST_ID = 254  # 255 means that there is no vote
+LONGEST_ROW = 1 << 26  # bytes: the limit where a quote is never closed
+SHOWN = 40  # characters of wrong text that a message repeats
 
 _BOM = b"\xef\xbb\xbf"
 _FIELD = rb'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))'
@@ -29,14 +31,14 @@ _WIDTHS = np.array([len(f"{class_id} ") for class_id in range(LAST_ID + 1)])
 
 
 class SubmissionError(ValueError):
-    """A submission file or a row for it is not what it must be; the message names file, row and image_id."""
+    """The error for a submission file, or a row of one, that is wrong; the message names the file, row and image_id."""
 
 
 class SubmissionWriter:
-    """Writes a submission, a row at a time in the order in which they are added; use it as a context manager.
+    """A context manager that writes a submission, row by row in the order in which rows are added.
 
-    The rows go to a temporary name beside `path`, which is flushed and renamed where the block succeeds and removed
-    where it fails. Raises SubmissionError where a row is not one, OSError where the file cannot be written.
+    The rows go to a temporary file beside `path`, which is flushed and renamed if the block succeeds and removed if it
+    fails. Raises SubmissionError for a row that is invalid, and OSError where the file cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -54,10 +56,11 @@ class SubmissionWriter:
         self._stack.__exit__(*failure)
 
     def add(self, image_id: str, class_map: np.ndarray) -> None:
-        """A row of a class map uint8 (H, W) with ids 0 to 254, resized to 256x256.
+        """Write the row of a class map uint8 (H, W) with ids 0 to 254, resized to 256x256.
 
-        By cv2.INTER_NEAREST, as albumentations' Resize does to masks, and so the competition: pixel x of 256 is pixel
-        floor(x * W / 256) of W. Pillow's nearest and cv2.INTER_NEAREST_EXACT take the centre, which is another pixel.
+        The class map is resized with cv2.INTER_NEAREST, as albumentations' Resize does with masks, and therefore as the
+        competition does: pixel x of 256 is pixel floor(x * W / 256) of W. Pillow's nearest and cv2.INTER_NEAREST_EXACT
+        take the centre of each pixel, which gives other pixels.
         """
         if class_map.dtype != np.uint8 or class_map.ndim != 2 or not class_map.size:
             raise SubmissionError(
@@ -67,7 +70,7 @@ class SubmissionWriter:
         self.add_ids(image_id, cv2.resize(class_map, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST).reshape(-1))
 
     def add_ids(self, image_id: str, ids: np.ndarray) -> None:
-        """A row of class ids uint8 (n,), 0 to 254, that has its final size."""
+        """Write a row of class ids uint8 (n,), 0 to 254, which already has its final size."""
         if image_id in self._written or not image_id:
             raise SubmissionError(f"{self.path}: image_id {image_id!r} is {'added twice' if image_id else 'empty'}")
         if ids.dtype != np.uint8 or ids.ndim != 1 or not ids.size or ids.max() > LAST_ID:
@@ -78,18 +81,18 @@ class SubmissionWriter:
             )
         try:
             name = _quoted(image_id).encode()
-        except UnicodeEncodeError:  # what Python makes of a file name that is not in UTF-8
+        except UnicodeEncodeError:  # Python represents a file name that is not UTF-8 by such characters
             raise SubmissionError(f"{self.path}: image_id {image_id!r} cannot be written in UTF-8: rename it") from None
         self._written.add(image_id)
         self._file.write(name + b"," + _text_of(ids) + b"\n")
 
 
 class SubmissionFile:
-    """Reads the rows of a submission in any order; close it, or use it as a context manager.
+    """A submission file whose rows can be read in any order; close it, or use it as a context manager.
 
-    The file is UTF-8, with a byte order mark or CRLF if it likes, and quoted as CSV is. Opening it reads it once to
-    find where each row begins; the ids of a row are checked when they are asked for. Raises SubmissionError with file,
-    line and image_id where the content is wrong, OSError where the file cannot be read.
+    The file is UTF-8, may have a byte order mark or CRLF, and is quoted as CSV is. It is read once when it is opened,
+    in order to find where each row begins; the ids of a row are checked when they are asked for. Raises SubmissionError
+    with the file, line and image_id where the content is wrong, and OSError where the file cannot be read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -112,14 +115,14 @@ class SubmissionFile:
 
     @property
     def image_ids(self) -> tuple[str, ...]:
-        """In the order of the file."""
+        """Return the image ids in the order of the file."""
         return tuple(self._places)
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._places
 
     def ids(self, image_id: str) -> np.ndarray:
-        """The class ids uint8 (n,) of an image; KeyError where there is no such row."""
+        """Return the class ids uint8 (n,) of an image. Raises KeyError where the file has no row of it."""
         line, offset = self._places[image_id]
         self._file.seek(offset)
         found, text = self._split(line, next(_records(self._file), (0, 0, b""))[-1])
@@ -172,7 +175,7 @@ class SubmissionFile:
         )
 
     def _split(self, line: int, record: bytes) -> tuple[str, bytes]:
-        """image_id and PredictionString of a row."""
+        """Return the image_id and the PredictionString of a row."""
         fields = _fields(record)
         if fields is None:
             raise SubmissionError(
@@ -187,7 +190,10 @@ class SubmissionFile:
 
 
 def _records(file: BinaryIO, line: int = 1) -> Iterator[tuple[int, int, bytes]]:
-    """Line, offset and bytes of each row from where the file stands; a row ends where no quote is open."""
+    """Yield the line, offset and bytes of each row from the file's position on.
+
+    A row ends at the first line break outside of quotes.
+    """
     while True:
         offset = file.tell()
         parts = [file.readline(LONGEST_ROW)]
@@ -203,7 +209,7 @@ def _records(file: BinaryIO, line: int = 1) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _fields(record: bytes) -> tuple[bytes, bytes] | None:
-    """Both fields of a row; None where it is not two fields."""
+    """Return both fields of a row; None where it does not have two fields."""
     if b'"' not in record:
         image_id, comma, text = record.rstrip(b"\r\n").partition(b",")
         return (image_id, text) if comma and b"," not in text else None
@@ -215,7 +221,7 @@ def _fields(record: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _quoted(image_id: str) -> str:
-    """With quotes where CSV needs them."""
+    """Return the image_id with quotes where CSV needs them."""
     doubled = image_id.replace('"', '""')
     return f'"{doubled}"' if set(image_id) & set(',"\r\n') else image_id
 
@@ -232,10 +238,10 @@ def _text_of(ids: np.ndarray) -> bytes:
 
 @compiled
 def _write_ids(ids, text):  # pragma: no cover - compiled
-    """Fills `text` with the ids, a space after each; its length. Needs 4 bytes an id."""
+    """Fill `text` with the ids and a space after each, and return its length. It needs 4 bytes for each id."""
     length = 0
     for class_id in ids:
-        # Four bytes are written whatever the width, the next id over them: no loop whose end depends on the id.
+        # Four bytes are written for any width and the next id overwrites the rest: no loop depends on the id.
         for place in range(4):
             text[length + place] = _DIGITS[class_id, place]
         length += _WIDTHS[class_id]
@@ -244,7 +250,7 @@ def _write_ids(ids, text):  # pragma: no cover - compiled
 
 @compiled
 def _parse_ids(text, ids):  # pragma: no cover - compiled
-    """Fills `ids`; how many there are, or -1 less the place in `text` of what is none."""
+    """Fill `ids` and return their number, or -1 - p where the text at index p is no class id."""
     count, value, start = 0, -1, 0
     for place in range(text.size):
         byte = np.int64(text[place])

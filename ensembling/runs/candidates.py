@@ -22,7 +22,10 @@ MAX_RUNS = 50000  # what MLflow returns at most
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A run, trial number `trial` of its study, and its class maps of the holdout. `ended` is in ms since 1970."""
+    """One run that may vote, with its class maps of the holdout.
+
+    `trial` is the number of the trial in its study, and `ended` is the time of its end in milliseconds since 1970.
+    """
 
     run_id: str
     name: str
@@ -40,14 +43,14 @@ class Candidate:
 
 
 class Loaded(NamedTuple):
-    """Candidates, and a sentence about each run that would be one if MLflow still had its predictions."""
+    """The candidates, and one sentence about each run that would be a candidate if MLflow still had its predictions."""
 
     candidates: list[Candidate]
     left_out: list[str]
 
 
 class NoArtifactError(LookupError):
-    """MLflow has no such artifact of the run: it was deleted, or never logged."""
+    """The error for an artifact that MLflow does not have: it was deleted, or it was never logged."""
 
 
 def load_candidates(
@@ -60,13 +63,24 @@ def load_candidates(
     include_stopped: bool = False,
     budget: Budget | None = None,
 ) -> Loaded:
-    """Return the parents' trials that reached the last rung or finished, in order of run id, which decides ties.
+    """Return the trials of the parent runs that reached the last rung or finished, ordered by run id.
 
-    Where none did, or with `include_stopped`, all that have predictions. `where` is a filter in MLflow's own words.
-    Class maps beyond `budget` are in temporary files. Only a run whose predictions MLflow does not have is left out.
-    Raises PredictionsError for predictions that are damaged, cannot be fetched, or are of another holdout than the
-    target's, OSError where the disk for temporary files is full, and MlflowException for a filter that MLflow does not
-    understand.
+    The order by run id decides ties. Only a run whose predictions are missing from MLflow is left out.
+
+    Args:
+        client: The client of the MLflow store.
+        experiment_id: The experiment that holds the studies.
+        parent_ids: The runs of the studies whose trials are wanted.
+        target: The masks of the holdout, which every candidate must have predicted.
+        where: A further filter, in MLflow's query language.
+        include_stopped: Whether trials that were stopped early are candidates too. They also are where no trial
+            reached the last rung.
+        budget: The memory for class maps; those beyond it are kept in temporary files.
+
+    Raises:
+        PredictionsError: Predictions are damaged, cannot be fetched, or belong to another holdout than the target's.
+        OSError: The disk for temporary files is full.
+        MlflowException: MLflow does not understand the filter.
     """
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
     reached_last_rung = [run for run in runs if run.data.tags.get(CANDIDATE) == "true"]
@@ -119,7 +133,7 @@ def _has_predictions(run: Run) -> bool:
 
 
 def _load(client: MlflowClient, run: Run, target: Predictions, pseudo: set[str]) -> Candidate:
-    """`pseudo` are the parents that trained on pseudo-labels, too."""
+    """Return the candidate of a run; `pseudo` holds the ids of the parents that also trained on pseudo-labels."""
     info, tags = run.info, run.data.tags
     try:
         predictions = _download(client, info.run_id, "predictions")
@@ -145,7 +159,7 @@ def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:
             files = sorted(path.iterdir()) if path.is_dir() else [path]
         except (MlflowException, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                reason = f"{error.strerror}: set TMPDIR to a disk with more room"
+                reason = f"{error.strerror}: set TMPDIR to a directory on a disk with more free space"
                 raise OSError(error.errno, reason, directory) from error
             raise PredictionsError(f"its artifact {artifact} cannot be fetched ({error}): try again") from error
         if not files:

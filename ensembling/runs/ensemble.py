@@ -1,4 +1,7 @@
-"""ensemble.json: who votes, in which order, and what the vote scored. Enough to take the same vote again."""
+"""ensemble.json: the members of an ensemble, their order and the scores of their vote.
+
+The file holds enough to take the same vote again.
+"""
 
 import json
 import math
@@ -27,7 +30,10 @@ def describe_ensemble(
     target: Predictions,
     seed: int,
 ) -> dict[str, Any]:
-    """Plain values for ensemble.json; a score that does not exist (an absent class, no cross-fit) is null."""
+    """Return plain values for ensemble.json. A score that does not exist is null.
+
+    A score does not exist for a class that is absent from the holdout, or where nothing was cross-fitted.
+    """
     ids = [candidate.run_id for candidate in candidates]
     return {
         "format_version": 2,
@@ -64,7 +70,7 @@ def describe_ensemble(
 
 
 def _classes(selection: Selection, assessment: Assessment, target: Predictions) -> list[dict[str, Any]]:
-    """Of each class, in how many photos and scenes of the holdout it is, and its share of the mIoU's variance."""
+    """Return, for each class, its numbers of photos and scenes in the holdout and its share of the mIoU's variance."""
     values = zip(
         target.class_names,
         target.photos_with_classes().tolist(),
@@ -103,7 +109,10 @@ def _members(selection: Selection, diversity: Diversity, candidates: Sequence[Ca
 
 
 def _folds(selection: Selection, target: Predictions, ids: list[str], seed: int) -> list[dict[str, Any]]:
-    """Of the cross-fit: the images of each fold, and who votes on them, in the rank order of the other folds."""
+    """Return, for each fold of the cross-fit, its images and the members that vote on them.
+
+    The members are ranked by their scores on the other folds.
+    """
     fit = selection.crossfit
     groups = target.held_out_ids()
     folds, _ = fold_of_images(len(groups), seed)

@@ -1,4 +1,4 @@
-"""An ensemble that can predict: who votes, in rank order, with the trained weights of each."""
+"""An ensemble that can predict: its members in rank order, with the trained weights of each."""
 
 import json
 import tempfile
@@ -23,12 +23,12 @@ from trainables.inference.tta import TestTimeAugmentation
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, find_study
 
-PLACES = ("weights_dir", "init_from")  # of files on a machine: a resumed study may have others
-MEMBERS = "members"  # of an exported ensemble: a directory for each member, named by its place
+PLACES = ("weights_dir", "init_from")  # settings that are paths on one machine: a resumed study may have others
+MEMBERS = "members"  # in an exported ensemble: the directory with a directory for each member, named by its rank
 
 
 class ListedMember(TypedDict):
-    """What ensemble.json must say of a member for it to predict, and what is looked at where it is there."""
+    """The keys of a member in ensemble.json: those that it needs in order to predict, and those that are optional."""
 
     run_id: str
     study: NotRequired[str]
@@ -41,7 +41,7 @@ class ListedMember(TypedDict):
 
 
 class Description(TypedDict):
-    """What an ensemble.json must say for its ensemble to predict, and what is looked at where it is there."""
+    """The keys of an ensemble.json: those that the ensemble needs in order to predict, and those that are optional."""
 
     members: list[ListedMember]
     class_names: list[str]
@@ -55,7 +55,10 @@ class Description(TypedDict):
 
 @dataclass(frozen=True)
 class Member:
-    """A trained trial. `votes` is how many it has; `miou` what it scored on the holdout, None where nothing did."""
+    """A trained trial that votes.
+
+    `votes` is the number of its votes, and `miou` is its score on the holdout, or None where it was not scored.
+    """
 
     name: str
     run_id: str
@@ -64,17 +67,21 @@ class Member:
     votes: int
     miou: float | None
     weights_sha256: str
-    """What was selected and predicted belongs to it: a trial that goes on replaces its weights."""
+    """The checksum of the weights that were selected: a trial that is trained further replaces its weights."""
 
     def check_weights(self) -> None:
-        """Raises UserError where the weights are others by now."""
+        """Raise UserError where the file of the weights has changed since the ensemble was opened."""
         if file_sha256(self.weights) != self.weights_sha256:
             raise UserError(f"{self.weights} was replaced meanwhile: wait until its study has ended, and select again")
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members in rank order. `views` are those that the set was selected with; `description` is ensemble.json."""
+    """The members of an ensemble in rank order.
+
+    `views` are the views that each member averages, as when the set was selected. `description` is the content of
+    ensemble.json.
+    """
 
     name: str
     members: tuple[Member, ...]
@@ -88,28 +95,31 @@ class Ensemble:
 
     @property
     def unlabelled(self) -> Literal["background", "ignore"]:
-        """What pixels without annotation were to its members: class 0, or no class."""
+        """Return how the members were trained on pixels without annotation: as class 0, or not at all."""
         return self.description.get("unlabelled") or ("background" if self.class_names[0] == BACKGROUND else "ignore")
 
     @property
     def labelled_classes(self) -> dict[int, str]:
-        """The classes that are categories, by id: all but the background."""
+        """Return the names of the classes that are categories of the data set, by id: all but the background."""
         return {place: name for place, name in enumerate(self.class_names) if place or self.unlabelled == "ignore"}
 
     @property
     def category_ids(self) -> dict[str, int]:
-        """Of the data that the members were trained on, by name; empty where it is not known."""
+        """Return the category ids of the data that the members were trained on, by name; empty where they are not
+        known.
+        """
         return dict(self.description.get("category_ids") or {})
 
 
 def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowClient]) -> Ensemble:
-    """The ensemble that `reference` means, with all its members' files found.
+    """Return the ensemble that `reference` means, after the files of all its members were found.
 
-    It is an ensemble.json, a directory that holds one (a study, or an exported ensemble), the directory of a trial that
-    votes alone, the id of an ensemble's or a trial's run in MLflow, or a registered model as models:/name/version or
-    models:/name@alias. Members are looked for
-    in members/ beside the file, then in the studies of the directories above it and of `runs_dir`. Raises UserError
-    where something is gone.
+    The reference is one of: an ensemble.json; a directory that holds one (of a study, or of an exported ensemble); the
+    directory of a trial, which then votes alone; the id of the run of an ensemble or of a trial in MLflow; or a
+    registered model, as models:/name/version or models:/name@alias.
+
+    Members are looked for in members/ beside the file, then in the studies of the directories above it and of
+    `runs_dir`. Raises UserError where a file is missing.
     """
     path = Path(reference).expanduser()
     if TrialFiles(path).config.is_file():
@@ -140,7 +150,10 @@ def _from_file(path: Path, runs_dir: Path) -> Ensemble:
 
 
 def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> Member:
-    """The member at `place`, from 1, of the ensemble in `ensemble_file`, as listed there. Raises UserError."""
+    """Return the member that `ensemble_file` lists at `place`, which counts from 1.
+
+    Raises UserError where its files are missing or belong to another trial.
+    """
     name = listed.get("name", f"at place {place}")
     try:
         files = _files_of(listed, place, ensemble_file, runs_dir)
@@ -159,7 +172,10 @@ def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_di
 
 
 def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) -> None:
-    """Raises UserError where a directory was taken by another trial since. `params` are as MLflow keeps them."""
+    """Raise UserError where the directory holds another trial by now.
+
+    `params` are the parameters of the trial as MLflow keeps them, which is as text.
+    """
     found = {key: str(value) for key, value in config.to_dict().items() if key not in PLACES}
     for key, value in params.items():
         if key in found and found[key] != value:
@@ -167,7 +183,10 @@ def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) ->
 
 
 def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> TrialFiles:
-    """Of the member's configuration and weights. Raises UserError that names where they were looked for."""
+    """Return the files of the member's trial: its configuration and its weights.
+
+    Raises UserError that names the directories where they were looked for.
+    """
     study, number = listed["study"], f"{int(listed['trial']):04d}"
     above = [*ensemble_file.parents][:4]
     lies_in = find_study(study, listed.get("study_id"), [*above, runs_dir])
@@ -217,7 +236,7 @@ def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemb
 
 
 def _describe_trial(client: MlflowClient, run: Any, directory: Path, runs_dir: Path) -> Path:
-    """A single trial as an ensemble of one."""
+    """Write an ensemble.json whose only member is the trial of `run`, and return its path."""
     tags = run.data.tags
     member = {
         "name": run.info.run_name,
@@ -236,7 +255,10 @@ def _describe_trial(client: MlflowClient, run: Any, directory: Path, runs_dir: P
 
 
 def described_data(study: Path) -> dict[str, Any]:
-    """What ensemble.json says of the data that the study in this directory trained on; nothing where none is there."""
+    """Return what ensemble.json says about the data of the study in this directory.
+
+    The result is empty where the directory holds no study.
+    """
     try:
         manifest = read_json(study / MANIFEST)
         data, unlabelled = manifest["data"], manifest["settings"]["unlabelled"]

@@ -1,4 +1,4 @@
-"""Registered models: an exported ensemble that is fetched from MLflow once, and stays."""
+"""Registered models: exported ensembles, each of which is downloaded from MLflow once and kept."""
 
 import hashlib
 import os
@@ -20,10 +20,10 @@ DOWNLOADED = "downloaded"  # directory of the runs directory
 
 
 def download_registered(reference: str, runs_dir: Path, client: MlflowClient) -> Path:
-    """The directory of the exported ensemble that models:/name/version or models:/name@alias means.
+    """Return the directory of the exported ensemble that models:/name/version or models:/name@alias means.
 
-    It is kept below `runs_dir`, whole or not at all, and not fetched again. Raises UserError where there is no such
-    model, or it is no ensemble.
+    The ensemble is downloaded below `runs_dir`, whole or not at all, and only if it is not there yet. Raises UserError
+    where there is no such model, or where the model is no ensemble.
     """
     try:
         version = _find_version(reference, client)
@@ -47,7 +47,9 @@ def _find_version(reference: str, client: MlflowClient) -> ModelVersion:
     name, at, alias = name.partition("@")
     if at and alias and not slash:
         return client.get_model_version_by_alias(name, alias)
-    raise UserError(f"--ensemble {reference}: say models:/NAME/VERSION, the version a number, or models:/NAME@ALIAS")
+    raise UserError(
+        f"--ensemble {reference}: write models:/NAME/VERSION, where VERSION is a number, or models:/NAME@ALIAS"
+    )
 
 
 def _download(version: ModelVersion, directory: Path, client: MlflowClient) -> None:

@@ -21,7 +21,7 @@ from trainables.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """One `segvote export` command."""
+    """The options of one `segvote export` command."""
 
     reference: str
     name: str | None = None
@@ -35,7 +35,10 @@ class ExportOptions:
 
 
 def run_export(options: ExportOptions, console: Console) -> int:
-    """Checks, writes, registers and converts; returns the exit code, 1 where a member could not be converted."""
+    """Export the ensemble, register it, convert its members, and return the exit code.
+
+    The exit code is 1 where a member could not be converted.
+    """
     formats = _usable(options.formats, console)
     if options.name:
         check_model_name(options.name)
@@ -67,19 +70,22 @@ def run_export(options: ExportOptions, console: Console) -> int:
 
 
 def _usable(formats: Iterable[str], console: Console) -> list[str]:
-    """Those whose modules are installed; of the others it is said what they need. Raises UserError if that is all."""
+    """Return the formats whose modules are installed, and say which modules the others need.
+
+    Raises UserError where a single format was asked for and cannot be used.
+    """
     asked = list(dict.fromkeys(formats))
     missing = {name: FORMATS[name].missing for name in asked if FORMATS[name].missing}
     for name, modules in missing.items():
         what = f"--format {name} needs {', '.join(modules)}: pip install {' '.join(modules)}"
         if len(asked) == 1:
             raise UserError(what)
-        say(console, f"{what}; it is left out")
+        say(console, f"{what}; the format is left out")
     return [name for name in asked if name not in missing]
 
 
 def _name(ensemble: Ensemble, options: ExportOptions) -> str:
-    """The directory's that it was read from, the registered model's or the run's."""
+    """Return the name of the directory that the ensemble was read from, of the registered model, or of the run."""
     if Path(options.reference).expanduser().exists():
         return ensemble.name
     if options.reference.startswith(REGISTERED):
@@ -88,9 +94,9 @@ def _name(ensemble: Ensemble, options: ExportOptions) -> str:
 
 
 def show_exports(console: Console, exports: list[Export]) -> None:
-    """A table of the files against the models that they were made from."""
+    """Print a table that compares the files with the models that they were made from, and the errors."""
     headings = ("member", "file", ">MB", ">largest difference of logits", ">same class")
-    table = PlainTable("Files against their models, on random images", *headings)
+    table = PlainTable("Exported files compared with their models on random images", *headings)
     for one in exports:
         if one.error:
             continue
@@ -100,5 +106,5 @@ def show_exports(console: Console, exports: list[Export]) -> None:
         console.print(table)
     for one in exports:
         if one.error:
-            what = f"{one.member.name} is not there as {one.format}: {one.error}"
+            what = f"{one.member.name} could not be converted to {one.format}: {one.error}"
             say(console, what)

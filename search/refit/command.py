@@ -9,7 +9,7 @@ from search.study.settings import RefitSettings
 
 
 def run_refit(settings: RefitSettings, command: str, console: Console) -> int:
-    """Run or resume one refit and return the exit code. `command` is the line as it was typed."""
+    """Run or resume one refit, and return the exit code. `command` is the command line as it was typed."""
     study, settings = refit_steps.prepare(settings, console)
     plan = refit_steps.make_plan(study, settings, console)
     refit_steps.show_plan(plan, console)

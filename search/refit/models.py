@@ -1,4 +1,4 @@
-"""Which models a refit trains: each member's configuration again, on more photos, for as many steps as it took."""
+"""The models that a refit trains: the members' configurations, on more photos, for about the same number of steps."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from trainables.trial.files import TrialFiles
 
 @dataclass(frozen=True)
 class Original:
-    """A member as it was trained: the study that it is a trial of, and the epoch whose weights vote."""
+    """A member as it was trained: its study, and the epoch whose weights vote."""
 
     member: Member
     study: Study
@@ -24,7 +24,7 @@ class Original:
 
     @classmethod
     def of(cls, member: Member, cache_dir: Path) -> "Original":
-        """Read from the member's trial and study. Raises UserError where they are gone."""
+        """Return the member with its study, read from their files. Raises UserError where these are missing."""
         files = TrialFiles(member.weights.parent)
         directory = files.directory.parent.parent
         try:
@@ -33,7 +33,7 @@ class Original:
             raise UserError(f"member {member.name} cannot be trained again without its study: {error}") from error
         kept = study.data.kept(files.records())
         if kept is None:
-            raise UserError(f"member {member.name} cannot be trained again: {files.epochs} has no epoch")
+            raise UserError(f"member {member.name} cannot be trained again: {files.epochs} records no epoch")
         return cls(member, study, kept["epoch"])
 
     @property
@@ -45,15 +45,23 @@ class Original:
 def refit_config(
     config: TrialConfig, *, best_epoch: int, steps_before: int, photos: int, seed: int, weights_dir: str | None = None
 ) -> TrialConfig:
-    """`config` for training on all of `photos`, for as many optimizer steps as its best epoch came after.
+    """Return `config` for training on all photos, for as many optimizer steps as the best epoch came after.
 
-    With s = `steps_before`, the steps per epoch of then, and s' = max(1, photos // effective batch), those of now,
-    rounded to whole epochs:
+    With s = `steps_before`, the steps per epoch of the first training, and s' = max(1, photos // effective batch), the
+    steps per epoch of the refit:
 
         epochs         = max(1, round(best_epoch s / s'))
         warmup_epochs  = min(warmup_epochs s / s', epochs)
 
-    The schedule comes to its end in those epochs. There is no fold to leave out.
+    The schedule ends with the last of these epochs, and no fold is left out.
+
+    Args:
+        config: The configuration of the member.
+        best_epoch: The epoch whose weights vote, counted from 1.
+        steps_before: The steps per epoch of the first training.
+        photos: The number of photos that the refit trains on.
+        seed: The seed of the refit.
+        weights_dir: The directory of pretrained weights; None keeps the one of `config`.
     """
     steps_now = steps_per_epoch(photos, config.effective_batch)
     epochs = max(1, round(best_epoch * steps_before / steps_now))
@@ -70,10 +78,11 @@ def refit_config(
 def refit_models(
     originals: Sequence[Original], *, photos: int, seeds: int, weights_dir: str | None = None
 ) -> list[dict[str, Any]]:
-    """What is trained, in the rank order of the members, the seeds of one next to each other, as plain values.
+    """Return plain values that describe the models to train, in the rank order of the members.
 
-    A member of seed s gets s, s + n, s + 2n, …, with n above every member's seed: members of the same configuration
-    that differ in their seeds alone do not become the same model.
+    The models of one member, which differ in their seeds, follow one another. A member of seed s gets the seeds s, s +
+    n, s + 2n, …, where n is greater than every member's seed: members of the same configuration that differ only in
+    their seeds do not become the same model.
     """
     stride = 1 + max(original.member.config.seed for original in originals)
     return [
@@ -97,9 +106,9 @@ def refit_models(
 
 
 def describe_refit(name: str, run_id: str | None, ensemble: Ensemble, models: list[dict[str, Any]]) -> dict[str, Any]:
-    """What study.json keeps of the ensemble, so that a refit is resumed and concluded without it.
+    """Return what study.json keeps of the ensemble, so that a refit can be resumed and finished without it.
 
-    `run_id` is that of the ensemble's run in MLflow, None where it has none.
+    `run_id` is the id of the ensemble's run in MLflow, or None where it has none.
     """
     estimate = {key: ensemble.description.get(key) for key in ("crossfit_miou", "crossfit_interval", "tie_rule")}
     return {

@@ -1,4 +1,4 @@
-"""The end of a refit: the ensemble of its models, and what may be said of a vote that nothing was left to score."""
+"""The end of a refit: the ensemble of its models, and what can be said of a vote that may have no holdout."""
 
 from typing import Any
 
@@ -17,7 +17,10 @@ from trainables.trial.files import TrialFiles
 
 
 def conclude_refit(study: Study, tracker: Tracker) -> dict[str, Any] | None:
-    """Writes ensemble.json of the models that were trained to their end, and logs it; None where none was."""
+    """Write ensemble.json of the models that were trained to their end, log it, and return its content.
+
+    Returns None where no model was trained to its end.
+    """
     trained = [
         (model, files)
         for number, model in enumerate(study.refit["models"], start=1)
@@ -40,9 +43,10 @@ def _is_trained(files: TrialFiles) -> bool:
 def describe_refitted(
     study: Study, trained: list[tuple[dict[str, Any], TrialFiles]], run_ids: list[str]
 ) -> dict[str, Any]:
-    """Plain values for ensemble.json. `trained` are models and their files in rank order, `run_ids` theirs in MLflow.
+    """Return plain values for ensemble.json.
 
-    There is a `miou` only where the holdout was kept: of each member's last epoch, and of their vote.
+    `trained` holds the models and their files in rank order, and `run_ids` their runs in MLflow. The values have a
+    `miou`, of each member's last epoch and of their vote, only where the holdout was left out of training.
     """
     refit = study.refit
     members = [
@@ -85,22 +89,22 @@ def _vote_miou(study: Study, trained: list[tuple[dict[str, Any], TrialFiles]]) -
 
 
 def expectation(study: Study) -> str:
-    """What the refitted vote should score on new images, in words: `crossfit_miou` is not its own."""
+    """Return a sentence on the score to expect on new images, which is the cross-fitted mIoU of the first ensemble."""
     refit = study.refit
     if refit["crossfit_miou"] is None:
-        return f"{refit['ensemble']} has no cross-fitted estimate: what new images will score is not known."
+        return f"{refit['ensemble']} has no cross-fitted estimate: the score on new images is not known."
     error = refit["crossfit_interval"]["standard_error"] if refit["crossfit_interval"] else None
     value = f"{refit['crossfit_miou']:.3f}" + ("" if error is None else f" ± {error:.3f}")
     return (
         f"Expect about {value} on new images of the same kind: the cross-fitted mIoU of the ensemble "
-        f"{refit['ensemble']}, from before its members were trained again."
+        f"{refit['ensemble']}, which was computed before its members were trained again."
     )
 
 
 def refit_words(study: Study, ensemble: dict[str, Any]) -> str:
-    """What was scored, or that nothing was, and what to expect."""
+    """Return sentences on what was scored, if anything was, which models failed, and what to expect."""
     if ensemble["miou"] is None:
-        scored = "All labelled photos were trained on: nothing is left to validate on, and nothing was scored."
+        scored = "All labelled photos were trained on, so no photo is left for validation and nothing was scored."
     else:
         images = len(study.data.splits.holdout)
         scored = (
@@ -113,7 +117,7 @@ def refit_words(study: Study, ensemble: dict[str, Any]) -> str:
 
 
 def report_refit(study: Study, ensemble: dict[str, Any] | None, console: Console) -> int:
-    """The result, and where it is; 1 if no model was trained to its end."""
+    """Print the result and its file, and return the exit code: 1 if no model was trained to its end."""
     if ensemble is None:
         say(console, f"No model was trained to its end, so there is no ensemble; the logs are in {study.trials_dir}")
         return 1

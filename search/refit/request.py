@@ -1,4 +1,4 @@
-"""What a refit was asked for, checked before torch, ray and mlflow are imported."""
+"""The options of a refit, checked before torch, ray and mlflow are imported."""
 
 import dataclasses
 import time
@@ -17,9 +17,10 @@ from trainables.trial.study_files import MANIFEST
 
 
 def checked(settings: RefitSettings, given: set[str], console: Console) -> RefitSettings:
-    """Return `settings` with its name, what --ensemble means, and the flags that a resumed refit was started with.
+    """Return `settings` with its name, the ensemble that --ensemble means, and the options of the refit that is
+    resumed.
 
-    Raises UserError for whatever names something that there is not.
+    Raises UserError where an option names something that does not exist.
     """
     name = settings.name or (_newest(settings.runs_dir) if settings.resume else time.strftime("refit-%Y%m%d-%H%M%S"))
     check_name(settings, name)

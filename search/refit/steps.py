@@ -1,4 +1,4 @@
-"""The steps of a refit up to its first trial, in the order in which refit.py takes them."""
+"""The steps of a refit up to its first trial, in the order in which the refit command takes them."""
 
 import dataclasses
 from pathlib import Path
@@ -33,7 +33,10 @@ from trainables.study_data import StudyEdits
 
 
 def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSettings]:
-    """The refit's study, new or resumed, its photos checked and decoded; and `settings` with what its data are."""
+    """Return the study of the refit, new or resumed, and `settings` with its data.
+
+    The photos are checked and decoded.
+    """
     check_places(settings.tracking_uri, settings.runs_dir)
     if settings.resume:
         study = open_study(settings)
@@ -47,7 +50,7 @@ def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSett
     for size in _sizes(study.refit["models"]):
         packed = packed_data(dataset, size, settings, console)
     if study.data.scored:
-        holdout_masks(study, packed)  # a holdout without labels ends here
+        holdout_masks(study, packed)  # raises UserError for a holdout without labels
     return study, settings
 
 
@@ -56,7 +59,7 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
         ensemble = open_ensemble(settings.ensemble, settings.runs_dir, lambda: _client(settings)[0])
         originals = [Original.of(member, settings.cache_dir) for member in ensemble.members]
     first = originals[0].study
-    own = settings.data is not None  # then it may be the members' data set with more labels by now
+    own = settings.data is not None  # it may be the members' data set with labels that were added since
     data = settings.data or str(first.data.root)
     files = {} if own else {"train_json": first.data.train_json, "val_json": first.data.val_json}
     settings = dataclasses.replace(settings, data=data, unlabelled=first.data.unlabelled, **files)
@@ -79,12 +82,16 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
 
 
 def _edits(originals: list[Original]) -> list[StudyEdits]:
-    """Return the corrections that the members were trained with. Raises UserError where two of one name differ."""
+    """Return the corrections of labels that the members were trained with. Raises UserError where two of one name
+    differ.
+    """
     found: dict[str, StudyEdits] = {}
     for original in originals:
         for one in original.study.data.edits:
             if found.setdefault(one.edits.name, one).edits != one.edits:
-                raise UserError(f"members were trained with different edits named {one.edits.name}: refit them apart")
+                raise UserError(
+                    f"members were trained with different edits named {one.edits.name}: refit them in separate commands"
+                )
     return list(found.values())
 
 
@@ -102,9 +109,10 @@ def _check_classes(dataset: Dataset, ensemble: Ensemble) -> None:
 
 
 def refit_splits(dataset: Dataset, before: Study, *, keep_holdout: bool) -> Splits:
-    """All labelled photos of train.json and val.json in one fold, and no holdout unless it is kept.
+    """Return splits with all labelled photos of train.json and val.json in one fold and, unless it is kept, no holdout.
 
-    What is kept is the holdout of the study `before`, or, of another data set, one made in the same way.
+    The holdout that is kept is the one of the study `before`, or, for another data set, one that is made in the same
+    way.
     """
     kept = Splits((), (), (), before.data.splits.seed)
     if keep_holdout and dataset.fingerprint == before.data.fingerprint:
@@ -124,7 +132,7 @@ def _client(settings: RefitSettings) -> tuple[MlflowClient, str]:
 
 
 def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:
-    """Starts or joins Ray and decides what runs where; looks for the weights that the models start from."""
+    """Return the plan of the refit, after Ray was started or joined and the weights to start from were found."""
     points = [model["params"] for model in study.refit["models"]]
     configs = [TrialConfig.from_dict(point) for point in points]
     _check_start(configs, console)
@@ -142,10 +150,13 @@ def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:
 
 
 def _check_start(configs: list[TrialConfig], console: Console) -> None:
-    """Once, here, rather than in every trial: what no node can load stops the refit before it begins."""
+    """Raise UserError where the weights that a model starts from are missing.
+
+    This is checked once before the refit begins rather than in every trial.
+    """
     for init_from in dict.fromkeys(config.init_from for config in configs if config.init_from):
         if not Path(init_from).is_file():
-            raise UserError(f"{init_from}, which members were started from, is gone: restore it")
+            raise UserError(f"{init_from}, which members were started from, is missing: restore it")
     pretrained = [config for config in configs if config.pretrained and not config.init_from]
     for backbone, weights_dir in dict.fromkeys((config.backbone, config.weights_dir) for config in pretrained):
         with working(console, f"Looking for the weights of {backbone} …"):
@@ -153,10 +164,10 @@ def _check_start(configs: list[TrialConfig], console: Console) -> None:
 
 
 def show_plan(plan: Plan, console: Console) -> None:
-    """What is trained again, on how much, and for how long."""
+    """Print which models are trained again, on how many photos and for how many epochs."""
     study, data = plan.study, plan.study.data
     labelled(console, "refit", f"{study.name} in {study.directory}, of the ensemble {study.refit['ensemble']}")
-    left_out = f"{len(data.splits.holdout)} holdout" if data.scored else "none left to validate on"
+    left_out = f"{len(data.splits.holdout)} holdout" if data.scored else "none left for validation"
     labelled(console, "data", f"{data.root}: {len(data.splits.training_rows('all'))} training images, {left_out}")
     show_pseudo(data, console)
     for number, model in enumerate(study.refit["models"], start=1):

@@ -13,16 +13,16 @@ from ensembling.runs.tags import KIND
 from trainables.files import read_json
 from trainables.trial.study_files import ENSEMBLE_FILE
 
-LOOKED_AT = 50  # runs of ensembles, the newest first
+LOOKED_AT = 50  # runs of ensembles that are compared, the newest first
 
 
 def find_run(ensemble: Ensemble, reference: str, connect: Callable[[], tuple[MlflowClient, str]]) -> str | None:
-    """The id of the run of the ensemble that `reference` means; None where there is none.
+    """Return the id of the run of the ensemble that `reference` means; None where there is none.
 
-    `connect` gives a client and the id of the experiment. An ensemble that was read from a file is looked for among the
-    newest runs, by the same ensemble.json.
+    `connect` returns a client and the id of the experiment. An ensemble that was read from a file is looked for among
+    the newest runs, by comparing their ensemble.json with it.
     """
-    if not Path(reference).expanduser().exists():  # then it was found by the id of its run, or as a registered model
+    if not Path(reference).expanduser().exists():  # the reference is the id of a run, or a registered model
         return None if reference.startswith(REGISTERED) else reference
     client, experiment_id = connect()
     kinds = f"tags.`{KIND}` = 'ensemble'"
@@ -32,7 +32,7 @@ def find_run(ensemble: Ensemble, reference: str, connect: Callable[[], tuple[Mlf
             try:
                 file = client.download_artifacts(run.info.run_id, ENSEMBLE_FILE, directory)
             except (MlflowException, OSError):
-                continue  # a selection that broke off
+                continue  # the run of a selection that was interrupted has no such file
             if read_json(Path(file)) == ensemble.description:
                 return run.info.run_id
     return None

@@ -17,15 +17,16 @@ from trainables.errors import UserError
 
 
 def check_model_name(name: str) -> None:
-    """Raises UserError for a name that MLflow refuses."""
+    """Raise UserError for a name that MLflow refuses."""
     if not name.strip() or set("/:") & set(name) or name in (".", ".."):
-        raise UserError(f"--name {name!r} is no name for a registered model: give one without / and :")
+        raise UserError(f"--name {name!r} is no valid name for a registered model: give one without / and :")
 
 
 def register(client: MlflowClient, experiment_id: str, run_id: str | None, name: str, directory: Path) -> str:
-    """Logs the exported ensemble in `directory` under the run, or one of its own; returns its version as `name`.
+    """Log and register the exported ensemble in `directory`, and return the version that MLflow gives it.
 
-    Raises UserError where MLflow does not take it; `directory` stays.
+    It is logged under the run `run_id`, or under a new run where that is None. Raises UserError where MLflow refuses
+    it; `directory` is kept.
     """
     try:
         run = nullcontext(run_id) if run_id else _own_run(client, experiment_id, name)
@@ -34,13 +35,17 @@ def register(client: MlflowClient, experiment_id: str, run_id: str | None, name:
             return _add_version(client, name, model_id, run_id)
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"MLflow does not register the model {name} ({str(error).splitlines()[0]}); "
-            f"the exported ensemble is whole, in {directory}"
+            f"MLflow did not register the model {name} ({str(error).splitlines()[0]}); "
+            f"the exported ensemble is complete in {directory}"
         ) from error
 
 
 def _log(client: MlflowClient, run_id: str, directory: Path) -> str:
-    """`pyfunc.log_model` would put the model in the active experiment, and end the run, which may be an old one."""
+    """Return the id of the model, which is logged under the run.
+
+    `pyfunc.log_model` is not used, because it would put the model in the active experiment and end the run, which may
+    be old.
+    """
     experiment_id = client.get_run(run_id).info.experiment_id
     model_id = client.create_logged_model(experiment_id, ARTIFACT, source_run_id=run_id).model_id
     Model.log(None, mlflow.pyfunc, run_id=run_id, name=ARTIFACT, model_id=model_id, **model_parts(directory))
@@ -70,9 +75,11 @@ def _own_run(client: MlflowClient, experiment_id: str, name: str) -> Iterator[st
 
 @contextmanager
 def _as_mlflows_own(uri: str) -> Iterator[None]:
-    """Makes `uri` MLflow's one store for all meanwhile: models are logged to none but that."""
+    """Make `uri` MLflow's global store within the block, because models can be logged to that store only."""
     before = mlflow.get_tracking_uri()
-    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # a project of `uv` that lies here is not the model's
+    os.environ.setdefault(
+        "MLFLOW_UV_AUTO_DETECT", "false"
+    )  # a `uv` project in this directory does not belong to the model
     mlflow.set_tracking_uri(uri)
     try:
         yield

@@ -1,7 +1,7 @@
-"""A SQLite store that was moved or copied with its runs directory: its artifacts are where they lie now.
+"""A SQLite store that was moved or copied with its runs directory: its paths are set to where the artifacts are now.
 
-MLflow writes the absolute place of every artifact into the store. After the runs directory was moved, it would read
-where they were, and write there: into the original, where the store is a copy of it.
+MLflow writes the absolute path of every artifact into the store. After the runs directory was moved or copied, MLflow
+would still read and write at the old path, which for a copy means in the original.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
-# What holds a place below the experiment's: table and columns. Newer and older stores lack some of them.
+# The tables and columns that hold paths of artifacts. Stores of other versions of MLflow lack some of them.
 PLACES = {
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -21,9 +21,9 @@ PLACES = {
 
 
 def mend_artifact_places(store: Path, experiment: str, artifacts: Path) -> bool:
-    """Let the store look for the experiment's artifacts in the directory `artifacts`; return whether it did not.
+    """Set the paths of the experiment's artifacts to the directory `artifacts`; return whether they had to be changed.
 
-    Nothing is changed where the experiment's own place is that directory, by whatever path, or is no local one.
+    Nothing is changed where the experiment's own path already leads to that directory, or is not on this machine.
     """
     with FileLock(store.with_name(".mlflow.lock")), closing(sqlite3.connect(store, timeout=60)) as connection:
         row = connection.execute("SELECT artifact_location FROM experiments WHERE name = ?", (experiment,)).fetchone()

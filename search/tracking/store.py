@@ -1,4 +1,4 @@
-"""MLflow's store: where it is, whether it answers, and the experiment that holds all studies."""
+"""MLflow's store: its address, whether it answers, and the experiment that holds all studies."""
 
 import logging
 import os
@@ -18,12 +18,12 @@ from trainables.errors import UserError
 from trainables.files import replacing
 
 EXPERIMENT = "segvote"
-# Otherwise MLflow opens its pages for language models, where runs are hard to find.
+# Without this tag MLflow opens its pages for language models, where runs are hard to find.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-# MLflow tries for minutes by itself, and the trials would wait for that.
+# By default MLflow repeats a request for minutes, and the trials would wait for that.
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 ARTIFACTS = "artifacts"  # directory of the runs directory
-# What MLflow says where it answers, and the same request would be refused again.
+# The codes of errors with which MLflow refuses a request that it would refuse again.
 REFUSALS = (
     "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE",
     "PERMISSION_DENIED", "UNAUTHENTICATED", "ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "RESOURCE_LIMIT_EXCEEDED",
@@ -31,7 +31,7 @@ REFUSALS = (
 
 
 def default_tracking_uri(runs_dir: Path) -> str:
-    """Return the URI of the SQLite store in the runs directory, whatever signs its path holds."""
+    """Return the URI of the SQLite store in the runs directory, whatever characters its path holds."""
     file = str(runs_dir / STORE)
     uri = f"sqlite:///{file}"
     if _sqlite_file(uri) == Path(file):
@@ -40,9 +40,9 @@ def default_tracking_uri(runs_dir: Path) -> str:
 
 
 def _sqlite_uri(file: str) -> str:
-    """Return the URI of a SQLite file with its signs escaped.
+    """Return the URI of a SQLite file with its special characters escaped.
 
-    With the driver's name in it, since MLflow takes what follows sqlite:/// for a path and would make its directory.
+    The URI names the driver, because MLflow takes what follows sqlite:/// for a path and would create that directory.
     """
     return sqlalchemy.URL.create("sqlite+pysqlite", database=file).render_as_string()
 
@@ -58,7 +58,7 @@ def _sqlite_file(uri: str) -> Path | None:
 
 
 def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
-    """Return a client and the id of the experiment of all studies, which is made if there is none.
+    """Return a client and the id of the experiment of all studies, which is created if it does not exist.
 
     Raises UserError where the store does not answer, and where the experiment was deleted.
     """
@@ -68,13 +68,13 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
         if experiment:
             _check_not_deleted(experiment, tracking_uri)
             return client, experiment.experiment_id
-        # A server keeps artifacts itself; a database cannot, and MLflow would put them where the command was typed.
+        # A server keeps artifacts itself. For a database, MLflow would put them in the current directory.
         has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
         artifacts = None if has_server else (runs_dir / ARTIFACTS).as_uri()
         return client, _create_experiment(client, artifacts)
     except UserError:
         raise
-    except Exception as error:  # MLflow raises what its many stores raise
+    except Exception as error:  # each of MLflow's stores raises errors of its own types
         raise _no_answer(tracking_uri, error) from error
 
 
@@ -112,9 +112,9 @@ def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:
 
 
 def check_places(tracking_uri: str | None, runs_dir: Path) -> None:
-    """Raise UserError where runs could not be written or MLflow does not answer, before any work; leave nothing behind.
+    """Raise UserError where runs could not be written or MLflow does not answer, before any work is done.
 
-    A store that is not there yet is not made.
+    Nothing is left behind: a store that does not exist yet is not made.
     """
     check_writable(runs_dir, "--runs-dir")
     uri = tracking_uri or default_tracking_uri(runs_dir)
@@ -125,14 +125,14 @@ def check_places(tracking_uri: str | None, runs_dir: Path) -> None:
         return
     try:
         experiment = _client(uri, runs_dir).get_experiment_by_name(EXPERIMENT)
-    except Exception as error:  # MLflow raises what its many stores raise
+    except Exception as error:  # each of MLflow's stores raises errors of its own types
         raise _no_answer(uri, error) from error
     if experiment:
         _check_not_deleted(experiment, uri)
 
 
 def check_writable(directory: Path, called: str) -> None:
-    """Raise UserError where nothing can be written to the directory, or it cannot be made; leave it as it was."""
+    """Raise UserError where the directory cannot be created or written to; leave it as it was."""
     made: list[Path] = []
     try:
         for place in reversed([directory, *directory.parents]):
@@ -151,7 +151,10 @@ def check_writable(directory: Path, called: str) -> None:
 
 
 def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, str]:
-    """As `connect`, for commands that read: raise UserError where no search has made a store, and make none."""
+    """Return what `connect` returns, for commands that only read.
+
+    Raises UserError where no search has made a store yet; none is made.
+    """
     uri = tracking_uri or default_tracking_uri(runs_dir)
     file = _sqlite_file(uri)
     if file is not None and not file.exists():
@@ -160,9 +163,10 @@ def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, 
 
 
 def create_store(runs_dir: Path) -> None:
-    """Make the SQLite store under another name and rename it.
+    """Create the SQLite store under a temporary name and rename it.
 
-    That takes half a minute; two processes that make the same one break it, and so does one that is killed meanwhile.
+    Creating it takes half a minute. Two processes that created the same file would damage it, and so would a process
+    that is killed meanwhile.
     """
     store = runs_dir / STORE
     runs_dir.mkdir(parents=True, exist_ok=True)
@@ -173,19 +177,21 @@ def create_store(runs_dir: Path) -> None:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Return whether MLflow answered and would answer the same again, rather than being away for a while."""
+    """Return whether MLflow answered and would refuse the same request again, rather than being out of reach for a
+    while.
+    """
     return isinstance(error, MlflowException) and error.error_code in REFUSALS
 
 
 def explain_failure(error: MlflowException, tracking_uri: str) -> UserError:
-    """Return what is said where MLflow fails a command in its course: what it lacks is on disk."""
+    """Return the error to show where MLflow fails in the middle of a command. What MLflow lacks is on disk."""
     if is_refusal(error):
         return UserError(
-            f"MLflow's store {tracking_uri} refuses what is logged ({error}); the study is whole on disk: restore what "
-            "was deleted or changed there, as by mlflow runs restore, and the same command with --resume goes on"
+            f"MLflow's store {tracking_uri} refuses what is logged ({error}); the study is complete on disk: restore "
+            "what was deleted or changed there, as by mlflow runs restore, and the same command with --resume goes on"
         )
     return UserError(
-        f"MLflow's store {tracking_uri} does not answer any more ({error}); the study is whole on disk: "
+        f"MLflow's store {tracking_uri} does not answer any more ({error}); the study is complete on disk: "
         "the same command with --resume brings MLflow up to date"
     )
 

@@ -1,4 +1,4 @@
-"""MLflow's SQLite store as a file: asked for names without importing MLflow, which takes seconds."""
+"""MLflow's SQLite store, read as a file, because importing MLflow takes seconds."""
 
 import sqlite3
 from contextlib import closing
@@ -33,7 +33,7 @@ def experiment_id(store: Path, name: str) -> str | None:
 def check_studies(names: tuple[str, ...], runs_dir: Path, known: list[str]) -> None:
     """Raise UserError, with the nearest names, where a name is neither in `known` nor a study or run of the store."""
     in_store, ids = _studies_of(check_store(runs_dir))
-    if ids is None:  # another version of MLflow may keep them otherwise: MLflow itself will say
+    if ids is None:  # another version of MLflow may use other tables: MLflow itself checks the names later
         return
     known = sorted({*known, *in_store})
     unknown = [name for name in names if name not in known and name not in ids]

@@ -1,4 +1,4 @@
-"""What the run of a study shows of its result: the scores of the vote and the best run, pictures, and the data set."""
+"""The result of a study on its run in MLflow: the scores of the vote and the best run, pictures, and the data set."""
 
 import json
 import time
@@ -13,7 +13,7 @@ PICTURES = ("ensemble.png", "diversity.png")
 
 
 def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: dict[str, Any]) -> None:
-    """Log to the study's run what its ensemble scores, the ensemble's pictures, and the data set with its source."""
+    """Log to the study's run the scores of its ensemble, the ensemble's pictures, and the data set with its source."""
     scores = {
         "vote/miou": ensemble["miou"],
         "vote/crossfit_miou": ensemble["crossfit_miou"],
@@ -29,7 +29,7 @@ def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: dict[s
 
 
 def _dataset(study: Study) -> Dataset:
-    """Return the data set as MLflow keeps one. MLflow takes a digest of 36 characters at most."""
+    """Return the data set as an entity of MLflow, which takes a digest of at most 36 characters."""
     data = study.data
     profile = {"classes": len(data.class_names), "holdout": len(data.splits.holdout)}
     return Dataset(

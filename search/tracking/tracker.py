@@ -1,4 +1,7 @@
-"""MLflow: one parent run per study, one nested run per trial. Only the driver talks to it."""
+"""The tracker of a study in MLflow: one parent run for the study, and one nested run for each trial.
+
+Only the driver process talks to MLflow.
+"""
 
 import hashlib
 import json
@@ -20,17 +23,17 @@ from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.study_data import OBJECTIVE
 
-MAX_NOTE = 8000  # characters of a tag
+MAX_NOTE = 8000  # characters that a tag may have
 MAX_METRIC_NAME = 250  # characters
 ENDED = ("FINISHED", "FAILED")
 PREDICTIONS = "predictions"  # artifact directory of the predictions file
 
 
 class Tracker:
-    """Writes one study. Safe to start again on the same study: it goes on with the runs that are there.
+    """The writer of one study to MLflow. Started again on the same study, it continues the runs that exist.
 
-    `kind` is study or refit; `under` is the run that the study's own belongs to, if any: a refit's ensemble. What is
-    logged of trials is told to the `mirror`, too.
+    `kind` is study or refit. `under` is the parent of the study's own run, if it has one: for a refit, the run of its
+    ensemble. What is logged of trials is also sent to the `mirror`.
     """
 
     def __init__(
@@ -93,13 +96,19 @@ class Tracker:
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def find(self, where: str) -> list[Any]:
+        """Return the runs of the experiment that the filter `where`, in MLflow's query language, selects."""
         return list(self.client.search_runs([self.experiment_id], where, max_results=50000))
 
     def trial_runs(self) -> list[Any]:
+        """Return the runs of the study's trials."""
         return self.find(f"tags.`{KIND}` = 'trial' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'")
 
     def describe_study(self, params: dict[str, Any], artifacts: list[Path]) -> None:
-        """Parameters are logged once: MLflow refuses to change one, and a resumed study's are the same."""
+        """Log the parameters and artifacts of the study.
+
+        Parameters that are logged already are left out: MLflow refuses to change one, and those of a resumed study are
+        the same.
+        """
         known = self.client.get_run(self.parent_id).data.params
         self._log_params(self.parent_id, {key: value for key, value in params.items() if key not in known})
         for path in artifacts:
@@ -109,13 +118,16 @@ class Tracker:
         return number in self._ended
 
     def start_trial(self, number: int, params: dict[str, Any]) -> None:
-        """Open the trial's run, or go on with the one that a killed driver left. `params` may lack defaults."""
+        """Open the trial's run, or continue the one that a driver left when it was killed.
+
+        `params` may lack keys that have defaults.
+        """
         if number in self._opened:
             return
         if number not in self._runs:
             self._runs[number] = self._create_trial(number)
         self.client.update_run(self._runs[number], status="RUNNING")
-        # MLflow takes the same value twice: what a lost connection left out is made up for.
+        # MLflow accepts the same value twice, so this also logs what a lost connection left out.
         self._log_params(self._runs[number], _with_defaults(params))
         self._opened.add(number)
         if self._mirror:
@@ -135,7 +147,7 @@ class Tracker:
         return run.info.run_id
 
     def log_epochs(self, number: int, records: list[dict[str, Any]]) -> None:
-        """Logs the records that MLflow does not have yet: a step that is logged twice stands there twice."""
+        """Log the records that MLflow does not have yet, because a step that is logged twice appears twice."""
         if number not in self._logged:
             self._logged[number] = self._last_step(self._runs[number], "train/loss")
         for record in records:
@@ -146,10 +158,14 @@ class Tracker:
             self._mirror.log_epochs(number, records)
 
     def end_trial(self, number: int, status: str, tags: dict[str, str], artifacts: dict[Path, str | None]) -> None:
-        """`status` is MLflow's (FINISHED, FAILED, KILLED); `artifacts` maps files to their artifact directory."""
+        """Log the trial's tags and artifacts and end its run.
+
+        `status` is one of MLflow's (FINISHED, FAILED, KILLED), and `artifacts` maps files to their directories among
+        the artifacts.
+        """
         run_id = self._runs.get(number)
         if run_id is None:
-            return  # suggested, never started
+            return  # the trial was suggested but never started
         for path, directory in artifacts.items():
             self.client.log_artifact(run_id, str(path), directory)
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -159,7 +175,10 @@ class Tracker:
             self._mirror.end_trial(number, tags, failed=status == "FAILED")
 
     def log_study(self, metrics: dict[str, float]) -> None:
-        """The study's own curves; the step counts the trials' ends over all commands that ran it."""
+        """Log metrics of the study itself.
+
+        Their step counts the ends of trials over all commands that ran the study.
+        """
         self._steps += 1
         self._log_metrics(self.parent_id, metrics, step=self._steps)
 
@@ -168,7 +187,10 @@ class Tracker:
         return any(run.info.status == "FINISHED" for run in self.find(where))
 
     def tag_members(self, numbers: set[int]) -> None:
-        """Tag the runs of the trials that vote, so that MLflow's pages can be filtered by it, and untag all others."""
+        """Tag the runs of the trials that vote, so that MLflow's pages can be filtered by the tag.
+
+        The runs of all other trials are untagged.
+        """
         for run in self.trial_runs():
             votes = "true" if int(run.data.tags[TRIAL]) in numbers else "false"
             if run.data.tags.get(MEMBER, "false") != votes:
@@ -186,7 +208,7 @@ class Tracker:
         self.client.set_tag(self.parent_id, MLFLOW_RUN_NOTE, note if len(note) <= MAX_NOTE else text)
 
     def end_study(self) -> None:
-        """Ends the parent with `final_status`, and as KILLED every trial's run that is still open."""
+        """End the study's run with `final_status`, and as KILLED the run of every trial that is still open."""
         for run in self.trial_runs():
             if run.info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
@@ -198,7 +220,10 @@ class Tracker:
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
 
     def _log_metrics(self, run_id: str, values: dict[str, Any], *, step: int) -> None:
-        """Log `values` at their own `time`, in seconds since 1970, where they have one: they may be told late."""
+        """Log `values` at their own `time`, in seconds since 1970, where they have one.
+
+        Without it they are logged at the current time; records of trials may arrive long after their epoch.
+        """
         moment = int(1000 * values.get("time", time.time()))
         metrics = [
             Metric(metric_name(key), float(value), moment, step)
@@ -213,10 +238,12 @@ class Tracker:
 
 
 def metric_name(name: str) -> str:
-    """Return the name that MLflow takes: letters of all scripts, digits, and _ - . space : in parts, 250 at most.
+    """Return `name` as MLflow accepts it: letters of all scripts, digits and _ - . space : in parts, at most 250
+    characters.
 
-    Ours have up to two parts before the last, which a class names: its other characters become their code points, and
-    of a name that is too long the end becomes a hash of the whole, so that no two classes become one.
+    Names have up to two parts before the last one, which may be the name of a class: other characters in it are
+    replaced by their code points, and the end of a name that is too long is replaced by a hash of the whole, so that no
+    two classes get the same name.
     """
     *parts, last = name.split("/", 2)
     last = re.sub(r"[^\w\-. :]|^\.+$", lambda found: "".join(f"_{ord(one):x}_" for one in found[0]), last)
@@ -227,9 +254,10 @@ def metric_name(name: str) -> str:
 
 
 def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
-    """All that decides the training, so that runs of two spaces compare; as it is where it is no configuration.
+    """Return all parameters that decide the training, so that runs of two spaces can be compared.
 
-    Without the directory of pretrained weights: a resumed study may have another, and MLflow lets none be changed.
+    Parameters that are no valid configuration are returned as they are. The directory of pretrained weights is left
+    out, because a resumed study may have another one and MLflow does not let a parameter be changed.
     """
     with suppress(UserError):
         params = TrialConfig.from_dict(params).to_dict()

@@ -1,4 +1,4 @@
-"""`segvote ui`: MLflow's own server, on loopback, on the store of the studies."""
+"""`segvote ui`: MLflow's own server on the store of the studies, which listens on loopback only."""
 
 import os
 import signal
@@ -21,13 +21,14 @@ from search.tracking.store_file import check_store, experiment_id
 from trainables.study_data import OBJECTIVE
 
 HOST = "127.0.0.1"
-START_S = 180  # within which the server answers, or no page is opened
+START_S = 180  # seconds to wait for the server's answer before the page is given up
 
 
 def trials_page(port: int, identity: str | None) -> str:
-    """Return the address of the experiment's training runs, the best first; MLflow's first page where it is not known.
+    """Return the address of the page with the experiment's runs, the best first.
 
-    MLflow 3 opens an experiment in its mode for language models unless the address says otherwise.
+    It is the address of MLflow's first page where the experiment is not known. MLflow 3 opens an experiment in its mode
+    for language models unless the address says otherwise.
     """
     if identity is None:
         return f"http://{HOST}:{port}"
@@ -36,14 +37,14 @@ def trials_page(port: int, identity: str | None) -> str:
 
 
 def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console) -> int:
-    """Serve until it is stopped, and open the page of the trials; return the server's exit code."""
+    """Run the server until it is stopped, open the page of the trials, and return the server's exit code."""
     runs_dir = runs_dir.expanduser().resolve()
     identity = None if tracking_uri else experiment_id(check_store(runs_dir), EXPERIMENT)
     uri = tracking_uri or default_tracking_uri(runs_dir)
     page = trials_page(port, identity)
     say(console, f"MLflow is at\n    {page}\n(it takes half a minute to start; Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
-    # In a session of its own, since MLflow starts helpers that outlive it: they are all ended together.
+    # MLflow starts processes that outlive it: in a session of their own, all of them can be ended together.
     server = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     if console.is_terminal:

@@ -1,4 +1,4 @@
-"""What a vote changed against its best member: a picture of each image, and the counts of class by class."""
+"""The pixels that a vote changed in its best member: a picture of each image, and the counts by pair of classes."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -26,9 +26,10 @@ DARKEST, BRIGHTEST = 40, 210  # greys of the classes where there is no photo
 
 
 def read_class_names(path: Path) -> list[str]:
-    """Names by class id: `class_names` of an ensemble.json, or Background and the categories of a COCO JSON by id.
+    """Return the class names by class id from an ensemble.json or a COCO JSON.
 
-    Raises UserError where the file is neither.
+    Of an ensemble.json these are its `class_names`; of a COCO JSON they are Background and the categories, ordered by
+    id. Raises UserError where the file is neither.
     """
     try:
         content = read_json(path)
@@ -50,13 +51,18 @@ def read_class_names(path: Path) -> list[str]:
 
 
 def check_places(image_ids: Iterable[str], images: Path | None) -> None:
-    """Raises UserError where an image_id leads out of a directory, or has no photo below `images`."""
+    """Raise UserError where an image_id leads out of a directory, or has no photo below `images`."""
     for image_id in image_ids:
         place = PurePosixPath(image_id)
         if place.is_absolute() or ".." in place.parts or "\0" in image_id or not place.parts:
-            raise UserError(f"image_id {image_id!r} is no name below a directory: --diff cannot write its picture")
+            raise UserError(
+                f"image_id {image_id!r} is no valid path below a directory, so --diff cannot write its picture: "
+                "rename it"
+            )
         if images and not (images / image_id).is_file():
-            raise UserError(f"--images {images} has no photo {image_id!r}: image_id must be a file's name below it")
+            raise UserError(
+                f"--images {images} has no photo {image_id!r}: give the directory below which every image_id is a file"
+            )
 
 
 def write_changes(
@@ -67,10 +73,24 @@ def write_changes(
     images: Path | None,
     bar: Callable[[Iterable[Any], str], Iterable[Any]],
 ) -> np.ndarray:
-    """Counts of changed pixels by the best member's class (rows) and the vote's: int64 (classes, classes).
+    """Write the pictures of what the vote changed, and return the counts of the changed pixels.
 
-    Writes `directory`/<image_id>.png of every image with a change, removes that of one without, and changes.csv.
-    Maps are square. Raises UserError where a photo cannot be read.
+    `directory`/<image_id>.png is written for every image with a change and removed for every image without one;
+    changes.csv holds the counts. Class maps must be square.
+
+    Args:
+        best: The submission of the best member.
+        voted: The submission of the vote.
+        class_names: The names by class id.
+        directory: Where the pictures and changes.csv are written.
+        images: The directory of the photos; None paints the class maps in grey instead.
+        bar: A function that wraps an iterable and shows its progress under a title.
+
+    Returns:
+        Counts int64 (classes, classes): rows are the classes of the best member, columns those of the vote.
+
+    Raises:
+        UserError: A photo cannot be read.
     """
     counts = np.zeros((len(class_names), len(class_names)), np.int64)
     for image_id in bar(voted.image_ids, "Drawing"):
@@ -92,9 +112,10 @@ def write_changes(
 def picture_of_changes(
     before: np.ndarray, after: np.ndarray, class_names: Sequence[str], photo: np.ndarray | None
 ) -> Image.Image:
-    """Class maps uint8 (H, W) side by side, painted where they differ, on the photo uint8 (H, W, 3) or their own grey.
+    """Return both class maps uint8 (H, W) side by side, painted where they differ.
 
-    Every class is painted, background too, since what became background is a change like any other.
+    They are painted on the photo uint8 (H, W, 3), or without one on a grey picture of the classes. Every class is
+    painted, also the background, because a pixel that became background is a change like any other.
     """
     colours = palette(len(class_names), background=False)
     colours[UNCHANGED] = 0  # black is not painted
@@ -106,7 +127,7 @@ def picture_of_changes(
     gap = np.full((before.shape[0], GAP, 3), 255, np.uint8)
     seen = np.union1d(before[changed], after[changed]).tolist()
     names = {class_id: class_names[class_id] for class_id in seen}
-    caption = f"{changed.sum():,} pixels: what the best member said, what the vote says"
+    caption = f"{changed.sum():,} changed pixels: the best member on the left, the vote on the right"
     return with_legend(np.hstack([panels[0], gap, panels[1]]), caption, names, colours)
 
 
@@ -116,14 +137,14 @@ def _grey(class_map: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _photo(path: Path, side: int) -> np.ndarray:
-    """RGB uint8 (side, side, 3), turned as its EXIF orientation says, like cv2.imread."""
+    """Return the photo as RGB uint8 (side, side, 3), turned by its EXIF orientation as cv2.imread does."""
     (facts,) = inspect_photos([path], None)
     try:
         if isinstance(facts, PhotoError):
             raise facts
         return decode_photo(path.read_bytes(), facts.shown_size, (side, side))
     except PhotoError as error:
-        raise UserError(f"--images: {path} {error}; the vote is written, its pictures are not all there") from error
+        raise UserError(f"--images: {path} {error}; the vote was written, but not all of its pictures were") from error
 
 
 def _write_counts(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> None:
@@ -134,7 +155,7 @@ def _write_counts(path: Path, counts: np.ndarray, class_names: Sequence[str]) ->
 
 
 def show_changes(console: Console, counts: np.ndarray, class_names: Sequence[str], directory: Path) -> None:
-    """The largest changes, and where all of them are."""
+    """Print the most frequent changes, and where all of them are."""
     total = int(counts.sum())
     largest = np.argsort(-counts, axis=None, kind="stable")[:LARGEST]
     table = PlainTable("What the vote changed of its best member", "from", "to", ">pixels", ">of all changes")
@@ -142,5 +163,5 @@ def show_changes(console: Console, counts: np.ndarray, class_names: Sequence[str
         if counts[before, after]:
             pixels = int(counts[before, after])
             table.add_row(class_names[before], class_names[after], f"{pixels:,}", f"{pixels / total:.1%}")
-    console.print(table if total else "The vote is its best member in every pixel.")
+    console.print(table if total else "The vote equals its best member in every pixel.")
     say(console, f"diff  {directory}: changes.csv" + (", pictures" if total else ""))

@@ -1,4 +1,4 @@
-"""`segvote vote`: the tie-broken hard vote over submission files, for runs made anywhere."""
+"""`segvote vote`: the hard vote over submission files of any program; the best member decides ties."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,19 +18,21 @@ from search.vote.changes import check_places, read_class_names, show_changes, wr
 from search.vote.options import VoteOptions
 from trainables.errors import UserError
 
-EXAMPLES = 3  # images named in a message
+EXAMPLES = 3  # images that a message names
 
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 @dataclass
 class Tally:
-    """Of the images voted on: how many, their pixels, those in which each member (by rank) differs from the vote."""
+    """Counts over the images that were voted on: images, pixels, and the pixels in which each member differs from the
+    vote.
+    """
 
-    changed: np.ndarray  # int64 (members,)
+    changed: np.ndarray  # int64 (members,), by rank
     images: int = 0
     pixels: int = 0
-    highest: int = 0  # class id
+    highest: int = 0  # the highest class id that was voted for
 
     def add(self, votes: np.ndarray, voted: np.ndarray) -> None:
         self.changed += (votes != voted).sum(axis=1)
@@ -40,7 +42,7 @@ class Tally:
 
 
 def run_vote(options: VoteOptions, console: Console) -> int:
-    """Votes, shows, writes; returns the exit code."""
+    """Take the vote, write it, show its members, and return the exit code."""
     bar = partial(track, console=console, transient=True, disable=not console.is_terminal)
     with _as_user_errors(), ExitStack() as stack:
         class_names = read_class_names(options.classes) if options.classes else None
@@ -71,7 +73,10 @@ def _as_user_errors() -> Iterator[None]:
 
 
 def check_same_images(files: Sequence[SubmissionFile]) -> None:
-    """Raises UserError that names which file lacks which images, unless all have those of the first."""
+    """Raise UserError unless all files have the images of the first one.
+
+    The message names the files and the images that they lack.
+    """
     first = files[0]
     lacks = []
     for file in files[1:]:
@@ -109,7 +114,7 @@ def _vote(
 
 
 def _votes(ranked: Sequence[SubmissionFile], first: SubmissionFile, image_id: str) -> np.ndarray:
-    """The members' ids of an image: uint8 (members, n)."""
+    """Return the members' class ids of an image: uint8 (members, n)."""
     rows = {file.path: file.ids(image_id) for file in ranked}
     expected = rows[first.path].size
     for path, ids in rows.items():
@@ -126,12 +131,15 @@ def _check_drawable(
 ) -> None:
     pixels = votes.shape[1]
     if isqrt(pixels) ** 2 != pixels:
-        raise UserError(f"image {image_id!r} has {pixels} class ids, which make no square: --diff cannot draw it")
+        raise UserError(
+            f"image {image_id!r} has {pixels} class ids, which is no square number, so --diff cannot draw it: "
+            "leave --diff out"
+        )
     if class_names is not None and votes.max() >= len(class_names):
         file = ranked[int(votes.max(axis=1).argmax())]
         raise UserError(
             f"{file.path}: image {image_id!r} has class id {votes.max()}, but --classes names {len(class_names)} "
-            f"classes, 0 to {len(class_names) - 1}"
+            f"classes, 0 to {len(class_names) - 1}: give a file with all classes"
         )
 
 
@@ -144,6 +152,6 @@ def _show(console: Console, options: VoteOptions, tally: Tally) -> None:
         table.add_row(str(rank + 1), str(options.files[place]), *score, share)
     console.print(table)
     if len(options.files) == 2:
-        say(console, "Two members vote as the better one alone: every tie is decided by it.")
+        say(console, "The vote of two members equals the better one, because the better one decides every tie.")
     written = f"vote  {options.out}: {tally.images:,} images, {tally.pixels:,} pixels"
     say(console, written)

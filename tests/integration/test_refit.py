@@ -72,4 +72,4 @@ def test_pseudo_labels_search_and_refit(line, pseudo):
     assert alone.members[0].weights_sha256 == opened.members[1].weights_sha256
     assert alone.class_names == opened.class_names
     assert opened.description["crossfit_miou"] == json.loads(ensemble.read_text())["crossfit_miou"]
-    assert "nothing is left to validate on, and nothing was scored. Expect about" in line.output()
+    assert "no photo is left for validation and nothing was scored. Expect about" in line.output()

@@ -99,7 +99,7 @@ def test_nothing_names_a_file_of_the_machine_that_trained(exported):
 
 def test_a_directory_that_is_there_is_kept(original, exported):
     before = (exported / "ensemble.json").stat()
-    with pytest.raises(UserError, match=r"there is a .*night already: take another --out"):
+    with pytest.raises(UserError, match=r"night exists already: choose another --out"):
         write_ensemble(opened(original), exported)
     assert (exported / "ensemble.json").stat() == before
     assert [path.name for path in exported.parent.iterdir()] == ["night"]

@@ -117,5 +117,5 @@ def test_the_answer_has_the_form_of_the_request(tmp_path):
 
 @pytest.mark.parametrize("path", ["photo\0.png", "photo\ud83d.png"])
 def test_a_path_that_no_file_can_have_is_said(tmp_path, path):
-    with pytest.raises(UserError, match=r"path 1 of the request is no name of a file .*: '"):
+    with pytest.raises(UserError, match=r"path 1 of the request is not a valid file name .*: '"):
         read([path], tmp_path)

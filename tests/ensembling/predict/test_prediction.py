@@ -77,7 +77,7 @@ def test_weights_that_were_trained_further_are_not_gone_on_with(tmp_path, photos
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1  # of the same size, as they are after another epoch
     weights.write_bytes(data)
-    with pytest.raises(UserError, match="holds the prediction of other members"):
+    with pytest.raises(UserError, match="holds a prediction with other members"):
         prediction(tmp_path / "out", open_ensemble(str(file), "", None), photos)
 
 
@@ -114,7 +114,7 @@ def test_a_directory_of_another_prediction_is_refused(whole, ensemble, photos, o
         "photos": lambda: prediction(whole.directory, ensemble, photos[1:]),
         "members": lambda: prediction(whole.directory, _without_first(ensemble), photos),
     }
-    with pytest.raises(UserError, match=f"holds the prediction of other {other}"):
+    with pytest.raises(UserError, match=f"holds a prediction with other {other}"):
         changed[other]()
     prediction(whole.directory, ensemble, photos)
 

@@ -117,7 +117,9 @@ def test_a_full_disk_for_temporary_files_ends_the_selection(store):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     store.download_artifacts = fail
-    with pytest.raises(OSError, match="No space left on device: set TMPDIR to a disk with more room"):
+    with pytest.raises(
+        OSError, match="No space left on device: set TMPDIR to a directory on a disk with more free space"
+    ):
         load(store)
 
 

@@ -210,7 +210,7 @@ def test_the_ensemble_of_the_refitted_members_can_be_opened(prepare, settings):
     assert (found["miou"], found["crossfit_miou"]) == (None, 0.47)
     assert found["refit_of"] == {"ensemble": "mine", "run_id": "parent"}
     assert found["members"][1]["refit_of"] == {"name": "mine-0001", "run_id": "abc"}
-    assert "nothing is left to validate on, and nothing was scored. Expect about 0.470 ± 0.020" in tracker.note
+    assert "no photo is left for validation and nothing was scored. Expect about 0.470 ± 0.020" in tracker.note
     assert "the cross-fitted mIoU of the ensemble mine" in tracker.note
 
 
@@ -243,7 +243,7 @@ def test_without_an_estimate_none_is_promised(prepare):
     study = prepare()
     study = dataclasses.replace(study, manifest={**study.manifest, "refit": {**study.refit, "crossfit_miou": None}})
     train(study, 1)
-    assert "what new images will score is not known" in conclude_refit(study, Tracker())["expectation"]
+    assert "the score on new images is not known" in conclude_refit(study, Tracker())["expectation"]
 
 
 def test_a_search_is_no_refit(settings, dataset):

@@ -115,7 +115,7 @@ def test_the_table_has_the_share_of_pixels_that_differ(vote, members):
 def test_two_members_vote_as_the_better_one_and_it_is_said(vote, members):
     _, out, _ = vote("A.csv", "B.csv", "--scores", "0.1,0.2", "--out", "vote.csv")
     assert_rows("vote.csv", {image_id: members["B.csv"][image_id] for image_id in IMAGES})
-    assert "Two members vote as the better one alone" in out
+    assert "The vote of two members equals the better one" in out
 
 
 def test_maps_need_not_be_square_without_pictures(vote):
@@ -182,19 +182,22 @@ def test_a_wrong_file_is_one_message_and_nothing_is_written(vote, members, tmp_p
         ("--out vote.csv", "segvote: a vote needs two files or more"),
         ("A.csv --out vote.csv", "segvote: a vote needs two files or more; three are the fewest that"),
         ("A.csv x.csv --out vote.csv", "segvote: x.csv is not there"),
-        ("A.csv . --out vote.csv", r"segvote: \. is no file"),
+        ("A.csv . --out vote.csv", r"segvote: \. is not a file"),
         ("A.csv B.csv ./A.csv --out vote.csv", "segvote: A.csv is given twice: name each file once"),
         ("A.csv B.csv --out B.csv --overwrite", "segvote: --out B.csv is one of the files that vote"),
-        ("A.csv B.csv --out old.csv", "segvote: --out old.csv exists: take another name, or give --overwrite"),
+        (
+            "A.csv B.csv --out old.csv",
+            "segvote: --out old.csv exists already: choose another name, or give --overwrite",
+        ),
         ("A.csv B.csv --out full --overwrite", "segvote: --out full is a directory: name a file in it"),
         ("A.csv B.csv --out old.csv/x.csv", "segvote: .*old.csv"),
-        ("A.csv B.csv --out vote.csv --scores 0.6", "segvote: --scores has 1 of the 2 scores that 2 files need"),
+        ("A.csv B.csv --out vote.csv --scores 0.6", "segvote: --scores has 1 scores for 2 files"),
         ("A.csv B.csv --out vote.csv --scores 0.6, 0.5", "segvote: --scores is '0.6,', but must be numbers"),
-        ("A.csv B.csv --out vote.csv --scores 0.6 0.5", "segvote: --scores has 1 of the 3 scores"),
+        ("A.csv B.csv --out vote.csv --scores 0.6 0.5", "segvote: --scores has 1 scores for 3 files"),
         ("A.csv B.csv --out vote.csv --scores 1,nan", "segvote: --scores are 1.0, nan, but must be numbers"),
         ("A.csv B.csv --out vote.csv --images .", "segvote: --images is for the pictures of --diff DIR"),
         ("A.csv B.csv --out vote.csv --classes c.json", "segvote: --classes is for the pictures of --diff DIR"),
-        ("A.csv B.csv --out vote.csv --diff full", "segvote: --diff full is not empty: take another directory"),
+        ("A.csv B.csv --out vote.csv --diff full", "segvote: --diff full is not empty: choose another directory"),
         ("A.csv B.csv --out vote.csv --diff old.csv", "segvote: --diff old.csv is a file"),
         ("A.csv B.csv --out vote.csv --diff d --images x", "segvote: --images x is no directory"),
         ("A.csv B.csv --out vote.csv --diff d --images full", "segvote: --images full has no photo 'b/1.jpg'"),
@@ -227,7 +230,7 @@ def test_no_picture_is_written_outside_its_directory(vote, tmp_path, image_id):
     files = [write(f"{seed}.csv", made(seed, (image_id,))) for seed in range(3)]
     code, _, errors = vote(*files, "--out", "vote.csv", "--diff", "diff")
     assert code == 2
-    assert f"image_id {image_id!r} is no name below a directory" in errors
+    assert f"image_id {image_id!r} is no valid path below a directory" in errors
     assert {path.name for path in tmp_path.iterdir()} == {"0.csv", "1.csv", "2.csv"}
 
 
@@ -235,7 +238,7 @@ def test_maps_that_make_no_square_cannot_be_drawn(vote, tmp_path):
     files = [write(f"{seed}.csv", made(seed, pixels=10)) for seed in range(3)]
     code, _, errors = vote(*files, "--out", "vote.csv", "--diff", "diff")
     assert code == 2
-    assert "image 'b/1.jpg' has 10 class ids, which make no square: --diff cannot draw it" in errors
+    assert "image 'b/1.jpg' has 10 class ids, which is no square number, so --diff cannot draw it" in errors
     assert {path.name for path in tmp_path.iterdir()} == {"0.csv", "1.csv", "2.csv"}
 
 
@@ -274,7 +277,7 @@ def test_a_vote_that_changes_nothing_draws_nothing(vote):
     files = [write(f"{name}.csv", made(0)) for name in "ab"]
     code, out, _ = vote(*files, "--out", "vote.csv", "--diff", "diff")
     assert code == 0
-    assert "The vote is its best member in every pixel." in out
+    assert "The vote equals its best member in every pixel." in out
     assert [path.name for path in Path("diff").iterdir()] == ["changes.csv"]
 
 
@@ -331,7 +334,7 @@ def test_a_photo_that_cannot_be_read_is_one_message_and_the_vote_is_there(vote, 
     code, _, errors = vote(*members, "--out", "vote.csv", "--diff", "diff", "--images", "photos")
     assert code == 2
     assert "segvote: --images: photos/b/1.jpg is no image of a known kind" in errors
-    assert "the vote is written, its pictures are not all there" in errors
+    assert "the vote was written, but not all of its pictures were" in errors
     assert_rows("vote.csv", voted(members, list(members)))
 
 
