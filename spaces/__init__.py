@@ -1,4 +1,6 @@
-"""Search spaces by name. A space is a file with `suggest(trial)`; adding one is that file and a line here."""
+"""The search spaces by name. A space is a file with `suggest(trial)`; to add one, write the file and add a line
+here.
+"""
 
 from types import ModuleType
 

@@ -1,18 +1,19 @@
-"""How many photos fit a 32 GB card at once, by estimate: nothing here was measured on a card.
+"""An estimate of how many photos fit a 32 GB card at once. Nothing here was measured on a card.
 
     bytes = 18 × parameters + photos × (3 × kept values + 60 × pixels)
 
-18 bytes a parameter are its value, gradient and AdamW's two moments in float32 and its copy in half precision. Kept
-values are what autograd keeps for the backward pass, counted on torch's meta device for one 512 × 512 photo; they grow
-with its pixels. Most have 2 bytes in mixed precision and those of norms 4, hence 3. Logits, their softmax and the loss
-are float32 maps of 11 classes or so: 60 bytes a pixel and more where there are auxiliary heads.
+The 18 bytes of a parameter are its value, its gradient and AdamW's two moments in float32, and a copy in half
+precision. Kept values are those that autograd keeps for the backward pass. They were counted on torch's meta device for
+one 512 × 512 photo, and are proportional to its pixels. Most take 2 bytes in mixed precision and those of norms 4
+bytes, hence the 3. Logits, their softmax and the loss are float32 maps of about 11 classes, which take 60 bytes per
+pixel, and more where there are auxiliary heads.
 """
 
 CARD_GB = 32.0
-SHARE = 0.8  # what the allocator, cuDNN's workspaces and larger numbers of classes leave
+SHARE = 0.8  # of the card; the allocator, cuDNN's workspaces and more classes may take the rest
 PIXELS = 512 * 512
 
-# Millions of parameters, and of values kept for a photo at output stride 32 and at 8, where the family can be dilated.
+# Millions of parameters, and of kept values per photo at output stride 32 and (if the family can be dilated) at 8.
 BACKBONES = {
     "swin_tiny_patch4_window7_224": (28, 151, 151),
     "swin_small_patch4_window7_224": (49, 239, 239),
@@ -34,7 +35,7 @@ BACKBONES = {
     "mobilenetv2_100": (2, 101, 239),
 }
 
-# The same of heads; where it depends on the backbone (its widths, a map at stride 2, HRNet's at stride 4), the largest.
+# The same for heads. Where the number depends on the backbone's widths and strides, it is the largest.
 HEADS = {
     "unet": (9, 62),
     "unetplusplus": (26, 288),
@@ -53,7 +54,10 @@ DILATING = ("deeplabv3plus", "deeplabv3", "fcn", "ocr")  # heads that dilate the
 
 
 def estimated_gb(backbone: str, head: str, photos: int, *, image_size: int = 512) -> float:
-    """GB (2^30 bytes) of a training step; a backbone or head that is not in the tables counts as the largest there."""
+    """Return the estimated memory of a training step in GB (2^30 bytes).
+
+    A backbone or head that is not in the tables counts as the largest one there.
+    """
     body, kept, dilated = BACKBONES.get(backbone) or max(BACKBONES.values(), key=lambda row: row[1])
     top, kept_by_head = HEADS.get(head) or max(HEADS.values(), key=lambda row: row[1])
     values = 1e6 * ((dilated if head in DILATING else kept) + kept_by_head)
@@ -62,7 +66,10 @@ def estimated_gb(backbone: str, head: str, photos: int, *, image_size: int = 512
 
 
 def batch(backbone: str, head: str, effective: int, *, image_size: int = 512) -> dict[str, int]:
-    """{"batch_size", "accumulate"} whose product is `effective`, a power of two: as many photos at once as fit."""
+    """Return {"batch_size", "accumulate"} whose product is `effective`, which must be a power of two.
+
+    The batch size is the largest number of photos that fits the card at once.
+    """
     photos = effective
     while photos > 1 and estimated_gb(backbone, head, photos, image_size=image_size) > SHARE * CARD_GB:
         photos //= 2

@@ -1,6 +1,7 @@
-"""Six families of backbones under ten heads: members that differ in their mistakes vote better than alike ones.
+"""Six families of backbones with ten heads: members that make different mistakes vote better than similar ones.
 
-Made for GPUs of 32 GB. The first six trials are published recipes, one a family; ranges of rates are each family's own.
+The space is made for GPUs of 32 GB. The first six trials are published recipes, one for each family, and every family
+has its own range of learning rates.
 """
 
 from spaces._batch_size import batch
@@ -8,42 +9,43 @@ from spaces._batch_size import batch
 TRIALS = 60
 
 AS_PUBLISHED = {
-    **{"loss": "ce", "class_weights": "none", "augmentation": "photometric", "effective_batch": 16},
-    **{"schedule": "linear", "warmup_epochs": 0.3, "head_lr_factor": 1.0},
-}
+    "loss": "ce", "class_weights": "none", "augmentation": "photometric", "effective_batch": 16,
+    "schedule": "linear", "warmup_epochs": 0.3, "head_lr_factor": 1.0,
+}  # fmt: skip
 BY_SGD = {"optimizer": "sgd", "sgd_lr": 0.01, "sgd_weight_decay": 5e-4, **AS_PUBLISHED, "schedule": "poly"}
 RECIPES = [
     # Liu et al., ICCV 2021
     {
-        **{"backbone": "swin_base_patch4_window7_224", "head": "upernet", "swin_lr": 6e-5, "drop_path": 0.3},
-        **{"adamw_weight_decay": 0.01, **AS_PUBLISHED},
+        "backbone": "swin_base_patch4_window7_224", "head": "upernet", "swin_lr": 6e-5, "drop_path": 0.3,
+        "adamw_weight_decay": 0.01, **AS_PUBLISHED,
     },
     # Yuan et al., ECCV 2020
     {"backbone": "hrnet_w48", "head": "ocr", **BY_SGD},
     # Liu et al., CVPR 2022
     {
-        **{"backbone": "convnext_base", "head": "upernet", "convnext_lr": 1e-4, "drop_path": 0.4},
-        **{"layer_decay": 0.9, "adamw_weight_decay": 0.05, **AS_PUBLISHED},
+        "backbone": "convnext_base", "head": "upernet", "convnext_lr": 1e-4, "drop_path": 0.4,
+        "layer_decay": 0.9, "adamw_weight_decay": 0.05, **AS_PUBLISHED,
     },
-    # Bao et al., ICLR 2022, but for the size of the photos
+    # Bao et al., ICLR 2022, except for the size of the photos
     {
-        **{"backbone": "beit_base_patch16_224", "head": "upernet", "beit_lr": 3e-5, "drop_path": 0.1},
-        **{"layer_decay": 0.9, "adamw_weight_decay": 0.05, **AS_PUBLISHED},
+        "backbone": "beit_base_patch16_224", "head": "upernet", "beit_lr": 3e-5, "drop_path": 0.1,
+        "layer_decay": 0.9, "adamw_weight_decay": 0.05, **AS_PUBLISHED,
     },
     # Xie et al., NeurIPS 2021
     {
-        **{"backbone": "mit_b3", "head": "segformer", "mit_lr": 6e-5, "drop_path": 0.1, "adamw_weight_decay": 0.01},
-        **{**AS_PUBLISHED, "head_lr_factor": 10.0},
+        "backbone": "mit_b3", "head": "segformer", "mit_lr": 6e-5, "drop_path": 0.1, "adamw_weight_decay": 0.01,
+        **AS_PUBLISHED, "head_lr_factor": 10.0,
     },
     # Chen et al., ECCV 2018
     {"backbone": "resnet50", "head": "deeplabv3plus", **BY_SGD},
-]
+]  # fmt: skip
 
-# By what a backbone's name begins with; all others are CNNs.
+# By the prefix of a backbone's name. All other backbones are CNNs.
 LEARNING_RATES = {"swin": (2e-5, 3e-4), "mit": (2e-5, 3e-4), "convnext": (3e-5, 5e-4), "beit": (1e-5, 1e-4)}
 
 
 def suggest(trial):
+    """Return the configuration of a trial, with the values that `trial` suggests."""
     backbone = trial.suggest_categorical(
         "backbone",
         [
@@ -62,8 +64,16 @@ def suggest(trial):
     head = trial.suggest_categorical(
         "head",
         [
-            *("upernet", "ocr", "segformer", "deeplabv3plus", "knet_upernet", "semask_fpn"),
-            *("lawin", "fpn", "unet", "unetplusplus"),
+            "upernet",
+            "ocr",
+            "segformer",
+            "deeplabv3plus",
+            "knet_upernet",
+            "semask_fpn",
+            "lawin",
+            "fpn",
+            "unet",
+            "unetplusplus",
         ],
     )
     effective = trial.suggest_categorical("effective_batch", [8, 16])

@@ -1,7 +1,7 @@
-"""BEiT and BEiT v2, base and large, under five heads, with layer-wise learning rates (Bao et al., ICLR 2022).
+"""BEiT and BEiT v2, base and large, with five heads and layer-wise learning rates (Bao et al., ICLR 2022).
 
-Made for GPUs of 32 GB. Photos are 640 pixels wide as in the paper, which takes 1.6 times as long as 512. The first two
-trials are the paper's recipes, of the base and the large model under UPerNet; the ranges lie around them.
+The space is made for GPUs of 32 GB. Photos are 640 pixels wide as in the paper, which takes 1.6 times as long as 512.
+The first two trials are the paper's recipes for the base and the large model with UPerNet; the ranges lie around them.
 """
 
 from spaces._batch_size import batch
@@ -10,9 +10,9 @@ TRIALS = 30
 
 # 1500 steps of warm-up in 160,000, and 3000 in 320,000, are 0.3 of 30 epochs.
 AS_PUBLISHED = {
-    **{"head": "upernet", "weight_decay": 0.05, "head_lr_factor": 1.0, "schedule": "linear", "warmup_epochs": 0.3},
-    **{"loss": "ce", "class_weights": "none", "augmentation": "photometric", "effective_batch": 16},
-}
+    "head": "upernet", "weight_decay": 0.05, "head_lr_factor": 1.0, "schedule": "linear", "warmup_epochs": 0.3,
+    "loss": "ce", "class_weights": "none", "augmentation": "photometric", "effective_batch": 16,
+}  # fmt: skip
 RECIPES = [
     {"backbone": "beit_base_patch16_224", "lr": 3e-5, "layer_decay": 0.9, "drop_path": 0.1, **AS_PUBLISHED},
     {"backbone": "beit_large_patch16_224", "lr": 2e-5, "layer_decay": 0.95, "drop_path": 0.2, **AS_PUBLISHED},
@@ -20,6 +20,7 @@ RECIPES = [
 
 
 def suggest(trial):
+    """Return the configuration of a trial, with the values that `trial` suggests."""
     backbone = trial.suggest_categorical(
         "backbone",
         [

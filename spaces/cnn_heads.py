@@ -1,7 +1,7 @@
-"""Convolutional backbones under six heads: quicker than transformers, and unlike them in their mistakes.
+"""Convolutional backbones with six heads, which train faster than transformers and make different mistakes.
 
-Made for GPUs, but mobilenetv2_100 and tf_efficientnet_lite0 train on a CPU at 128 pixels. The first six trials are the
-heads' published recipes.
+The space is made for GPUs, but mobilenetv2_100 and tf_efficientnet_lite0 train on a CPU at 128 pixels. The first six
+trials are the heads' published recipes.
 """
 
 from spaces._batch_size import batch
@@ -10,9 +10,9 @@ TRIALS = 30
 
 AS_PUBLISHED = {"loss": "ce", "class_weights": "none", "augmentation": "photometric", "effective_batch": 16}
 SGD = {
-    **{"optimizer": "sgd", "sgd_lr": 0.01, "sgd_weight_decay": 5e-4, "schedule": "poly", "warmup_epochs": 0.0},
+    "optimizer": "sgd", "sgd_lr": 0.01, "sgd_weight_decay": 5e-4, "schedule": "poly", "warmup_epochs": 0.0,
     **AS_PUBLISHED,
-}
+}  # fmt: skip
 RECIPES = [
     {"head": "ocr", "backbone": "hrnet_w48", **SGD},  # Yuan et al., ECCV 2020
     {"head": "deeplabv3plus", "backbone": "resnet50", **SGD},  # Chen et al., ECCV 2018
@@ -25,6 +25,7 @@ RECIPES = [
 
 
 def suggest(trial):
+    """Return the configuration of a trial, with the values that `trial` suggests."""
     optimizer = trial.suggest_categorical("optimizer", ["adamw", "sgd", "adam"])
     backbone = trial.suggest_categorical(
         "backbone",

@@ -1,6 +1,6 @@
-"""ConvNeXt of four sizes under six heads, with stage-wise learning rates (Liu et al., CVPR 2022).
+"""ConvNeXt of four sizes with six heads and stage-wise learning rates (Liu et al., CVPR 2022).
 
-Made for GPUs of 32 GB. The first trial is the paper's recipe under UPerNet; the ranges lie around it.
+The space is made for GPUs of 32 GB. The first trial is the paper's recipe with UPerNet; the ranges lie around it.
 """
 
 from spaces._batch_size import batch
@@ -9,15 +9,16 @@ TRIALS = 30
 
 RECIPES = [
     {
-        **{"head": "upernet", "lr": 1e-4, "head_lr_factor": 1.0, "layer_decay": 0.9, "weight_decay": 0.05},
-        # 1500 steps of warm-up in 160,000 are 0.3 of 30 epochs.
-        **{"drop_path": 0.4, "schedule": "linear", "warmup_epochs": 0.3, "augmentation": "photometric"},
-        **{"loss": "ce", "class_weights": "none", "effective_batch": 16},
+        "head": "upernet", "lr": 1e-4, "head_lr_factor": 1.0, "layer_decay": 0.9, "weight_decay": 0.05,
+        # The paper's 1500 steps of warm-up in 160,000 steps are 0.3 of 30 epochs.
+        "drop_path": 0.4, "schedule": "linear", "warmup_epochs": 0.3, "augmentation": "photometric",
+        "loss": "ce", "class_weights": "none", "effective_batch": 16,
     },
-]
+]  # fmt: skip
 
 
 def suggest(trial):
+    """Return the configuration of a trial, with the values that `trial` suggests."""
     backbone = trial.suggest_categorical(
         "backbone", ["convnext_tiny", "convnext_small", "convnext_base", "convnext_large"]
     )

@@ -13,6 +13,7 @@ RECIPES = [
 
 
 def suggest(trial):
+    """Return the configuration of a trial, with the values that `trial` suggests."""
     return {
         "head": trial.suggest_categorical("head", ["segformer", "unet", "fpn"]),
         "backbone": "tf_efficientnet_lite0",  # its weights are installed as a package

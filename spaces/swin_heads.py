@@ -1,6 +1,7 @@
-"""Swin Transformers of four sizes under six heads, trained with AdamW and warm-up (Liu et al., ICCV 2021).
+"""Swin Transformers of four sizes with six heads, trained with AdamW and warm-up (Liu et al., ICCV 2021).
 
-Made for GPUs of 32 GB. The first seven trials are the heads' published recipes; the ranges lie around them.
+The space is made for GPUs of 32 GB. The first seven trials are the heads' published recipes; the ranges lie around
+them.
 """
 
 from spaces._batch_size import batch
@@ -13,41 +14,42 @@ TRIALS = 40
 AS_PUBLISHED = {"loss": "ce", "class_weights": "none", "augmentation": "photometric", "effective_batch": 16}
 # Zhang et al., NeurIPS 2021: 1000 steps of warm-up, and a tenth of the rate from 60,000 and 72,000 of 80,000 on
 KNET = {
-    **{"head": "knet_upernet", "lr": 6e-5, "head_lr_factor": 1.0, "weight_decay": 5e-4},
-    **{"schedule": "step", "warmup_epochs": 0.4, **AS_PUBLISHED},
-}
+    "head": "knet_upernet", "lr": 6e-5, "head_lr_factor": 1.0, "weight_decay": 5e-4,
+    "schedule": "step", "warmup_epochs": 0.4, **AS_PUBLISHED,
+}  # fmt: skip
 RECIPES = [
     # Liu et al., ICCV 2021
     {
-        **{"head": "upernet", "lr": 6e-5, "head_lr_factor": 1.0, "weight_decay": 0.01, "drop_path": 0.3},
-        **{"schedule": "linear", "warmup_epochs": 0.3, **AS_PUBLISHED},
+        "head": "upernet", "lr": 6e-5, "head_lr_factor": 1.0, "weight_decay": 0.01, "drop_path": 0.3,
+        "schedule": "linear", "warmup_epochs": 0.3, **AS_PUBLISHED,
     },
     # Yan et al., 2022: as SegFormer
     {
-        **{"head": "lawin", "lr": 6e-5, "head_lr_factor": 10.0, "weight_decay": 0.01, "drop_path": 0.3},
-        **{"schedule": "linear", "warmup_epochs": 0.3, **AS_PUBLISHED},
+        "head": "lawin", "lr": 6e-5, "head_lr_factor": 10.0, "weight_decay": 0.01, "drop_path": 0.3,
+        "schedule": "linear", "warmup_epochs": 0.3, **AS_PUBLISHED,
     },
     # Jain et al., 2021
     {
-        **{"head": "semask_fpn", "lr": 1e-4, "head_lr_factor": 1.0, "weight_decay": 1e-4, "drop_path": 0.3},
-        **{"schedule": "linear", "warmup_epochs": 0.6, **AS_PUBLISHED},
+        "head": "semask_fpn", "lr": 1e-4, "head_lr_factor": 1.0, "weight_decay": 1e-4, "drop_path": 0.3,
+        "schedule": "linear", "warmup_epochs": 0.6, **AS_PUBLISHED,
     },
     {"backbone": "swin_tiny_patch4_window7_224", "drop_path": 0.3, **KNET},
     {"backbone": "swin_large_patch4_window7_224", "drop_path": 0.4, **KNET},
     # Xie et al., NeurIPS 2021
     {
-        **{"head": "segformer", "lr": 6e-5, "head_lr_factor": 10.0, "weight_decay": 0.01, "drop_path": 0.1},
-        **{"schedule": "linear", "warmup_epochs": 0.3, **AS_PUBLISHED},
+        "head": "segformer", "lr": 6e-5, "head_lr_factor": 10.0, "weight_decay": 0.01, "drop_path": 0.1,
+        "schedule": "linear", "warmup_epochs": 0.3, **AS_PUBLISHED,
     },
     # Jain et al., 2021: what SeMask is compared with
     {
-        **{"head": "fpn", "lr": 1e-4, "head_lr_factor": 1.0, "weight_decay": 1e-4, "drop_path": 0.3},
-        **{"schedule": "linear", "warmup_epochs": 0.6, **AS_PUBLISHED},
+        "head": "fpn", "lr": 1e-4, "head_lr_factor": 1.0, "weight_decay": 1e-4, "drop_path": 0.3,
+        "schedule": "linear", "warmup_epochs": 0.6, **AS_PUBLISHED,
     },
-]
+]  # fmt: skip
 
 
 def suggest(trial):
+    """Return the configuration of a trial, with the values that `trial` suggests."""
     backbone = trial.suggest_categorical(
         "backbone",
         [

@@ -1,4 +1,4 @@
-"""TrialConfig: everything that decides one training run, checked once and frozen ever after."""
+"""TrialConfig: all settings that decide one training run, checked when it is made and never changed after."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ IMAGE_SIZES = (16, 8192)  # pixels, each side
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig:
-    """One configuration. Spaces return these keys as a plain dict; `from_dict` makes it typed."""
+    """The configuration of one trial. Spaces return these keys as a plain dict, and `from_dict` checks their types."""
 
     head: str
     backbone: str
     pretrained: bool = True
-    weights_dir: str | None = None  # one safetensors file per timm model name; None: timm's own download
+    weights_dir: str | None = None  # holds a safetensors file for each timm model; None: timm downloads weights
     init_from: str | None = None  # a checkpoint of the backbone from elsewhere, instead of pretrained weights
-    init_partial: bool = False  # whether it may lack more than a tenth of the backbone's parameters
+    init_partial: bool = False  # allows a checkpoint that lacks more than a tenth of the backbone's parameters
 
     image_size: str = "512"  # what photos are resized to: "N" or "WIDTHxHEIGHT", pixels
     augmentation: str = "light"
-    edits: str = "none"  # the corrections of labels that it trains on, by the name of their file
-    fold: int | str = FOLD_ALL  # fold left out of training, or "all": nothing is
+    edits: str = "none"  # the corrections of the training labels, by the name of their file
+    fold: int | str = FOLD_ALL  # the fold that is left out of training; "all" leaves out none
 
     loss: str = "ce"
     class_weights: str = "none"
     optimizer: str = "adamw"
     lr: float = 1e-3  # of the backbone, after warm-up
     head_lr_factor: float = 1.0  # the head's learning rate is lr × this
-    layer_decay: float = 1.0  # of the learning rate, from each layer of the backbone to the one below; 1: off
+    layer_decay: float = 1.0  # factor of the learning rate from each layer of the backbone to the one below; 1: off
     weight_decay: float = 0.01
-    momentum: float = 0.9  # sgd alone
+    momentum: float = 0.9  # of sgd only
     schedule: str = "poly"
     warmup_epochs: float = 0.0
     batch_size: int = 8  # images per forward and backward pass
     accumulate: int = 1  # passes per optimizer step: the effective batch is batch_size × accumulate
-    grad_clip: float = 0.0  # norm; 0: off
+    grad_clip: float = 0.0  # the largest norm of the gradient; 0: off
     ema_decay: float = 0.0  # of the averaged weights that are evaluated and kept; 0: off
     drop_path: float = 0.0
     dropout: float = 0.1
@@ -48,7 +48,7 @@ class TrialConfig:
     seed: int = 0
     precision: str = "auto"
     channels_last: bool = True
-    compile: bool = False  # train by torch.compile: minutes before the first step, quicker steps on GPUs
+    compile: bool = False  # use torch.compile: it takes minutes before the first step, then steps on GPUs are faster
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -57,7 +57,10 @@ class TrialConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrialConfig":
-        """Raises UserError for unknown or missing keys and impossible values, each by name."""
+        """Return the configuration with these values.
+
+        Raises UserError, with the key, for unknown or missing keys and for impossible values.
+        """
         names = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in names:
@@ -73,7 +76,7 @@ class TrialConfig:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """Return (height, width) in pixels."""
         return parse_size(self.image_size)
 
     @property
@@ -86,7 +89,10 @@ class TrialConfig:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) from "N" or "WIDTHxHEIGHT"; raises UserError for anything else, below 16 or above 8192 pixels."""
+    """Return (height, width) from "N" or "WIDTHxHEIGHT", in pixels.
+
+    Raises UserError for any other text, and for a side below 16 or above 8192.
+    """
     parts = str(text).lower().split("x")
     low, high = IMAGE_SIZES
     if len(parts) not in (1, 2) or not all(part.isdecimal() and low <= int(part) <= high for part in parts):

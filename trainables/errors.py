@@ -1,15 +1,22 @@
-"""The error class for what a user can cause and mend, and those of it that are one machine's or a damaged file's."""
+"""The errors that a user can cause and correct, and those that come from one machine or from a damaged file."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """What is wrong, where (file, id or key), and what to do; the command line prints it alone and exits with 2."""
+    """The error for input that the user can correct.
+
+    Its message says what is wrong, where (file, id or key), and what to do; the command line prints it and exits with
+    code 2.
+    """
 
 
 class NodeError(UserError):
-    """What this machine lacks, and another or a mended one may have: a trial that meets it is tried again."""
+    """The error for something that this machine lacks and that another machine, or this one after a repair, may have.
+
+    A trial that raises it is tried again.
+    """
 
 
 class DamagedFileError(NodeError):

@@ -1,7 +1,6 @@
 """Files and directories that are there whole or not at all, and JSON that is checked before it is believed.
 
-Everything that a study keeps is written by `replacing` or what is built on it, and what is read back of a study's own
-JSON goes through `read_checked`.
+Everything that a study keeps is written through `replacing`, and a study's JSON is read through `read_checked`.
 """
 
 import json

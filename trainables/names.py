@@ -1,5 +1,6 @@
-"""The names that a configuration may use, read from source files: importing torch and timm takes many seconds, and a
-mistyped name is to be answered at once.
+"""The names that a configuration may use, which are read from source files.
+
+Importing torch and timm takes many seconds, and a mistyped name should be reported at once.
 """
 
 import ast

@@ -15,12 +15,12 @@ from trainables.names import ONE_CYCLE
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 
-# Tables of positions, tokens and temperatures: more than one dimension, yet nothing that should shrink towards zero.
+# Tables of positions, tokens and temperatures have several dimensions, but should not shrink towards zero.
 NO_DECAY_NAMES = (
-    *("relative_position_bias_table", "pos_embed", "mix_positions", "cpb_mlp", "logit_scale"),
-    *("rel_pos", "attention_biases", "temperature"),
-    *("cls_token", "mask_token", "reg_token", "dist_token"),
-)
+    "relative_position_bias_table", "pos_embed", "mix_positions", "cpb_mlp", "logit_scale",
+    "rel_pos", "attention_biases", "temperature",
+    "cls_token", "mask_token", "reg_token", "dist_token",
+)  # fmt: skip
 
 
 def build_optimizer(
@@ -62,12 +62,14 @@ def build_optimizer(
         group["params"].append(parameter)
     options: dict[str, Any] = {"momentum": momentum} if name == "sgd" else {}
     if all(parameter.is_cuda for parameter in model.parameters()):
-        options["fused"] = True  # one kernel for all tensors, instead of several passes over them
+        options["fused"] = True  # updates all tensors in one kernel
     return OPTIMIZERS[name]([{"name": key, **groups[key]} for key in sorted(groups)], lr=lr, **options)
 
 
 def _layer_scales(model: nn.Module, layer_decay: float) -> dict[str, tuple[str, float]]:
-    """{parameter of the backbone: (its group's name before the last "/", what the learning rate is multiplied by)}."""
+    """Return, for each parameter of the backbone, its group's name before the last "/" and the factor of its
+    learning rate.
+    """
     names = [key for key, _ in model.named_parameters() if key.startswith("backbone.")]
     if layer_decay == 1.0:
         return dict.fromkeys(names, ("backbone", 1.0))
@@ -94,27 +96,32 @@ def _check_rates(*, lr: float, head_lr: float, weight_decay: float, momentum: fl
 
 
 def poly(progress: float, *, power: float = 0.9) -> float:
-    """(1 - progress)^power (Liu et al., ParseNet, 2015; 0.9 as in DeepLab)."""
+    """Return (1 - progress)^power (Liu et al., ParseNet, 2015; the power 0.9 is DeepLab's)."""
     return (1 - progress) ** power
 
 
 def linear(progress: float) -> float:
-    """1 - progress: poly with power 1, as the papers on transformers have it."""
+    """Return 1 - progress, which is poly with power 1, as in the papers on transformers."""
     return poly(progress, power=1.0)
 
 
 def step(progress: float, *, milestones: tuple[float, ...] = (0.75, 0.9), gamma: float = 0.1) -> float:
-    """`gamma` to the number of `milestones`, shares of the run, that have been reached."""
+    """Return `gamma` to the power of the number of `milestones`, which are shares of the run, that have been
+    reached.
+    """
     return gamma ** sum(progress >= milestone for milestone in milestones)
 
 
 def cosine(progress: float) -> float:
-    """(1 + cos(pi progress)) / 2 (Loshchilov and Hutter, SGDR, 2017, equation 5 without restarts)."""
+    """Return (1 + cos(pi progress)) / 2 (Loshchilov and Hutter, SGDR, 2017, equation 5 without restarts)."""
     return (1 + math.cos(math.pi * progress)) / 2
 
 
 def cosine_restarts(progress: float, *, cycles: int = 3, growth: int = 2) -> float:
-    """`cycles` cosines, each `growth` times as long as the one before it (SGDR, T_mult), the last ending the run."""
+    """Return the value of `cycles` cosines, each `growth` times as long as the one before it (SGDR, T_mult).
+
+    The last cosine ends with the run.
+    """
     lengths = [growth**cycle for cycle in range(cycles)]
     position = progress * sum(lengths)
     for length in lengths[:-1]:

@@ -1,4 +1,4 @@
-"""SegmentationTrainable: a Trial as Ray Tune wants it. This is the only file of the package that imports ray."""
+"""SegmentationTrainable: a trial in the form that Ray Tune needs. No other file of the package imports ray."""
 
 import logging
 import os
@@ -23,20 +23,21 @@ from trainables.trial.trial import Trial
 
 # Workers outlive a driver that is killed by some seconds: a resumed trial waits for the one before to be gone.
 LOCK_TIMEOUT_S = 300
-WORST = 0.0  # of the objective; a trial that failed reports it, since samplers and schedulers refuse NaN
+WORST = 0.0  # the objective of a failed trial, since samplers and schedulers refuse NaN
 
 
 class SegmentationTrainable(tune.Trainable):
-    """One `step` is one epoch. `config` is {"number": int, "params": dict}, the rest is the same for all trials.
+    """A trial for Ray Tune, one epoch of which is one `step`.
 
-    Tune's own checkpoints are not used: the trial's ledger (TrialFiles) is written before an epoch is reported, so that
-    what comes back after any death is the last epoch that was trained, not the last one that a snapshot speaks of.
+    `config` is {"number": int, "params": dict}; all other arguments are the same for all trials. Tune's own checkpoints
+    are not used: the trial's files (TrialFiles) are written before an epoch is reported, so that a trial resumes after
+    the last epoch that was trained rather than after the last one that Tune recorded.
     """
 
     def setup(self, config: dict[str, Any], *, study: StudyData, trials_dir: str, cpus: int, gpus: float) -> None:
         self._study, self._trials_dir, self._cpus = study, Path(trials_dir), cpus
         if not gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves them in sight of who asked for none
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray does not hide the GPUs from a trial that asked for none
         torch.set_num_threads(cpus)
         cv2.setNumThreads(0)
         self._begin(config)
@@ -46,20 +47,21 @@ class SegmentationTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch. What its configuration raises ends the trial for good; the machine's faults are raised.
+        """Train an epoch and return its result.
 
-        Tune then starts the trial again in another process, and a resumed study does where that fails, too.
+        An error of the configuration ends the trial for good. An error of the machine is raised: Tune then starts the
+        trial again in another process, and where that fails too, resuming the study does.
         """
         try:
             return self._next_epoch()
         except Exception as error:
             if not (isinstance(error, RayError) or is_machines_fault(error)):
                 return self._failed(error)
-            known = isinstance(error, NodeError)  # its message says everything
+            known = isinstance(error, NodeError)  # its message needs no traceback
             self._log.error("trial %d: %s", self._files.number, error, exc_info=not known)
             full = describe_full_disk(error, [self._trials_dir, self._study.cache_dir, tempfile.gettempdir()])
             if full:
-                raise NodeError(f"{full}, and go on by --resume") from error
+                raise NodeError(f"{full}, then resume the study with --resume") from error
             raise
 
     def cleanup(self) -> None:
@@ -80,7 +82,7 @@ class SegmentationTrainable(tune.Trainable):
         self._trial: Trial | None = None
 
     def _end(self) -> None:
-        """Free the model of the trial before: the process goes on with the next one."""
+        """Free the model and the log of the trial before, because one process trains several trials."""
         self._trial = None
         if getattr(self, "_lock", None):
             self._lock.release()
@@ -97,11 +99,11 @@ class SegmentationTrainable(tune.Trainable):
             config = TrialConfig.from_dict(self._params)
             self._trial = Trial(config, self._study, self._files, loader_workers=self._loader_workers())
         record = self._trial.next_epoch()
-        # The record as such, too: Tune adds its bookkeeping to a result, and the ledger may reach the driver later.
+        # The record is sent separately too: Tune adds keys to a result, and the files may reach the driver later.
         return {**record, "record": record, "done": self._trial.finished}
 
     def _loader_workers(self) -> int:
-        # Where the CPU trains, loader processes would only take its cores away.
+        # Where the CPU trains, loader processes would compete with training for its cores.
         return min(8, max(1, self._cpus - 1)) if torch.cuda.is_available() else 0
 
     def _failed(self, error: Exception) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every trial of a study sees of the data: the packed caches of this node, and the study's splits."""
+"""The data that every trial of a study sees: the packed caches of this node, and the study's splits."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,7 +18,7 @@ OBJECTIVE = "holdout/miou"
 
 @dataclass(frozen=True)
 class PseudoData:
-    """Photos with pseudo-labels, trained on beside the labelled ones: the `rows` of the data set in `root`.
+    """The photos with pseudo-labels that trials also train on: the `rows` of the data set in `root`.
 
     In the loss each of them counts `weight` times as much as a labelled photo.
     """
@@ -29,17 +29,18 @@ class PseudoData:
     weight: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self) | {"root": str(self.root)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PseudoData":
+        """Return the data that `to_dict` described."""
         return cls(Path(values["root"]), values["fingerprint"], tuple(values["rows"]), values["weight"])
 
 
 @dataclass(frozen=True)
 class StudyEdits:
-    """Corrections of labels that trials may ask for by name, and the rows that they leave out of training."""
+    """Corrections of labels that trials ask for by name, and the rows that they remove from training."""
 
     edits: Edits
     dropped: tuple[int, ...] = ()
@@ -50,12 +51,15 @@ class StudyEdits:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StudyEdits":
+        """Return the corrections that `to_dict` described."""
         return cls(Edits.from_dict(values["name"], values), tuple(values["dropped"]))
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """Small and picklable: it travels to the workers, the photos do not."""
+    """A description of a study's data that is small and can be pickled: it is sent to the workers without the
+    photos.
+    """
 
     root: Path
     unlabelled: str
@@ -64,24 +68,24 @@ class StudyData:
     splits: Splits
     cache_dir: Path
     pseudo: PseudoData | None = None
-    train_json: str | None = None  # the files of the data set, where they are named otherwise
+    train_json: str | None = None  # the COCO files, where they do not have their usual names
     val_json: str | None = None
     edits: tuple[StudyEdits, ...] = ()
-    keep_last: bool = False  # of each trial the last epoch, rather than the one that scores best: a refit's
+    keep_last: bool = False  # keep each trial's last epoch rather than its best one, as a refit does
 
     @property
     def scored(self) -> bool:
-        """Whether anything is left to validate on. If not, records have no score, and none is made up."""
+        """Return whether there is a holdout. Without one, the records of epochs have no score."""
         return bool(self.splits.holdout)
 
     def kept(self, records: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-        """The record of the epoch whose weights and class maps are kept; None before the first."""
+        """Return the record of the epoch whose weights and class maps are kept; None before the first epoch."""
         if not records:
             return None
         return records[-1] if self.keep_last else max(records, key=lambda record: record[OBJECTIVE])
 
     def kept_score(self, records: Sequence[dict[str, Any]]) -> float | None:
-        """On the holdout, of that epoch; None where there is none, or nothing is scored."""
+        """Return the score of that epoch on the holdout; None before the first epoch, or without a holdout."""
         kept = self.kept(records)
         return kept.get(OBJECTIVE) if kept else None
 
@@ -90,12 +94,11 @@ class StudyData:
         return len(self.class_names)
 
     def open(self, size: tuple[int, int], edits: str = NO_EDITS) -> PackedData:
-        """Return this node's packed cache for (height, width), built from the photos if this node has none yet.
+        """Return this node's packed cache for (height, width), which is built if this node has none yet.
 
-        Its labels are those after the corrections that are named `edits`, the holdout's being always the study's own.
-
-        Raises NodeError where this node's copy of the data set is not the one that the study was started on, or there
-        is none, or no room for the cache.
+        Its labels are those after the corrections that are named `edits`; the labels of the holdout are always the
+        study's own. Raises NodeError where this node's copy of the data set is missing or differs from the one that the
+        study was started on, or where its disk has too little free space for the cache.
         """
         load = partial(
             load_dataset,
@@ -103,7 +106,7 @@ class StudyData:
             cache_dir=self.cache_dir,
             train_json=self.train_json,
             val_json=self.val_json,
-            max_megapixels=float("inf"),  # how large a photo may be was asked where the study was started
+            max_megapixels=float("inf"),  # the limit was checked where the study was started
         )
         load = partial(self._load_edited, load)
         return self._open(self.root, self._fingerprint_with(edits), partial(load, edits), size)
@@ -123,27 +126,36 @@ class StudyData:
         return own.edits.fingerprint_on(self.fingerprint, self.splits.holdout)
 
     def edits_named(self, name: str) -> StudyEdits | None:
-        """Return the corrections of that name; None of "none". Raises UserError for a name that the study has not."""
+        """Return the corrections of that name; None for "none". Raises UserError for a name that the study does not
+        have.
+        """
         if name == NO_EDITS:
             return None
         for one in self.edits:
             if one.edits.name == name:
                 return one
         known = ", ".join(one.edits.name for one in self.edits) or "none"
-        raise UserError(f"edits={name}: the study knows no such corrections (it knows {known}); name them by --edits")
+        raise UserError(
+            f"edits={name}: the study has no corrections of that name (it has {known}); add them with --edits"
+        )
 
     def training_rows(self, fold: int | str, edits: str = NO_EDITS) -> tuple[int, ...]:
-        """Return the rows that a trial trains on, ascending: all folds but `fold`, less those that edits drop."""
+        """Return the rows that a trial trains on, ascending: those of all folds but `fold`, without those that
+        edits drop.
+        """
         own = self.edits_named(edits)
         dropped = set(own.dropped) if own else set()
         return tuple(row for row in self.splits.training_rows(fold) if row not in dropped)
 
     def holdout_pixels(self, packed: PackedData) -> int:
-        """Return how many pixels the holdout's class maps have together, at the photos' own sizes."""
+        """Return the number of pixels of all class maps of the holdout, at the photos' own sizes."""
         return sum(packed.sizes[row][0] * packed.sizes[row][1] for row in self.splits.holdout)
 
     def open_pseudo(self, size: tuple[int, int]) -> tuple[PackedData, tuple[int, ...]] | None:
-        """As `open`, of the photos with pseudo-labels, with the rows to train on; None for a study without."""
+        """Return the packed cache of the photos with pseudo-labels and the rows to train on; None for a study without.
+
+        Raises what `open` raises.
+        """
         if self.pseudo is None:
             return None
         load = partial(load_pseudo, class_names=self.class_names, unlabelled=self.unlabelled, cache_dir=self.cache_dir)
@@ -170,5 +182,7 @@ class StudyData:
         return dataset
 
     def photos_per_epoch(self, fold: int | str) -> int:
-        """How many a trial that leaves out `fold` trains on, with those that have pseudo-labels."""
+        """Return the number of photos, with those that have pseudo-labels, that a trial trains on when it leaves
+        out `fold`.
+        """
         return len(self.splits.training_rows(fold)) + (len(self.pseudo.rows) if self.pseudo else 0)

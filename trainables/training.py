@@ -1,4 +1,4 @@
-"""Trainer: one configuration trained epoch by epoch. Ordinary PyTorch: no Ray, no MLflow, no files but the cache."""
+"""Trainer: trains one configuration epoch by epoch in plain PyTorch. It writes no files but the packed cache."""
 
 import math
 import time
@@ -26,19 +26,19 @@ from trainables.models import build_model
 from trainables.optim import build_optimizer, build_schedule
 from trainables.study_data import StudyData
 
-FINITE_CHECK_STEPS = 25  # reading the loss waits for the GPU, so it is not done at every step
+FINITE_CHECK_STEPS = 25  # steps between checks of the loss, because reading it waits for the GPU
 
 
 class NonFiniteError(ArithmeticError):
-    """The loss stopped being a number: this configuration cannot be trained further."""
+    """The error for a loss that became infinite or NaN, after which the configuration cannot be trained further."""
 
 
 class Trainer:
-    """Trains `config` on the study's training rows and scores it on the holdout, and on the fold that it left out.
+    """The training of one configuration on the study's training rows, and its evaluation.
 
-    A study without holdout scores nothing.
-
-    `loader_workers` processes augment photos; 0 does it between the steps, which is right where the CPU trains.
+    It is scored on the holdout and on the fold that it left out; a study without a holdout scores nothing.
+    `loader_workers` processes augment photos; with 0 the training process does it between the steps, which is right
+    where the CPU trains.
     """
 
     def __init__(self, config: TrialConfig, study: StudyData, *, loader_workers: int = 0) -> None:
@@ -90,7 +90,7 @@ class Trainer:
 
     @cached_property
     def training_logits(self) -> Callable[[Tensor], list[tuple[float, Tensor]]]:
-        """The model's, or what torch.compile makes of it."""
+        """Return the model's function of that name, compiled by torch.compile where the configuration asks for it."""
         if not self.config.compile:
             return self.model.training_logits
         return compiled(self.model.training_logits, of=f"{self.config.head} on {self.config.backbone}")
@@ -118,7 +118,11 @@ class Trainer:
         return loss.to(self.precision.device)
 
     def _pixel_counts(self) -> np.ndarray:
-        """Of the labelled photos by class: pseudo-labels have the balance of the models that made them."""
+        """Return the pixels of each class in the labelled training photos, int64 (classes,).
+
+        Photos with pseudo-labels are not counted, because their classes are as frequent as the models that made them
+        predict.
+        """
         counts = np.zeros(256, dtype=np.int64)
         for row in self.study.training_rows(self.config.fold, self.config.edits):
             counts += np.bincount(self.packed.masks[row].reshape(-1), minlength=256)
@@ -134,17 +138,18 @@ class Trainer:
 
     @property
     def evaluated_model(self) -> torch.nn.Module:
-        """The averaged weights where there are any: what is scored is what is kept."""
+        """Return the model with averaged weights where weights are averaged, because those are scored and kept."""
         return self.ema.module if self.ema else self.model
 
     def run_epoch(self, keep: np.ndarray | None = None) -> dict[str, Any]:
-        """Train one epoch and evaluate. Return its record: its scores, its loss, how many seconds it took (`epoch_s`)
+        """Train one epoch, evaluate, and return its record.
 
-        and the `time` of its end, in seconds since 1970. `keep` receives the holdout's class maps.
-        Raises NonFiniteError when the loss is no longer a number.
+        The record has the scores, the loss, the duration `epoch_s` in seconds and the `time` of its end in seconds
+        since 1970. `keep` is filled with the holdout's class maps. Raises NonFiniteError when the loss is no longer a
+        number.
         """
         started = time.monotonic()
-        # Dropout and drop path draw from the global generator: seeded by epoch, a resumed trial draws the same.
+        # Dropout and drop path use the global generator. It is seeded by epoch, so that a resumed trial draws the same.
         torch.manual_seed(sample_seed(self.config.seed, self.epoch))
         self.peak_memory.reset()
         lr = self.config.lr * self._schedule_factor()
@@ -163,7 +168,7 @@ class Trainer:
 
     def _schedule_factor(self) -> float:
         group = self.optimizer.param_groups[0]
-        return group["lr"] / group.get("max_lr", group["initial_lr"])  # one_cycle begins far below its own rate
+        return group["lr"] / group.get("max_lr", group["initial_lr"])  # one_cycle starts at a fraction of the rate
 
     def _train(self) -> float:
         self.model.train()
@@ -185,15 +190,16 @@ class Trainer:
             )
 
     def _step(self, images: Tensor, masks: Tensor, pseudo: Tensor | None = None) -> Tensor:
-        """One optimizer step; returns its loss. Out of GPU memory: again with half the micro-batch, same batch.
+        """Take one optimizer step on a batch and return its loss.
 
-        `pseudo`, bool (N,), says which photos have pseudo-labels; None: none has.
+        Where GPU memory runs out, the step is repeated on the same batch with half the micro-batch. `pseudo`, bool
+        (N,), marks the photos that have pseudo-labels; None means that none has.
         """
 
         def step(micro_batch: int) -> Tensor:
             there = self.precision.to_device(images), self.precision.to_device(masks)
             loss = self._accumulate(*there, pseudo, micro_batch)
-            self._update_weights()  # the optimizer's first step makes its own state, twice the weights' size
+            self._update_weights()  # the first step allocates the optimizer's state, twice the size of the weights
             return loss
 
         loss, self.micro_batch = run_in_memory(step, self.micro_batch, before_retry=self._forget_step)
@@ -204,7 +210,7 @@ class Trainer:
         self.scaler = self._same_scaler()
 
     def _same_scaler(self) -> torch.amp.GradScaler:
-        """One that has the scale, and no memory of gradients that a failed step has unscaled already."""
+        """Return a scaler with the same scale that does not remember the gradients of the failed step."""
         scaler = self._build_scaler()
         scaler.load_state_dict(self.scaler.state_dict())
         return scaler
@@ -267,7 +273,7 @@ class Trainer:
         return confusion
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values only: `torch.load(weights_only=True)` reads it back."""
+        """Return tensors and plain values only, which `torch.load(weights_only=True)` reads."""
         return {
             "epoch": self.epoch,
             "micro_batch": self.micro_batch,
@@ -279,6 +285,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state that `state_dict` returned."""
         self.epoch, self.micro_batch = state["epoch"], state["micro_batch"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

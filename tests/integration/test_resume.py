@@ -57,7 +57,7 @@ def test_killed_and_interrupted_study_resumes(line, wait_for):
     before = line.records("study", 3)
     assert process.wait(timeout=300) == 0, line.output()
     assert line.records("study", 3)[: len(before)] == before
-    assert "goes on after epoch" in (line.runs / "study" / "trials" / "0003" / "log.txt").read_text()
+    assert "resuming after epoch" in (line.runs / "study" / "trials" / "0003" / "log.txt").read_text()
 
     # What was trained before the kill is as it was, to the millisecond that it took.
     for number, records in at_kill.items():

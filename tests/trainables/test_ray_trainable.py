@@ -150,7 +150,7 @@ def test_a_full_disk_is_said_to_be_full(begin, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Trial, "next_epoch", fail)
-    with pytest.raises(NodeError, match=r"^the disk of /.* is full \(No space left on device\): make room there"):
+    with pytest.raises(NodeError, match=r"^the disk of /.* is full \(No space left on device\): free some space there"):
         begin().step()
 
 

@@ -1,4 +1,4 @@
-"""torch.compile for a model's training passes, and its refusals in plain words."""
+"""torch.compile for a model's training passes, whose errors are reported in plain words."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +9,13 @@ from trainables.errors import UserError
 
 
 def compiled(function: Callable[..., Any], *, of: str) -> Callable[..., Any]:
-    """`function` under torch.compile: kernels are made at the first call, and anew where shapes change.
+    """Return `function` under torch.compile: kernels are compiled at the first call, and again where shapes change.
 
-    Raises UserError, in that call, where the compiler refuses what `of` names or is not there.
+    That call raises UserError where the compiler fails on the model that `of` names, or is not installed.
     """
-    from torch._dynamo.exc import TorchDynamoException  # a second of imports, for those who compile
+    from torch._dynamo.exc import (
+        TorchDynamoException,
+    )  # takes a second to import, so only those who compile wait for it
 
     by_compiler = torch.compile(function)
 

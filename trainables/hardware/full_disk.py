@@ -1,4 +1,4 @@
-"""Disks that are full: said as such, and found before a mapped file makes the kernel kill the process."""
+"""Full disks: recognised among errors, and found before a write to a memory-mapped file ends the process."""
 
 import errno
 import os
@@ -10,9 +10,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def take_room(path: Path) -> None:
-    """Take the room of all bytes of the file, which may be sparse. Raises OSError where the disk has not as much.
+    """Reserve the disk space of all bytes of the file, which may be sparse.
 
-    A write to a mapped file whose room is not there is no exception, but SIGBUS.
+    Raises OSError where the disk has too little free space. Without this, a write to the mapped file would end the
+    process by SIGBUS instead of raising an exception.
     """
     with open(path, "r+b") as file:
         size = os.fstat(file.fileno()).st_size
@@ -21,9 +22,9 @@ def take_room(path: Path) -> None:
 
 
 def describe_full_disk(error: BaseException, directories: Iterable[Path]) -> str | None:
-    """Return "the disk of … is full", and what to do, where `error` says so; None for any other error.
+    """Return a sentence that says which disk is full and what to do, or None for any other error.
 
-    Where the error names no file, the disk is taken to be that of `directories` with the least room left.
+    Where the error names no file, the disk is taken to be the one of `directories` with the least free space.
     """
     if not isinstance(error, OSError) or error.errno not in FULL:
         return None
@@ -31,4 +32,4 @@ def describe_full_disk(error: BaseException, directories: Iterable[Path]) -> str
     where = error.filename or min(
         there, key=lambda directory: shutil.disk_usage(directory).free, default="this machine"
     )
-    return f"the disk of {where} is full ({error.strerror}): make room there"
+    return f"the disk of {where} is full ({error.strerror}): free some space there"

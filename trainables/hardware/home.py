@@ -1,4 +1,4 @@
-"""A home directory for libraries that need one, where the user has none: in containers, and for service accounts."""
+"""A home directory for libraries that need one, where the user has none, as in containers and for service accounts."""
 
 import os
 import stat
@@ -9,14 +9,17 @@ from trainables.errors import UserError
 
 
 def ensure_home() -> None:
-    """Set HOME to a private directory for temporary files where there is no home directory.
+    """Set HOME to a private temporary directory where the user has no home directory.
 
-    Raises UserError where somebody else has taken that directory's name.
+    Raises UserError where another user has created a directory of that name.
     """
     try:
         if Path.home().is_dir():
             return
-    except (RuntimeError, OSError):  # no HOME, and nobody of this number in the list of users; or it may not be seen
+    except (
+        RuntimeError,
+        OSError,
+    ):  # HOME is not set and the user has no entry in the password file, or it may not be read
         pass
     directory = Path(tempfile.gettempdir()) / f"segvote-home-{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Whose fault an error is: the machine's, which may be mended, or that of the configuration that was trained."""
+"""Which errors are a fault of the machine, which may be repaired, and which are one of the trained configuration."""
 
 from trainables.errors import NodeError, UserError
 from trainables.hardware.out_of_memory import is_out_of_memory
@@ -8,9 +8,9 @@ SAID_BY_PYTORCH = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "NCCL error", 
 
 
 def is_machines_fault(error: BaseException) -> bool:
-    """Return whether the machine itself says that it failed: by the operating system, its memory, a process or a GPU.
+    """Return whether an error is reported by the operating system, memory, a process or a GPU.
 
-    Whatever else training raises would come again, however often the same configuration is tried.
+    Any other error of training would occur again, however often the same configuration is tried.
     """
     if isinstance(error, UserError):
         return isinstance(error, NodeError)

@@ -1,4 +1,4 @@
-"""What to do when memory runs out: the same work with fewer photos at once."""
+"""What is done where memory runs out: the same work is repeated with fewer photos at once."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that a GPU's memory or this machine's is used up."""
+    """Return whether `error` means that a GPU's memory or this machine's memory is exhausted."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     # PyTorch's allocator on the CPU and NVIDIA's libraries have no exception class for it.
@@ -20,9 +20,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 def run_in_memory(
     run: Callable[[int], Result], at_once: int, *, before_retry: Callable[[], None] | None = None
 ) -> tuple[Result, int]:
-    """Return `run(at_once)`, and the number that fitted: where memory runs out, half as many until it fits.
+    """Return `run(at_once)` and the number that fitted; where memory runs out, the number is halved until it fits.
 
-    `before_retry` undoes what a failed run left. The error is raised where a single one does not fit.
+    `before_retry` undoes what a failed run left behind. The error is raised where a single photo does not fit.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The most memory that was in use at one time since a reset: of the GPU, or of this process where the CPU trains."""
+"""The most memory that was used at one time since a reset: of the GPU, or of this process where the CPU trains."""
 
 import re
 import resource
@@ -9,7 +9,10 @@ import torch
 
 
 class PeakMemory:
-    """`reset`, then `gigabytes` (GiB): what tensors took on a GPU, what the whole process took on a CPU."""
+    """A measurement of memory: call `reset`, then `gigabytes`, which is in GiB.
+
+    On a GPU it is the memory of tensors; on a CPU it is that of the whole process.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
@@ -18,7 +21,7 @@ class PeakMemory:
         if self._on_gpu:
             torch.cuda.reset_peak_memory_stats()
             return
-        with suppress(OSError):  # Linux alone; elsewhere, or where it is forbidden, the peak is the process's so far
+        with suppress(OSError):  # only Linux has this file; without it the peak is that since the process started
             Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the peak resident set size
 
     def gigabytes(self) -> float:

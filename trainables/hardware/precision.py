@@ -1,4 +1,4 @@
-"""Where and in which number format a model computes: the one place that asks the hardware what it can do."""
+"""The device and the number format in which a model computes; only this file asks what the hardware supports."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ class Precision:
         return tensor.to(self.device, non_blocking=True)
 
     def place(self, model: nn.Module, *, channels_last: bool) -> nn.Module:
-        """Return `model` on the device, in the memory layout that is asked for where gradients are right in it."""
+        """Return `model` on the device, in the memory layout that is asked for unless gradients would be wrong in
+        it.
+        """
         model.to(self.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
         if self.device.type == "cpu" and self.dtype == torch.bfloat16:
             _keep_channels_first(model)
@@ -29,18 +31,22 @@ class Precision:
 
     @property
     def needs_loss_scaling(self) -> bool:
-        """fp16 gradients underflow (Micikevicius et al., Mixed Precision Training, arXiv 1710.03740); bf16's do not."""
+        """Return whether the loss must be scaled.
+
+        Gradients underflow in fp16 (Micikevicius et al., Mixed Precision Training, arXiv 1710.03740), but not in bf16.
+        """
         return self.dtype == torch.float16
 
 
 def _keep_channels_first(model: nn.Module) -> None:
-    """For grouped, dilated convolutions in bf16 on a CPU: channels last, their weights' gradient is what memory held.
+    """Keep the weights and inputs of grouped, dilated convolutions in the layout that is not channels last.
 
-    Seen with PyTorch 2.15 on a processor that multiplies bf16. It is right where neither input nor weights are so.
+    For these convolutions in bf16 on a CPU, PyTorch 2.15 returns uninitialised memory as the gradient of the weights if
+    input or weights are channels last (seen on a processor with bf16 instructions).
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1 and max(module.dilation) > 1:
-            # Not `contiguous`: with one channel a group both layouts count as such, and only one has these strides.
+            # `contiguous` would not do: with one channel per group both layouts count as contiguous.
             module.weight.data = module.weight.data.flatten().view(module.weight.shape)
             module.register_forward_pre_hook(_channels_first)
 
@@ -50,7 +56,10 @@ def _channels_first(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
 
 
 def choose_precision(name: str) -> Precision:
-    """`name` is fp32, bf16, fp16 or auto: bf16 where the hardware multiplies it, else fp16 on a GPU, else fp32."""
+    """Return the precision of that name: fp32, bf16, fp16 or auto.
+
+    auto is bf16 where the hardware has instructions for it, else fp16 on a GPU and fp32 on a CPU.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     fixed = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     if name in fixed:

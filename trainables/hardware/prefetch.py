@@ -1,4 +1,4 @@
-"""Work done by threads ahead of who takes its results."""
+"""Work that threads do ahead of the code that takes its results."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ from typing import Any
 def work_ahead(
     pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any], *, ahead: int
 ) -> Iterator[Any]:
-    """Yields `work(item)` for each item, in order. As `pool.map`, but at most `ahead` results wait at any time."""
+    """Yield `work(item)` for each item, in order, as `pool.map` does, but with at most `ahead` results waiting."""
     items = iter(items)
     futures: deque[Future] = deque(pool.submit(work, item) for item in islice(items, ahead))
     while futures:

@@ -1,4 +1,4 @@
-"""Class maps and scores of a model on a split, at the masks' own resolution."""
+"""Class maps and scores of a model on a split, at the resolution of the masks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,16 +10,16 @@ from trainables.data import PackedData
 from trainables.hardware.precision import Precision
 from trainables.inference.metrics import confusion_matrix
 
-MOST_RESIZED = 1 << 26  # logits at once: 256 MiB of float32
+MOST_RESIZED = 1 << 26  # logits that are resized at once: 256 MiB of float32
 
 
 def predict_maps(
     model: nn.Module, packed: PackedData, rows: Sequence[int], *, batch_size: int, precision: Precision
 ) -> Iterator[tuple[int, Tensor]]:
-    """Yields (row, class map) for each of `rows`, in order.
+    """Yield (row, class map) for each of `rows`, in order.
 
-    The map is uint8 (H, W) on the model's device, H and W being the photo's own: logits are resized bilinearly
-    (align_corners False) before the argmax, so that no mask is ever resized.
+    The class map is uint8 (H, W) on the model's device, where H and W are those of the photo: logits are resized
+    bilinearly (align_corners False) before the argmax, so that no mask is ever resized.
     """
     model.eval()
     for start in range(0, len(rows), batch_size):
@@ -32,26 +32,26 @@ def predict_maps(
 
 
 def to_class_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """The likeliest class of each pixel, uint8 (H, W), of logits (C, h, w) resized to `size` (H, W).
+    """Return the most probable class of each pixel, uint8 (H, W), of logits (C, h, w) resized to `size` (H, W).
 
-    Of large photos a few classes are resized at a time: all of them would take gigabytes.
+    For large photos a few classes are resized at a time, because all of them would take gigabytes.
     """
     classes = max(1, MOST_RESIZED // (size[0] * size[1]))
-    highest, places = _highest(logits[:classes], size)
+    highest, indices = _highest(logits[:classes], size)
     for start in range(classes, len(logits), classes):
-        other, other_places = _highest(logits[start : start + classes], size)
-        larger = other > highest  # the first of equal classes stays
-        highest, places = torch.where(larger, other, highest), torch.where(larger, other_places + start, places)
-    return places
+        other, other_indices = _highest(logits[start : start + classes], size)
+        larger = other > highest  # of equal logits, the first class is kept
+        highest, indices = torch.where(larger, other, highest), torch.where(larger, other_indices + start, indices)
+    return indices
 
 
 def _highest(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The highest logit (H, W) of each pixel, and its place uint8 (H, W)."""
+    """Return the highest logit (H, W) of each pixel, and its index uint8 (H, W)."""
     if tuple(logits.shape[-2:]) != tuple(size):
         logits = nn.functional.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0]
     # As argmax, the first of equal classes; on a CPU argmax takes up to ten times as long.
-    highest, places = logits.max(0)
-    return highest, places.to(torch.uint8)
+    highest, indices = logits.max(0)
+    return highest, indices.to(torch.uint8)
 
 
 def evaluate(
@@ -64,10 +64,10 @@ def evaluate(
     precision: Precision,
     keep: np.ndarray | None = None,
 ) -> Tensor:
-    """The confusion matrix (num_classes, num_classes) int64, rows target, columns prediction, summed over `rows`.
+    """Return the confusion matrix int64 (num_classes, num_classes) summed over `rows`: rows target, columns prediction.
 
-    Where `keep` is given, a uint8 array of as many elements as the rows have pixels, the class maps are written to it,
-    flattened and one after another in the order of `rows`.
+    Where `keep` is given, a uint8 array with as many elements as the rows have pixels, the class maps are written to
+    it, flattened and one after another in the order of `rows`.
     """
     total = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=precision.device)
     position = 0

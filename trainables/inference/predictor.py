@@ -1,4 +1,4 @@
-"""Predictor: a trained model that turns photos into class maps, as fast as its forward passes let it."""
+"""Predictor: a trained model that turns photos into class maps, with photos decoded while the model computes."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +22,14 @@ from trainables.inference.evaluate import to_class_map
 from trainables.inference.tta import TestTimeAugmentation, window_corners, window_weights
 from trainables.models import build_model
 
-DECODED_BATCHES = 2  # that wait for the model
+DECODED_BATCHES = 2  # batches that may wait for the model
 
 
 class Predictor:
-    """One model on this machine's device. `views` are averaged as probabilities; then each pixel takes the likeliest.
+    """One model on this machine's device that predicts class maps.
 
-    Raises UserError where the weights cannot be read, or are those of another model or number of classes.
+    The probabilities of all `views` are averaged; then each pixel gets its most probable class. Raises UserError where
+    the weights cannot be read, or belong to another model or number of classes.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class Predictor:
         self.model = self.precision.place(model, channels_last=config.channels_last)
 
     def class_maps(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
-        """Yields the class map uint8 (H, W) of each photo, in order and at the photo's own size.
+        """Yield the class map uint8 (H, W) of each photo, in order and at the photo's own size.
 
-        Photos are decoded ahead of the model, a few batches at most. Raises UserError for one that cannot be decoded.
+        Photos are decoded a few batches ahead of the model. Raises UserError for a photo that cannot be decoded.
         """
         waiting: list[Tensor] = []
         for batch, images in self._decoded(photos):
-            with torch.inference_mode():  # not around what is yielded: it would hold for who takes that, too
+            with torch.inference_mode():  # not around the yield, where the mode would also hold for the caller
                 maps = self._fitting_maps([photo.size for photo in batch], images)
             # The device works on this batch while the one before is fetched from it.
             yield from (one.cpu().numpy() for one in waiting)
@@ -62,13 +63,13 @@ class Predictor:
         yield from (one.cpu().numpy() for one in waiting)
 
     def class_map(self, image: np.ndarray) -> np.ndarray:
-        """The class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""
+        """Return the class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""
         size = image.shape[:2]
         with torch.inference_mode():
             return self._fitting_maps([size], [resize_photo(image, self._sizes(size))])[0].cpu().numpy()
 
     def _decoded(self, photos: Sequence[Photo]) -> Iterator[tuple[list[Photo], list[list[np.ndarray]]]]:
-        """Batches of photos, and of each its pixels at all sizes."""
+        """Yield batches of photos, and for each photo its pixels at all sizes."""
         pool = ThreadPoolExecutor(usable_threads())
         try:
             ahead = work_ahead(pool, self._decode, photos, ahead=(DECODED_BATCHES + 1) * self.batch_size)
@@ -82,21 +83,23 @@ class Predictor:
         try:
             return decode_at_sizes(photo.path.read_bytes(), photo.size, self._sizes(photo.size))
         except OSError as error:
-            raise UserError(f"{photo.path} cannot be read ({error.strerror}): restore it, and go on") from error
+            raise UserError(
+                f"{photo.path} cannot be read ({error.strerror}): restore it and run the command again"
+            ) from error
         except PhotoError as error:
-            raise UserError(f"{photo.path} {error}: restore it or leave it out, and go on") from error
+            raise UserError(f"{photo.path} {error}: restore it or leave it out, and run the command again") from error
 
     def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
-        """Return the (height, width) at which a photo of that size is looked at, one for each scale."""
+        """Return the (height, width) at which a photo of that size is predicted, one for each scale."""
         training = self.config.size
         base, least = training, 0.0
-        if self.views.window:  # at its own size, but as large as it takes to fill a window
+        if self.views.window:  # at its own size, but at least as large as a window
             base, least = size, max(side / length for side, length in zip(training, size))
         factors = [max(scale, least) for scale in self.views.scales]
         return [tuple(max(1, round(length * factor)) for length in base) for factor in factors]
 
     def _fitting_maps(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> list[Tensor]:
-        """Return what `_maps` does; where memory runs out, of half as many photos at once from then on."""
+        """Return what `_maps` does. Where memory runs out, half as many photos are predicted at once from then on."""
 
         def maps(at_once: int) -> list[Tensor]:
             parts = [slice(start, start + at_once) for start in range(0, len(sizes), at_once)]
@@ -109,13 +112,13 @@ class Predictor:
                 raise
             height, width = max(sizes, key=lambda size: size[0] * size[1])
             raise UserError(
-                f"{self.config.head} on {self.config.backbone} runs out of memory at one photo of up to "
+                f"{self.config.head} on {self.config.backbone} runs out of memory with a single photo of up to "
                 f"{width}x{height} with {self.views}: take fewer or smaller scales, or --window"
             ) from error
         return found
 
     def _maps(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> list[Tensor]:
-        """Class maps uint8 (H, W) on the device."""
+        """Return class maps uint8 (H, W) on the device."""
         if self.views.plain:
             logits = self._logits(self._to_device([one[0] for one in images]))
             return [to_class_map(one, size) for one, size in zip(logits, sizes)]
@@ -123,32 +126,38 @@ class Predictor:
         return [to_class_map(total, size) for total, size in zip(totals, sizes)]
 
     def _averaged(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
-        """Each photo's sum over all views of the probabilities float32 (C, H, W), at its own size.
+        """Yield, for each photo, the sum over all views of the probabilities float32 (C, H, W), at its own size.
 
-        The batch is looked at as one at each scale. Logits are resized before the softmax, as before an argmax.
+        The whole batch is predicted at each scale. Logits are resized before the softmax.
         """
-        seen = [self._unmirrored(self._logits(self._looks(of_scale))) for of_scale in zip(*images)]
+        seen = [self._unmirrored(self._logits(self._mirrored(of_scale))) for of_scale in zip(*images)]
         for number, size in enumerate(sizes):
             yield sum(_resize(logits[:, number].float(), size).softmax(1).sum(0) for logits in seen)
 
     def _blended(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
-        """As `_averaged`, from windows, whose probabilities are resized."""
+        """Yield what `_averaged` does, from windows, whose probabilities are resized."""
         for size, scales in zip(sizes, images):
-            seen = (self._unmirrored(self._windows(self._looks([image])))[:, 0] for image in scales)
+            seen = (self._unmirrored(self._windows(self._mirrored([image])))[:, 0] for image in scales)
             yield sum(_resize(probabilities, size).sum(0) for probabilities in seen)
 
-    def _looks(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Images uint8 (N, 3, h, w); with `flip`, their mirror images after them."""
+    def _mirrored(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Return images uint8 (N, 3, h, w) on the device; with `flip`, followed by their mirror images."""
         looks = self._to_device(images)
         return torch.cat([looks, looks.flip(-1)]) if self.views.flip else looks
 
     def _unmirrored(self, seen: Tensor) -> Tensor:
-        """(views, photos, C, h, w) of what was seen in `_looks`, (views * photos, C, h, w)."""
+        """Return predictions for `_mirrored` images, (views * photos, C, h, w), as (views, photos, C, h, w).
+
+        The predictions of mirror images are mirrored back.
+        """
         views = seen.unflatten(0, (2 if self.views.flip else 1, -1))
         return torch.stack([views[0], views[1].flip(-1)]) if self.views.flip else views
 
     def _windows(self, looks: Tensor) -> Tensor:
-        """Probabilities (N, C, h, w) of images (N, 3, h, w), blended from windows of the training size."""
+        """Return probabilities (N, C, h, w) of images (N, 3, h, w).
+
+        They are weighted means over windows of the training size.
+        """
         window = self.config.size
         weights = torch.from_numpy(window_weights(window)).to(looks.device)
         corners = window_corners(looks.shape[-2:], window, self.views.overlap)
@@ -177,7 +186,7 @@ class Predictor:
 
 
 def load_model(config: TrialConfig, weights: Path, num_classes: int) -> nn.Module:
-    """The trained model in evaluation mode, on the CPU. Raises UserError where the weights do not fit it."""
+    """Return the trained model in evaluation mode, on the CPU. Raises UserError where the weights do not fit it."""
     model = build_model(
         head=config.head,
         backbone=config.backbone,
@@ -190,7 +199,7 @@ def load_model(config: TrialConfig, weights: Path, num_classes: int) -> nn.Modul
         model.load_state_dict(safetensors.torch.load_file(weights))
     except (OSError, SafetensorError) as error:
         raise UserError(f"{weights} cannot be read ({error}): restore it, or train the trial again") from error
-    except RuntimeError as error:  # names that are missing or left over, or tensors of other shapes
+    except RuntimeError as error:  # names are missing or unexpected, or tensors have other shapes
         reason = str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else str(error)
         raise UserError(
             f"{weights} does not hold a {config.head} on {config.backbone} with {num_classes} classes: {reason}"
@@ -199,7 +208,7 @@ def load_model(config: TrialConfig, weights: Path, num_classes: int) -> nn.Modul
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps float32 (N, C, h, w) to (N, C, *size)."""
+    """Return maps float32 (N, C, h, w) resized bilinearly to (N, C, *size)."""
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     return nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)

@@ -1,6 +1,6 @@
 """Losses for segmentation by name: cross-entropy, focal and dice, and weighted sums of them.
 
-All are computed in float32 from one log-softmax, p being the predicted probabilities. With p_t the probability of a
+All are computed in float32 from one log-softmax, and p are the predicted probabilities. With p_t the probability of a
 pixel's target class t and w_t that class's weight (1 without weights):
 
     ce     sum over pixels of -w_t log p_t, divided by the sum of w_t
@@ -10,7 +10,7 @@ pixel's target class t and w_t that class's weight (1 without weights):
            photos that have labelled pixels (Milletari et al., 2016, with plain sums instead of squares in the
            denominator as in Drozdzal et al., 2016)
 
-Each is a sum over pixels or photos, divided by what they count together. A batch that is computed in several passes
+Each is a sum over pixels or photos, divided by their total count. A batch that is computed in several passes
 has the same loss and gradient as in one, if every pass divides by what the whole batch counts.
 """
 
@@ -28,7 +28,7 @@ FOCAL_GAMMA = 2
 
 @dataclass(frozen=True)
 class Term:
-    """A loss as a sum over pixels or photos, and what they count together, by which it is divided.
+    """A loss as a sum over pixels or photos (`total`) and the count by which it is divided (`count`).
 
     `total` takes log-probabilities (N, C, H, W), an int64 target (N, H, W), class weights (C,) or None, and the id of
     ignored pixels; `count` takes all but the first. Both return scalars.
@@ -99,8 +99,8 @@ class SegmentationLoss(nn.Module):
     def forward(self, logits: Tensor, target: Tensor, counts: Tensor | None = None) -> Tensor:
         """Return the float32 scalar loss of logits (N, C, H, W) and target (N, H, W), int64 or uint8.
 
-        With `counts` these photos are a part of a batch, which counts that much, and their part of its loss comes back.
-        Where every pixel is ignored it is 0, and its gradient is 0 too.
+        With `counts`, which are those of a whole batch, the photos are a part of that batch, and the result is their
+        part of its loss. Where every pixel is ignored, the loss and its gradient are 0.
         """
         with torch.autocast(logits.device.type, enabled=False):
             log_probabilities = F.log_softmax(logits.float(), dim=1)
@@ -113,7 +113,7 @@ class SegmentationLoss(nn.Module):
             return torch.stack(parts).sum()
 
     def counts(self, target: Tensor) -> Tensor:
-        """Return what the photos of target (N, H, W) count in each term, float32 (terms,); 1 where nothing counts."""
+        """Return the count of each term over target (N, H, W), float32 (terms,); 1 where the count is 0."""
         target = target.long()
         found = [term.count(target, self.class_weights, self.ignore_index) for term in self.terms]
         return _or_one(torch.stack(found))
@@ -157,5 +157,5 @@ def _pixel_weights(target: Tensor, weight: Tensor, ignore_index: int) -> Tensor:
 
 
 def _or_one(total: Tensor) -> Tensor:
-    """Return what to divide by: where nothing counts, 1, so that the sum of nothing is 0 rather than NaN."""
+    """Return `total`, or 1 where it is 0, so that an empty sum divided by it is 0 rather than NaN."""
     return torch.where(total > 0, total, 1)

@@ -7,11 +7,11 @@ from trainables.losses import SegmentationLoss
 
 
 class BatchLoss:
-    """Each pass's part of the loss of one batch; the parts sum to what a single pass over the batch would give.
+    """The loss of one batch in parts, one for each pass, which sum to what a single pass over the batch would give.
 
-    With n photos that have labels, m that `pseudo`, bool (N,), marks, and L the loss over all photos of one kind, the
-    loss of a batch is (n L(labelled) + weight m L(pseudo)) / (n + weight m). What each kind counts (see
-    SegmentationLoss.counts) is taken from the whole batch's `masks`, (N, H, W), so that neither the loss nor its
+    With n photos that have labels, m photos that `pseudo`, bool (N,), marks, and L the loss over all photos of one
+    kind, the loss of a batch is (n L(labelled) + weight m L(pseudo)) / (n + weight m). The counts of each kind (see
+    SegmentationLoss.counts) are taken from the whole batch's `masks`, (N, H, W), so that neither the loss nor its
     gradient depends on the size of a pass.
     """
 

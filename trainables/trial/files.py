@@ -1,4 +1,4 @@
-"""The files of one trial, by name: nobody else spells them, and each is read and checked here."""
+"""The files of one trial: only this module knows their names, and it checks what it reads."""
 
 import hashlib
 import json
@@ -13,14 +13,14 @@ from trainables.files import read_checked, write_json, write_text
 
 
 class Suggested(TypedDict):
-    """suggestion.json: the configuration, and what Optuna drew for it (nothing in a grid)."""
+    """The content of suggestion.json: the configuration, and the values that Optuna drew for it (none in a grid)."""
 
     params: dict[str, Any]
     sampled: dict[str, Any]
 
 
 class Verdict(TypedDict):
-    """verdict.json: how the trial ended, after how many epochs, and why it failed if it did."""
+    """The content of verdict.json: how the trial ended, after how many epochs, and why it failed if it did."""
 
     status: Literal["completed", "stopped", "failed"]
     epochs: int
@@ -28,11 +28,12 @@ class Verdict(TypedDict):
 
 
 class TrialFiles:
-    """`<study>/trials/<number>/`: the ledger of one trial, enough to go on after any death.
+    """The files in `<study>/trials/<number>/`, which suffice to resume the trial after any process was killed.
 
-    The worker writes state, weights, maps and one line per epoch; the driver writes what was asked (`suggestion`) and
-    how it ended (`verdict`). A state is committed before its epoch's line, so no line speaks of an epoch that is lost.
-    The methods that read raise DamagedFileError, with the file and the way on, where it is damaged.
+    The worker writes the state, weights, class maps and one line per epoch; the driver writes the configuration
+    (`suggestion`) and how the trial ended (`verdict`). The state is written before its epoch's line, so that no line
+    describes an epoch that is lost. The methods that read raise DamagedFileError, which names the file and the remedy,
+    where it is damaged.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -72,13 +73,13 @@ class TrialFiles:
         return TrialConfig.from_dict(read_checked(self.config, dict[str, Any], remedy=remedy))
 
     def read_verdict(self) -> Verdict | None:
-        """Return how the trial ended; None where it has not."""
+        """Return how the trial ended; None where it has not ended."""
         if not self.verdict.exists():
             return None
         return read_checked(self.verdict, Verdict, remedy="delete it, and --resume brings the trial to its end again")
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one dict per finished epoch, in order; a half-written last line is left out.
+        """Return one dict for each finished epoch, in order; an incomplete last line is left out.
 
         Raises DamagedFileError for any other line that cannot be read, and where epochs are missing or repeated.
         """
@@ -105,7 +106,7 @@ class TrialFiles:
         )
 
     def append_record(self, record: dict[str, Any]) -> None:
-        """Rewrite the file with one more line: a line torn by a crash does not stay in front of the new one."""
+        """Rewrite the file with one more line, so that a line that a crash left incomplete does not remain."""
         lines = [json.dumps(line) for line in [*self.records(), record]]
         write_text(self.epochs, "\n".join(lines) + "\n")
 
@@ -114,7 +115,10 @@ class TrialFiles:
         write_json(self.verdict, verdict)
 
     def forget_training_state(self) -> None:
-        """Remove what only a trial that goes on needs: optimizer state is two thirds of a checkpoint's bytes."""
+        """Remove the files that only an unfinished trial needs.
+
+        The optimizer's state makes up two thirds of a checkpoint.
+        """
         self.state.unlink(missing_ok=True)
         self.best_maps.unlink(missing_ok=True)
         self.scratch_maps.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""state.pt: what a trial needs to go on after its last epoch, written whole and checked when it is read."""
+"""state.pt: what a trial needs to resume after its last epoch, written whole and checked when it is read."""
 
 import io
 import zipfile
@@ -13,7 +13,7 @@ from trainables.hardware.out_of_memory import is_out_of_memory
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values. Raises OSError where the disk is full, and then leaves the file before."""
+    """Write tensors and plain values. Where the disk is full, raise OSError and leave the old file as it is."""
     with replacing(path) as temporary, _NotingErrors(temporary) as file:
         try:
             torch.save(state, file)
@@ -22,10 +22,10 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Return what `save_state` wrote, on the CPU; nothing in it is unpickled but tensors and plain values.
+    """Return what `save_state` wrote, on the CPU; only tensors and plain values are unpickled.
 
-    The file is a zip archive, each of whose parts carries a checksum, which PyTorch itself does not look at. Raises
-    DamagedFileError where the file is cut off or a byte of it is another.
+    The file is a zip archive whose parts carry checksums, which PyTorch itself does not verify. Raises DamagedFileError
+    where the file is incomplete or a byte of it has changed.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -43,7 +43,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 class _NotingErrors(io.FileIO):
-    """A file to write to, which keeps the error of a write that failed."""
+    """A file to write to that remembers the error of a failed write."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "wb")

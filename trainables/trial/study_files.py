@@ -1,4 +1,4 @@
-"""The files of a study, by name, and where the study with a given id lies now."""
+"""The names of a study's files, and where the study with a given id is now."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,10 +33,10 @@ def _manifest(directory: Path) -> dict[str, Any]:
 
 
 def find_study(name: str, identity: str | None, roots: Iterable[Path]) -> Path | None:
-    """Return the directory of a study in one of the runs directories `roots`; None where it is in none.
+    """Return the directory of a study in one of the runs directories `roots`; None where none of them has it.
 
-    A study is known by its id: it may have been renamed, and another may have its name by now. Where the id is not
-    known, the name has to do.
+    A study is identified by its id, because it may have been renamed and another may have its old name. Where the id is
+    not known, the name is used.
     """
     roots = [root for root in dict.fromkeys(map(Path, roots)) if root.is_dir()]
     named = [root / name for root in roots if (root / name / TRIALS).is_dir()]

@@ -1,4 +1,4 @@
-"""Trial: a Trainer that survives being killed, since it keeps its ledger in TrialFiles and goes on from there."""
+"""Trial: a Trainer that can be killed and resumed, because every finished epoch is recorded in TrialFiles."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Trial:
-    """Train one epoch per `next_epoch`. Everything up to the last finished epoch is read back from `files`."""
+    """A training run that trains one epoch per `next_epoch` and resumes after the last epoch recorded in `files`."""
 
     def __init__(self, config: TrialConfig, study: StudyData, files: TrialFiles, *, loader_workers: int = 0) -> None:
         self.config, self.study, self.files = config, study, files
@@ -37,7 +37,7 @@ class Trial:
         return len(self._records) >= self.config.epochs
 
     def next_epoch(self) -> dict[str, Any]:
-        """Train an epoch and return its record; where all were trained before, return the last one's again."""
+        """Train an epoch and return its record; where all epochs are trained already, return the last record again."""
         if self.finished:
             return self._records[-1]
         if self._trainer is None:
@@ -48,18 +48,18 @@ class Trial:
         return self._train(self._trainer)
 
     def _start(self) -> TrialConfig:
-        """Return the configuration, without the weights to start from where the trial's own state replaces them."""
+        """Return the configuration, without pretrained weights where the trial's own state replaces them."""
         if not self.files.state.exists():
             return self.config
         return replace(self.config, pretrained=False, init_from=None)
 
     def _resume(self, trainer: Trainer) -> dict[str, Any] | None:
-        """Load the last state; return its epoch's record if a kill came between the state and its line.
+        """Load the last state, and return its epoch's record if the process was killed before the record was written.
 
-        Raises DamagedFileError where state and ledger do not belong together.
+        Raises DamagedFileError where the state and the records do not belong together.
         """
         if not self.files.state.exists():
-            self._records = []  # epochs whose state is lost cannot be gone on from: they are trained again
+            self._records = []  # without its state a trial cannot be resumed: its epochs are trained again
             self.files.epochs.unlink(missing_ok=True)
             return None
         state = load_state(self.files.state)
@@ -78,7 +78,7 @@ class Trial:
                 f"{self.files.epochs} has {len(self._records)} epochs, but {self.files.state.name} is of epoch "
                 f"{trainer.epoch}: {self._way_on}"
             )
-        log.info("goes on after epoch %d", trainer.epoch)
+        log.info("resuming after epoch %d", trainer.epoch)
         if not missing:
             return None
         self._commit(record)

@@ -19,7 +19,7 @@ def test_a_sparse_file_has_its_room_afterwards(tmp_path):
 
 def test_a_full_disk_is_named(tmp_path):
     error = OSError(errno.ENOSPC, "No space left on device")
-    said = f"the disk of {tmp_path} is full (No space left on device): make room there"
+    said = f"the disk of {tmp_path} is full (No space left on device): free some space there"
     assert describe_full_disk(error, [tmp_path, tmp_path / "gone"]) == said
     of_a_file = OSError(errno.ENOSPC, "No space left on device", "/elsewhere/state.pt")
     assert describe_full_disk(of_a_file, [tmp_path]).startswith("the disk of /elsewhere/state.pt is full")

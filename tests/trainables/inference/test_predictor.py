@@ -131,7 +131,7 @@ def test_out_of_memory_takes_fewer_photos_at_once(weights, photos, monkeypatch):
     assert tried == [4, 2, *[1] * len(photos)]
     assert np.mean([np.mean(one == other) for one, other in zip(found, expected, strict=True)]) > 0.999
     most = 0
-    with pytest.raises(UserError, match="runs out of memory at one photo of up to 64x48 with flip"):
+    with pytest.raises(UserError, match="runs out of memory with a single photo of up to 64x48 with flip"):
         next(model.class_maps(photos))
 
 
