@@ -153,7 +153,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(runs, capsys, monkeypatch):
     assert "--name 'a/b' is no valid name for a registered model" in said("--name", "a/b")
     assert "exists already" in said("--out", str(runs))
     assert "models:/nights/1 cannot be fetched from MLflow" in said(ensemble="models:/nights/1")
-    assert "the version a number" in said(ensemble="models:/night/latest")
+    assert "where VERSION is a number" in said(ensemble="models:/night/latest")
     monkeypatch.setattr("ensembling.export.member_formats.find_spec", lambda name: None)
     assert "--format onnx needs onnx, onnxscript, onnxruntime: pip install" in said("--format", "onnx")
     weights = runs / "night" / "trials" / "0001" / "best.safetensors"

@@ -155,7 +155,7 @@ def test_the_default_data_set_must_be_as_it_was(prepare, searched):
     ("gone", "message"),
     [
         ("study.json", "member mine-0001 cannot be trained again without its study"),
-        ("trials/0001/epochs.jsonl", "member mine-0001 cannot be trained again: .*epochs.jsonl has no epoch"),
+        ("trials/0001/epochs.jsonl", "member mine-0001 cannot be trained again: .*epochs.jsonl records no epoch"),
         ("trials/0001/best.safetensors", "member mine-0001 .*best.safetensors is not there"),
     ],
 )
