@@ -1,0 +1,1 @@
+"""`segvote refit`: the members of an ensemble, trained again on all labelled photos."""

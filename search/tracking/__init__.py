@@ -1,0 +1,1 @@
+"""MLflow: the stores, the runs of studies, trials and ensembles, and the pages that show them."""

@@ -1,0 +1,1 @@
+"""`segvote vote`: the hard vote over submission files that were made anywhere."""
