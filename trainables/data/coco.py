@@ -1,4 +1,4 @@
-"""A COCO data set: a training file, one of validation and one of test if there, and the photos that they name."""
+"""A COCO data set: a training file, optional files for validation and test, and the photos that they name."""
 
 import hashlib
 import json
@@ -25,10 +25,10 @@ BACKGROUND = "Background"
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One photo, whose handle is its row: an `image_id` of the training file may occur again in that of validation.
+    """One photo, which is identified by its row: an `image_id` of train.json may occur again in val.json.
 
     `labelled` is False for the images of a test file without annotations. Photos of one `group` (frames of a video,
-    shots of one scene), as the file may say, are kept together by the splits and by the vote's estimates.
+    photos of one scene), which the file may state, are kept together by the splits and by the estimates of the vote.
     """
 
     row: int
@@ -46,7 +46,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class Category:
-    """A category of the files, and the class id that its pixels have in class maps."""
+    """A category of the files, and the class id of its pixels in class maps."""
 
     id: int
     name: str
@@ -55,12 +55,13 @@ class Category:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Row i is images[i]: those of the files "train", then "val", then "test", each in the order of its file.
+    """A data set whose row i is images[i]: those of the files "train", then "val", then "test", in the order of each
+    file.
 
     `problems` lists what was left out or looks wrong without making the data set unusable. `fingerprint` is a SHA-256
-    of categories, annotations, file names and photo bytes, and of `unlabelled`; not of where the files lie.
-    `image_fingerprints` are of each image and its annotations, by row. `files` names the COCO file of each split as
-    messages do: below `root`, or with its whole path.
+    of categories, annotations, file names, photo bytes and `unlabelled`, but not of where the files are.
+    `image_fingerprints` holds that of each image and its annotations, by row. `files` names the COCO file of each split
+    as messages do: below `root`, or with its whole path.
     """
 
     root: Path
@@ -74,7 +75,7 @@ class Dataset:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names by class id; "Background" is class 0 unless pixels without annotation are ignored."""
+        """Return the names by class id; class 0 is "Background" unless pixels without annotation are ignored."""
         names = tuple(category.name for category in self.categories)
         return names if self.unlabelled == "ignore" else (BACKGROUND, *names)
 
@@ -84,11 +85,13 @@ class Dataset:
 
     @cached_property
     def class_id_of(self) -> dict[int, int]:
-        """The class id of each category id."""
+        """Return the class id of each category id."""
         return {category.id: category.class_id for category in self.categories}
 
     def fill(self, row: int) -> int:
-        """Return the id of pixels without annotation in the class map of a row; 255 where nothing is labelled."""
+        """Return the class id of pixels without annotation in the class map of a row; 255 where nothing is
+        labelled.
+        """
         return 0 if self.unlabelled == "background" and self.images[row].labelled else IGNORE_INDEX
 
     def mask(self, row: int) -> np.ndarray:
@@ -112,7 +115,10 @@ class Dataset:
 
     @property
     def summary(self) -> str:
-        """Images per split, the files if they are named otherwise, and annotations and images per class, as text."""
+        """Return lines of text: images per split, and annotations and images per class.
+
+        The files are listed where they do not have their usual names.
+        """
         counts = ", ".join(f"{len(self.rows(split))} {split}" for split in SPLITS if self.rows(split))
         annotations, images = Counter(), Counter()
         for image in self.images:
@@ -184,7 +190,7 @@ def load_annotations(source: Path | str, *, unlabelled: Literal["background", "i
 
 @dataclass(frozen=True, eq=False)
 class _Parsed:
-    """The COCO files of a data set, checked: their contents and sound annotations by split, and what is wrong."""
+    """The checked COCO files of a data set: contents and sound annotations by split, and their problems."""
 
     layout: Layout
     contents: dict[str, dict]
@@ -194,7 +200,7 @@ class _Parsed:
 
     @property
     def entries(self) -> list[tuple[str, dict]]:
-        """The images of all files, with their splits, in the order of the rows."""
+        """Return the images of all files, with their splits, in the order of the rows."""
         return [(split, entry) for split, content in self.contents.items() for entry in content["images"]]
 
     def record(self, row: int, split: str, entry: dict, path: Path, sha256: str = "") -> ImageRecord:
@@ -239,9 +245,9 @@ def _read_contents(layout: Layout) -> dict[str, dict]:
 
 
 def _without_groups(layout: Layout, contents: dict[str, dict]) -> list[Problem]:
-    """Take the category that Roboflow puts above all others out of `contents`, and return what to say of it.
+    """Remove from `contents` the category that Roboflow puts above all others, and return problems that say so.
 
-    It is named as the project, groups the others, and has no annotation: a class that never occurs.
+    It has the name of the project, groups the others, and has no annotation, so that its class never occurs.
     """
     if layout.kind != "Roboflow":
         return []
@@ -272,7 +278,7 @@ def _categories(layout: Layout, contents: dict[str, dict], unlabelled: str) -> t
 
 
 def _check_annotated(layout: Layout, contents: dict, annotations: dict, problems: list[Problem]) -> None:
-    """Raise UserError for each file that has to have labels and none of whose annotations can be used."""
+    """Raise UserError for each file that must have labels and none of whose annotations can be used."""
     faults = []
     for split, by_image in annotations.items():
         given = len(contents[split]["annotations"])
@@ -323,7 +329,7 @@ def _twice_listed(layout: Layout, entries: list[tuple[str, dict]], paths: list[P
 
 
 def ambiguous_turn(file: str, image_id: int, name: str) -> Problem:
-    """Return what to say of a photo whose size does not tell whether its annotations follow its EXIF orientation."""
+    """Return a sentence on a photo whose size does not tell whether its annotations follow its EXIF orientation."""
     what = f"{name} has an EXIF orientation that its size neither confirms nor denies; it is followed"
     return Problem(file, image_id, what, "remove the mark from the file if the masks look turned")
 
@@ -347,7 +353,7 @@ def _same_photos(layout: Layout, records: list[ImageRecord]) -> list[Problem]:
 
 
 def _split_groups(layout: Layout, records: list[ImageRecord]) -> list[Problem]:
-    """Return a problem for each group that is in several files, told once for each file but the first."""
+    """Return a problem for each group that is in several files, one for each file but the first."""
     first: dict[str, ImageRecord] = {}
     problems = {}
     for record in records:
@@ -364,7 +370,10 @@ def _split_groups(layout: Layout, records: list[ImageRecord]) -> list[Problem]:
 def _fingerprint(
     images: tuple[ImageRecord, ...], categories: tuple[Category, ...], unlabelled: str, contents: dict
 ) -> str:
-    """Hash segmentations as the files have them: rasterised ones could differ in a pixel between machines."""
+    """Return the hash of a data set.
+
+    Segmentations are hashed as the files have them, because rasterised ones could differ in a pixel between machines.
+    """
     lines: list[Any] = [[unlabelled, [(category.id, category.name) for category in categories]]]
     for image in images:
         lines.append([image.split, image.image_id, image.file_name, *_content(image)])

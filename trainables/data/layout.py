@@ -1,4 +1,4 @@
-"""Where a data set's files are: the COCO file of each split, and the photos that it names."""
+"""The places of a data set's files: the COCO file of each split, and the photos that it names."""
 
 import os
 import shlex
@@ -35,7 +35,7 @@ _OTHER_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validat
 class Layout:
     """The COCO files of a data set by split, "train" first.
 
-    `root` is the directory that messages speak of, `kind` the one of LAYOUTS in which the training file was found.
+    `root` is the directory that messages name, and `kind` is the one of LAYOUTS in which the training file was found.
     """
 
     root: Path
@@ -48,18 +48,18 @@ class Layout:
         return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else str(file)
 
     def photos(self, split: str) -> "PhotoFinder":
-        """Return what finds the photos that the file of a split names."""
+        """Return the finder of the photos that the file of a split names."""
         return PhotoFinder(tuple(_photo_directories(self.root, self.files[split], split)))
 
 
 def find_layout(root: Path, train_json: Path | str | None = None, val_json: Path | str | None = None) -> Layout:
     """Return where the files of the data set in `root` are.
 
-    Known are train.json beside val.json and test.json, Roboflow's train/_annotations.coco.json, and COCO's
-    annotations/instances_train2017.json. `train_json` and `val_json`, below `root` or as paths of their own, name any
-    other file, and take the place of what is found.
+    These layouts are known: train.json beside val.json and test.json, Roboflow's train/_annotations.coco.json, and
+    COCO's annotations/instances_train2017.json. `train_json` and `val_json`, below `root` or as paths of their own,
+    name other files, and are used instead of what is found.
 
-    Raises UserError where there is no such directory or file, or more than one file could be meant.
+    Raises UserError where the directory or the file does not exist, or where more than one file could be meant.
     """
     root = root.absolute()
     if not root.is_dir():
@@ -129,7 +129,7 @@ def _no_training_file(root: Path) -> str:
 
 
 def _photo_directories(root: Path, file: Path, split: str) -> Iterator[Path]:
-    """Yield the directories below which the photos of a COCO file may lie, the likeliest first."""
+    """Yield the directories below which the photos of a COCO file may be, the most likely first."""
     year = file.stem.rpartition("_")[2]  # train2017 of instances_train2017
     inner = dict.fromkeys([year, *_OTHER_NAMES.get(split, ())])
     bases = dict.fromkeys([file.parent, root])
@@ -142,16 +142,16 @@ def _photo_directories(root: Path, file: Path, split: str) -> Iterator[Path]:
 
 
 class PhotoFinder:
-    """Finds the photos that a COCO file names, below one of several directories."""
+    """A search for the photos that a COCO file names, below one of several directories."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
         self.directories = directories
 
     def path(self, file_name: str) -> Path:
-        """Return the path of the photo; where there is none, the first of those at which it was looked for.
+        """Return the path of the photo, or the first path at which it was looked for where it does not exist.
 
-        A name that differs from the one on the disk only in how its characters are composed (as macOS and Linux do), or
-        has the backslashes of Windows, means the same file.
+        A name that differs from the one on disk only in how its characters are composed (as between macOS and Linux),
+        or that has the backslashes of Windows, means the same file.
         """
         for name in dict.fromkeys([file_name, file_name.replace("\\", "/")]):
             for directory in self.directories:
@@ -163,7 +163,9 @@ class PhotoFinder:
         return same[0] if len(same) == 1 else self.directories[0] / os.path.normpath(file_name)
 
     def hint(self, file_name: str) -> str:
-        """Return what to say of files whose names look like one that is not there: empty where there is none."""
+        """Return a hint that names files whose names are similar to a missing one; it is empty where there are
+        none.
+        """
         near = ", ".join(repr(path.name) for path in self._near(file_name)[:3])
         return f"is not there, but {near} is" if near else ""
 

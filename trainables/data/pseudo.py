@@ -1,4 +1,4 @@
-"""Pseudo-labels as a COCO data set: what an ensemble says of photos that nobody labelled."""
+"""Pseudo-labels as a COCO data set: the votes of an ensemble on photos without labels."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ PseudoItem = tuple[Path, str, np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class PseudoReport:
-    """How many photos were `kept` and `dropped`, and the pixels of those kept, by class and `ignored`."""
+    """The numbers of photos that were `kept` and `dropped`, and the pixels of those kept, by class and `ignored`."""
 
     class_names: tuple[str, ...]
     kept: int
@@ -36,7 +36,7 @@ class PseudoReport:
 
     @property
     def ignored_share(self) -> float:
-        """The share of ignored pixels in the photos that were kept; 0 where none was."""
+        """Return the share of ignored pixels in the photos that were kept; 0 where none was kept."""
         return self.ignored / max(1, self.ignored + sum(self.pixels))
 
     def summary(self, labelled: Sequence[int] | None = None) -> str:
@@ -100,7 +100,9 @@ def _agreed(name: str, class_map: np.ndarray, agreement: np.ndarray, agree: int,
 
 
 class _Writer:
-    """Writes train.json as the photos come: annotations first, and the list of images after them."""
+    """A writer of train.json that takes photo after photo: annotations come first, and the list of images after
+    them.
+    """
 
     def __init__(self, directory: Path, file: Any, class_names: tuple[str, ...], *, first: int) -> None:
         self._directory, self._file, self._names, self._first = directory, file, class_names, first
@@ -176,8 +178,8 @@ def load_pseudo(
 ) -> Dataset:
     """Return the data set `root` with the class ids of the labelled one, which has `class_names` and `unlabelled`.
 
-    Categories are matched by name; "ignore" is 255, and may be missing. Its fingerprint says which class is which.
-    Raises UserError for a category that only one of the two has, and what `load_dataset` raises.
+    Categories are matched by name; "ignore" is 255, and may be missing. The fingerprint depends on these class ids.
+    Raises UserError for a category that only one of the two data sets has, and what `load_dataset` raises.
     """
     root = Path(root).absolute()
     if not is_dataset(root):
@@ -196,10 +198,10 @@ def load_pseudo(
 
 
 def rows_apart(pseudo: Dataset, labelled: Dataset) -> tuple[int, ...]:
-    """Return the rows that `pseudo` has for training whose bytes are no labelled photo of `labelled`.
+    """Return the training rows of `pseudo` whose bytes are those of no labelled photo of `labelled`.
 
-    The others may be photos of the holdout, a fold or the test: what is trained on cannot be scored on. Those of a
-    test.json without labels are not scored, and to be predicted well.
+    The others may be photos of the holdout, a fold or the test, which must not be trained on, because they are scored.
+    Photos of a test.json without labels are not scored, and are therefore kept.
     """
     known = {image.sha256 for image in labelled.images if image.labelled}
     return tuple(row for row in pseudo.rows("train") if pseudo.images[row].sha256 not in known)

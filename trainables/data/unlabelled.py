@@ -1,4 +1,4 @@
-"""Photos to predict: those of a directory, or of the `images` of a COCO file; no annotation is looked at."""
+"""The photos to predict: those of a directory, or of the `images` of a COCO file, whose annotations are not used."""
 
 import os
 from collections import Counter
@@ -15,15 +15,14 @@ from trainables.data.photos.tones import say_whites
 from trainables.errors import UserError
 
 SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm"),
-    ".mpo",
-)
-_NAMED = 3  # files left out whose names are told
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm", ".mpo",
+)  # fmt: skip
+_NAMED = 3  # files left out that a note names
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo file and its size in pixels, as it is shown; `image_id` is its COCO id, or its number from 1."""
+    """A photo file and its size in pixels, as it is displayed; `image_id` is its COCO id, or its number from 1."""
 
     path: Path
     file_name: str
@@ -40,7 +39,7 @@ class Photo:
 class PhotoList:
     """Photos in the order of their source, and its categories: id by name, empty where it has none.
 
-    `notes` are sentences to show: what lies in a directory and is left out, and what is doubtful about photos.
+    `notes` are sentences to show: what in a directory is left out, and what is uncertain about photos.
     """
 
     source: Path
@@ -68,7 +67,7 @@ def list_photos(source: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -
 
 
 def as_photos(records: Iterable[ImageRecord]) -> tuple[Photo, ...]:
-    """Return labelled images as photos, to be predicted as others are."""
+    """Return labelled images as photos, which can be predicted like others."""
     return tuple(Photo(one.path, one.file_name, one.image_id, one.height, one.width) for one in records)
 
 
@@ -97,7 +96,7 @@ def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
 
 
 def _files(directory: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    """Yield all that is no folder below a directory; links to folders are followed unless they lead back up."""
+    """Yield all files below a directory; links to folders are followed unless they lead back up."""
     found = directory.stat()
     key = (found.st_dev, found.st_ino)
     if key in above:
@@ -117,7 +116,7 @@ def _files(directory: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path
 
 
 def _left_out(directory: Path, paths: Sequence[Path]) -> str:
-    """Return how many files of which kind are no photos that are read, with the names of some; empty without any."""
+    """Return a sentence on the files, by kind and with some names, that are no readable photos; empty without any."""
     kinds: dict[str, list[str]] = {}
     for path in paths:
         kind = path.suffix.lower() or "without suffix"

@@ -1,4 +1,6 @@
-"""Any head on any backbone: `build_model` joins them, `HEADS` lists the heads, `check_weights` looks before a study."""
+"""Segmentation models: `build_model` joins any head and backbone, `HEADS` lists the heads, and `check_weights`
+looks for pretrained weights before a study.
+"""
 
 from trainables.models.heads import HEADS
 from trainables.models.model import SegmentationModel, build_model

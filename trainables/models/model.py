@@ -1,4 +1,4 @@
-"""The segmentation model, and the one place that knows which backbone meets which head."""
+"""The segmentation model; only this module combines backbones and heads."""
 
 import math
 from pathlib import Path
@@ -17,7 +17,7 @@ from trainables.names import check_backbone
 
 
 class SegmentationModel(nn.Module):
-    """A backbone and a head: normalised images of any size to logits of the same size.
+    """A backbone and a head that turn normalised images of any size into logits of the same size.
 
     `mean` and `std` are buffers of shape (1, 3, 1, 1) for images in 0..1; they are not part of the state dict.
     """
@@ -64,7 +64,10 @@ class SegmentationModel(nn.Module):
         return logits[..., :height, :width]
 
     def _covered(self, cells: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-        """Pixels that a map of so many cells covers: more than the padded image where its family rounds sizes up."""
+        """Return the number of pixels that a map of so many cells covers.
+
+        It is larger than the padded image where the family rounds sizes up.
+        """
         padded = tuple(-(-length // self.size_multiple) * self.size_multiple for length in size)
         if self.head.pads_input:
             return padded

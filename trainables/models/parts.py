@@ -10,9 +10,9 @@ POOL_SIZES = (1, 2, 3, 6)
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm that uses its running statistics on a batch of one value a channel, which PyTorch refuses.
+    """A batch norm that uses its running statistics for a batch with a single value per channel, which PyTorch refuses.
 
-    That is a batch of one image pooled to 1 x 1, as in pyramid pooling: there is no variance to divide by.
+    Such a batch is one image pooled to 1 x 1, as in pyramid pooling, which has no variance to divide by.
     """
 
     def forward(self, x: Tensor) -> Tensor:

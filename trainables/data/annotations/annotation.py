@@ -1,4 +1,4 @@
-"""The sound annotations of a COCO file: what each covers, and what is wrong with those that are left out."""
+"""The sound annotations of a COCO file: the pixels that each covers, and the faults of those that are left out."""
 
 import math
 from collections import defaultdict
@@ -19,10 +19,10 @@ _PERCENT, _LEAST_POLYGONS = 100, 10
 
 @dataclass(frozen=True)
 class Annotation:
-    """One object; `segmentation` is a compressed RLE of the image's size, `area` its number of pixels.
+    """One object; `segmentation` is a compressed RLE of the image's size, and `area` is its number of pixels.
 
-    `id` is only what messages say: nothing refers to an annotation by it. Without a whole number it is the place in
-    the file, as "annotations[3]".
+    `id` is used in messages only, because nothing refers to an annotation by it. Where the file has no whole number
+    there, it is the index in the file, as in "annotations[3]".
     """
 
     id: int | str
@@ -34,10 +34,10 @@ class Annotation:
 def sound_annotations(
     file: str, content: dict, class_id_of: Mapping[int, int], problems: list[Problem]
 ) -> dict[int, list[Annotation]]:
-    """Return the sound annotations by image id, in file order; what is wrong with the others goes to `problems`.
+    """Return the sound annotations by image id, in file order; the faults of the others are added to `problems`.
 
-    `content` is that of a COCO file whose images were checked. Polygons in shares of the sides are taken times these
-    where all polygons of the file are such, with a note.
+    `content` is that of a COCO file whose images were checked. Where all polygons of the file are shares of the image's
+    sides, they are multiplied by these, and a note says so.
     """
     sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in content["images"]}
     entries = content["annotations"]
@@ -69,7 +69,7 @@ def _repeated(file: str, entries: list[dict]) -> list[Problem]:
 def _annotation(
     file: str, name: int | str, entry: dict, segmentation: Any, size: tuple[int, int], problems: list[Problem]
 ) -> Iterator[Annotation]:
-    """Yield the annotation, unless nothing of its segmentation is sound or it covers no pixel."""
+    """Yield the annotation, unless no part of its segmentation is sound or it covers no pixel."""
     sound, faults = sound_segmentation(segmentation, *size)
     where = f"annotation of image {entry['image_id']}"
     problems += [Problem(file, name, f"{where}: {fault}", SKIPPED) for fault in faults]
@@ -116,7 +116,7 @@ def _are_in_shares(entries: list[dict]) -> bool:
 
 
 def _in_pixels(segmentation: Any, size: tuple[int, int]) -> Any:
-    """Return polygons in shares of the sides in pixels; whatever is no list of numbers stays as it is."""
+    """Return polygons that are shares of the sides in pixels; anything that is no list of numbers is kept as it is."""
     if not isinstance(segmentation, list):
         return segmentation
     sides = (size[1], size[0])
@@ -139,9 +139,9 @@ def _may_be_percent(entries: list[dict], sizes: Mapping[int, tuple[int, int]]) -
 
 
 def sound_segmentation(segmentation: Any, height: int, width: int) -> tuple[Any, list[str]]:
-    """Return what of a segmentation pycocotools can be handed, which checks little itself, and the faults of the rest.
+    """Return the sound part of a segmentation, which pycocotools can be given, and the faults of the rest.
 
-    The segmentation is None where nothing of it is sound.
+    pycocotools itself checks little. The segmentation is None where no part of it is sound.
     """
     if isinstance(segmentation, dict):
         fault = _rle_fault(segmentation, height, width)

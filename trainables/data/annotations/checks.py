@@ -19,23 +19,23 @@ from trainables.data.photos.photo_files import PhotoError, PhotoFacts
 from trainables.errors import UserError
 
 MAX_CLASSES = 255  # class ids are uint8, and 255 means "ignore"
-# What tools and people call the background, without the signs around it.
+# Names of the background in tools and languages, without punctuation.
 BACKGROUNDS = frozenset(
     [
-        *("background", "backgrounds", "backgrnd", "bg", "hintergrund", "arrièreplan", "fondo", "sfondo", "fundo"),
-        *("achtergrond", "фон", "배경", "背景"),
+        "background", "backgrounds", "backgrnd", "bg", "hintergrund", "arrièreplan", "fondo", "sfondo", "fundo",
+        "achtergrond", "фон", "배경", "背景",
     ]
-)
+)  # fmt: skip
 _LISTED = 20
 _LONGEST_SIDE = 65535  # pycocotools counts an image's pixels in 32 bits
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault: the file it is in, the id of the image, annotation or category, what is wrong and what to do.
+    """One fault: its file, the id of the image, annotation or category, what is wrong and what to do.
 
-    `id` is as the file has it; an entry without a usable id is named by its place, as "images[3]"; None is the whole
-    file.
+    `id` is as the file has it. An entry without a usable id is named by its index, as in "images[3]"; None stands for
+    the whole file.
     """
 
     file: str
@@ -66,10 +66,10 @@ def raise_if_any(root: Path, problems: Sequence[Problem]) -> None:
 def read_coco(path: Path, name: str, *, labels_optional: bool) -> tuple[dict[str, Any], list[Problem]]:
     """Return the content of a COCO file and the faults of its structure, images and categories.
 
-    Without faults the lists images, annotations and categories are there, the two latter empty where they are missing
-    and `labels_optional`; ids that are written as 7.0 are whole numbers, and category names have no blanks around them
-    and composed characters. `name` is what faults call the file. Raises UserError where it cannot be read or is not
-    JSON.
+    In a content without faults, the lists images, annotations and categories exist; the latter two are empty where they
+    are missing and `labels_optional` is true. Ids that are written as 7.0 are whole numbers, and category names are
+    stripped of blanks and have composed characters. `name` is the name of the file in faults. Raises UserError where
+    the file cannot be read or is not JSON.
     """
     content = read_json(path.parent, path.name)
     faults = check_structure(name, content, labels_optional=labels_optional)
@@ -109,7 +109,7 @@ def read_json(root: Path, name: str) -> Any:
 
 
 def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[Problem]:
-    """Return what is missing of the lists that make a COCO file, and which of their entries is no object."""
+    """Return faults for the lists of a COCO file that are missing, and for entries that are no objects."""
     remedy = "a COCO file is an object with the lists images, annotations and categories"
     if not isinstance(content, dict):
         return [Problem(file, None, f"is not COCO: the outermost value is {kind_of(content)}", remedy)]
@@ -145,9 +145,9 @@ def _is_length(value: Any) -> bool:
 
 
 def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
-    """Return faults in keys and types of the images, file names that leave the directory, and ids used twice.
+    """Return faults in keys and types of the images, file names that lead out of the directory, and ids used twice.
 
-    Beside COCO's own keys there may be `group`, of photos that belong together.
+    Beside COCO's own keys there may be `group`, which is the same for photos that belong together.
     """
     problems = []
     for place, image in enumerate(images):
@@ -243,7 +243,10 @@ def _bad_key(file: str, identifier: int | str, entry: dict, key: str, expected: 
 
 
 def _is_text(value: Any) -> bool:
-    """Return whether a value is a text that can be written: JSON can spell halves of characters, UTF-8 cannot."""
+    """Return whether a value is a text that UTF-8 can encode.
+
+    JSON can hold half of a surrogate pair, which UTF-8 cannot.
+    """
     if not isinstance(value, str):
         return False
     try:
@@ -260,7 +263,7 @@ def _is_file_name(name: Any) -> bool:
 
 
 def duplicates(file: str, entries: Iterable[dict], kind: str) -> list[Problem]:
-    """Return a problem for each id that several entries have; what is no whole number is no id."""
+    """Return a problem for each id that several entries have; anything that is no whole number is no id."""
     times = Counter(entry["id"] for entry in entries if is_id(entry.get("id")))
     remedy = "give each its own id"
     return [

@@ -1,4 +1,4 @@
-"""The labels of photos that are predicted, where their COCO file has any."""
+"""The labels of photos that are predicted, if their COCO file has any."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from trainables.errors import UserError
 
 @dataclass(frozen=True)
 class Labels:
-    """Class maps by image id, painted as those of a data set are; `problems` are of annotations that are left out."""
+    """The class maps by image id, painted as those of a data set, and the `problems` of annotations that are left
+    out.
+    """
 
     annotations: dict[int, list[Annotation]]
     class_id_of: dict[int, int]
@@ -32,8 +34,8 @@ class Labels:
 def read_labels(source: Path, classes: dict[int, str], unlabelled: Literal["background", "ignore"]) -> Labels | None:
     """Return the labels in the COCO file `source`, whose categories are `classes` by name; None where it has none.
 
-    Raises UserError for categories that are no classes, since what they cover is unknown, and where none of the
-    annotations can be used.
+    Raises UserError for categories that are no classes, because the class of their pixels is unknown, and where none of
+    the annotations can be used.
     """
     if not source.is_file():
         return None

@@ -12,7 +12,7 @@ IGNORE_INDEX = 255
 def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """Return a valid COCO segmentation (polygons, uncompressed or compressed RLE) as compressed RLE, `counts` in bytes.
 
-    Several polygons are united. Polygon pixels are those that pycocotools paints.
+    Several polygons are united. The pixels of a polygon are those that pycocotools paints.
     """
     if isinstance(segmentation, list):
         return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
@@ -55,9 +55,9 @@ def run_lengths(counts: bytes) -> np.ndarray:
 def paint_mask(objects: Iterable[tuple[Any, int]], size: tuple[int, int], *, fill: int) -> np.ndarray:
     """Return the class map, uint8 (height, width), of an image of that `size`; pixels without an object are `fill`.
 
-    `objects` are segmentations and their class ids. They are painted from the largest to the smallest, so that the
-    small one stays on top; of two of equal size the later one. Size is the number of pixels painted; the `area` that a
-    file states is not looked at.
+    `objects` are segmentations and their class ids. They are painted from the largest to the smallest, so that a small
+    one stays visible; of two of equal size the later one is painted over the earlier. The size is the number of painted
+    pixels, not the `area` that the file states.
     """
     height, width = size
     painted = [(to_rle(segmentation, height, width), class_id) for segmentation, class_id in objects]

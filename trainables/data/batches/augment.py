@@ -58,7 +58,10 @@ def _strong(image_size: tuple[int, int]) -> list[Any]:
 
 
 def _scale_and_crop(image_size: tuple[int, int], smallest: float, largest: float) -> list[Any]:
-    """A random zoom; what is then too small is laid somewhere on a mean-coloured ground, whose mask is 255."""
+    """Return a random zoom. A photo that is then too small is placed at random on a mean-coloured ground.
+
+    The mask of that ground is 255.
+    """
     library = _library()
     height, width = image_size
     ground = {"border_mode": 0, "fill": _FILL, "fill_mask": IGNORE_INDEX}
@@ -84,12 +87,15 @@ AUGMENTATIONS: dict[str, Callable[[tuple[int, int]], list[Any]]] = {
     "light": _light,
     "photometric": _photometric,
     "strong": _strong,
-    "copy_paste": _light,  # the module copy_paste beside this one pastes objects before: it needs other photos
+    "copy_paste": _light,  # copy_paste.py has pasted objects before, because that needs other photos
 }
 
 
 class Augmentation:
-    """Applies a policy. Can be pickled; not for use by several threads at once, since its generators are its own."""
+    """An augmentation policy that is applied to photos. It can be pickled.
+
+    It must not be used by several threads at once, because it has its own random generators.
+    """
 
     def __init__(self, policy: str, image_size: tuple[int, int], seed: int) -> None:
         self._arguments = (policy, tuple(image_size), seed)
@@ -108,8 +114,7 @@ class Augmentation:
         """Return a new photo uint8 (h, w, 3) and class map uint8 (h, w) of the policy's size, from those of that size.
 
         The same photo, policy, seed and `sample_seed` give the same result, whatever was augmented before. The class
-        map holds its own labels, and 255 where the photo does not reach. Both arrays are fresh, contiguous and
-        writable.
+        map holds its own labels, and 255 outside of the photo. Both arrays are new, contiguous and writable.
         """
         size = self._arguments[1]
         if image.shape[:2] != size or mask.shape != size:

@@ -16,19 +16,20 @@ from trainables.data.annotations.masks import IGNORE_INDEX
 from trainables.data.batches.packed import PackedData
 
 POLICY = "copy_paste"
-SHARE = 0.5  # of the photos get anything pasted
-MOST = 2  # objects a photo
-SMALLEST, LARGEST = 16, 0.1  # of an object: pixels, and the share of the frame
+SHARE = 0.5  # the share of photos into which objects are pasted
+MOST = 2  # the most objects that are pasted into a photo
+SMALLEST, LARGEST = 16, 0.1  # limits of an object's size: in pixels, and as a share of the frame
 SCALES = (0.6, 1.6)
 RING = np.ones((3, 3), np.uint8)
-TRIES = 4  # times that a photo is drawn to look for an object of fit size
+TRIES = 4  # photos that are searched for an object of fitting size
 
 
 class CopyPaste:
-    """Pastes objects of the photos `rows` of a packed cache, and of no others: what is held out is never seen.
+    """A source of objects from the photos `rows` of a packed cache, which are pasted into training photos.
 
-    `first_class` is the lowest class id that is pasted: 1 where class 0 is background. Can be pickled. Which photo has
-    which class is looked up once, from the class maps.
+    Only these rows are used, so that photos that are held out are never seen. `first_class` is the lowest class id that
+    is pasted: 1 where class 0 is background. The classes of each photo are looked up once, from the class maps. It can
+    be pickled.
     """
 
     def __init__(self, packed: PackedData, rows: Sequence[int], *, first_class: int, seed: int) -> None:
@@ -85,9 +86,10 @@ class CopyPaste:
 def paste(
     image: np.ndarray, mask: np.ndarray, photo: np.ndarray, pixels: np.ndarray, class_id: int, rng: random.Random
 ) -> None:
-    """Paste an object into image and mask, in place: resized, maybe mirrored, with a soft edge, at a random place.
+    """Paste an object into image and mask, in place, at a random place.
 
-    Its centre lies within the image; what reaches out is cut off.
+    The object is resized, mirrored at random, and has a soft edge. Its centre lies within the image; what reaches
+    beyond is cut off.
     """
     scale = math.exp(rng.uniform(*map(math.log, SCALES)))
     size = tuple(max(1, round(length * scale)) for length in pixels.shape[::-1])

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def packed_directory(cache_dir: Path | str, fingerprint: str, image_size: tuple[int, int]) -> Path:
-    """Return where the cache of that data set at that size (h, w) lies, or would lie."""
+    """Return the directory of the cache of that data set at that size (h, w), whether it exists or not."""
     height, width = image_size
     return Path(cache_dir) / f"packed-v{_VERSION}-{fingerprint[:16]}-{width}x{height}"
 
@@ -70,7 +70,7 @@ class PackedData:
         return self._full_masks[self._offsets[row] : self._offsets[row + 1]].reshape(self.sizes[row])
 
     def verify(self) -> None:
-        """Read everything; raise UserError where a file is not what was written."""
+        """Read all files, and raise UserError where one of them is not what was written."""
         for name, expected in self._checksums.items():
             if file_sha256(self.directory / name) != expected:
                 raise UserError(
@@ -81,7 +81,8 @@ class PackedData:
 def open_packed(directory: Path | str) -> PackedData:
     """Return a finished cache.
 
-    Raises UserError where there is none, or one of another version, with wrong file sizes or a damaged header.
+    Raises UserError where there is no cache, or where it is of another version, has wrong file sizes or a damaged
+    header.
     """
     directory = Path(directory)
     try:
@@ -108,14 +109,14 @@ def pack(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> PackedData:
-    """Return the cache of the data set at `image_size` (h, w), built unless a complete one is there.
+    """Return the cache of the data set at `image_size` (h, w), which is built unless a complete one exists.
 
-    Any number of processes may call this at once: one builds, the others wait and then open what it built. A build is
-    seen only when it is complete; one that was killed is cleared away by the next. `progress` is called with the number
-    of photos done and their total.
+    Any number of processes may call this at once: one of them builds the cache, and the others wait and then open it. A
+    build becomes visible only when it is complete; an incomplete one that a killed process left is removed by the next
+    build. `progress` is called with the number of photos done and their total.
 
-    Raises UserError listing all photos that cannot be decoded or changed since they were checked, and where the cache
-    cannot be written.
+    Raises UserError that lists all photos that cannot be decoded or have changed since they were checked, and where the
+    cache cannot be written.
     """
     directory = packed_directory(cache_dir, dataset.fingerprint, image_size)
     packed = _open_if_complete(directory, dataset, image_size)
@@ -148,14 +149,17 @@ def _explained(directory: Path, dataset: Dataset, image_size: tuple[int, int]) -
         needed = sum(_file_sizes([(image.height, image.width) for image in dataset.images], image_size).values())
         raise UserError(
             f"cannot write the cache {directory} ({error.strerror or error}): it takes {needed / 2**30:.2f} GiB; "
-            f"make room or choose another cache directory"
+            f"free some space or choose another cache directory"
         ) from error
 
 
 def _build(
     directory: Path, dataset: Dataset, image_size: tuple[int, int], progress: Callable[[int, int], None] | None
 ) -> PackedData:
-    """Build beside `directory`, then rename. Only whoever holds the lock is here, so what others left is dead."""
+    """Build the cache beside `directory`, then rename it.
+
+    Only the process that holds the lock gets here, so that incomplete builds of other processes can be removed.
+    """
     prefix = f".{directory.name}."
     for left in directory.parent.glob(f"{prefix}*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -186,7 +190,9 @@ def _write_rows(
             try:
                 photo = _decode(image, image_size)
             except PhotoError as error:
-                forget_photos(memo_path(building.parent, dataset.root))  # what it says of a photo may be old
+                forget_photos(
+                    memo_path(building.parent, dataset.root)
+                )  # what it remembers of a photo may be out of date
                 remedy = "restore the photo, or remove the image and its annotations"
                 return Problem(dataset.file(image.split), image.image_id, f"{image.file_name} {error}", remedy)
             mask = dataset.mask(image.row)
@@ -213,7 +219,7 @@ def _run(
     images: tuple[ImageRecord, ...],
     progress: Callable[[int, int], None] | None,
 ) -> list[Problem]:
-    """Write all rows and return their faults. Each thread holds one photo at a time, which bounds the memory."""
+    """Write all rows and return their faults. Each thread holds one photo at a time, which limits the memory."""
     problems = []
     pool = ThreadPoolExecutor(usable_threads())
     try:
@@ -227,7 +233,10 @@ def _run(
 
 
 class _Writer:
-    """Writes arrays at byte offsets, from any thread. (A full disk raises; a memory map would end by SIGBUS.)"""
+    """A writer of arrays at byte offsets, which any thread may use.
+
+    On a full disk it raises an error, where a memory map would end the process by SIGBUS.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -242,7 +251,7 @@ class _Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The sizes are all that opening looks at: the content must be on the disk before the rename is.
+        # Opening a cache checks file sizes only, so the content must be on the disk before the rename.
         os.fsync(self._file.fileno())
         self._file.close()
 
@@ -274,7 +283,7 @@ def _file_sizes(sizes: Sequence[tuple[int, int]], image_size: tuple[int, int]) -
 
 
 def _offsets(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Return where each row's full class map begins in its file, and where the last ends."""
+    """Return the offset of each row's full class map in its file, and the end of the last one."""
     return [0, *np.cumsum([height * width for height, width in sizes]).tolist()]
 
 

@@ -1,4 +1,4 @@
-"""Batches of augmented photos, read from the packed cache: nothing is decoded here."""
+"""Batches of augmented photos, which are read from the packed cache; no photo is decoded here."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -13,19 +13,20 @@ from trainables.data.batches.copy_paste import POLICY, CopyPaste
 
 
 def sample_seed(*parts: int) -> int:
-    """A 32-bit seed from integers, the same on every machine and in every process."""
+    """Return a 32-bit seed from integers, the same on every machine and in every process."""
     return zlib.crc32(",".join(map(str, parts)).encode())
 
 
 def steps_per_epoch(photos: int, batch_size: int) -> int:
-    """Batches of an epoch, and so steps of the optimizer, where `batch_size` is the effective one."""
+    """Return the number of batches, and so of optimizer steps, in an epoch; `batch_size` is the effective one."""
     return max(1, photos // batch_size)
 
 
 class _AugmentedPhotos(Dataset):
-    """Maps (row, source, seed) to (image uint8 (3, H, W), mask uint8 (H, W)).
+    """A map from (row, source, seed) to (image uint8 (3, H, W), mask uint8 (H, W)).
 
-    Source 0 are labelled photos, source 1 those with pseudo-labels; where there are both, which it is comes third.
+    Source 0 are labelled photos, and source 1 are those with pseudo-labels; where there are both, the source is the
+    third value.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class _AugmentedPhotos(Dataset):
 
 
 class _EpochBatches:
-    """Yields one epoch's batches of (row, source, seed), from `photos`, the (row, source) to train on.
+    """The batches of (row, source, seed) of one epoch, drawn from `photos`, the (row, source) to train on.
 
-    The order and every photo's augmentation depend on the seed and the epoch alone, so that a resumed trial sees what
-    an unbroken one would have seen, whatever the number of loader processes.
+    The order and every photo's augmentation depend on the seed and the epoch only, so that a resumed trial sees what an
+    uninterrupted one would have seen, whatever the number of loader processes.
     """
 
     def __init__(self, photos: Sequence[tuple[int, int]], batch_size: int, seed: int) -> None:
@@ -81,11 +82,12 @@ class _EpochBatches:
 
 
 class TrainingBatches:
-    """The training photos, in batches: images uint8 (N, 3, H, W), masks uint8 (N, H, W).
+    """The training photos in batches: images uint8 (N, 3, H, W), masks uint8 (N, H, W).
 
-    `rows` of `packed`, mixed with those of `pseudo` in one permutation if it is given; then, bool (N,), which photos of
-    the batch have pseudo-labels comes third. The last short batch is left out unless it is the only one: batch norm
-    needs company. `first_class` is the lowest class id that the augmentation copy_paste pastes.
+    `rows` of `packed` are mixed in one permutation with those of `pseudo`, if that is given; each batch then has a
+    third value, bool (N,), which marks the photos that have pseudo-labels. The last batch is left out if it is short,
+    unless it is the only one, because batch norm needs several photos. `first_class` is the lowest class id that the
+    augmentation copy_paste pastes.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""How the training photos are cut in folds: what each method looks at, and how even the outcome is."""
+"""The cut of the training photos into folds: what each method keeps even, and how even the result is."""

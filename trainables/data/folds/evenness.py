@@ -15,9 +15,9 @@ from trainables.data.folds.labels import MOST_CLASSES, SIZES, area_bins
 class Evenness:
     """Shares in percent, (parts, strata), and over all training photos, (strata,); a stratum is (kind, name).
 
-    Kinds are "annotations" and "pixels", of which each class has its share, "size" and "count", of which each bin of
-    the labelled area, and each number of classes, has its share of the photos. `missing` names the classes that have
-    no annotation in a part, by part.
+    The kinds are "annotations" and "pixels", of which each class has a share, and "size" and "count", for which each
+    bin of the labelled area and each number of classes has a share of the photos. `missing` names the classes without
+    an annotation in a part, by part.
     """
 
     parts: tuple[str, ...]
@@ -29,7 +29,7 @@ class Evenness:
 
     @property
     def deviations(self) -> np.ndarray:
-        """Return how far each part's share is from that of all, in points, (parts, strata)."""
+        """Return the difference between each part's share and that of all photos, in points, (parts, strata)."""
         return self.shares - self.overall
 
     def worst(self, parts: Sequence[str] | None = None) -> tuple[float, str, tuple[str, str]]:
@@ -70,7 +70,7 @@ def _shares(table: Table, rows: Sequence[int], sizes: dict[int, int], counts: np
 
 
 def _missing(table: Table, rows: Sequence[int], training: Sequence[int]) -> list[str]:
-    """Return the classes that training has and these rows do not."""
+    """Return the classes that the training photos have and these rows do not."""
     present, everywhere = (_present(table, its) for its in (rows, training))
     return [name for name, here, there in zip(table.names, present, everywhere) if there and not here]
 
@@ -81,7 +81,7 @@ def _present(table: Table, rows: Sequence[int]) -> list[bool]:
 
 
 def rare_classes(dataset: Dataset, rows: Sequence[int], parts: int) -> list[str]:
-    """Return the classes that fewer photos of `rows` have than there are parts."""
+    """Return the classes that occur in fewer photos of `rows` than there are parts."""
     photos = {category.id: 0 for category in dataset.categories}
     for row in rows:
         for category_id in {annotation.category_id for annotation in dataset.images[row].annotations}:

@@ -1,4 +1,4 @@
-"""What each method of making folds keeps even: labels of photos, of which every fold gets its share."""
+"""The labels of photos that each method of making folds keeps even: every fold gets its share of each label."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from trainables.data.coco import Dataset
 from trainables.data.exploration.visible import visible_pixels
 
 NOTHING = -1  # the label of a photo without annotations; no class id, so that it is a stratum of its own
-MOST_CLASSES = 8  # distinct classes in a photo; more count as so many
+MOST_CLASSES = 8  # distinct classes in a photo; a larger number counts as this one
 SIZES = 3  # bins of the labelled area
 Labels = dict[int, list[int]]
 
@@ -25,9 +25,9 @@ def class_labels(dataset: Dataset, rows: Sequence[int]) -> Labels:
 def multilabel_labels(dataset: Dataset, rows: Sequence[int]) -> Labels:
     """Return one label for each distinct class of each row, by row: class, number of classes and labelled area in one.
 
-    For C classes, numbered from 1, it is 3C(count - 1) + C(size - 1) + class, for ten classes 30(count - 1) +
-    10(size - 1) + class: `count` is the number of distinct classes in the photo, 8 at most, and `size` is 1, 2 or 3 by
-    the photo's labelled area, overlaps counted once, in three bins of as many photos each.
+    For C classes, numbered from 1, the label is 3C(count - 1) + C(size - 1) + class, which for ten classes is 30(count
+    - 1) + 10(size - 1) + class. `count` is the number of distinct classes in the photo, 8 at most, and `size` is 1, 2
+    or 3 by the photo's labelled area, with overlaps counted once, in three bins of equally many photos.
     """
     place = {category.id: number for number, category in enumerate(dataset.categories, start=1)}
     classes = len(dataset.categories)
@@ -41,14 +41,14 @@ def multilabel_labels(dataset: Dataset, rows: Sequence[int]) -> Labels:
 
 
 def random_labels(dataset: Dataset, rows: Sequence[int]) -> Labels:
-    """Return the same label for every row: folds are then even in the number of photos alone."""
+    """Return the same label for every row, so that folds are even in the number of photos only."""
     return {row: [0] for row in rows}
 
 
 def area_bins(dataset: Dataset, rows: Sequence[int]) -> dict[int, int]:
-    """Return 1, 2 or 3 by row, for the rows with annotations: the third of the labelled areas that its own is in.
+    """Return 1, 2 or 3 by row, for the rows with annotations: the third of the labelled areas to which it belongs.
 
-    A share of the frame is compared, so that photos of another size fall where they look alike.
+    Areas are compared as shares of the frame, so that photos of different sizes with similar content get the same bin.
     """
     shares = {}
     for row in rows:

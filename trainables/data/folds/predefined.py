@@ -1,4 +1,4 @@
-"""Folds that a file says: JSON or CSV of image and fold."""
+"""Folds that a file defines: JSON or CSV of image and fold."""
 
 import csv
 import io

@@ -22,10 +22,11 @@ _MOST_GROUPS = 3  # of a holdout that is chosen among few groups
 
 @dataclass(frozen=True)
 class Splits:
-    """Rows of a data set, each tuple ascending: `holdout`, which no trial trains on, `folds`, and `test`.
+    """The rows of a data set, each tuple ascending: `holdout`, which no trial trains on, `folds`, and `test`.
 
-    `holdout_groups` is the number of each holdout photo's scene, which nothing tears apart; empty if each is its own.
-    Made once by the driver and stored with the study; workers read them, so that all use the same.
+    `holdout_groups` has the number of each holdout photo's scene, whose photos are always kept together; it is empty if
+    each photo is its own scene. The splits are made once by the driver and stored with the study; workers read them, so
+    that all use the same.
     """
 
     holdout: tuple[int, ...]
@@ -35,12 +36,14 @@ class Splits:
     holdout_groups: tuple[int, ...] = ()
 
     def training_rows(self, fold: int | str) -> tuple[int, ...]:
-        """The rows of all folds but `fold`, ascending; with "all", of all folds."""
+        """Return the rows of all folds but `fold`, ascending; with "all", those of all folds."""
         left_out = () if fold == "all" else self.fold_rows(fold)
         return tuple(sorted({row for rows in self.folds for row in rows} - set(left_out)))
 
     def fold_rows(self, fold: int | str) -> tuple[int, ...]:
-        """The rows of a fold; of "all", which leaves none out, none. Raises UserError where there is no such fold."""
+        """Return the rows of a fold; none for "all", which leaves no fold out. Raises UserError for an unknown
+        fold.
+        """
         if fold == "all":
             return ()
         if type(fold) is not int or not 0 <= fold < len(self.folds):
@@ -50,12 +53,12 @@ class Splits:
         return self.folds[fold]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Splits":
-        """The splits that `to_dict` wrote, also after a way through JSON."""
+        """Return the splits that `to_dict` described, also after they were written to JSON and read."""
         folds = tuple(tuple(rows) for rows in values["folds"])
         groups = tuple(values.get("holdout_groups", ()))
         return cls(tuple(values["holdout"]), folds, tuple(values["test"]), values["seed"], groups)
@@ -72,18 +75,19 @@ def make_splits(
     folds_by: str = "sgkf",
     folds_file: Path | None = None,
 ) -> Splits:
-    """Return the rows of val.json, or a part of those of train.json, as holdout, and the rest in `folds` folds.
+    """Return splits: the rows of val.json, or a part of those of train.json, as holdout, and the rest in `folds` folds.
 
-    With `whole_scenes` val.json is no holdout: its photos are among those that holdout and folds are cut from.
-    `scenes` are those that the files declare, if they are not given. No scene is torn apart: each is a group of
-    scikit-learn's StratifiedGroupKFold, in which each annotation is one sample of its class, and a photo without
-    annotations one sample of a class of its own. `folds_by` names other samples for the folds, and for them alone, so
-    that the holdout stays the same: see `LABELS` in trainables.data.folds.labels; "predefined" reads the folds from
-    `folds_file`. Where there are fewer scenes than that takes, the holdout is that
-    set of whole scenes whose size is closest to what was asked for among those that take the fewest classes away from
-    training, and sequences are cut into stretches to make folds, or a holdout of a single scene. Classes rarer than
-    the number of folds are missing from some of them. The same data set, scenes, arguments and scikit-learn give the
-    same splits.
+    With `whole_scenes` val.json is no holdout: its photos are among those from which holdout and folds are cut.
+    `scenes` are by default those that the files declare. Every scene is kept whole: each is a group of scikit-learn's
+    StratifiedGroupKFold, in which each annotation is one sample of its class, and a photo without annotations is one
+    sample of a class of its own.
+
+    `folds_by` names other samples for the folds only, so that the holdout stays the same: see `LABELS` in
+    trainables.data.folds.labels; "predefined" reads the folds from `folds_file`. Where there are too few scenes for
+    that method, the holdout is a set of whole scenes: of the sets that take the fewest classes away from training, the
+    one whose size is closest to what was asked for. Sequences are then cut into stretches to make folds, or a holdout
+    of a single scene. Classes rarer than the number of folds are missing from some of them. The same data set, scenes,
+    arguments and scikit-learn give the same splits.
 
     Raises UserError where an argument is impossible or there are too few photos.
     """
@@ -108,14 +112,16 @@ def make_splits(
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """Cuts rows of a data set into parts between which no scene is torn, unless there are too few scenes."""
+    """A cut of a data set's rows into parts that keeps every scene whole, unless there are too few scenes."""
 
     dataset: Dataset
     scenes: Scenes
     seed: int
 
     def part(self, rows: Sequence[int], fraction: float, folds: int) -> tuple[int, ...]:
-        """Return about `fraction` of the rows: the first p of q strata, p/q being the closest one with q up to 20."""
+        """Return about `fraction` of the rows: the first p of q strata, where p/q is the closest fraction with q up
+        to 20.
+        """
         share = Fraction(fraction).limit_denominator(20)
         share = min(max(share, Fraction(1, 20)), Fraction(19, 20))
         needed, scenes = folds + 1, self.scenes.count(rows)
@@ -128,9 +134,10 @@ class _Cut:
         return self._leaving(rows, held_out, folds)
 
     def _leaving(self, rows: Sequence[int], held_out: Sequence[int], folds: int) -> tuple[int, ...]:
-        """Return the rows held out, less whole scenes that go back where a fold of a handful of photos would be empty.
+        """Return the rows held out, without whole scenes that are given back where a fold of very few photos would be
+        empty.
 
-        Strata may be uneven: one of five of six photos may have two of them.
+        Strata may be uneven: one of five strata of six photos may have two of them.
         """
         scenes = dict.fromkeys(self.scenes.of_row[row] for row in held_out)
         while len(scenes) > 1:
@@ -146,7 +153,7 @@ class _Cut:
         return _stratified(LABELS[method](self.dataset, rows), self._groups(rows, number), number, self.seed)
 
     def predefined(self, rows: Sequence[int], number: int, file: Path | None) -> list[tuple[int, ...]]:
-        """Return the rows in the parts that a file says."""
+        """Return the rows in the parts that a file defines."""
         if file is None:
             raise UserError("folds by predefined need a file of image and fold: give --folds-file FILE")
         return read_folds(file, self.dataset, rows, number, self.scenes.parts)
@@ -199,10 +206,12 @@ def _stratified(labels: Labels, group_of: dict[int, int], parts: int, seed: int)
     groups = np.array([group_of[rows[place]] for place in places])
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning)  # rare classes, on which the docstring of make_splits
+        warnings.filterwarnings(
+            "ignore", category=UserWarning
+        )  # scikit-learn warns of rare classes, which the docstring of make_splits explains
         cuts = [np.unique(groups[chosen]).tolist() for _, chosen in cutter.split(places, classes, groups)]
     for cut in cuts:
-        if not cut:  # happens with a handful of photos
+        if not cut:  # this happens where there are very few photos
             cut.append(max(cuts, key=len).pop())
     part_of = {number: part for part, cut in enumerate(cuts) for number in cut}
     return [tuple(sorted(row for row in rows if part_of[group_of[row]] == part)) for part in range(parts)]

@@ -1,4 +1,4 @@
-"""Photo files: what they are (read once, remembered) and their pixels."""
+"""Photo files: their facts, which are read once and remembered, and their pixels."""
 
 import hashlib
 import io
@@ -24,10 +24,10 @@ from trainables.files import write_text
 # JPEG covers MPO, the several JPEGs in one file that telephones write.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 MAX_MEGAPIXELS = 179.0  # of a photo, unless a flag says otherwise: decoding takes 3 bytes a pixel
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit names no way out; ours is in `_check_size`
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit gives no remedy; `_check_size` has ours
 
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
-_TURN = {  # by EXIF orientation, what makes of the pixels as stored those that are to be shown
+_TURN = {  # by EXIF orientation, the operation from stored pixels to displayed ones
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -36,13 +36,13 @@ _TURN = {  # by EXIF orientation, what makes of the pixels as stored those that 
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_BACK = {6: 8, 8: 6}  # the orientation whose turn undoes another's; the others undo themselves
+_BACK = {6: 8, 8: 6}  # the orientation that undoes another one; the others undo themselves
 
 
 class PhotoError(ValueError):
-    """A photo file that cannot be read; the message is the reason alone, without the file's name.
+    """The error for a photo file that cannot be read; the message is the reason alone, without the file's name.
 
-    `remedy` says what to do where it is not to restore the photo.
+    `remedy` says what to do where the remedy is not to restore the photo.
     """
 
     def __init__(self, reason: str, remedy: str | None = None) -> None:
@@ -52,9 +52,10 @@ class PhotoError(ValueError):
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """SHA-256 of the file's bytes, size in pixels as stored, EXIF orientation (1: none), and the sample that is white.
+    """The SHA-256 of the file's bytes, its size in pixels as stored, its EXIF orientation (1: none), and its white
+    value.
 
-    `white` is 255 for every photo of 8 bits; see trainables.data.photos.tones for others.
+    `white` is the value of a white sample, 255 for every photo of 8 bits; see trainables.data.photos.tones for others.
     """
 
     sha256: str
@@ -65,12 +66,12 @@ class PhotoFacts:
 
     @property
     def shown_size(self) -> tuple[int, int]:
-        """(height, width) as a viewer that follows the EXIF orientation shows it."""
+        """Return (height, width) as a viewer that follows the EXIF orientation shows the photo."""
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
     @property
     def ambiguous(self) -> bool:
-        """Whether the size alone cannot tell if the annotations follow the EXIF orientation."""
+        """Return whether the size alone cannot tell if the annotations follow the EXIF orientation."""
         return self.orientation != 1 and self.shown_size == (self.height, self.width)
 
     def fits(self, height: int, width: int) -> bool:
@@ -98,10 +99,10 @@ def inspect_photos(
 ) -> list[PhotoFacts | PhotoError]:
     """Return the facts of each photo, or why it cannot be read.
 
-    Photos of 8 bits are not decoded, so that a truncated one passes. `memo` is a JSON file in which facts are
-    remembered by path, size, and times of the last modification and change, so that a second call reads only what
-    changed. It is written anew, whole or not at all, with the entries of these paths, and left as it is where that is
-    not permitted: a cache of somebody else can be read all the same.
+    Photos of 8 bits are not decoded, so that an incomplete one is not noticed. `memo` is a JSON file in which facts are
+    remembered by path, size, and times of the last modification and change, so that a second call reads only what has
+    changed. It is rewritten, whole or not at all, with the entries of these paths. Where that is not permitted it is
+    left as it is, so that the cache of another user can be read.
     """
     known = _read_memo(memo)
     with ThreadPoolExecutor(usable_threads()) as pool:
@@ -124,10 +125,10 @@ def _inspect_unless_known(path: Path, known: dict[str, Any]) -> tuple[list[int] 
 
 
 def _key(path: Path) -> list[int]:
-    """Return what changes when a file is replaced or written to. Raises PhotoError for what is no regular file.
+    """Return values that change when a file is replaced or written to. Raises PhotoError for what is no regular file.
 
-    The time of the last change is the system's own: a file that was replaced by one of the same size and time stamp
-    has another.
+    The time of the last change is set by the system: a file that was replaced by one of the same size and modification
+    time has another.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -136,7 +137,7 @@ def _key(path: Path) -> list[int]:
 
 
 def _recalled(entry: Any, key: list[int]) -> PhotoFacts | None:
-    """Return the facts in an entry of the memo; None where it is of another file, or damaged."""
+    """Return the facts in an entry of the memo; None where it is about another file, or damaged."""
     match entry:
         case [seen, [str(digest), int(width), int(height), int(orientation), float(white)]] if seen == key:
             return PhotoFacts(digest, width, height, orientation, white)
@@ -149,7 +150,7 @@ def _inspect(path: Path) -> PhotoFacts:
 
 
 def inspect_header(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> PhotoFacts:
-    """Return the facts of a photo but for its hash; of one of 8 bits only the file's beginning is read.
+    """Return the facts of a photo without its hash; of a photo of 8 bits only the file's beginning is read.
 
     Raises PhotoError where the file is no photo or the photo is too large.
     """
@@ -177,7 +178,7 @@ def _check_size(facts: PhotoFacts | PhotoError, most: float) -> PhotoFacts | Pho
 def _facts(stream: BinaryIO, sha256: str) -> PhotoFacts:
     with _open(stream) as image:
         (width, height), orientation = image.size, _orientation(image, stream)
-        if image.format == "TIFF" and orientation >= 5:  # Pillow states the size as shown
+        if image.format == "TIFF" and orientation >= 5:  # Pillow states the displayed size
             width, height = height, width
         return PhotoFacts(sha256, width, height, orientation, _white(image, stream))
 
@@ -195,7 +196,7 @@ def _white(image: Image.Image, stream: BinaryIO) -> float:
 
 
 def _read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
-    """Return bytes of the stream, which is left where it was: Pillow goes on from there."""
+    """Return bytes of the stream, whose position is restored, because Pillow continues from there."""
     place = stream.tell()
     stream.seek(offset)
     try:
@@ -319,6 +320,6 @@ def _read_memo(memo: Path | None) -> dict[str, Any]:
 
 
 def forget_photos(memo: Path) -> None:
-    """Remove what is remembered of photos, so that the next look at them reads them all."""
+    """Remove what is remembered of photos, so that the next inspection reads them all."""
     with suppress(OSError):
         memo.unlink()

@@ -1,7 +1,7 @@
 """Photos whose samples are wider than a byte: which value is white, and the photo in 8 bits.
 
-A file says how wide its samples are, not how much of that its camera used: 12 bits in a 16-bit PNG are common, and read
-at face value they are a black photo.
+A file says how wide its samples are, but not how much of that width its camera used: 12 bits in a 16-bit PNG are
+common, and such a photo would look black if its values were taken as 16 bits.
 """
 
 import struct
@@ -20,7 +20,7 @@ _COLOUR_MODES = ("L", "LA", "RGB", "RGBA", "RGBX")
 
 
 class TonesError(ValueError):
-    """Samples of which it cannot be known what is black and what is white; the message is the reason alone."""
+    """The error for samples whose black and white values cannot be known; the message is the reason alone."""
 
 
 def is_deep(image: Image.Image, data: bytes) -> bool:
@@ -96,9 +96,9 @@ def to_bytes(samples: np.ndarray, white: float) -> np.ndarray:
 
 
 def say_whites(whites: Iterable[tuple[str, float]]) -> list[str]:
-    """Return what to tell of deep photos, given the name and the white of every photo: a sentence for each white.
+    """Return a sentence for each white value of deep photos, given the name and the white value of every photo.
 
-    Nothing is said of photos of 8 bits, nor of those that use all of 16 bits unless others do not.
+    No sentence is about photos of 8 bits, nor about those that use all of 16 bits unless other photos do not.
     """
     names: dict[float, list[str]] = {}
     for name, white in whites:

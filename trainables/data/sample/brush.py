@@ -48,11 +48,11 @@ class Canvas:
         self.x, self.y = np.meshgrid(axis, axis)
 
     def filled(self, colour: Array) -> Array:
-        """The albedo of a plane of one colour."""
+        """Return the albedo of a plane of one colour."""
         return np.broadcast_to(np.asarray(colour, np.float32), (*self.shape, 3)).copy()
 
     def pixels(self, points: Array) -> Array:
-        """Points (n, 2) of the plane as the fixed-point pixel coordinates (4 fractional bits) that OpenCV draws."""
+        """Return points (n, 2) of the plane in OpenCV's fixed-point pixel coordinates, with 4 fractional bits."""
         return np.round((np.asarray(points) * self.half + self.side / 2 - 0.5) * 16).astype(np.int32)
 
     def polygon(self, points: Array) -> Array:
@@ -67,7 +67,7 @@ class Canvas:
         return mask.astype(np.float32) / 255
 
     def soft(self, distance: Array) -> Array:
-        """A mask of the points whose signed distance (positive inside, units of the plane) is above 0."""
+        """Return a mask of the points whose signed distance (positive inside, units of the plane) is above 0."""
         return np.clip(distance * self.half + 0.5, 0, 1)
 
     def radius(self, cx: float, cy: float, rx: float, ry: float) -> Array:
@@ -77,7 +77,7 @@ class Canvas:
         return self.soft((1 - self.radius(cx, cy, rx, ry)) * min(rx, ry))
 
     def box(self, cx: float, cy: float, w: float, h: float, corner: float = 0.0) -> Array:
-        """The signed distance to a rectangle of half sizes w, h with rounded corners, positive inside."""
+        """Return the signed distance to a rectangle of half sizes w, h with rounded corners, positive inside."""
         qx, qy = np.abs(self.x - cx) - w + corner, np.abs(self.y - cy) - h + corner
         outside = np.sqrt(np.maximum(qx, 0) ** 2 + np.maximum(qy, 0) ** 2)
         return corner - outside - np.minimum(np.maximum(qx, qy), 0)
@@ -86,7 +86,9 @@ class Canvas:
         return self.soft(self.box(cx, cy, w, h, corner))
 
     def turned(self, ys: list[float], widths: list[float], smooth: float = 0.02) -> tuple[Array, Array, Array]:
-        """A body of revolution about the y axis: its outline, the place across it (-1..1), its height in pixels."""
+        """Return a body of revolution about the y axis: its outline, the position across it (-1..1) and its height
+        in pixels.
+        """
         width = np.interp(self.y[:, 0], ys, widths).astype(np.float32)[:, None]
         width = cv2.GaussianBlur(width, (1, 0), sigmaX=0.1, sigmaY=max(0.3, smooth * self.half))
         ends = self.soft(np.minimum(self.y - ys[0], ys[-1] - self.y))
@@ -95,14 +97,14 @@ class Canvas:
         return mask, across, width * np.sqrt(1.02 - across**2) * np.float32(self.half)
 
     def word(self, text: str, cx: float, cy: float, height: float, width: float) -> Array:
-        """Large print: `text` fitted into a box of half sizes width, height."""
+        """Return large print: `text` fitted into a box of half sizes width, height."""
         (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1.0, 3)
         stencil = np.zeros((h + 12, w + 12), np.uint8)
         cv2.putText(stencil, text, (6, h + 5), cv2.FONT_HERSHEY_DUPLEX, 1.0, 255, 3, cv2.LINE_AA)
         return self.stencil(stencil, cx, cy, width, height)
 
     def print_lines(self, cx: float, cy: float, w: float, h: float, rows: int) -> Array:
-        """Small print: `rows` lines of words in a box of half sizes w, h."""
+        """Return small print: `rows` lines of words in a box of half sizes w, h."""
         columns = max(8, int(rows * 2.2 * w / h))
         ink = self.rng.random((rows, columns)) > 0.22
         ends = self.rng.integers(columns // 2, columns * 2, rows)
@@ -112,7 +114,7 @@ class Canvas:
         return self.stencil(page, cx, cy, w, h)
 
     def stencil(self, image: Array, cx: float, cy: float, w: float, h: float) -> Array:
-        """A uint8 picture stretched over a box of half sizes w, h, as a mask of the whole plane."""
+        """Return a uint8 picture stretched over a box of half sizes w, h, as a mask of the whole plane."""
         sx, sy = 2 * w * self.half / image.shape[1], 2 * h * self.half / image.shape[0]
         left = (cx - w) * self.half + self.side / 2
         top = (cy - h) * self.half + self.side / 2
@@ -131,7 +133,7 @@ def any_word(rng: Rng) -> str:
 
 
 def any_colour(rng: Rng, *, white: float = 0.4, dark: float = 0.1, brown: float = 0.1) -> Array:
-    """A colour that objects of every class share: off-white, dark, cardboard brown or a hue, with these chances."""
+    """Return a random colour that objects of every class may have: off-white, dark, cardboard brown or a hue."""
     kind = rng.random()
     if kind < white:
         return (rng.uniform(0.78, 0.96) + rng.normal(0, 0.015, 3)).clip(0, 1).astype(np.float32)
@@ -148,14 +150,14 @@ def vivid(rng: Rng) -> Array:
 
 
 def noise(rng: Rng, shape: tuple[int, int], cell: float | tuple[float, float]) -> Array:
-    """Smooth noise float32 (h, w) in about -1..1 that changes over `cell` pixels (down, across)."""
+    """Return smooth noise float32 (h, w) in about -1..1 that changes over `cell` pixels (down, across)."""
     down, across = cell if isinstance(cell, tuple) else (cell, cell)
     grid = rng.random((int(shape[0] / down) + 3, int(shape[1] / across) + 3), np.float32) * 2 - 1
     return cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
 
 
 def fractal(rng: Rng, shape: tuple[int, int], cell: float, octaves: int = 4) -> Array:
-    """Noise summed over halving cells and amplitudes, float32 (h, w) in about -1..1."""
+    """Return noise summed over halving cells and amplitudes, float32 (h, w) in about -1..1."""
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         total += noise(rng, shape, max(1.0, cell / 2**octave)) * 0.5**octave
@@ -163,12 +165,14 @@ def fractal(rng: Rng, shape: tuple[int, int], cell: float, octaves: int = 4) -> 
 
 
 def grain(rng: Rng, shape: tuple[int, int]) -> Array:
-    """White noise float32 (h, w) of unit variance."""
+    """Return white noise float32 (h, w) of unit variance."""
     return rng.standard_normal(shape, np.float32)
 
 
 def creases(canvas: Canvas, count: int, slope: float) -> Array:
-    """The height in pixels of a sheet folded along `count` random straight lines: flat facets between sharp creases."""
+    """Return the height in pixels of a sheet folded along `count` random straight lines: flat facets and sharp
+    creases.
+    """
     rng = canvas.rng
     height = np.zeros(canvas.shape, np.float32)
     for angle, offset, bend in zip(
@@ -179,7 +183,10 @@ def creases(canvas: Canvas, count: int, slope: float) -> Array:
 
 
 def facets(canvas: Canvas, count: int, roughness: float) -> tuple[Array, Array]:
-    """A crumpled ball of radius 1: its height in pixels, faceted with `count` planes, and the number of each facet."""
+    """Return the height in pixels of a crumpled ball of radius 1, and the number of each of its facets.
+
+    The facets are parts of `count` planes.
+    """
     rng = canvas.rng
     radius, angle = np.sqrt(rng.uniform(0, 0.95, count)), rng.uniform(0, 2 * np.pi, count)
     px, py = radius * np.cos(angle), radius * np.sin(angle)
@@ -200,7 +207,7 @@ def facets(canvas: Canvas, count: int, roughness: float) -> tuple[Array, Array]:
 
 
 def beads(rng: Rng, shape: tuple[int, int], cell: float) -> Array:
-    """Domes of expanded foam, float32 (h, w): 1 in the middle of each bead, falling towards its borders."""
+    """Return domes of expanded foam, float32 (h, w): 1 in the middle of each bead, falling towards its borders."""
     rows, columns = int(shape[0] / cell) + 1, int(shape[1] / cell) + 1
     seeds = np.full(shape, 255, np.uint8)
     ys = (np.arange(rows)[:, None] + rng.uniform(0.1, 0.9, (rows, columns))) * cell
@@ -211,7 +218,7 @@ def beads(rng: Rng, shape: tuple[int, int], cell: float) -> Array:
 
 
 def ridges(rng: Rng, shape: tuple[int, int], cell: float | tuple[float, float]) -> Array:
-    """Sharp-crested folds, float32 (h, w) in about 0..1, as in a wrinkled film."""
+    """Return sharp-crested folds, float32 (h, w) in about 0..1, as in a wrinkled film."""
     coarse, fine = noise(rng, shape, cell), 0.5
     down, across = cell if isinstance(cell, tuple) else (cell, cell)
     detail = noise(rng, shape, (max(2.0, down * fine), max(2.0, across * fine)))
@@ -219,7 +226,7 @@ def ridges(rng: Rng, shape: tuple[int, int], cell: float | tuple[float, float]) 
 
 
 def blob(rng: Rng, points: int = 40, wobble: float = 0.15, lobes: int = 6) -> Array:
-    """A closed wavy outline (points, 2) of radius about 1."""
+    """Return a closed wavy outline (points, 2) of radius about 1."""
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
     radius = np.ones(points)
     for wave in range(2, lobes + 1):
@@ -229,7 +236,7 @@ def blob(rng: Rng, points: int = 40, wobble: float = 0.15, lobes: int = 6) -> Ar
 
 
 def jagged(rng: Rng, corners: Array, steps: int, depth: float) -> Array:
-    """The polygon `corners` (n, 2) with each side broken into `steps` pieces that stray by `depth`."""
+    """Return the polygon `corners` (n, 2) with each side broken into `steps` pieces that stray by `depth`."""
     corners = np.asarray(corners, float)
     parts = []
     for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
@@ -241,7 +248,10 @@ def jagged(rng: Rng, corners: Array, steps: int, depth: float) -> Array:
 
 
 def warp(sprite: Sprite, rng: Rng, amount: float, cell: float) -> Sprite:
-    """The sprite bent by smooth noise: points move by up to about `amount` pixels, differently every `cell` pixels."""
+    """Return the sprite bent by smooth noise.
+
+    Points move by up to about `amount` pixels, differently every `cell` pixels.
+    """
     shape = sprite.cover.shape
     ys, xs = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     xs += noise(rng, shape, cell) * np.float32(amount)

@@ -65,13 +65,13 @@ def write_sample(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The directory of the built-in data set, written first if it is not there yet.
+    """Return the directory of the built-in data set, which is written first if it does not exist yet.
 
-    It holds train.json, val.json and test.json (COCO; a split of 0 images has no file), images/SPLIT/NNNN.jpg of
-    size x size pixels, and sample.json with these arguments. A complete directory of the same arguments and generator
-    is kept, one of others is replaced. It appears under its name only when complete, whatever happens on the way.
-    `progress(done, total)` is called after each image. UserError for impossible arguments, and where `directory`
-    holds something else.
+    It holds train.json, val.json and test.json (COCO; a split of 0 images has no file), images/SPLIT/NNNN.jpg of size x
+    size pixels, and sample.json with these arguments. A complete directory of the same arguments and generator is kept,
+    and one of other arguments is replaced. The directory gets its name only when it is complete. `progress(done,
+    total)` is called after each image. Raises UserError for impossible arguments, and where `directory` holds something
+    else.
     """
     recipe = Recipe(train, val, test, size, seed)
     directory = Path(directory).absolute()
@@ -90,7 +90,7 @@ def write_sample(
 
 
 def is_complete(directory: Path, recipe: Recipe) -> bool:
-    """Whether `directory` holds all files of this recipe."""
+    """Return whether `directory` holds all files of this recipe."""
     marker = directory / "sample.json"
     if not marker.is_file():
         return False
@@ -105,7 +105,7 @@ def is_complete(directory: Path, recipe: Recipe) -> bool:
 
 
 def refuse_foreign(directory: Path) -> None:
-    """Never delete what this module did not write."""
+    """Raise UserError where the directory holds files that this module did not write, which are never deleted."""
     if (
         directory.exists()
         and not (directory / "sample.json").exists()
@@ -142,9 +142,9 @@ def split_rng(seed: int, split: str, *more: int) -> Rng:
 
 
 def plan_objects(seed: int, split: str, images: int) -> list[list[str]]:
-    """The class names of each image's objects: the frequencies' exact shares of the split, dealt in random order.
+    """Return the class names of each image's objects, in random order, with the frequencies' exact shares of the split.
 
-    Each class occurs in train at least twice, or as often as there is room for.
+    Each class occurs in train at least twice, or as often as the number of objects allows.
     """
     rng = split_rng(seed, split)
     per_image = np.clip(rng.poisson(MEAN_OBJECTS, images), 1, MOST_OBJECTS)
@@ -155,7 +155,7 @@ def plan_objects(seed: int, split: str, images: int) -> list[list[str]]:
 
 
 def share_out(total: int, weights: list[float], at_least: int) -> list[int]:
-    """Whole numbers that sum to `total` in proportion to `weights` (largest remainders), none below `at_least`.
+    """Return whole numbers that sum to `total` in proportion to `weights` (largest remainders), none below `at_least`.
 
     What the rare ones are given beyond their share is taken from the most frequent.
     """
@@ -193,7 +193,7 @@ def annotation(placed: Placed) -> dict:
 
 
 def coco_file(recipe: Recipe, split: str, drawn: list[list[dict]]) -> dict:
-    """The COCO file of a split from each image's annotations; ids start at 1."""
+    """Return the COCO file of a split from each image's annotations; ids start at 1."""
     return {
         "info": {"description": f"SegVote built-in data set, drawn by a program; {asdict(recipe)}"},
         "licenses": [],

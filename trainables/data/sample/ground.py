@@ -10,13 +10,13 @@ LEAVES = ((0.46, 0.30, 0.14), (0.58, 0.42, 0.16), (0.35, 0.22, 0.12), (0.36, 0.4
 
 
 def tinted(rng: Rng, tone: Array, spread: float = 0.015) -> Array:
-    """Grey `tone` (h, w) as RGB with a slight cast."""
+    """Return grey `tone` (h, w) as RGB with a slight cast."""
     cast = (1 + rng.normal(0, spread, 3)).astype(np.float32)
     return tone[..., None].astype(np.float32) * cast
 
 
 def streaks(rng: Rng, side: int, count: int, steps: int, reach: float) -> Array:
-    """Wandering lines such as cracks, float32 (side, side) in 0..1."""
+    """Return wandering lines such as cracks, float32 (side, side) in 0..1."""
     canvas = np.zeros((side, side), np.uint8)
     for _ in range(count):
         heading = rng.uniform(0, 6.3) + np.cumsum(rng.normal(0, 0.35, steps))
@@ -52,7 +52,10 @@ def asphalt(rng: Rng, side: int) -> Ground:
 
 
 def slabs(rng: Rng, side: int, down: float, across: float, shift: float, joint: float) -> tuple[Array, Array]:
-    """A bond of slabs: per pixel the slab's random tone (-1..1) and 1 on the joints; rows are staggered by `shift`."""
+    """Return a bond of slabs: for each pixel the slab's random tone (-1..1), and 1 on the joints.
+
+    Rows are staggered by `shift`.
+    """
     rows = np.arange(side, dtype=np.float32) / np.float32(down)
     row = np.floor(rows)
     columns = np.arange(side, dtype=np.float32)[None, :] / np.float32(across) + (row * shift)[:, None]
@@ -139,7 +142,7 @@ GROUNDS = {
 
 
 def leaf(rng: Rng, centre: Array, size: float) -> tuple[Array, Array]:
-    """The outline (21, 2) and midrib (2, 2) of a fallen leaf, in pixels."""
+    """Return the outline (21, 2) and midrib (2, 2) of a fallen leaf, in pixels."""
     along = np.linspace(-1, 1, 11)
     half = (1 - along**2) ** rng.uniform(0.6, 1.2) * rng.uniform(0.25, 0.5)
     half[1:-1] *= 1 + 0.15 * (np.arange(9) % 2) * (rng.random() < 0.5)
@@ -164,7 +167,7 @@ def scatter_leaves(rng: Rng, ground: Ground, count: int) -> None:
 
 
 def tilt(rng: Rng, ground: Ground) -> Ground:
-    """The ground turned and seen in slight perspective, its far side at the top of the picture."""
+    """Return the ground turned and seen in slight perspective, its far side at the top of the picture."""
     side = ground[0].shape[0]
     angle, near = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 0.7)
     far = near * rng.uniform(1.0, 1.35)
@@ -180,7 +183,9 @@ def tilt(rng: Rng, ground: Ground) -> Ground:
 
 
 def draw_ground(rng: Rng, side: int) -> Ground:
-    """A random ground: albedo float32 (side, side, 3), display values 0..1; height float32 (side, side), pixels."""
+    """Return a random ground: albedo float32 (side, side, 3), display values 0..1; height float32 (side, side),
+    pixels.
+    """
     names = list(GROUNDS)
     name = names[rng.choice(len(names), p=[GROUNDS[each][1] for each in names])]
     albedo, height = GROUNDS[name][0](rng, side)

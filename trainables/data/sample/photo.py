@@ -55,7 +55,7 @@ def random_light(rng: Rng) -> Light:
 
 
 def turn(rng: Rng, sprite: Sprite) -> Sprite:
-    """The sprite at a random angle, foreshortened a little as if seen obliquely."""
+    """Return the sprite at a random angle, foreshortened a little as if seen obliquely."""
     side = sprite.cover.shape[0]
     angle, squeeze = rng.uniform(0, 2 * np.pi), rng.uniform(0.78, 1.0)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -85,7 +85,9 @@ def crop(sprite: Sprite, left: int, top: int, side: int) -> tuple[int, int, int,
 
 
 def outline(cover: Array, left: int, top: int, size: int) -> list[list[float]]:
-    """The COCO polygons, in pixels of the final picture, of what lies inside the outline; specks are left out."""
+    """Return the COCO polygons, in pixels of the final picture, of what lies inside the outline; specks are left
+    out.
+    """
     inside = cv2.copyMakeBorder((cover > 0.5).astype(np.uint8), 0, 1, 0, 1, cv2.BORDER_CONSTANT)
     # Contours run through pixel centres; grown right and down by one, centres fall on the outline's own corners.
     inside = cv2.dilate(inside, np.ones((2, 2), np.uint8), anchor=(1, 1))
@@ -103,14 +105,16 @@ def outline(cover: Array, left: int, top: int, size: int) -> list[list[float]]:
 
 
 def polygon_area(polygons: list[list[float]], size: int) -> float:
-    """The area in pixels of the mask that pycocotools decodes from the polygons."""
+    """Return the area in pixels of the mask that pycocotools decodes from the polygons."""
     if not polygons:
         return 0.0
     return float(coco_mask.area(coco_mask.merge(coco_mask.frPyObjects(polygons, size, size))))
 
 
 def find_place(rng: Rng, cover: Array, taken: Array) -> tuple[int, int]:
-    """The top left corner, in pixels, of a place mostly in the picture where little of what lies there is hidden."""
+    """Return the top left corner, in pixels, of a place mostly in the picture where little of what lies there is
+    hidden.
+    """
     side = taken.shape[0] * 8
     small = cv2.resize(cover, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA) > 0.5
     wanted, best, best_cost = max(1, int(small.sum())), (0, 0), np.inf
@@ -131,7 +135,7 @@ def find_place(rng: Rng, cover: Array, taken: Array) -> tuple[int, int]:
 
 
 def place_objects(rng: Rng, names: list[str], size: int) -> list[Placed]:
-    """One object per name, from the largest in the picture to the smallest, as annotations are painted."""
+    """Return one object per name, from the largest in the picture to the smallest, as annotations are painted."""
     side = round(size * SUPERSAMPLING)
     taken = np.zeros((side // 8, side // 8), bool)
     distance = rng.uniform(0.85, 1.2) * (1.2 - 0.04 * min(len(names), 9))
@@ -150,7 +154,7 @@ def place_objects(rng: Rng, names: list[str], size: int) -> list[Placed]:
 
 
 def lit(light: Light, height: Array) -> tuple[Array, Array, Array]:
-    """How bright each point of a surface is (1 on level ground), and its slopes along x and y."""
+    """Return how bright each point of a surface is (1 on level ground), and its slopes along x and y."""
     gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
     lx, ly, lz = light.direction
@@ -160,7 +164,7 @@ def lit(light: Light, height: Array) -> tuple[Array, Array, Array]:
 
 
 def highlights(light: Light, sprite: Sprite, gx: Array, gy: Array) -> Array:
-    """Blinn-Phong highlights under a camera straight above (Blinn 1977, Models of light reflection)."""
+    """Return Blinn-Phong highlights under a camera straight above (Blinn 1977, Models of light reflection)."""
     half = light.direction + np.array([0, 0, 1], np.float32)
     half /= np.linalg.norm(half)
     facing = np.clip((half[2] - gx * half[0] - gy * half[1]) / np.sqrt(1 + gx * gx + gy * gy), 0, 1)
@@ -189,7 +193,7 @@ def cast_shadow(picture: Array, light: Light, placed: Placed) -> None:
 
 
 def behind(picture: Array, placed: Placed, gx: Array, gy: Array) -> Array:
-    """What is seen through an object: the ground below it, shifted where its surface slopes, in its tint."""
+    """Return what is seen through an object: the ground below it, shifted where its surface slopes, in its tint."""
     x0, y0, x1, y1 = placed.window
     under = picture[y0:y1, x0:x1]
     if placed.sprite.refraction:
@@ -218,7 +222,7 @@ def draw_object(picture: Array, light: Light, placed: Placed) -> None:
 
 
 def passing_shadow(rng: Rng, side: int) -> Array | float:
-    """Large soft shadows of things out of the picture, a wall's edge or foliage, as a factor of the light."""
+    """Return large soft shadows of things out of the picture, a wall's edge or foliage, as a factor of the light."""
     kind = rng.random()
     if kind < 0.6:
         return 1.0
@@ -233,7 +237,9 @@ def passing_shadow(rng: Rng, side: int) -> Array | float:
 
 
 def expose(rng: Rng, picture: Array, size: int) -> Array:
-    """The photo uint8 RGB of linear light: exposure, white balance, vignette, blur, sensor noise, tone curve."""
+    """Return the photo uint8 RGB of linear light: exposure, white balance, vignette, blur, sensor noise, tone
+    curve.
+    """
     night = rng.random() < 0.15
     exposure = rng.uniform(0.4, 0.7) if night else rng.lognormal(0.3, 0.2)
     warmth, green = rng.normal(0.16 if night else 0.02, 0.07), rng.normal(0, 0.02)
@@ -254,7 +260,7 @@ def expose(rng: Rng, picture: Array, size: int) -> Array:
 
 
 def draw_scene(rng: Rng, names: list[str], size: int) -> tuple[Array, list[Placed]]:
-    """A photo uint8 (size, size, 3) RGB of one object per class name, and the objects, largest first.
+    """Return a photo uint8 (size, size, 3) RGB of one object per class name, and the objects, largest first.
 
     Objects are drawn in the order of the list, so painting their polygons in that order gives the visible classes.
     """

@@ -30,7 +30,7 @@ INK = np.array([0.16, 0.16, 0.2], np.float32)
 
 
 def fibre(c: Canvas, albedo: Array) -> Array:
-    """The faint unevenness of paper pulp."""
+    """Return the faint unevenness of paper pulp."""
     return albedo * (1 + 0.035 * noise(c.rng, c.shape, 3) + 0.02 * grain(c.rng, c.shape))[..., None]
 
 
@@ -39,7 +39,7 @@ def paper_colour(rng: Rng) -> Array:
 
 
 def sheet(c: Canvas) -> Sprite:
-    """A printed page: lines of text, a heading, sometimes a picture; folded, one corner lifting."""
+    """Return a printed page: lines of text, a heading, sometimes a picture; folded, one corner lifting."""
     rng = c.rng
     w = rng.uniform(0.5, 0.72)
     cover = c.polygon(jagged(rng, [(-w, -0.95), (w, -0.95), (w, 0.95), (-w, 0.95)], 5, 0.006))
@@ -58,7 +58,7 @@ def sheet(c: Canvas) -> Sprite:
 
 
 def crumpled(c: Canvas) -> Sprite:
-    """Paper squeezed into a ball: dull straight-edged facets with broken bits of print."""
+    """Return paper squeezed into a ball: dull straight-edged facets with broken bits of print."""
     rng = c.rng
     cover = c.polygon(jagged(rng, blob(rng, 11, 0.2) * 0.92, 3, 0.03))
     height, owner = facets(c, 45, 0.25)
@@ -72,7 +72,7 @@ def crumpled(c: Canvas) -> Sprite:
 
 
 def cardboard(c: Canvas) -> Sprite:
-    """A torn piece of a carton: brown liner, a fold, packing tape, the corrugation bared at one edge."""
+    """Return a torn piece of a carton: brown liner, a fold, packing tape, the corrugation bared at one edge."""
     rng = c.rng
     w = rng.uniform(0.55, 0.85)
     cover = c.polygon(jagged(rng, [(-w, -0.9), (w, -0.95), (w * 0.9, 0.9), (-w, 0.92)], 9, 0.02))
@@ -89,7 +89,7 @@ def cardboard(c: Canvas) -> Sprite:
 
 
 def paper_cup(c: Canvas) -> Sprite:
-    """A coffee cup on its side: a matt cone with a rolled rim and a seam, its dark mouth in view."""
+    """Return a coffee cup on its side: a matt cone with a rolled rim and a seam, its dark mouth in view."""
     rng = c.rng
     body, across, height = c.turned([-0.72, 0.93, 0.97], [0.56, 0.38, 0.37], 0.004)
     mouth, bottom = c.ellipse(0, -0.72, 0.56, 0.2), c.ellipse(0, 0.95, 0.37, 0.05)
@@ -107,14 +107,14 @@ def paper_cup(c: Canvas) -> Sprite:
 
 
 def film(c: Canvas, colour: Array, folds: Array, depth: float) -> tuple[Array, Array]:
-    """Albedo and height of wrinkled film: bright crests, dull valleys."""
+    """Return albedo and height of wrinkled film: bright crests, dull valleys."""
     height = folds * depth * c.half
     albedo = c.filled(colour) * (0.72 + 0.4 * folds)[..., None]
     return albedo.astype(np.float32), height.astype(np.float32)
 
 
 def film_colour(rng: Rng) -> tuple[Array, float]:
-    """A film's colour and opacity: milky, black, coloured or clear."""
+    """Return a film's colour and opacity: milky, black, coloured or clear."""
     kind = rng.random()
     if kind < 0.25:
         return np.array([0.9, 0.92, 0.93], np.float32), rng.uniform(0.3, 0.5)
@@ -122,7 +122,7 @@ def film_colour(rng: Rng) -> tuple[Array, float]:
 
 
 def carrier_bag(c: Canvas) -> Sprite:
-    """A flattened shopping bag: two handle loops, side gussets, long wrinkles, sometimes a printed name."""
+    """Return a flattened shopping bag: two handle loops, side gussets, long wrinkles, sometimes a printed name."""
     rng = c.rng
     w = rng.uniform(0.52, 0.66)
     body = jagged(rng, [(-w, -0.3), (w, -0.3), (w * 1.05, 0.92), (-w * 1.05, 0.92)], 7, 0.025)
@@ -145,7 +145,7 @@ def carrier_bag(c: Canvas) -> Sprite:
 
 
 def knotted_bag(c: Canvas) -> Sprite:
-    """A filled rubbish bag: a bulging body whose pleats run into a knot with two ears."""
+    """Return a filled rubbish bag: a bulging body whose pleats run into a knot with two ears."""
     rng = c.rng
     knot_x, knot_y = rng.uniform(-0.12, 0.12), -0.62
     outline = blob(rng, 40, 0.1, 5) * [0.8, 0.72] + np.array([0, 0.2])
@@ -173,7 +173,7 @@ def knotted_bag(c: Canvas) -> Sprite:
 
 
 def polar_ridges(rng: Rng, angle: Array, reach: Array) -> Array:
-    """Folds that fan out from a point, float32 in 0..1."""
+    """Return folds that fan out from a point, float32 in 0..1."""
     wave = np.zeros(angle.shape, np.float32)
     for count in rng.integers(9, 34, 5):
         wave += np.abs(np.sin(angle * count / 2 + reach * rng.uniform(-2, 2) + rng.uniform(0, 6.3))).astype(np.float32)
@@ -181,7 +181,7 @@ def polar_ridges(rng: Rng, angle: Array, reach: Array) -> Array:
 
 
 def wrapper(c: Canvas) -> Sprite:
-    """A snack packet: glossy printed film with crimped ends, torn open at one of them."""
+    """Return a snack packet: glossy printed film with crimped ends, torn open at one of them."""
     rng = c.rng
     w, top = rng.uniform(0.45, 0.65), rng.uniform(-0.95, -0.75)
     tear = jagged(rng, [(-w, top), (w, -0.95)], 9, 0.04)[:9]
@@ -200,7 +200,7 @@ def wrapper(c: Canvas) -> Sprite:
 
 
 def cloth(c: Canvas) -> tuple[Array, Array]:
-    """Albedo and height of woven or knitted cloth with deep soft folds; plain, striped or checked."""
+    """Return albedo and height of woven or knitted cloth with deep soft folds; plain, striped or checked."""
     rng = c.rng
     colour, pitch = any_colour(rng, white=0.35, dark=0.15, brown=0.1), max(3.2, 0.028 * c.half)
     px, py = c.x * c.half, c.y * c.half
@@ -254,7 +254,7 @@ def sock(c: Canvas) -> Sprite:
 
 
 def scraps(c: Canvas) -> Sprite:
-    """A tangle of sweepings: torn bits of many materials, threads, crumbs and dirt."""
+    """Return a tangle of sweepings: torn bits of many materials, threads, crumbs and dirt."""
     rng = c.rng
     cover = c.polygon(jagged(rng, blob(rng, 14, 0.25) * 0.7, 4, 0.05))
     albedo = c.filled([0.3, 0.26, 0.21]) * (1 + 0.5 * noise(rng, c.shape, 4))[..., None]
@@ -275,7 +275,7 @@ def scraps(c: Canvas) -> Sprite:
 
 
 def cigarette(c: Canvas) -> Sprite:
-    """A butt: cork-coloured filter, a bent rest of white paper, a burnt end."""
+    """Return a butt: cork-coloured filter, a bent rest of white paper, a burnt end."""
     rng = c.rng
     body, across, height = c.turned([-0.97, 0.97], [0.17, 0.17], 0.002)
     albedo = c.filled([0.92, 0.9, 0.86])
@@ -290,7 +290,7 @@ def cigarette(c: Canvas) -> Sprite:
 
 
 def banana_peel(c: Canvas) -> Sprite:
-    """Three or four limp flaps spread from a stub, pale inside, bruised outside."""
+    """Return three or four limp flaps spread from a stub, pale inside, bruised outside."""
     rng = c.rng
     cover, ribs = np.zeros(c.shape, np.float32), np.zeros(c.shape, np.float32)
     count = rng.integers(3, 5)
@@ -311,7 +311,7 @@ def banana_peel(c: Canvas) -> Sprite:
 
 
 def face_mask(c: Canvas) -> Sprite:
-    """A disposable mask: three pleats, welded rims, ear loops."""
+    """Return a disposable mask: three pleats, welded rims, ear loops."""
     rng = c.rng
     w, h = 0.5, 0.62
     cloth_area = c.polygon(jagged(rng, [(-w, -h), (w, -h), (w, h), (-w, h)], 4, 0.01))
@@ -332,7 +332,7 @@ def face_mask(c: Canvas) -> Sprite:
 
 
 def sticks(c: Canvas) -> Sprite:
-    """Used chopsticks or ice-cream sticks, one across another: wood grain, stained tips."""
+    """Return used chopsticks or ice-cream sticks, one across another: wood grain, stained tips."""
     rng = c.rng
     cover, shade = np.zeros(c.shape, np.float32), np.ones(c.shape, np.float32)
     width = rng.uniform(0.07, 0.14)

@@ -29,12 +29,12 @@ SILVER = np.array([0.74, 0.75, 0.77], np.float32)
 
 
 def stripe(across: Array, centre: float, width: float) -> Array:
-    """A soft line at `centre` of a body of revolution, in 0..1."""
+    """Return a soft line at `centre` of a body of revolution, in 0..1."""
     return np.exp(-(((across - centre) / width) ** 2))
 
 
 def mirror(rng: Rng, across: Array) -> Array:
-    """What curved bare metal reflects: bright and dark bands along the body, as factors of its colour."""
+    """Return what curved bare metal reflects: bright and dark bands along the body, as factors of its colour."""
     tone = 0.75 + 0.55 * stripe(across, rng.uniform(-0.5, -0.2), 0.13)
     tone += 0.35 * stripe(across, rng.uniform(0.35, 0.6), 0.07)
     tone -= 0.42 * stripe(across, rng.uniform(0.0, 0.2), 0.16) + 0.45 * stripe(np.abs(across), 1.0, 0.14)
@@ -42,7 +42,7 @@ def mirror(rng: Rng, across: Array) -> Array:
 
 
 def artwork(c: Canvas, albedo: Array, mask: Array, w: float, h: float, cy: float = 0.0) -> None:
-    """A printed design within half sizes w, h: a coloured band, a large spot, a name and small print."""
+    """Return a printed design within half sizes w, h: a coloured band, a large spot, a name and small print."""
     rng = c.rng
     lay(albedo, mask * c.rectangle(0, cy - h * 0.62, w, h * rng.uniform(0.15, 0.38)), any_colour(rng, white=0.15))
     lay(albedo, mask * c.ellipse(rng.uniform(-0.3, 0.3) * w, cy + h * 0.12, w * 0.5, h * 0.25), vivid(rng))
@@ -51,7 +51,7 @@ def artwork(c: Canvas, albedo: Array, mask: Array, w: float, h: float, cy: float
 
 
 def label(c: Canvas, albedo: Array, mask: Array, cy: float, w: float, h: float) -> Array:
-    """A printed label laid around a body, in place; its mask."""
+    """Return a printed label laid around a body, in place; its mask."""
     area = mask * c.rectangle(0, cy, w, h)
     lay(albedo, area, any_colour(c.rng))
     artwork(c, albedo, area, w, h, cy)
@@ -129,7 +129,7 @@ def can(c: Canvas) -> Sprite:
 
 
 def food_tin(c: Canvas) -> Sprite:
-    """A tin seen from above: rings, a bright rim, sometimes open and dark inside."""
+    """Return a tin seen from above: rings, a bright rim, sometimes open and dark inside."""
     rng = c.rng
     squash = rng.uniform(0.8, 1.0)
     r = c.radius(0, 0, 0.95, 0.95 * squash)
@@ -149,7 +149,7 @@ def food_tin(c: Canvas) -> Sprite:
 
 
 def foil(c: Canvas) -> Sprite:
-    """Crumpled aluminium foil: many small facets, each a mirror of its own."""
+    """Return crumpled aluminium foil: many small facets, each a mirror of its own."""
     rng = c.rng
     cover = c.polygon(jagged(rng, blob(rng, 12, 0.2) * 0.92, 3, 0.03))
     height, owner = facets(c, 140, 0.5)
@@ -164,7 +164,7 @@ GLASS = ((0.10, 0.32, 0.16), (0.34, 0.19, 0.07), (0.72, 0.80, 0.78), (0.62, 0.76
 
 
 def glass_body(c: Canvas, ys: list[float], widths: list[float], smooth: float) -> Sprite:
-    """Thick clear or tinted glass: dark edges, the ground bent behind it, hard narrow highlights."""
+    """Return thick clear or tinted glass: dark edges, the ground bent behind it, hard narrow highlights."""
     rng = c.rng
     tint = np.array(GLASS[rng.integers(len(GLASS))], np.float32)
     mask, across, height = c.turned(ys, widths, smooth)
@@ -204,7 +204,7 @@ def jar(c: Canvas) -> Sprite:
 
 
 def shards(c: Canvas) -> Sprite:
-    """A broken bottle: flat sharp pieces with bright fracture edges."""
+    """Return a broken bottle: flat sharp pieces with bright fracture edges."""
     rng = c.rng
     tint = np.array(GLASS[rng.integers(len(GLASS))], np.float32)
     cover, rim = np.zeros(c.shape, np.float32), np.zeros(c.shape, np.float32)
@@ -226,7 +226,7 @@ def shards(c: Canvas) -> Sprite:
 
 
 def pet_bottle(c: Canvas) -> Sprite:
-    """A drinks bottle of thin clear film: ribs, a coloured screw cap, a wrapped label, many weak highlights."""
+    """Return a drinks bottle of thin clear film: ribs, a coloured screw cap, a wrapped label, many weak highlights."""
     rng = c.rng
     wide = rng.uniform(0.28, 0.35)
     ys = [-0.99, -0.84, -0.83, -0.76, -0.45, 0.0, 0.1, 0.9, 0.98]
@@ -252,7 +252,7 @@ def pet_bottle(c: Canvas) -> Sprite:
 
 
 def takeaway_cup(c: Canvas) -> Sprite:
-    """A clear drinks cup on its side: a cone with a domed lid, a straw and a rest of drink."""
+    """Return a clear drinks cup on its side: a cone with a domed lid, a straw and a rest of drink."""
     rng = c.rng
     ys = [-0.72, -0.45, -0.44, -0.38, -0.37, 0.95]
     body, across, height = c.turned(ys, [0.22, 0.47, 0.53, 0.53, 0.47, 0.33], 0.008)
@@ -279,7 +279,7 @@ def takeaway_cup(c: Canvas) -> Sprite:
 
 
 def tub(c: Canvas) -> Sprite:
-    """An opaque moulded food container seen from above: smooth, rimmed, with ribs in its walls."""
+    """Return an opaque moulded food container seen from above: smooth, rimmed, with ribs in its walls."""
     rng = c.rng
     w, h, corner = rng.uniform(0.6, 0.9), 0.92, rng.uniform(0.12, 0.4)
     distance = c.box(0, 0, w, h, corner)
@@ -298,7 +298,7 @@ def tub(c: Canvas) -> Sprite:
 
 
 def detergent(c: Canvas) -> Sprite:
-    """A blow-moulded bottle with a grip, a cap and a big label: glossy, opaque."""
+    """Return a blow-moulded bottle with a grip, a cap and a big label: glossy, opaque."""
     rng = c.rng
     upper, lower = [(-0.16, -0.72), (0.16, -0.72), (0.44, -0.42)], [(0.47, 0.85), (0.4, 0.97), (-0.4, 0.97)]
     body = c.polygon([*upper, *lower, (-0.47, 0.85), (-0.42, -0.3)])
@@ -317,7 +317,7 @@ def detergent(c: Canvas) -> Sprite:
 
 
 def foam_texture(c: Canvas, colour: Array) -> tuple[Array, Array]:
-    """Albedo and height of expanded polystyrene: beads pressed together, a few lost."""
+    """Return albedo and height of expanded polystyrene: beads pressed together, a few lost."""
     rng = c.rng
     dome = beads(rng, c.shape, max(6.0, 0.07 * c.half))
     lost = np.clip(noise(rng, c.shape, max(5.0, 0.06 * c.half)) - 0.78, 0, 0.2)
@@ -332,7 +332,7 @@ def foam_colour(rng: Rng) -> Array:
 
 
 def foam_block(c: Canvas) -> Sprite:
-    """A broken block of packing foam: straight sides, ragged breaks, a thick shaded flank, moulded recesses."""
+    """Return a broken block of packing foam: straight sides, ragged breaks, a thick shaded flank, moulded recesses."""
     rng = c.rng
     w, d = rng.uniform(0.45, 0.8), rng.uniform(0.1, 0.2)
     corners = [(-w, -0.9), (w, -0.9), (w, 0.35), (w * 0.5, 0.85 - d), (-w, 0.85 - d)]
@@ -352,7 +352,7 @@ def foam_block(c: Canvas) -> Sprite:
 
 
 def foam_box(c: Canvas) -> Sprite:
-    """An ice box from above: thick walls, a sunken floor in their shadow."""
+    """Return an ice box from above: thick walls, a sunken floor in their shadow."""
     rng = c.rng
     w, h, wall = rng.uniform(0.62, 0.85), 0.92, rng.uniform(0.14, 0.2)
     distance = c.box(0, 0, w, h, 0.08)
@@ -365,7 +365,7 @@ def foam_box(c: Canvas) -> Sprite:
 
 
 def foam_tray(c: Canvas) -> Sprite:
-    """A thin meat tray: sloping lip, quilted floor, sometimes bitten off."""
+    """Return a thin meat tray: sloping lip, quilted floor, sometimes bitten off."""
     rng = c.rng
     w = rng.uniform(0.58, 0.72)
     distance = c.box(0, 0, w, 0.93, 0.2)
@@ -381,7 +381,7 @@ def foam_tray(c: Canvas) -> Sprite:
 
 
 def round_cell(c: Canvas) -> Sprite:
-    """A dry cell: a two-tone sleeve, a steel ring, a nub at the positive end, small print along the side."""
+    """Return a dry cell: a two-tone sleeve, a steel ring, a nub at the positive end, small print along the side."""
     rng = c.rng
     wide = rng.uniform(0.24, 0.33)
     ys = [-0.98, -0.9, -0.89, 0.96, 0.98]

@@ -23,17 +23,17 @@ from trainables.names import MIX_TRANSFORMERS
 
 STRIDES = (4, 8, 16, 32)
 ALL_TAPS = (-4, -3, -2, -1)
-FINEST = ((), (2,))  # some families have a map at stride 2, no head needs it
+FINEST = ((), (2,))  # some families also have a map at stride 2, which no head needs
 PYRAMIDS = [(*finest, 4, 8, *deep) for finest in FINEST for deep in ((16, 32), (16, 16), (8, 8))]
 FULL_PYRAMIDS = [(1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32)]  # for heads that take a map at stride 1
 
 
 @dataclass(frozen=True)
 class Family:
-    """What is special about the backbones whose names begin with one of `prefixes`.
+    """The properties of the backbones whose names begin with one of `prefixes`.
 
-    `options` go to timm's factory. `tap_norms` is the epsilon of a LayerNorm on each map, which the family's authors
-    have for segmentation. `size_multiple` is what height and width must be multiples of, by default the deepest stride.
+    `options` are arguments of timm's factory. `tap_norms` is the epsilon of a LayerNorm on each map, which the family's
+    authors add for segmentation. Height and width must be multiples of `size_multiple`, by default the deepest stride.
     `parallel` branches are equally deep. `shifts_windows` names Swin's own padding. `fixed_size` backbones have tables
     for one image size.
     """
@@ -73,10 +73,10 @@ def family_of(name: str) -> Family:
 class Backbone(nn.Module):
     """A feature extractor. Map i, finest first, is (N, channels[i], about H / strides[i], about W / strides[i]).
 
-    `model` is timm's, with the pretrained weights, and `maps` are the places of those of its maps that are taken;
-    `neck`, list of maps to list of maps, is what segmentation adds and trains from scratch. `size_multiple` is what H
-    and W must be multiples of, and `pyramid_multiple` what they must be for each map to be exactly half the one before.
-    `mean` and `std` are what the pretrained weights expect images in 0..1 to be normalised with.
+    `model` is timm's, with the pretrained weights, and `maps` are the indices of those of its maps that are used;
+    `neck`, from a list of maps to a list of maps, is what segmentation adds and trains from scratch. H and W must be
+    multiples of `size_multiple`, and of `pyramid_multiple` if each map is to be exactly half the one before. `mean` and
+    `std` are those with which the pretrained weights expect images in 0..1 to be normalised.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ def build_backbone(
 
 
 def _mix_transformer(name: str, *, weights: Weights | None, drop_path: float, taps: Sequence[int]) -> Backbone:
-    with torch.device("cpu"):  # both read rates out of a tensor, which the meta device does not allow
+    with torch.device("cpu"):  # both read rates from a tensor, which the meta device does not allow
         model = get_encoder(name, weights=None)
         model.reset_drop_path(drop_path)
     model.to(torch.get_default_device())
@@ -212,7 +212,10 @@ def _plain(
     taps: Sequence[int],
     statistics: dict[str, Any],
 ) -> Backbone:
-    """A transformer whose maps all have the patches' stride: some blocks' outputs are made a pyramid of."""
+    """Return the backbone of a transformer whose maps all have the stride of its patches.
+
+    The outputs of some of its blocks are made into a pyramid.
+    """
     info, patch = model.feature_info, model.feature_info.reduction()[0]
     model.out_indices = tapped_blocks(len(info.info))
     # A multiple of 4 also where patches are 14 wide, so that the map at stride 4 covers the padded image exactly.

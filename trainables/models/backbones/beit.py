@@ -10,21 +10,21 @@ CLASS_TOKEN_ROWS = 3  # at a table's end: from the class token, to it, and to it
 
 
 class AnyGridAttention(beit.Attention):
-    """timm's attention with a table of its own (BEiT)."""
+    """BEiT's attention in timm, whose blocks have a table each, for any grid of patches."""
 
     def _get_rel_pos_bias(self) -> Tensor:
         return _bias(self).unsqueeze(0)
 
 
 class AnyGridBias(beit.RelativePositionBias):
-    """timm's table that all blocks share (BEiT v2)."""
+    """BEiT v2's table in timm, which all blocks share, for any grid of patches."""
 
     def forward(self) -> Tensor:
         return _bias(self)
 
 
 class AnyGridFeatures(FeatureGetterNet):
-    """timm's feature extractor that tells its tables the grid of patches of the images it is given."""
+    """A feature extractor of timm that tells its tables the grid of patches of the images that it is given."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         grid = self.model.patch_embed.dynamic_feat_size(images.shape[-2:])
@@ -35,7 +35,7 @@ class AnyGridFeatures(FeatureGetterNet):
 
 
 def take_any_size(features: FeatureGetterNet) -> None:
-    """Make timm's features of a BEiT take images of any whole number of patches; parameters stay as they are."""
+    """Let timm's features of a BEiT take images of any whole number of patches; parameters stay as they are."""
     ours = {beit.Attention: AnyGridAttention, beit.RelativePositionBias: AnyGridBias}
     features.__class__ = AnyGridFeatures
     features.model.patch_embed.strict_img_size = False
@@ -53,7 +53,7 @@ def _bias(module: nn.Module) -> Tensor:
 
 
 def _resized(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """A table (rows, heads) for another grid, so that its gradient reaches the table."""
+    """Return a table (rows, heads) resized for another grid, through which the gradient reaches the table."""
     (height, width), size = (2 * side - 1 for side in old), [2 * side - 1 for side in new]
     by_offset = table[:-CLASS_TOKEN_ROWS].T.unflatten(1, (height, width))
     resized = F.interpolate(by_offset[None], size, mode="bicubic", align_corners=False)[0]

@@ -1,7 +1,7 @@
-"""U-Net's own encoder, as a backbone: what U-Net had before it was put on classification networks.
+"""U-Net's own encoder as a backbone, which U-Net used before it was combined with classification networks.
 
-Importing this makes the encoders known to timm, so that they are built, named in errors and tapped as its models are.
-There are no pretrained weights of them.
+Importing this module registers the encoders with timm, so that they are built and named in errors like its models.
+There are no pretrained weights for them.
 """
 
 from collections.abc import Callable
@@ -46,18 +46,21 @@ class ContractingPath(nn.Module):
 
 @register_model
 def unet_encoder_64(pretrained: bool = False, features_only: bool = False, **places: Any) -> ContractingPath:
-    """mmsegmentation's U-Net S5-D16: 64 to 1024 channels, batch norm."""
+    """Return mmsegmentation's U-Net encoder S5-D16: 64 to 1024 channels, with batch norm."""
     return ContractingPath(64, level=two_convolutions, **_options(pretrained, features_only, places))
 
 
 @register_model
 def unet_encoder_32(pretrained: bool = False, features_only: bool = False, **places: Any) -> ContractingPath:
-    """32 to 512 channels, no norms: the U-Net that U-Net++ was compared with (Zhou et al., 2018)."""
+    """Return an encoder of 32 to 512 channels without norms.
+
+    It is that of the U-Net with which U-Net++ was compared (Zhou et al., 2018).
+    """
     return ContractingPath(32, level=two_convolutions_with_bias, **_options(pretrained, features_only, places))
 
 
 def _options(pretrained: bool, features_only: bool, given: dict[str, Any]) -> dict[str, Any]:
-    """What is left of timm's arguments without those that say where pretrained weights are."""
+    """Return timm's arguments without those that say where pretrained weights are."""
     if pretrained or not features_only:
         raise RuntimeError("it has no pretrained weights and no classifier")
     return {key: value for key, value in given.items() if not key.startswith(("pretrained_", "cache_dir"))}

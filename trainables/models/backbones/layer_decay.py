@@ -1,4 +1,4 @@
-"""Which layer of a backbone a parameter belongs to: what layer-wise learning-rate decay counts by, per family."""
+"""The layer of a backbone to which each parameter belongs, by family, as layer-wise learning-rate decay counts it."""
 
 import re
 from collections.abc import Iterable
@@ -38,12 +38,12 @@ EMBEDDINGS = re.compile(r"\b(stem|patch_embed|pos_embed|cls_token|reg_token|dist
 
 
 def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int] | None:
-    """Return ({name: layer}, the layer of what comes after the last block), None where no family fits `names`.
+    """Return ({name: layer}, the layer of what comes after the last block), or None where no family fits `names`.
 
-    Stems and embeddings are layer 0. Blocks count from 1 on through all stages (Bao et al., BEiT, ICLR 2022), and
-    what leads into a stage belongs to the block before it. ConvNeXt counts stages from 1 on, its downsampling belongs
-    to the stem, and a third of stage 3's blocks plus 3 are the layers that it is said to have (Liu et al., CVPR 2022).
-    Everything else, norms after the blocks and heads, is one layer above these.
+    Stems and embeddings are layer 0. Blocks count from 1 through all stages (Bao et al., BEiT, ICLR 2022), and the
+    layers that lead into a stage belong to the block before it. ConvNeXt (Liu et al., CVPR 2022) counts stages from 1,
+    its downsampling belongs to the stem, and its number of layers is a third of stage 3's blocks plus 3. Everything
+    else, such as norms after the blocks and heads, is one layer above these.
     """
     names = list(names)
     for family in FAMILIES.values():
@@ -55,7 +55,7 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int] | None:
 
 
 def _depths(names: list[str], family: LayerFamily) -> list[int]:
-    """Blocks per stage; a family without stages has one."""
+    """Return the number of blocks of each stage; a family without stages has one."""
     found = [match.groups() for name in names if (match := re.search(family.block, name))]
     blocks = [(int(stage) - family.first_stage, int(block)) for *before, block in found for stage in before or ["0"]]
     stages = max((stage for stage, _ in blocks), default=-1) + 1

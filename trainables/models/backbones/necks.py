@@ -1,4 +1,4 @@
-"""What segmentation puts behind a hierarchical backbone's maps: lists of (N, C_i, H_i, W_i) to lists of the same."""
+"""Modules that segmentation adds to a hierarchical backbone: from lists of maps (N, C_i, H_i, W_i) to such lists."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from trainables.models.parts import concatenate
 
 
 class TapNorms(nn.Module):
-    """A LayerNorm over the channels of each map, as Swin (2021) and ConvNeXt (2022) have for dense prediction."""
+    """A LayerNorm over the channels of each map, which Swin (2021) and ConvNeXt (2022) use for dense prediction."""
 
     def __init__(self, channels: Sequence[int], *, eps: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Swin's windows at any input size as its authors pad and shift them (Liu et al., 2021, section 3.2)."""
+"""Swin's windows at any input size, padded and shifted as its authors do (Liu et al., 2021, section 3.2)."""
 
 import torch.nn.functional as F
 from timm.models import swin_transformer, swin_transformer_v2

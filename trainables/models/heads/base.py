@@ -1,4 +1,4 @@
-"""What all heads have in common: what they are told, what they answer, and how they start."""
+"""The common parts of all heads: their arguments, their outputs, and how their weights are initialised."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ NARROW = 64  # channels before a classifier
 
 @dataclass(frozen=True)
 class Pyramid:
-    """What a head is told of the backbone: map i, finest first, is (N, channels[i], H / strides[i], W / strides[i]).
+    """The properties of a backbone that a head needs.
 
-    The maps are those that the head asked for; or one, of all branches, where the backbone's are parallel (HRNet) and
-    the head did not ask for all. `parameters` is the size of the whole backbone.
+    Map i, finest first, is (N, channels[i], H / strides[i], W / strides[i]). The maps are those that the head asked
+    for, or a single map of all branches where the backbone's are parallel (HRNet) and the head did not ask for all.
+    `parameters` is the size of the whole backbone.
     """
 
     channels: tuple[int, ...]
@@ -29,17 +30,20 @@ class Pyramid:
 
     @property
     def is_light(self) -> bool:
-        """Whether the backbone is of MiT-B0's or B1's size, for which SegFormer and Lawin publish a lighter head."""
+        """Return whether the backbone is as small as MiT-B0 or B1.
+
+        For these, SegFormer and Lawin publish a lighter head.
+        """
         return self.parameters < LIGHT_PARAMETERS
 
 
 class Head(nn.Module):
-    """Turns a backbone's feature maps into logits.
+    """A module that turns a backbone's feature maps into logits.
 
-    A subclass takes a Pyramid, and `num_classes` and `dropout` as keywords. It has `decode`, features to the map that
-    is classified; `dropout`; and `classifier`, the last convolution. Features are a list of (N, C_i, H_i, W_i), finest
-    first. Logits are (N, num_classes, H, W) at any stride: the model resizes them. It says in class variables what
-    it needs of backbone and input.
+    A subclass takes a Pyramid, and `num_classes` and `dropout` as keywords. It has `decode`, from features to the map
+    that is classified; `dropout`; and `classifier`, the last convolution. Features are a list of (N, C_i, H_i, W_i),
+    finest first. Logits are (N, num_classes, H, W) at any stride, because the model resizes them. Class variables state
+    what it needs of the backbone and the input.
     """
 
     taps: ClassVar[tuple[int, ...] | None] = (-4, -3, -2, -1)
@@ -78,10 +82,10 @@ class Head(nn.Module):
         return [] if self.auxiliary is None else [(AUXILIARY_WEIGHT, self.auxiliary(features[-2]))]
 
     def initialize(self) -> Self:
-        """Draw new weights: He for convolutions, Glorot for linear layers and a narrow decoder's classifier.
+        """Draw new weights: He's for convolutions, and Glorot's for linear layers and a narrow decoder's classifier.
 
-        All other classifiers start at N(0, 0.01), as published. Those of few inputs would not come far from that in a
-        short run: Adam moves a weight by no more than the learning rate a step.
+        All other classifiers start at N(0, 0.01), as published. A classifier with few inputs would not move far from
+        such small weights in a short run, because Adam changes a weight by no more than the learning rate in a step.
         """
         _replace_batch_norms(self)
         initialize_decoder(self)

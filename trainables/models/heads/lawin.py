@@ -52,6 +52,10 @@ class LawinHead(Head):
         return _sum(maps) if self.is_light else self.embed(concatenate(maps))
 
     def _pool(self, x: Tensor) -> Tensor:
+        """Return the pooled contexts of all windows.
+
+        The contexts overlap by whole cells of ratio x ratio positions, so that each cell is pooled only once.
+        """
         height, width = x.shape[-2:]
         padded = F.pad(x, (0, -width % WINDOW, 0, -height % WINDOW))
         attended = [attention(padded)[..., :height, :width] for attention in self.attentions]
@@ -59,7 +63,7 @@ class LawinHead(Head):
         return _sum(branches) if self.is_light else self.fuse(concatenate(branches))
 
     def initialize(self) -> "LawinHead":
-        """As all heads; attention adds nothing to its query at first, as in the authors' code."""
+        """Draw new weights as all heads do; at first, attention adds nothing to its query, as in the authors' code."""
         super().initialize()
         for attention in self.attentions:
             nn.init.zeros_(attention.project[1].weight)
@@ -130,7 +134,10 @@ class LargeWindowAttention(WindowAttention):
         return contexts + mixed.transpose(-1, -2).reshape(contexts.shape)
 
     def _pool(self, x: Tensor) -> Tensor:
-        """The windows' contexts overlap by whole cells of ratio x ratio positions, so each cell is pooled once."""
+        """Return the pooled contexts of all windows.
+
+        The contexts overlap by whole cells of ratio x ratio positions, so that each cell is pooled only once.
+        """
         border = (self.ratio - 1) * WINDOW // 2
         padded = F.pad(x, (border,) * 4)
         pooled = (F.max_pool2d(padded, self.ratio) + F.avg_pool2d(padded, self.ratio)) / 2

@@ -32,7 +32,7 @@ class ObjectAttention(nn.Module):
         self.project = conv_bn_relu(KEY_WIDTH, WIDTH)
 
     def forward(self, pixels: Tensor, regions: Tensor) -> Tensor:
-        """`pixels` (N, 512, H, W), `regions` (N, 512, K) to (N, 512, H, W)."""
+        """Return (N, 512, H, W) from `pixels` (N, 512, H, W) and `regions` (N, 512, K)."""
         regions = regions.unsqueeze(-1)  # one column of K pixels
         query, key, value = (
             layer(x).flatten(2).transpose(1, 2)

@@ -52,13 +52,13 @@ class SemanticLayer(nn.Module):
 
 
 def _windows(x: Tensor, rows: int, columns: int) -> Tensor:
-    """(N, H, W, C) of whole windows to (N, windows, tokens of a window, C)."""
+    """Return maps (N, H, W, C) of whole windows as (N, windows, tokens of a window, C)."""
     parts = x.unflatten(2, (-1, columns)).unflatten(1, (-1, rows))  # (N, down, rows, across, columns, C)
     return parts.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
 def _unite(parts: Tensor, x: Tensor, rows: int, columns: int) -> Tensor:
-    """The inverse of `_windows`, to the height and width of `x`."""
+    """Return the inverse of `_windows`, at the height and width of `x`."""
     images, height, width, _ = x.shape
     parts = parts.unflatten(2, (rows, columns)).unflatten(1, (height // rows, width // columns))
     return parts.transpose(2, 3).reshape(images, height, width, -1)
@@ -142,7 +142,7 @@ class SeMaskFPNHead(Head):
 
 
 def _level(in_channels: int, doublings: int) -> nn.Sequential:
-    """Convolutions that bring a map of stride 4 * 2 ** doublings to stride 4."""
+    """Return the convolutions that bring a map of stride 4 * 2 ** doublings to stride 4."""
     level = nn.Sequential()
     for place in range(max(1, doublings)):
         level.append(conv_bn_relu(WIDTH if place else in_channels, WIDTH, 3))

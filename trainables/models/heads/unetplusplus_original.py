@@ -42,7 +42,7 @@ class OriginalUNetPlusPlusHead(Head):
         return [(1.0, logits) for logits in (last, *others)]
 
     def _outputs(self, features: list[Tensor]) -> list[Tensor]:
-        """Logits of X(0, 1), X(0, 2), … to the last column."""
+        """Return the logits of X(0, 1), X(0, 2), … to the last column."""
         *finer, deepest = features
         rows = [[x] for x in (*finer, self.dropout(deepest))]  # rows[i] is X(i, 0), X(i, 1), …
         for column in range(1, len(rows)):

@@ -1,4 +1,4 @@
-"""Checkpoints from elsewhere, in whatever names and sizes: read safely, translated, loaded, and reported on."""
+"""Checkpoints of other code bases, in various names and sizes: safely read, translated, loaded and reported on."""
 
 import logging
 import pickle
@@ -28,7 +28,7 @@ PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a checkpoint, by tensors' names: the model's, save for `left_out`, which are the file's."""
+    """The result of loading a checkpoint, as names of the model's tensors, or for `left_out` of the file's tensors."""
 
     path: Path
     dialect: str
@@ -39,7 +39,7 @@ class LoadReport:
     share: float  # loaded of the backbone's parameters, by numbers of elements
 
     def summary(self) -> str:
-        """Four lines: how much was loaded, and the other three lists in short."""
+        """Return four lines: how much was loaded, and the other three lists in short."""
         return "\n".join(
             (
                 f"{self.path.name}, in {self.dialect} names: {len(self.loaded)} tensors loaded, "
@@ -52,7 +52,7 @@ class LoadReport:
 
 
 def _in_short(names: tuple[str, ...]) -> str:
-    """Names by what they begin with, "head (2), neck (14)"; a handful of them one by one."""
+    """Return the counts of names by their prefix, such as "head (2), neck (14)"; a few names are listed one by one."""
     if len(names) <= 3:
         return ", ".join(names) or "none"
     kinds = Counter(re.sub(r"[._]\d.*", "", name) if re.search(r"[._]\d", name) else name for name in names)
@@ -132,7 +132,7 @@ def paired(own: dict[str, Tensor], given: dict[str, Tensor]) -> dict[str, str]:
 
 
 def canonical(key: str) -> str:
-    """timm's feature extractors write `stages_0` for the full model's `stages.0`."""
+    """Return the key of the full model, `stages.0`, where timm's feature extractors write `stages_0`."""
     return key.replace("_", ".")
 
 
@@ -169,7 +169,7 @@ def _read_pytorch(path: Path) -> dict[str, Any]:
             f"{f' ({needs[1]})' if needs else ''}. Where you trust its origin, save its tensors alone: "
             "safetensors.torch.save_file(state_dict, FILE)"
         ) from error
-    except Exception as error:  # whatever a broken archive makes the reader raise
+    except Exception as error:  # a broken archive makes the reader raise errors of many types
         reason = (str(error).splitlines() or [""])[0]
         raise UserError(f"{path} is not a readable PyTorch file ({type(error).__name__}: {reason})") from error
     if not isinstance(content, dict):
@@ -178,7 +178,10 @@ def _read_pytorch(path: Path) -> dict[str, Any]:
 
 
 def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A backbone's keys without what its larger model puts before them; keys without that prefix stay as they are."""
+    """Return a backbone's keys without the prefix that a larger model puts before them.
+
+    Keys without that prefix stay as they are.
+    """
     while prefix := next((prefix for prefix in PREFIXES if any(key.startswith(prefix) for key in state)), None):
         state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
     return state

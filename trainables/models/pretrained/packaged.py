@@ -1,4 +1,4 @@
-"""ImageNet weights that a package of the Python index brings: they are there without a download from a model hub."""
+"""ImageNet weights that come with a Python package, so that nothing need be downloaded from a model hub."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec

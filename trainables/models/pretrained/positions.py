@@ -1,4 +1,4 @@
-"""Tables of positions made for another image or window size, resized to a model's own."""
+"""Tables of positions that were made for another image or window size, resized to a model's own."""
 
 import math
 
@@ -77,7 +77,7 @@ def resize_geometrically(table: Tensor, window_size: tuple[int, int]) -> Tensor:
 
 
 def _geometric_offsets(count: int, edge: int) -> np.ndarray:
-    """Offsets 1, 1 + q, 1 + q + q^2, … of `count` steps that end at `edge`, with their negatives and 0 between."""
+    """Return the offsets 1, 1 + q, 1 + q + q^2, … of `count` steps that end at `edge`, with 0 and their negatives."""
     low, high = 1.01, 1.5  # the limits of BEiT's own search: a smaller window than before is cut out of the middle
     while high - low > 1e-6:
         ratio = (low + high) / 2

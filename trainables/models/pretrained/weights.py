@@ -1,4 +1,4 @@
-"""Pretrained weights of backbones: found in a directory or downloaded once, and loaded with nothing left out."""
+"""Pretrained weights of backbones, which are found in a directory or downloaded once, and loaded completely."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def find_weights(
         return Weights(packaged, from_timm=False)
     try:
         path = download(_hub_repository(backbone))
-    except Exception as error:  # the hub client raises what its HTTP library raises, whichever that is
+    except Exception as error:  # the hub client raises the errors of whichever HTTP library it uses
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NodeError(
             f"no pretrained weights for backbone {backbone!r}: {looked}, and the download failed ({reason}). Put "

@@ -219,7 +219,9 @@ def test_a_photo_that_changed_after_the_check_stops(dataset, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_told(dataset, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write the cache .* it takes .* GiB; make room or choose another"):
+    with pytest.raises(
+        UserError, match=r"cannot write the cache .* it takes .* GiB; free some space or choose another"
+    ):
         pack(dataset, (16, 24), tmp_path / "file")
 
 

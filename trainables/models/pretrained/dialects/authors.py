@@ -10,7 +10,7 @@ GATED = ((r"\.mlp\.w12\.", ".mlp.fc1."), (r"\.mlp\.w3\.", ".mlp.fc2."))
 
 
 def _one_table_for_all(key: str, tensor: Tensor, given: Tensors) -> Tensors:
-    """BEiT pretrains with one bias table for all blocks; each gets a copy to train on."""
+    """Return the tensors with a copy of BEiT's bias table for each block, because its pretraining shares one table."""
     if key != "rel_pos_bias.relative_position_bias_table":
         return {key: tensor}
     blocks = {found[0] for name in given if (found := re.match(r"blocks\.\d+\.", name))}
@@ -18,7 +18,10 @@ def _one_table_for_all(key: str, tensor: Tensor, given: Tensors) -> Tensors:
 
 
 def _class_position_in_token(key: str, tensor: Tensor, given: Tensors) -> Tensors:
-    """DINOv2's table of positions begins with the class token's, which timm adds to the token once and for all."""
+    """Return DINOv2's tensors with the class token's position added to the token.
+
+    DINOv2's table of positions begins with that position, which timm does not have in its table.
+    """
     if key == "cls_token":
         return {key: tensor + given["pos_embed"][:, :1]}
     return {key: tensor[:, 1:] if key == "pos_embed" else tensor}

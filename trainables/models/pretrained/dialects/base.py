@@ -21,7 +21,7 @@ class Dialect:
     name: str
     marker: str
     renames: tuple[Rename, ...] = ()
-    change: Callable[[str, Tensor, Tensors], Tensors] = unchanged  # gets all that is given, too
+    change: Callable[[str, Tensor, Tensors], Tensors] = unchanged  # it is also given all tensors of the file
 
     def to_timm(self, state: Tensors) -> Tensors:
         renamed = {self._rename(key): tensor for key, tensor in state.items()}
@@ -37,5 +37,8 @@ class Dialect:
 
 
 def one_stage_on(match: re.Match) -> str:
-    """Most have patch merging at the end of stage N, timm at the start of stage N + 1."""
+    """Return the name with its patch merging in stage N + 1.
+
+    Most code bases have the patch merging at the end of stage N, and timm has it at the start of stage N + 1.
+    """
     return f"layers.{int(match[1]) + 1}.downsample."

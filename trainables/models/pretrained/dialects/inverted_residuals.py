@@ -27,7 +27,7 @@ def _to_timm(key: str, tensor: Tensor, given: Tensors) -> Tensors:
 
 
 def _stage_and_index(number: int, given: Tensors) -> tuple[int, int]:
-    """Block `number` of all, from 0, to its stage and its place there."""
+    """Return the stage of block `number`, which counts all blocks from 0, and its index in the stage."""
     blocks = {found[1] for name in given if (found := re.match(r"features\.(\d+)\.block\.", name))}
     starts = [0, *accumulate(STAGES.get(len(blocks), (len(blocks),)))]
     stage = bisect_right(starts, number) - 1
@@ -35,7 +35,10 @@ def _stage_and_index(number: int, given: Tensors) -> tuple[int, int]:
 
 
 def _layer(block: str, place: int, layer: str, given: Tensors) -> str:
-    """What timm calls a layer: "0" is the convolution and "1" the norm of the part of the block at `place`."""
+    """Return timm's name of a layer of the part of the block at `place`.
+
+    "0" is the part's convolution and "1" is its norm.
+    """
     if layer in EXCITATION:
         return EXCITATION[layer]
     parts = [other for other in range(4) if f"{block}{other}.0.weight" in given]

@@ -10,8 +10,9 @@ FEED_FORWARD = ((r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."), (r"\.ffn\.layers\.1\.",
 
 
 def _from_unfold(key: str, tensor: Tensor, given: Tensors) -> Tensors:
-    """mmsegmentation merges patches by unfolding: the four neighbours vary fastest, and the right one comes second.
+    """Return a patch-merging tensor in the order of Swin's authors.
 
+    mmsegmentation merges patches by unfolding: the four neighbours vary fastest, and the right one comes second.
     Elsewhere channels vary fastest, and the neighbour below comes second.
     """
     if ".downsample." not in key:
@@ -21,7 +22,10 @@ def _from_unfold(key: str, tensor: Tensor, given: Tensors) -> Tensors:
 
 
 def _split_query(key: str, tensor: Tensor, given: Tensors) -> Tensors:
-    """torch's MultiheadAttention has query, key and value in one tensor, SegFormer's attention the query alone."""
+    """Return tensors with the query apart from key and value.
+
+    torch's MultiheadAttention has the three in one tensor, while SegFormer's attention has the query alone.
+    """
     found = re.fullmatch(r"(.*\.attn\.)in_proj_(weight|bias)", key)
     if not found:
         return {key: tensor}

@@ -9,12 +9,19 @@ from trainables.models.pretrained.dialects.base import Dialect, Tensors
 
 
 def _stage(before: str, after: str) -> Callable[[re.Match], str]:
-    """torchvision numbers stem, stage, merging, stage, … alike: stage N is 2 N + 1, the merging before it 2 N."""
+    """Return a function that makes timm's name of a stage or a patch merging from a match.
+
+    torchvision numbers stem, stage, merging, stage, … in one sequence: stage N is 2 N + 1, and the merging before it 2
+    N.
+    """
     return lambda match: f"{before}.{int(match[1]) // 2}.{after}" + "".join(f"{group}." for group in match.groups()[1:])
 
 
 def _split_bias(key: str, tensor: Tensor, given: Tensors) -> Tensors:
-    """torchvision's Swin v2 has one bias of query, key and value; timm has two, since the key's does nothing."""
+    """Return tensors with the bias of query, key and value in timm's two parts.
+
+    torchvision's Swin v2 has a single bias; timm leaves out the key's, which has no effect.
+    """
     block = key.removesuffix("qkv.bias")
     if block == key or f"{block}logit_scale" not in given:
         return {key: tensor}
