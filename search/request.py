@@ -15,7 +15,9 @@ from search.study.manifest import read_manifest
 from search.study.pins import KEYS
 from search.study.settings import Settings, resumed
 from search.study.space import Space, grid_points, make_space, repeats
+from search.study.space_file import find_space, is_space_of
 from search.study.study import check_name, data_root, stored_settings, study_name
+from search.tracking.store_file import place_of_store
 from trainables.config import TrialConfig
 from trainables.data.layout import is_dataset
 from trainables.names import check_name as check_known
@@ -29,6 +31,8 @@ def checked(settings: Settings, given: set[str], console: Console) -> Settings:
     name = study_name(settings)
     check_name(settings, name)
     if settings.resume:
+        if is_space_of(settings.space, settings.runs_dir / name):
+            given = given - {"space"}  # the same file, whatever its path
         settings = _where_it_lies_now(resumed(settings, given, stored_settings(settings, name)), given, name)
     settings = _with_data(dataclasses.replace(settings, name=name), console)
     check_space(make_space(settings), settings)
@@ -43,8 +47,12 @@ def checked(settings: Settings, given: set[str], console: Console) -> Settings:
 
 
 def _where_it_lies_now(settings: Settings, given: set[str], name: str) -> Settings:
-    """Return the settings of a resumed study with its data set's directory, which may have been moved with it."""
+    """Return the settings of a resumed study with the places of its space file, store and data, which may be others."""
     directory = settings.runs_dir / name
+    settings = dataclasses.replace(settings, space=find_space(settings.space, directory))
+    if "tracking_uri" not in given:
+        uri = place_of_store(settings.tracking_uri, settings.runs_dir)
+        settings = dataclasses.replace(settings, tracking_uri=uri)
     if "data" in given or settings.data == BUILT_IN:
         return settings
     return dataclasses.replace(settings, data=str(data_root(directory, read_manifest(directory))))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
@@ -29,6 +30,7 @@ from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id
 def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> int:
     """Selects, shows, writes and logs; returns the exit code."""
     client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
+    _check_filter(client, experiment_id, options.where)
     studies = find_studies(client, experiment_id, options.studies, options.runs_dir)
     name = name or f"ensemble-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = _new_directory(out or options.runs_dir / "ensembles" / name)
@@ -61,6 +63,19 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     show_ensemble(console, ensemble)
     say(console, f"ensemble  {directory / ENSEMBLE_FILE}\nMLflow    run {name}")
     return 0
+
+
+def _check_filter(client: MlflowClient, experiment_id: str, where: str) -> None:
+    """Raise UserError where MLflow does not understand the filter."""
+    try:
+        client.search_runs([experiment_id], where, max_results=1)
+    except MlflowException as error:
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        raise UserError(
+            f"--where {where!r} is no filter that MLflow understands ({error}): write it as in "
+            "--where \"params.head = 'unet' and metrics.`train/loss` < 1\""
+        ) from error
 
 
 def _with_views(

@@ -175,15 +175,18 @@ def _fault_in_predicting(prediction: Prediction, place: int) -> str | None:
 def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, console: Console) -> None:
     ensemble, kinds = prediction.ensemble, options.kinds or ("maps", "csv")
     pixels, scores = np.zeros(256, np.int64), scores_of(listed.source, ensemble, console)
+    truth = scores.target if scores else None
     with Bars(console) as bars:
         update = bars.add("vote", len(listed.photos))
         counted = _counted(prediction.ballots(), pixels, scores)
-        for done in Outputs(options.out, kinds, listed, ensemble).write(counted):
+        for done in Outputs(options.out, kinds, listed, ensemble, truth).write(counted):
             update(done)
         for place, member in enumerate(ensemble.members if options.each else ()):
             directory = options.out / "each" / f"{place + 1:02d}-{member.name}"
             update = bars.add(member.name, len(listed.photos))
-            for done in Outputs(directory, kinds, listed, ensemble).write(zip(listed.photos, prediction.maps(place))):
+            for done in Outputs(directory, kinds, listed, ensemble, truth).write(
+                zip(listed.photos, prediction.maps(place))
+            ):
                 update(done)
     shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(ensemble.class_names))
     say(console, f"pixels    {shares}")

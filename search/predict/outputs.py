@@ -6,7 +6,7 @@ import json
 import posixpath
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -18,21 +18,32 @@ from pycocotools import mask as coco_mask
 
 from ensembling.predict.submission import SubmissionWriter
 from ensembling.runs.members import Ensemble
-from search.report.pictures import overlay, palette
+from search.report.pictures import overlay, palette, with_legend
 from trainables.data.photos.photo_files import decode_photo, usable_threads
 from trainables.data.unlabelled import Photo, PhotoList
 from trainables.files import replacing
 from trainables.hardware.prefetch import work_ahead
 
 AHEAD = 16  # photos whose files are being written
+LEGEND_WIDTH = 200  # pixels that a legend takes at least: smaller photos have white beside them
 LONGEST_NAME = 200  # bytes of a part of a path; file systems take 255, and temporary names are longer
 
 
 class Outputs:
-    """Writes the `kinds` asked for into `directory`: maps/, overlays/, results.json, submission.csv."""
+    """Writes the `kinds` asked for into `directory`: maps/, overlays/, results.json, submission.csv.
 
-    def __init__(self, directory: Path, kinds: Sequence[str], listed: PhotoList, ensemble: Ensemble) -> None:
-        self.directory, self.kinds = directory, kinds
+    `truth` returns a photo's labels as a class map uint8 (H, W), where they are known: overlays show it, too.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        kinds: Sequence[str],
+        listed: PhotoList,
+        ensemble: Ensemble,
+        truth: Callable[[Photo], np.ndarray] | None = None,
+    ) -> None:
+        self.directory, self.kinds, self._truth, self._class_names = directory, kinds, truth, ensemble.class_names
         self._colours = palette(len(ensemble.class_names), background=ensemble.unlabelled == "background")
         self._category_ids = category_ids(ensemble.labelled_classes, listed.category_ids, ensemble.category_ids)
         names = png_names([photo.file_name for photo in listed.photos])
@@ -66,10 +77,19 @@ class Outputs:
             image.putpalette(self._colours.reshape(-1).tolist())
             save_png(image, self.directory / "maps" / name)
         if "overlays" in self.kinds:
-            pixels = decode_photo(photo.path.read_bytes(), photo.size, photo.size)
-            save_png(Image.fromarray(overlay(pixels, class_map, self._colours)), self.directory / "overlays" / name)
+            save_png(self._overlay(photo, class_map), self.directory / "overlays" / name)
         objects = coco_results(photo.image_id, class_map, self._category_ids) if "coco" in self.kinds else []
         return photo, class_map, objects
+
+    def _overlay(self, photo: Photo, class_map: np.ndarray) -> Image.Image:
+        """Return the photo with its classes painted, beside it the labels if they are known, and the legend below."""
+        maps = [class_map] if self._truth is None else [class_map, self._truth(photo)]
+        pixels = decode_photo(photo.path.read_bytes(), photo.size, photo.size)
+        sheet = np.hstack([overlay(pixels, one, self._colours) for one in maps])
+        room = max(0, LEGEND_WIDTH - sheet.shape[1])
+        sheet = np.pad(sheet, ((0, 0), (0, room), (0, 0)), constant_values=255)
+        caption = "left: predicted; right: labels" if self._truth else "predicted"
+        return with_legend(sheet, caption, dict(enumerate(self._class_names)), self._colours)
 
 
 class ResultsWriter:

@@ -12,6 +12,7 @@ from search.study.manifest import read_manifest
 from search.study.references import find_reference
 from search.study.settings import RefitSettings, resumed
 from search.study.study import check_name, data_root, stored_settings
+from search.tracking.store_file import place_of_store
 from trainables.errors import UserError
 from trainables.trial.study_files import MANIFEST
 
@@ -26,6 +27,9 @@ def checked(settings: RefitSettings, given: set[str], console: Console) -> Refit
     check_name(settings, name)
     if settings.resume:
         settings = resumed(settings, given, stored_settings(settings, name))
+        if "tracking_uri" not in given:
+            uri = place_of_store(settings.tracking_uri, settings.runs_dir)
+            settings = dataclasses.replace(settings, tracking_uri=uri)
         if "data" not in given:
             directory = settings.runs_dir / name
             settings = dataclasses.replace(settings, data=str(data_root(directory, read_manifest(directory))))

@@ -17,9 +17,12 @@ NO_SCORE = "–"
 
 def show_trials(console: Console, study: Study) -> None:
     """Show every trial that was begun, the best first: what it was, how far it came, and why it ended."""
-    headings = (">rank", "head", "backbone", "loss", ">best epoch", ">mIoU", "why it ended", "run in MLflow")
-    table = PlainTable(f"All trials of {study.name}", *headings)
-    for row in trial_rows(study):
+    rows = trial_rows(study)
+    headings = (">rank", "head, backbone, loss", ">epoch", ">mIoU", "why it ended", ">trial")
+    table = PlainTable(f"All trials of {study.name} (trial 1 is called {study.name}-0001)", *headings)
+    words = [word for _, model, *_ in rows for word in model.split()]
+    table.columns[1].min_width = max(map(len, words), default=0)  # a name is not broken in two
+    for row in rows:
         table.add_row(*row)
     console.print(table)
 
@@ -32,18 +35,18 @@ def trial_rows(study: Study) -> list[tuple[str, ...]]:
     return [
         (
             str(rank) if scores[files.number] is not None else NO_SCORE,
-            *_model(files),
+            _model(files),
             *_best(files, study.data),
             _why_it_ended(files),
-            f"{study.name}-{files.number:04d}",
+            str(files.number),
         )
         for rank, files in enumerate(ranked, start=1)
     ]
 
 
-def _model(files: TrialFiles) -> tuple[str, str, str]:
+def _model(files: TrialFiles) -> str:
     config = files.read_config()
-    return config.head, config.backbone, config.loss
+    return f"{config.head} {config.backbone} {config.loss}"
 
 
 def _best(files: TrialFiles, data: StudyData) -> tuple[str, str]:
@@ -59,7 +62,7 @@ def _why_it_ended(files: TrialFiles) -> str:
         return "goes on with --resume"
     if verdict["failure"]:
         return f"failed: {verdict['failure']}"
-    return "completed" if verdict["status"] == "completed" else f"stopped at the rung of epoch {verdict['epochs']}"
+    return "completed" if verdict["status"] == "completed" else f"stopped at epoch {verdict['epochs']}"
 
 
 def recommendation(ensemble: dict[str, Any]) -> str:

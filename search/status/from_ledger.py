@@ -15,7 +15,7 @@ def status_from_ledger(study: Study, vote: float | None = None) -> StudyStatus:
     return StudyStatus(
         name=study.name,
         now=time.time(),
-        total=len(study.refit["models"]) if study.refit else planned_trials(record.settings),
+        total=len(study.refit["models"]) if study.refit else planned_trials(record.settings, study.directory),
         rungs=record.rungs,
         trials=tuple(_trial(trial, record) for trial in record.trials),
         vote=record.ensemble["miou"] if record.ensemble else vote,

@@ -49,6 +49,7 @@ class Manifest(TypedDict):
 
     format_version: int
     id: str
+    name: NotRequired[str]  # when it was started: its directory may be renamed
     settings: dict[str, Any]
     data: DataOfStudy
     splits: SplitsOfStudy

@@ -6,7 +6,7 @@ from pathlib import Path
 from search.study.study import known_studies
 from trainables.errors import UserError, nearest
 from trainables.trial.files import TrialFiles
-from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, is_refit
+from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, first_name, is_refit
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")  # of a run in MLflow
 REGISTERED = "models:/"
@@ -18,7 +18,8 @@ def find_reference(reference: str, runs_dir: Path) -> str:
 
     It may be an ensemble.json; a directory that holds one, of a study or an exported ensemble; a trial's directory; the
     name of a study, of an ensemble or of a trial (STUDY-0004) in the runs directory; the id of a run in MLflow; or a
-    registered model, models:/NAME/VERSION. Raises UserError for anything else, and for a study without an ensemble.
+    registered model, models:/NAME/VERSION. A study whose directory was renamed is found by its first name, too. Raises
+    UserError for anything else, and for a study without an ensemble.
     """
     if reference.startswith(REGISTERED) or RUN_ID.fullmatch(reference):
         return reference
@@ -40,10 +41,19 @@ def find_reference(reference: str, runs_dir: Path) -> str:
 def _directories(reference: str, path: Path, runs_dir: Path) -> list[Path]:
     """Return the directories that there are by this path, or by this name in the runs directory."""
     found = [path, runs_dir / reference, runs_dir / "ensembles" / reference, runs_dir / "exported" / reference]
+    found += _renamed(reference, runs_dir)
     trial = TRIAL_NAME.fullmatch(reference)
     if trial:
-        found.append(runs_dir / trial[1] / TRIALS / trial[2])
+        studies = [runs_dir / trial[1], *_renamed(trial[1], runs_dir)]
+        found += [study / TRIALS / trial[2] for study in studies]
     return [directory for directory in found if directory.is_dir()]
+
+
+def _renamed(name: str, runs_dir: Path) -> list[Path]:
+    """Return the study that was started under this name and whose directory has another by now, if it is one alone."""
+    studies = [path.parent for path in sorted(runs_dir.glob(f"*/{MANIFEST}")) if path.parent.name != name]
+    found = [study for study in studies if first_name(study) == name]
+    return found if len(found) == 1 else []
 
 
 def _trained(directory: Path, reference: str) -> Path:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from search.study.data_place import BUILT_IN
 from search.study.manifest import FORMAT_VERSION, read_manifest
 from search.study.settings import RefitSettings, Settings, StudySettings
+from search.study.space_file import keep_space_file
 from trainables.data import Dataset, Splits
 from trainables.data.scenes import Overlap, Scenes
 from trainables.errors import UserError, nearest
@@ -75,6 +76,7 @@ class Study:
             with FileLock(self.directory / ".lock", timeout=0):
                 if not resume:
                     _refuse_taken_name(self.directory)
+                    keep_space_file(self.manifest["settings"].get("space", ""), self.directory)
                 if not resume or read_manifest(self.directory) != self.manifest:  # its data lie elsewhere by now
                     write_json(self.directory / MANIFEST, self.manifest)
                 yield
@@ -188,6 +190,7 @@ def new_study(
     manifest = {
         "format_version": FORMAT_VERSION,
         "id": uuid.uuid4().hex,
+        "name": settings.name,
         "settings": settings.lasting() | settings.remembered(),
         "data": {
             **_place(dataset.root, settings.runs_dir / settings.name),

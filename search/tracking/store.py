@@ -82,9 +82,14 @@ def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
     _be_quiet()
     for name, value in HTTP_LIMITS.items():
         os.environ.setdefault(name, value)
-    if tracking_uri == default_tracking_uri(runs_dir):
+    is_default = tracking_uri == default_tracking_uri(runs_dir)
+    if is_default:
         create_store(runs_dir)
-        mend_artifact_places(runs_dir / STORE, EXPERIMENT, runs_dir / ARTIFACTS)
+    file = _sqlite_file(tracking_uri)
+    if file is not None and file.name == STORE and file.is_file():
+        artifacts = file.absolute().parent / ARTIFACTS
+        if is_default or artifacts.is_dir():  # the store of a runs directory, also where its URI is typed
+            mend_artifact_places(file, EXPERIMENT, artifacts)
     return MlflowClient(tracking_uri=tracking_uri)
 
 

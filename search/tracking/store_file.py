@@ -20,6 +20,16 @@ def check_store(runs_dir: Path) -> Path:
     return store
 
 
+def place_of_store(tracking_uri: str | None, runs_dir: Path) -> str | None:
+    """Return the URI that a study was started with, and None, the default, where its store was moved with the study."""
+    prefix = "sqlite:///"
+    if tracking_uri and tracking_uri.startswith(prefix):
+        file = Path(tracking_uri.removeprefix(prefix))
+        if file.name == STORE and not file.exists() and (runs_dir / STORE).exists():
+            return None
+    return tracking_uri
+
+
 def experiment_id(store: Path, name: str) -> str | None:
     """Return the id of the experiment of this name; None where the store has none, or cannot be read."""
     try:

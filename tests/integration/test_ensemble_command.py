@@ -218,7 +218,9 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     assert "no trial of cnn has predictions and passes --min-miou 0.99" in said(
         "--studies", "cnn", "--min-miou", "0.99"
     )
-    assert "the predictions cannot be used" in said("--studies", "cnn", "--where", "head is fpn")
+    error = said("--studies", "cnn", "--where", "head is fpn")
+    assert "--where 'head is fpn' is no filter that MLflow understands" in error
+    assert "predictions" not in error
     monkeypatch.setattr("search.ensemble.command.with_views", lambda *_: pytest.fail("predicted before it was checked"))
     nobody = ("--must-include", "cnn-0009", "--tta", "flip")
     assert "run cnn-0009 is no candidate; candidates are cnn-0001" in said("--studies", "cnn", *nobody)

@@ -19,6 +19,12 @@ def study_id(directory: Path) -> str | None:
     return identity if isinstance(identity, str) else None
 
 
+def first_name(directory: Path) -> str | None:
+    """Return the name that the study in `directory` was started with; None where its study.json does not say it."""
+    name = _manifest(directory).get("name")
+    return name if isinstance(name, str) else None
+
+
 def is_refit(directory: Path) -> bool:
     """Return whether the study in `directory` is a refit, as far as its study.json can be read."""
     return bool(_manifest(directory).get("refit"))

@@ -4,10 +4,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from search.study.settings import FLAGS
 from search.study.space import Space
+from search.study.space_file import find_space
 from search.study.study import Study
 from search.tuning.rungs import default_grace_period, rungs
 from trainables.config import TrialConfig
@@ -149,7 +151,7 @@ def read_study_record(study: Study) -> StudyRecord:
         holdout_images=len(study.data.splits.holdout),
         holdout_fingerprint=study.holdout_fingerprint,
         epochs=epochs,
-        rungs=tuple(_rungs(settings, epochs)),
+        rungs=tuple(_rungs(settings, epochs, study.directory)),
         trials=trials,
         ensemble=read_json(study.ensemble_file) if study.ensemble_file.exists() else None,
     )
@@ -188,11 +190,11 @@ def command_of(settings: dict[str, Any], choices: dict[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _rungs(settings: dict[str, Any], epochs: int) -> Sequence[int]:
+def _rungs(settings: dict[str, Any], epochs: int, directory: Path) -> Sequence[int]:
     if settings.get("grid") or "space" not in settings or not epochs:  # a grid and a refit stop no trial
         return ()
     factor = settings.get("reduction_factor", 3.0)
-    grace_period = settings.get("grace_period") or _grace_period_of_space(settings["space"])
+    grace_period = settings.get("grace_period") or _grace_period_of_space(find_space(settings["space"], directory))
     return rungs(epochs, min(epochs, grace_period or default_grace_period(epochs, factor)), factor)
 
 

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 from ensembling.predict.submission import SubmissionFile
 from ensembling.runs.members import Ensemble
 from search.predict.outputs import Outputs, category_ids, png_names, save_png
+from search.report.pictures import overlay, palette
 from tests.trainables.data import made
 from trainables import files
 from trainables.data.unlabelled import list_photos
@@ -49,9 +50,23 @@ def test_overlays_leave_background_as_it_was(listed, tmp_path):
     out = written(listed, tmp_path / "out", "overlays")
     painted = np.asarray(Image.open(out / "overlays" / "batch" / "7.png"))
     photo = np.asarray(Image.open(listed.photos[0].path))
-    changed = (painted != photo).any(-1)
+    changed = (painted[: photo.shape[0], : photo.shape[1]] != photo).any(-1)
     assert not changed[MAPS[0] == 0].any()
     assert changed[MAPS[0] > 0].mean() > 0.9
+
+
+def test_overlays_have_a_legend_and_the_labels_beside_what_was_predicted(listed, tmp_path):
+    labels = dict(zip((photo.file_name for photo in listed.photos), MAPS[::-1]))
+    outputs = Outputs(tmp_path, ("overlays",), listed, ENSEMBLE, truth=lambda photo: labels[photo.file_name])
+    list(outputs.write(zip(listed.photos, MAPS)))
+    picture = np.asarray(Image.open(tmp_path / "overlays" / "batch" / "7.png"))
+    photo = np.asarray(Image.open(listed.photos[0].path))
+    height, width = photo.shape[:2]
+    colours = palette(3, background=True)
+    assert np.array_equal(picture[:height, :width], overlay(photo, MAPS[0], colours))
+    assert np.array_equal(picture[:height, width : 2 * width], overlay(photo, MAPS[2], colours))
+    legend = picture[height:].reshape(-1, 3).tolist()
+    assert all(colours[class_id].tolist() in legend for class_id in (1, 2))
 
 
 def test_coco_results_are_the_maps_under_the_files_own_category_ids(listed, tmp_path):

@@ -34,14 +34,25 @@ def trials(study):
 def test_every_trial_has_a_row_the_best_first(trials):
     backbone = tiny.PARAMS["backbone"]
     assert trial_rows(trials) == [
-        ("1", "fpn", backbone, "ce", "1 of 3", "0.6000", "stopped at the rung of epoch 1", "mine-0002"),
-        ("2", "unet", backbone, "ce", "2 of 3", "0.5000", "completed", "mine-0001"),
-        ("3", "unet", backbone, "ce", "2 of 3", "0.3000", "goes on with --resume", "mine-0004"),
-        ("–", "unet", backbone, "ce", "–", "–", "failed: loss is NaN [x]", "mine-0003"),
+        ("1", f"fpn {backbone} ce", "1 of 3", "0.6000", "stopped at epoch 1", "2"),
+        ("2", f"unet {backbone} ce", "2 of 3", "0.5000", "completed", "1"),
+        ("3", f"unet {backbone} ce", "2 of 3", "0.3000", "goes on with --resume", "4"),
+        ("–", f"unet {backbone} ce", "–", "–", "failed: loss is NaN [x]", "3"),
     ]
     console = Console(file=io.StringIO(), width=200)
     show_trials(console, trials)
     assert "loss is NaN [x]" in console.file.getvalue()
+
+
+def test_names_are_whole_on_a_screen_of_80_columns(trials):
+    params = tiny.params(head="segformer", backbone="tf_efficientnet_lite0", loss="ce_dice_3_1")
+    write_json(trials.trial_files(2).config, TrialConfig.from_dict(params).to_dict())
+    console = Console(file=io.StringIO(), width=80)
+    show_trials(console, trials)
+    shown = console.file.getvalue()
+    for words in ("segformer", "tf_efficientnet_lite0", "ce_dice_3_1", "stopped at epoch 1", "completed"):
+        assert words in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def ensemble(scores, *, gain=0.02, error=0.01, leave_one_out=0.004):

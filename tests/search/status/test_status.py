@@ -136,8 +136,13 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
         ({"space": "/gone/space.py"}, None),
     ],
 )
-def test_how_many_trials_a_study_is_to_have(stored, number):
-    assert planned_trials(stored) == number
+def test_how_many_trials_a_study_is_to_have(tmp_path, stored, number):
+    assert planned_trials(stored, tmp_path) == number
+
+
+def test_the_copy_of_a_space_file_that_is_gone_says_how_many_trials(tmp_path):
+    (tmp_path / "space.py").write_text("TRIALS = 8\n\n\ndef suggest(trial):\n    return {}\n")
+    assert planned_trials({"space": "/gone/mine.py"}, tmp_path) == 8
 
 
 def test_the_command_shows_a_study_and_refuses_an_unknown_one(study, capsys):

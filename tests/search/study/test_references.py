@@ -12,7 +12,9 @@ def runs(tmp_path, monkeypatch):
     """Studies g6 (ended, two trials of which the second failed) and night (not ended), a refit, and an ensemble."""
     runs = tmp_path / "runs"
     for name, refit in (("g6", None), ("night", None), ("again", {"models": []})):
-        write_json(runs / name / "study.json", {"format_version": 2, "id": name, "refit": refit})
+        write_json(
+            runs / name / "study.json", {"format_version": 2, "id": name, "name": f"{name}-first", "refit": refit}
+        )
     write_json(runs / "g6" / "ensemble.json", {})
     write_json(runs / "ensembles" / "both" / "ensemble.json", {})
     for number in ("0001", "0002"):
@@ -30,6 +32,8 @@ def runs(tmp_path, monkeypatch):
         ("runs/g6/ensemble.json", "g6/ensemble.json"),
         ("both", "ensembles/both/ensemble.json"),
         ("g6-0001", "g6/trials/0001"),
+        ("g6-first", "g6/ensemble.json"),
+        ("g6-first-0001", "g6/trials/0001"),
         ("runs/g6/trials/0001", "g6/trials/0001"),
         ("g6/trials/0001", "g6/trials/0001"),
     ],

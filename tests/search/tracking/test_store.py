@@ -22,6 +22,7 @@ from search.tracking.store import (
     open_store,
 )
 from search.tracking.store_file import experiment_id as known_experiment
+from search.tracking.store_file import place_of_store
 from search.tracking.study_result import log_result
 from search.tracking.tracker import Tracker
 from search.tracking.ui import trials_page
@@ -217,6 +218,23 @@ def test_a_copied_store_reads_and_writes_artifacts_where_it_lies(runs_dir, copie
     client.log_text(another, "new", "new.txt")
     assert (artifacts / another / "artifacts" / "new.txt").exists()
     assert not list(runs_dir.rglob("new.txt"))
+
+
+def test_a_copied_store_is_known_where_its_uri_is_typed(copied, tmp_path, monkeypatch):
+    copy, run_id = copied
+    (copy / "artifacts").mkdir(exist_ok=True)
+    monkeypatch.chdir(copy)
+    client, experiment_id = connect("sqlite:///mlflow.db", tmp_path / "runs")
+    assert client.get_experiment(experiment_id).artifact_location == (copy / "artifacts").as_uri()
+    assert client.get_run(run_id).info.artifact_uri == f"{(copy / 'artifacts').as_uri()}/{run_id}/artifacts"
+
+
+def test_a_resumed_study_finds_the_store_that_was_moved_with_it(runs_dir, store, tmp_path):
+    moved = f"sqlite:///{tmp_path / 'gone' / 'mlflow.db'}"
+    assert place_of_store(moved, runs_dir) is None
+    assert place_of_store(moved, tmp_path / "empty") == moved
+    for uri in (f"sqlite:///{runs_dir / 'mlflow.db'}", "http://host:5000", None):
+        assert place_of_store(uri, runs_dir) == uri
 
 
 def test_a_store_that_is_reached_by_another_path_is_left_as_it_is(runs_dir, store, tmp_path):
