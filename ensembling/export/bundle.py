@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ensembling.runs.members import MEMBERS, PLACES, Ensemble, Member
+from ensembling.runs.members import MEMBERS, PATH_KEYS, Ensemble, Member
 from ensembling.runs.registered import ARTIFACT
 from trainables.errors import UserError
 from trainables.files import replacing, write_json
@@ -41,9 +41,9 @@ def write_ensemble(ensemble: Ensemble, directory: Path) -> None:
     where `directory` exists already.
     """
     with _new_directory(directory) as temporary:
-        for place, member in enumerate(ensemble.members, start=1):
-            _write_member(member, member_files(temporary, place))
-        write_json(temporary / ENSEMBLE_FILE, _without_places(ensemble.description))
+        for rank, member in enumerate(ensemble.members, start=1):
+            _write_member(member, member_files(temporary, rank))
+        write_json(temporary / ENSEMBLE_FILE, _without_paths(ensemble.description))
 
 
 def model_parts(directory: Path) -> dict[str, Any]:
@@ -58,22 +58,22 @@ def model_parts(directory: Path) -> dict[str, Any]:
     }
 
 
-def member_files(directory: Path, place: int) -> TrialFiles:
-    """Return the files of the member at `place`, which counts from 1, of an exported ensemble."""
-    return TrialFiles(directory / MEMBERS / f"{place:02d}")
+def member_files(directory: Path, rank: int) -> TrialFiles:
+    """Return the files of the member of an exported ensemble whose rank, counted from 1, is `rank`."""
+    return TrialFiles(directory / MEMBERS / f"{rank:02d}")
 
 
 def _write_member(member: Member, files: TrialFiles) -> None:
-    write_json(files.config, member.config.to_dict() | dict.fromkeys(PLACES))
+    write_json(files.config, member.config.to_dict() | dict.fromkeys(PATH_KEYS))
     with replacing(files.best_weights) as temporary:
         shutil.copyfile(member.weights, temporary)
 
 
-def _without_places(description: dict[str, Any]) -> dict[str, Any]:
+def _without_paths(description: dict[str, Any]) -> dict[str, Any]:
     members = []
     for listed in description["members"]:
         params = listed.get("params", {})
-        members.append({**listed, "params": params | {key: str(None) for key in PLACES if key in params}})
+        members.append({**listed, "params": params | {key: str(None) for key in PATH_KEYS if key in params}})
     return {**description, "members": members}
 
 

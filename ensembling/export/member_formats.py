@@ -74,11 +74,11 @@ def export_members(ensemble: Ensemble, directory: Path, formats: Sequence[str]) 
 
     Each file is read again and compared with the model on random images before it is renamed to its final name.
     """
-    for place, member in enumerate(ensemble.members, start=1):
+    for rank, member in enumerate(ensemble.members, start=1):
         model = Deployed(load_model(member.config, member.weights, len(ensemble.class_names))).eval()
         images = _random_images(member.config.size)
         for name in formats:
-            path = member_files(directory, place).directory / FORMATS[name].file_name
+            path = member_files(directory, rank).directory / FORMATS[name].file_name
             yield _export(member, name, path, model, images)
 
 

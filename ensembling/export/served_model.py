@@ -34,7 +34,7 @@ class EnsembleModel(PythonModel):
         """
         self._ensemble = open_ensemble(context.artifacts[ARTIFACT], Path(), _no_mlflow)
         self._keep_loaded = os.environ.get(KEEP_LOADED, "0") not in ("", "0")
-        self._predictors: dict[int, Predictor] = {}  # by place in the ensemble
+        self._predictors: dict[int, Predictor] = {}  # by index in the ensemble
         self._one_request = (
             threading.Lock()
         )  # one request at a time: otherwise each thread of the server would load a model
@@ -54,21 +54,21 @@ class EnsembleModel(PythonModel):
                 raise MlflowException.invalid_parameter_value(str(error)) from error
 
     def _vote(self, images: Images) -> list[np.ndarray]:
-        ballots = zip(*(self._class_maps(place, images) for place in range(len(self._ensemble.members))))
+        ballots = zip(*(self._class_maps(index, images) for index in range(len(self._ensemble.members))))
         num_classes = len(self._ensemble.class_names)
         return [hard_vote(np.stack(maps), num_classes, self._ensemble.votes) for maps in ballots]
 
-    def _class_maps(self, place: int, images: Images) -> list[np.ndarray]:
-        predictor = self._predictor(place)
+    def _class_maps(self, index: int, images: Images) -> list[np.ndarray]:
+        predictor = self._predictor(index)
         return [*map(predictor.class_map, images.arrays), *predictor.class_maps(images.photos)]
 
-    def _predictor(self, place: int) -> Predictor:
-        if place not in self._predictors:
+    def _predictor(self, index: int) -> Predictor:
+        if index not in self._predictors:
             if not self._keep_loaded:
                 self._predictors.clear()
-            member = self._ensemble.members[place]
-            self._predictors[place] = make_predictor(member, self._ensemble, self._ensemble.views)
-        return self._predictors[place]
+            member = self._ensemble.members[index]
+            self._predictors[index] = make_predictor(member, self._ensemble, self._ensemble.views)
+        return self._predictors[index]
 
 
 def _no_mlflow() -> Any:

@@ -53,40 +53,40 @@ class Prediction:
         if not same:
             raise UserError(f"{self.directory} holds a prediction with other {PHOTOS}: choose another --out")
         if there != request:
-            for place in range(len(self.ensemble.members)):
-                keep_class_maps(self.maps_file(place), same)
+            for index in range(len(self.ensemble.members)):
+                keep_class_maps(self.maps_file(index), same)
             write_json(path, request)
 
-    def maps_file(self, place: int) -> Path:
-        """Return the file with the class maps of the member at `place` in rank order, which counts from 0."""
-        return self.directory / MEMBERS / f"{place + 1:02d}-{self.ensemble.members[place].name}.maps"
+    def maps_file(self, index: int) -> Path:
+        """Return the file with the class maps of the member at `index` in rank order, which counts from 0."""
+        return self.directory / MEMBERS / f"{index + 1:02d}-{self.ensemble.members[index].name}.maps"
 
-    def done(self, place: int) -> int:
+    def done(self, index: int) -> int:
         """Return the number of photos that the member has predicted."""
-        return count_class_maps(self.maps_file(place))
+        return count_class_maps(self.maps_file(index))
 
-    def predict(self, place: int, progress: Callable[[int], None] = lambda done: None) -> None:
+    def predict(self, index: int, progress: Callable[[int], None] = lambda done: None) -> None:
         """Predict the photos that the member has not predicted yet, and append their class maps to its file.
 
         `progress` is called after each photo with the number of class maps in the file.
         """
-        if self.done(place) == len(self.photos):
+        if self.done(index) == len(self.photos):
             return
-        with ClassMapWriter(self.maps_file(place)) as writer:
-            member = self.ensemble.members[place]
+        with ClassMapWriter(self.maps_file(index)) as writer:
+            member = self.ensemble.members[index]
             predictor = make_predictor(member, self.ensemble, self.views, self.batch_size)
             member.check_weights()  # hours may have passed since they were checked first
             for class_map in predictor.class_maps(self.photos[writer.count :]):
                 writer.add(class_map)
                 progress(writer.count)
 
-    def maps(self, place: int) -> Iterator[np.ndarray]:
+    def maps(self, index: int) -> Iterator[np.ndarray]:
         """Return an iterator over the member's class maps, uint8 (H, W), photo by photo."""
-        return read_class_maps(self.maps_file(place))
+        return read_class_maps(self.maps_file(index))
 
     def ballots(self) -> Iterator[tuple[Photo, np.ndarray, np.ndarray]]:
         """Yield each photo, its members' class maps uint8 (members, H, W), and their hard vote uint8 (H, W)."""
-        readers = [self.maps(place) for place in range(len(self.ensemble.members))]
+        readers = [self.maps(index) for index in range(len(self.ensemble.members))]
         for photo, *maps in zip(self.photos, *readers, strict=True):
             stack = np.stack(maps)
             yield photo, stack, hard_vote(stack, len(self.ensemble.class_names), self.ensemble.votes)
@@ -135,5 +135,5 @@ def _common(before: Any, now: list[str]) -> int:
     if not isinstance(before, list):
         return 0
     return next(
-        (place for place, (one, other) in enumerate(zip(before, now)) if one != other), min(len(before), len(now))
+        (index for index, (one, other) in enumerate(zip(before, now)) if one != other), min(len(before), len(now))
     )

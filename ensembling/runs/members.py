@@ -23,7 +23,7 @@ from trainables.inference.tta import TestTimeAugmentation
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, find_study
 
-PLACES = ("weights_dir", "init_from")  # settings that are paths on one machine: a resumed study may have others
+PATH_KEYS = ("weights_dir", "init_from")  # settings that are paths on one machine: a resumed study may have others
 MEMBERS = "members"  # in an exported ensemble: the directory with a directory for each member, named by its rank
 
 
@@ -101,7 +101,8 @@ class Ensemble:
     @property
     def labelled_classes(self) -> dict[int, str]:
         """Return the names of the classes that are categories of the data set, by id: all but the background."""
-        return {place: name for place, name in enumerate(self.class_names) if place or self.unlabelled == "ignore"}
+        every = enumerate(self.class_names)
+        return {class_id: name for class_id, name in every if class_id or self.unlabelled == "ignore"}
 
     @property
     def category_ids(self) -> dict[str, int]:
@@ -145,18 +146,18 @@ def _from_file(path: Path, runs_dir: Path) -> Ensemble:
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFileError(f"{path} is damaged (views: {error}): {remedy}") from error
     listed = enumerate(description["members"], start=1)
-    members = tuple(find_member(one, place, path, runs_dir) for place, one in listed)
+    members = tuple(find_member(one, rank, path, runs_dir) for rank, one in listed)
     return Ensemble(path.parent.name, members, tuple(description["class_names"]), views, description)
 
 
-def find_member(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> Member:
-    """Return the member that `ensemble_file` lists at `place`, which counts from 1.
+def find_member(listed: dict[str, Any], rank: int, ensemble_file: Path, runs_dir: Path) -> Member:
+    """Return the member that `ensemble_file` lists as number `rank`, counted from 1.
 
     Raises UserError where its files are missing or belong to another trial.
     """
-    name = listed.get("name", f"at place {place}")
+    name = listed.get("name", f"of rank {rank}")
     try:
-        files = _files_of(listed, place, ensemble_file, runs_dir)
+        files = _files_of(listed, rank, ensemble_file, runs_dir)
         config = files.read_config()
         votes, run_id = int(listed.get("votes", 1)), listed["run_id"]
     except (OSError, ValueError, KeyError) as error:
@@ -176,13 +177,13 @@ def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) ->
 
     `params` are the parameters of the trial as MLflow keeps them, which is as text.
     """
-    found = {key: str(value) for key, value in config.to_dict().items() if key not in PLACES}
+    found = {key: str(value) for key, value in config.to_dict().items() if key not in PATH_KEYS}
     for key, value in params.items():
         if key in found and found[key] != value:
             raise UserError(f"{what} holds another trial (its {key} is {found[key]}, not {value})")
 
 
-def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir: Path) -> TrialFiles:
+def _files_of(listed: dict[str, Any], rank: int, ensemble_file: Path, runs_dir: Path) -> TrialFiles:
     """Return the files of the member's trial: its configuration and its weights.
 
     Raises UserError that names the directories where they were looked for.
@@ -191,7 +192,7 @@ def _files_of(listed: dict[str, Any], place: int, ensemble_file: Path, runs_dir:
     above = [*ensemble_file.parents][:4]
     lies_in = find_study(study, listed.get("study_id"), [*above, runs_dir])
     looked = [
-        ensemble_file.parent / MEMBERS / f"{place:02d}",
+        ensemble_file.parent / MEMBERS / f"{rank:02d}",
         *([lies_in / TRIALS / number] if lies_in else []),
         ensemble_file.parent / TRIALS / number,  # of a study that was renamed before its members had ids
     ]
