@@ -9,6 +9,7 @@ from rich.console import Console
 from search.cli.errors import run_command
 from search.cli.options import TakesLists, example, flags_to_settings, make_console, typed_flags, typed_line
 from search.cli.search import list_spaces, search_options
+from search.kernels import KernelsCompiledAhead
 from search.request import checked
 from search.study.settings import Settings
 
@@ -30,6 +31,11 @@ def search_command(context: click.Context, **flags: Any) -> int:
 def run_search(settings: Settings, given: set[str], command: str, console: Console) -> int:
     """Run or resume one study and return the exit code. `given` are the flags typed, `command` is the line."""
     settings = checked(settings, given, console)
+    with KernelsCompiledAhead() as kernels:
+        return _run_checked(settings, command, console, kernels)
+
+
+def _run_checked(settings: Settings, command: str, console: Console, kernels: KernelsCompiledAhead) -> int:
     from search import prepare, steps  # torch, ray and mlflow take many seconds to import: mistakes are told before
 
     study, dataset = prepare.prepare_data(settings, console)
@@ -42,7 +48,7 @@ def run_search(settings: Settings, given: set[str], command: str, console: Conso
         steps.tracked(plan, settings) as tracker,
         steps.running_screen(plan, settings, console) as screen,
     ):
-        tuner = steps.make_tuner(plan, settings, tracker, screen)
+        tuner = steps.make_tuner(plan, settings, tracker, screen, kernels.wait)
         tuner.fit()
         if tuner.interrupted:
             return steps.say_how_to_resume(plan, command, tracker, console)

@@ -1,7 +1,7 @@
 """The steps of a search, in the order in which run.py takes them."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -275,8 +275,14 @@ def running_screen(plan: Plan, settings: StudySettings, console: Console) -> Ite
         yield screen
 
 
-def make_tuner(plan: Plan, settings: StudySettings, tracker: Tracker, screen: Screen) -> StudyTuner:
-    return StudyTuner(plan, settings, tracker, screen)
+def make_tuner(
+    plan: Plan,
+    settings: StudySettings,
+    tracker: Tracker,
+    screen: Screen,
+    wait_for_kernels: Callable[[], None] | None = None,
+) -> StudyTuner:
+    return StudyTuner(plan, settings, tracker, screen, wait_for_kernels)
 
 
 def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Console) -> int:

@@ -28,3 +28,8 @@ def nearest(word: str, known: Iterable[str], *, most: int = 1) -> str:
     names = list(dict.fromkeys(map(str, known)))
     near = difflib.get_close_matches(str(word), names, n=most, cutoff=0.6)
     return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of the error's message, shortened to 200 characters; its type's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -84,16 +84,24 @@ class Progress:
     def end(self, number: int, status: str) -> None:
         self.trials[number].status = status
 
+    def _begun(self) -> list[TrialProgress]:
+        """Return the trials as they are now: other threads may look while one more begins."""
+        return list(self.trials.values())
+
     def count(self, *statuses: str) -> int:
-        return sum(trial.status in statuses for trial in self.trials.values())
+        return sum(trial.status in statuses for trial in self._begun())
 
     @property
     def ended(self) -> int:
         return self.count("completed", "stopped", "failed")
 
     @property
+    def running(self) -> list[TrialProgress]:
+        return [trial for trial in self._begun() if trial.status == "running"]
+
+    @property
     def best(self) -> TrialProgress | None:
-        scored = [trial for trial in self.trials.values() if trial.best is not None and trial.status != "failed"]
+        scored = [trial for trial in self._begun() if trial.best is not None and trial.status != "failed"]
         return max(scored, key=lambda trial: (trial.best, -trial.number), default=None)
 
     def seconds_left(self) -> float | None:
@@ -103,9 +111,9 @@ class Progress:
         """
         if not self.epochs_trained or self.started is None:
             return None
-        ended = [trial.epoch for trial in self.trials.values() if trial.status in ("completed", "stopped")]
+        ended = [trial.epoch for trial in self._begun() if trial.status in ("completed", "stopped")]
         expected = sum(ended) / len(ended) if ended else self.epochs
-        running = [trial for trial in self.trials.values() if trial.status == "running"]
+        running = self.running
         left = (self.total - len(self.trials)) * expected
         left += sum(max(1, min(expected, trial.epochs) - trial.epoch) for trial in running)
         spent = self.clock() - self.started
@@ -180,7 +188,7 @@ class Screen:
             ">left",
         )
         table = PlainTable(self.name, *headings, "configuration", expand=False)
-        running = [trial for trial in self.progress.trials.values() if trial.status == "running"]
+        running = self.progress.running
         for trial in running[:SHOWN_TRIALS]:
             table.add_row(*self._cells(trial))
         hidden = len(running) - SHOWN_TRIALS

@@ -25,6 +25,7 @@ from trainables.study_data import OBJECTIVE
 
 MAX_NOTE = 8000  # characters that a tag may have
 MAX_METRIC_NAME = 250  # characters
+BATCH = 1000  # metrics that MLflow takes at once
 ENDED = ("FINISHED", "FAILED")
 PREDICTIONS = "predictions"  # artifact directory of the predictions file
 
@@ -147,15 +148,29 @@ class Tracker:
         return run.info.run_id
 
     def log_epochs(self, number: int, records: list[dict[str, Any]]) -> None:
-        """Log the records that MLflow does not have yet, because a step that is logged twice appears twice."""
+        """Log the records that MLflow does not have yet, because a step that is logged twice appears twice.
+
+        One request carries as many epochs as MLflow allows.
+        """
         if number not in self._logged:
             self._logged[number] = self._last_step(self._runs[number], "train/loss")
+        batch: list[Metric] = []
         for record in records:
-            if record["epoch"] > self._logged[number]:
-                self._log_metrics(self._runs[number], record, step=record["epoch"])
-                self._logged[number] = record["epoch"]
+            if record["epoch"] <= self._logged[number]:
+                continue
+            metrics = _metrics(record, step=record["epoch"])
+            if len(batch) + len(metrics) > BATCH:
+                self._log_steps(number, batch)
+                batch = []
+            batch += metrics
+        self._log_steps(number, batch)
         if self._mirror:
             self._mirror.log_epochs(number, records)
+
+    def _log_steps(self, number: int, metrics: list[Metric]) -> None:
+        if metrics:
+            self.client.log_batch(self._runs[number], metrics=metrics)
+            self._logged[number] = metrics[-1].step
 
     def end_trial(self, number: int, status: str, tags: dict[str, str], artifacts: dict[Path, str | None]) -> None:
         """Log the trial's tags and artifacts and end its run.
@@ -180,7 +195,7 @@ class Tracker:
         Their step counts the ends of trials over all commands that ran the study.
         """
         self._steps += 1
-        self._log_metrics(self.parent_id, metrics, step=self._steps)
+        self.client.log_batch(self.parent_id, metrics=_metrics(metrics, step=self._steps))
 
     def has_ensemble(self) -> bool:
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
@@ -219,22 +234,22 @@ class Tracker:
     def _log_params(self, run_id: str, params: dict[str, Any]) -> None:
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
 
-    def _log_metrics(self, run_id: str, values: dict[str, Any], *, step: int) -> None:
-        """Log `values` at their own `time`, in seconds since 1970, where they have one.
-
-        Without it they are logged at the current time; records of trials may arrive long after their epoch.
-        """
-        moment = int(1000 * values.get("time", time.time()))
-        metrics = [
-            Metric(metric_name(key), float(value), moment, step)
-            # MLflow's comparison of runs opens on the metric that was logged first.
-            for key, value in sorted(values.items(), key=lambda item: item[0] != OBJECTIVE)
-            if isinstance(value, int | float) and key not in ("epoch", "time") and math.isfinite(value)
-        ]
-        self.client.log_batch(run_id, metrics=metrics)
-
     def _last_step(self, run_id: str, key: str) -> int:
         return max((metric.step for metric in self.client.get_metric_history(run_id, key)), default=0)
+
+
+def _metrics(values: dict[str, Any], *, step: int) -> list[Metric]:
+    """Return `values` as metrics at their own `time`, in seconds since 1970, where they have one.
+
+    Without it they are of the current time; records of trials may arrive long after their epoch.
+    """
+    moment = int(1000 * values.get("time", time.time()))
+    return [
+        Metric(metric_name(key), float(value), moment, step)
+        # MLflow's comparison of runs opens on the metric that was logged first.
+        for key, value in sorted(values.items(), key=lambda item: item[0] != OBJECTIVE)
+        if isinstance(value, int | float) and key not in ("epoch", "time") and math.isfinite(value)
+    ]
 
 
 def metric_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""StudyCallback: what Ray Tune tells of trials, passed on to the ledger, MLflow and the screen."""
+"""StudyCallback: what Ray Tune tells of trials, passed on to the ledger, MLflow and the screen, without waiting."""
 
 import time
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from typing import Any
 
 from ray.tune import Callback
 
+from search.background import BackgroundThread
 from search.report.progress import Progress, Screen
 from search.study.study import Study
 from search.study.trial_end import Outcome
-from search.tracking.store import is_refusal
+from search.tracking.background_tracker import BackgroundTracker
 from search.tracking.tracker import Tracker
 from search.tuning.live_vote import LiveVote
-from search.tuning.trial_ends import Artifacts, TrialEnds
-from trainables.errors import UserError
+from search.tuning.trial_ends import TrialEnds
+from trainables.errors import UserError, one_line
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.trial.files import TrialFiles
 
-PAUSE_S = 60  # after MLflow did not answer: each call would keep the trials waiting for its time-out
 # Trials that break in a row, before their first epoch, until no other is suggested: a node that lacks something would
 # use up all suggestions.
 FRUITLESS = 3
@@ -28,8 +28,13 @@ LEDGER_WAIT_S = 10  # for a line that a worker on another node has written
 class StudyCallback(Callback):
     """Runs in the driver, one event at a time. Nothing of it is pickled: a resumed study makes a new one.
 
+    Tune's loop hands out the next epoch once these methods return, so they leave to two threads all that takes time:
+    one brings the trials' ends to the ledger, in their order, and another tells MLflow of them and takes the vote so
+    far. Neither the scheduler nor the sampler waits for them. `finish` waits. What is not done when the process dies, a
+    resumed study makes up for: a trial without a verdict in the ledger is brought to its end again.
+
     What MLflow or a full disk refuses ends neither a trial nor the study (Tune would take an exception here for one of
-    the trial): the trial's number goes to `behind`, and is made up for at its next event or at the study's end.
+    the trial).
     """
 
     def __init__(
@@ -43,17 +48,18 @@ class StudyCallback(Callback):
         gpus_per_trial: float,
         stop_suggesting: Callable[[], None],
     ) -> None:
-        self.study, self.tracker, self.screen = study, tracker, screen
+        self.study, self.screen = study, screen
         self._stop_suggesting = stop_suggesting
         self._ends, self.gpus_per_trial = ends, gpus_per_trial
-        self.behind: set[int] = set()
+        self._mlflow = BackgroundTracker(tracker, screen.warn)
+        self._ledger = BackgroundThread("ledger", lambda error: screen.warn(f"a trial's end: {one_line(error)}"))
         self.broken: dict[int, str] = {}
         """Why trials failed that a resumed study goes on with, by number."""
         self.begun: set[int] = set()
         """Trials that this command has begun, or tried to."""
         self._trained: set[int] = set()  # trials of which this command has seen an epoch
         self._fruitless = 0  # trials in a row that broke before that
-        self._silent_until = 0.0
+        self._seconds: dict[int, float] = {}  # that each trial's epochs took
         self._vote = vote
 
     def __getstate__(self) -> dict[str, Any]:
@@ -62,6 +68,26 @@ class StudyCallback(Callback):
     @property
     def progress(self) -> Progress:
         return self.screen.progress
+
+    @property
+    def behind(self) -> set[int]:
+        """The numbers of trials of which MLflow lacks a part."""
+        return self._mlflow.behind
+
+    def count_seconds(self, number: int, records: list[dict[str, Any]]) -> None:
+        """Count the time of all the trial's epochs so far: it is not read again from the ledger."""
+        self._seconds[number] = sum(record.get("epoch_s", 0.0) for record in records)
+
+    def finish(self, timeout: float | None = None) -> bool:
+        """Wait until the ledger and MLflow have all that was told, and return True; False after `timeout` seconds.
+
+        What is not begun by then is left to a resumed study.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._ledger.finish(timeout):
+            self._mlflow.give_up()
+            return False
+        return self._mlflow.finish(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._ensure_started(trial)
@@ -75,42 +101,15 @@ class StudyCallback(Callback):
         best = self.study.data.kept_score(records)
         self.begun.add(number)
         self.progress.start(number, params, epochs_done=len(records), best=best)
-        self.behind.add(number)
-        self._try(number, lambda: self._track(number, records))
-
-    def _track(self, number: int, records: list[dict[str, Any]]) -> None:
-        """Bring the trial's run up to `records`; the tracker leaves out what it has."""
-        if number in self.behind:
-            self.tracker.start_trial(number, self.progress.trials[number].params)
-        self.tracker.log_epochs(number, records)
-        self.behind.discard(number)
+        self._mlflow.begin(number, params, records)
 
     def _records(self, number: int) -> list[dict[str, Any]]:
         """Return the trial's ledger; nothing, with a warning, where it is damaged, which ends no other trial."""
         try:
             return self.study.trial_files(number).records()
         except (OSError, UserError) as error:
-            self.screen.warn(f"trial {number}: {_one_line(error)}")
+            self.screen.warn(f"trial {number}: {one_line(error)}")
             return []
-
-    def _try(self, number: int, tell: Callable[[], None]) -> None:
-        """Call `tell`, which tells MLflow of the trial; where it fails, the trial is behind.
-
-        Where MLflow does not answer, it is left alone for a while; where it refuses what is told, other trials are told
-        all the same.
-        """
-        if time.monotonic() < self._silent_until:
-            self.behind.add(number)
-            return
-        try:
-            tell()
-        except Exception as error:  # MLflow raises what its many stores raise
-            self.behind.add(number)
-            if is_refusal(error) or isinstance(error, UserError):
-                self.screen.warn(f"trial {number}: MLflow was not told a part of it ({_one_line(error)})")
-                return
-            self._silent_until = time.monotonic() + PAUSE_S
-            self.screen.warn(f"trial {number}: MLflow lacks a part of it, made up for later ({_one_line(error)})")
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -124,19 +123,20 @@ class StudyCallback(Callback):
         # All so far: a report may have been lost with its process.
         records = [*self._records(number)[: record["epoch"] - 1], record]
         self.progress.epoch(number, record, self.study.data.kept_score(records))
-        self._try(number, lambda: self._track(number, records))
+        self.count_seconds(number, records)
+        self._mlflow.epochs(number, records)
         self.screen.epoch(number)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
         self._fruitless = 0  # also where its configuration failed: its node trains
-        self._end(trial.config["number"], result.get("failure"))
+        self._hand_end(trial.config["number"], result.get("failure"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._ensure_started(trial)
         number, reason = trial.config["number"], _reason(trial)
         self.broken[number] = reason
-        self._end(number, reason, goes_on=True)
+        self._hand_end(number, reason, goes_on=True)
         self._fruitless = 0 if number in self._trained else self._fruitless + 1
         if self._fruitless == FRUITLESS:
             self._stop_suggesting()
@@ -145,7 +145,11 @@ class StudyCallback(Callback):
                 "were go on to their end"
             )
 
-    def _end(self, number: int, failure: str | None, *, goes_on: bool = False) -> None:
+    def _hand_end(self, number: int, failure: str | None, *, goes_on: bool = False) -> None:
+        self._ledger.hand(lambda: self._end(number, failure, goes_on=goes_on))
+
+    def _end(self, number: int, failure: str | None, *, goes_on: bool) -> None:
+        """Write the trial's end to the ledger, and hand it on to MLflow."""
         trial, files = self.progress.trials[number], self.study.trial_files(number)
         try:
             _wait_for_records(files, trial.epoch)
@@ -155,15 +159,15 @@ class StudyCallback(Callback):
             artifacts = self._ends.keep(number, outcome)
         except (OSError, UserError) as error:
             # Without a verdict it has not ended: a resumed study brings it to its end.
-            reason = describe_full_disk(error, [self.study.directory]) or _one_line(error)
+            reason = describe_full_disk(error, [self.study.directory]) or one_line(error)
             self.screen.warn(f"trial {number}: its outcome could not be written ({reason})")
             return
-        self._try(number, lambda: self._log_end(number, outcome, artifacts))
-
-    def _log_end(self, number: int, outcome: Outcome, artifacts: Artifacts) -> None:
-        self._ends.log(number, self.progress.trials[number].params, outcome, artifacts)
-        self.behind.discard(number)
-        self.tracker.log_study(self._study_metrics())
+        metrics = self._study_metrics()
+        self._mlflow.end(
+            number,
+            lambda: self._ends.log(number, trial.params, outcome, artifacts),
+            lambda: metrics | self._vote_metrics(number),
+        )
 
     def _note(self, outcome: Outcome, log: Path) -> str:
         return f"{outcome.failure} (log: {log})" if outcome.failure else ""
@@ -171,27 +175,28 @@ class StudyCallback(Callback):
     def _study_metrics(self) -> dict[str, float]:
         progress = self.progress
         metrics = {f"trials_{status}": progress.count(status) for status in ("completed", "stopped", "failed")}
-        seconds = sum(record["epoch_s"] for files in self.study.trials() for record in files.records())
-        hours = seconds / 3600
+        hours = sum(self._seconds.values()) / 3600
         best = {"best_miou": progress.best.best} if progress.best else {}
         return {
             **metrics,
             **best,
-            **self._vote_metrics(),
             "trials_done": progress.ended,
             "trials_total": progress.total,
             "trial_hours": hours,
             "gpu_hours": hours * self.gpus_per_trial,
         }
 
-    def _vote_metrics(self) -> dict[str, float]:
-        """Return what a vote of the trials so far would score; nothing, with a warning, where it cannot be taken."""
+    def _vote_metrics(self, number: int) -> dict[str, float]:
+        """Return what a vote of the trials up to the end of trial `number` would score.
+
+        Nothing, with a warning, where it cannot be taken.
+        """
         try:
-            found = self._vote.metrics()
+            found = self._vote.metrics_after(number)
             self.progress.vote = found.get("vote_miou", self.progress.vote)
             return found
         except Exception as error:  # a figure on the way is no reason to keep back all others
-            self.screen.warn(f"the vote of the trials so far could not be scored ({_one_line(error)})")
+            self.screen.warn(f"the vote of the trials so far could not be scored ({one_line(error)})")
             return {}
 
 
@@ -200,10 +205,6 @@ def _wait_for_records(files: TrialFiles, epochs: int) -> None:
     deadline = time.monotonic() + LEDGER_WAIT_S
     while len(files.records()) < epochs and time.monotonic() < deadline:
         time.sleep(0.2)
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _reason(trial: Any) -> str:

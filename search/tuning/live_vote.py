@@ -1,19 +1,23 @@
 """The vote while a search runs: what the trials that have ended would score together."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ensembling import PredictionsError, read_predictions, select_ensemble
 from search.study.study import Study
+from trainables.errors import UserError
 from trainables.trial.files import TrialFiles
 
 log = logging.getLogger(__name__)
 
-# A vote on these takes less than a second; every n-th pixel stands for all where there are more.
-MOST_PIXELS = 1 << 20
 MOST_TRIALS = 48
+MOST_PIXELS = 1 << 20  # in memory; every n-th stands for all where there are more
+# Pixels times the square of the trials, which the time of a selection grows with: of trials that all differ, this much
+# takes about a second of one core.
+MOST_WORK = MOST_PIXELS * 24**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,47 +33,61 @@ class _Ended:
 class LiveVote:
     """Keeps a sample of the best trials' class maps in memory, so that one more trial costs reading its own alone."""
 
-    def __init__(self, study: Study, last_rung: int, *, max_members: int = 15, include_stopped: bool = False) -> None:
+    def __init__(
+        self,
+        study: Study,
+        last_rung: int,
+        *,
+        max_members: int = 15,
+        include_stopped: bool = False,
+        wait_for_kernels: Callable[[], None] | None = None,
+    ) -> None:
         self._study, self._last_rung = study, last_rung
         self._max_members, self._include_stopped = max_members, include_stopped
+        self._wait_for_kernels = wait_for_kernels
         self._target = np.empty(0, np.uint8)
         self._stride = 0  # of the sample; not known before the first trial has ended
-        self._seen: set[int] = set()
+        self._begun = False  # whether the trials that had ended before the first call were read
         self._ended: dict[int, _Ended] = {}
 
-    def metrics(self) -> dict[str, float]:
-        """`vote_miou` of the selected vote, of the trials that would be candidates now; none without any.
+    def metrics_after(self, number: int) -> dict[str, float]:
+        """Return `vote_miou` of the vote that would be selected, now that trial `number` has ended; none without any.
 
-        None in a refit either: who votes there is chosen already.
+        Candidates are the trials that would be those of the study's own selection. None in a refit either: who votes
+        there is chosen already.
 
-        Looks for trials that have ended since, and reads their predictions. A trial whose file cannot be read is left
-        out, with a warning. Raises OSError or PredictionsError where the holdout's masks cannot be read.
+        The first call reads the predictions of all trials that have ended, and each other those of the trial alone. A
+        trial whose file cannot be read is left out, with a warning. Raises OSError or PredictionsError where the
+        holdout's masks cannot be read.
         """
         if self._study.data.keep_last:
             return {}
-        for files in self._study.trials():
-            if files.number not in self._seen and files.verdict.exists():
+        if self._wait_for_kernels:
+            self._wait_for_kernels()
+        self._learn_stride()
+        for files in [self._study.trial_files(number)] if self._begun else self._study.trials():
+            if files.verdict.exists():
                 self._read(files)
+        self._begun = True
         far = [trial for trial in self._ended.values() if trial.far]
         voters = sorted(far or self._ended.values(), key=lambda trial: trial.number)
         if not voters:
             return {}
-        rows = [trial.pixels for trial in voters]
-        problem = (rows, self._target, self._study.data.num_classes)
+        step = -(-self._target.size * len(voters) ** 2 // MOST_WORK)
+        rows = [np.ascontiguousarray(trial.pixels[::step]) for trial in voters]
+        problem = (rows, self._target[::step].copy(), self._study.data.num_classes)
         return {"vote_miou": select_ensemble(*problem, max_members=self._max_members).miou}
 
     def _read(self, files: TrialFiles) -> None:
-        self._learn_stride()
-        self._seen.add(files.number)
-        # One that failed after it had been cut off has predictions from then.
-        if not files.predictions.exists() or files.read_verdict()["status"] == "failed":
-            return
         try:
+            # One that failed after it had been cut off has predictions from then.
+            if not files.predictions.exists() or files.read_verdict()["status"] == "failed":
+                return
             pixels = read_predictions(files.predictions).pixels[:: self._stride].copy()
-        except (OSError, PredictionsError) as error:
+            scores = [record["holdout/miou"] for record in files.records()]
+        except (OSError, PredictionsError, UserError) as error:
             log.warning("vote_miou goes without trial %d: %s", files.number, error)
             return
-        scores = [record["holdout/miou"] for record in files.records()]
         far = self._include_stopped or len(scores) >= self._last_rung
         self._ended[files.number] = _Ended(files.number, max(scores), far, pixels)
         if len(self._ended) > MOST_TRIALS:

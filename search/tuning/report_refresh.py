@@ -1,8 +1,6 @@
 """The report of a study that runs, written again now and then by a process of its own: no trial waits for it."""
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,10 +8,10 @@ from typing import Any
 
 from ray.tune import Callback
 
+from search.background import start_process
 from search.study.settings import StudySettings
 
 EVERY_S = 600  # between two reports of a running study
-NICENESS = 15  # training goes first
 PROGRAM = "import sys; from search.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -23,13 +21,9 @@ def report_flags(name: str, settings: StudySettings) -> list[str]:
     return flags + (["--tracking-uri", settings.tracking_uri] if settings.tracking_uri else [])
 
 
-def start_process(flags: Sequence[str]) -> subprocess.Popen:
-    """Start `segvote` with these arguments, silent, behind everything else, and out of reach of the user's Ctrl-C."""
-    nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, "-P", "-c", PROGRAM, *flags], start_new_session=True, **nothing)
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
-    return process
+def start_report(flags: Sequence[str]) -> subprocess.Popen:
+    """Start `segvote` with these arguments."""
+    return start_process(PROGRAM, flags)
 
 
 class ReportRefresh(Callback):
@@ -42,7 +36,7 @@ class ReportRefresh(Callback):
         self,
         flags: Sequence[str],
         *,
-        start: Callable[[Sequence[str]], Any] = start_process,
+        start: Callable[[Sequence[str]], Any] = start_report,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._flags, self._start, self._clock = list(flags), start, clock

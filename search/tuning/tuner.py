@@ -32,9 +32,19 @@ RAY_DEATH_S = 8.0  # until RayWatch has noticed it
 
 
 class StudyTuner:
-    """`fit` runs the trials that the ledger does not know as ended; afterwards `interrupted` says whether all ended."""
+    """`fit` runs the trials that the ledger does not know as ended; afterwards `interrupted` says whether all ended.
 
-    def __init__(self, plan: Plan, settings: StudySettings, tracker: Tracker, screen: Screen) -> None:
+    `wait_for_kernels`, which the vote so far calls first, returns when the kernels of the vote have been compiled.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: StudySettings,
+        tracker: Tracker,
+        screen: Screen,
+        wait_for_kernels: Callable[[], None] | None = None,
+    ) -> None:
         self._plan, self._settings, self._tracker, self._screen = plan, settings, tracker, screen
         self._scheduler = self._make_scheduler()
         self._searcher = self._make_searcher()
@@ -44,7 +54,7 @@ class StudyTuner:
             tracker,
             screen,
             ends=self._ends,
-            vote=LiveVote(plan.study, plan.last_rung, **settings.vote_limits),
+            vote=LiveVote(plan.study, plan.last_rung, wait_for_kernels=wait_for_kernels, **settings.vote_limits),
             gpus_per_trial=plan.resources.gpus,
             stop_suggesting=self._close,
         )
@@ -98,6 +108,7 @@ class StudyTuner:
                 self._make_up_for(files, goes_on=False)
                 verdict = files.read_verdict()
             self._searcher.replay(suggestion, records, verdict)
+            self._callback.count_seconds(number, records)
             if verdict is None:
                 continue
             self._ended += 1
@@ -115,38 +126,43 @@ class StudyTuner:
         left = self._plan.trials - self._ended
         if left <= 0:
             return
-        started = time.monotonic()
-        stopped_at = self._run(left)
-        self._refresh.stop()
-        budget = self._settings.time_budget
-        out_of_time = stopped_at is None and budget is not None and time.monotonic() - started >= budget
+        try:
+            stopped_at, out_of_time = self._run(left)
+        finally:
+            self._refresh.stop()
+            all_told = self._callback.finish(LAST_STEPS_S)
         open_trials = [files for files in self._plan.study.trials() if self._is_open(files)]
         self.not_begun = max(0, left - len(self._callback.begun)) if self._searcher.closed else 0
         self.interrupted = stopped_at is not None or (bool(open_trials) and not out_of_time)
         self.cut_off = len(open_trials) if out_of_time else 0
         behind = [self._plan.study.trial_files(number) for number in sorted(self._callback.behind)]
         for files in dict.fromkeys([*open_trials, *behind]):
-            if stopped_at is not None and time.monotonic() - stopped_at > LAST_STEPS_S:
+            if stopped_at is not None and (not all_told or time.monotonic() - stopped_at > LAST_STEPS_S):
                 break  # a resumed study makes up for the rest
             self._make_up_for(files)
 
-    def _run(self, trials: int) -> float | None:
-        """Run the trials; return when that was stopped, by the monotonic clock, or None where it was not."""
-        tuner = self._tuner(trials)
+    def _run(self, trials: int) -> tuple[float | None, bool]:
+        """Run the trials; return when that was stopped, and whether it ended since the time budget was spent.
+
+        The first is by the monotonic clock, and None where nobody stopped it: then ledger and MLflow have all.
+        """
+        tuner, stopped_at, out_of_time = self._tuner(trials), None, False
+        started, budget = time.monotonic(), self._settings.time_budget
         with RayWatch(f"Go on by --resume --name {self._plan.study.name}") as watch, stop_signals():
             try:
                 try:
                     tuner.fit()
-                    return None
+                    out_of_time = budget is not None and time.monotonic() - started >= budget
+                    self._callback.finish()
                 except (RayError, TuneError):
                     time.sleep(RAY_DEATH_S)  # interrupted where it is Ray's death that Tune fell over
                     raise
             except KeyboardInterrupt:
-                stopped_at = time.monotonic()
+                stopped_at, out_of_time = time.monotonic(), False
                 ray.shutdown()
         if watch.lost:
             self._screen.warn(describe_lost(watch.lost))
-        return stopped_at
+        return stopped_at, out_of_time
 
     def _is_open(self, files: TrialFiles) -> bool:
         """Whether it was stopped before its end: by Ctrl-C, or since there was no time left."""

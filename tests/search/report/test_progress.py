@@ -43,14 +43,14 @@ def test_nothing_is_promised_before_the_first_epoch(progress):
     assert progress.seconds_left() is None
 
 
-def test_time_left_goes_by_the_epochs_trained_so_far(progress):
+def test_time_left_goes_by_the_epochs_trained_so_far(progress, clock):
     progress.start(1, PARAMS)
     train(progress, 1, 4)
     clock.now = 20.0  # 5 s an epoch; six epochs of this trial and thirty of three others are left
     assert progress.seconds_left() == pytest.approx(36 * 5)
 
 
-def test_the_time_budget_ends_the_wait(progress):
+def test_the_time_budget_ends_the_wait(progress, clock):
     progress.budget_s = 100.0
     progress.start(1, PARAMS)
     train(progress, 1, 4)
@@ -60,7 +60,7 @@ def test_the_time_budget_ends_the_wait(progress):
     assert progress.seconds_left() == 0.0
 
 
-def test_trials_to_come_are_expected_to_be_stopped_like_those_before(progress):
+def test_trials_to_come_are_expected_to_be_stopped_like_those_before(progress, clock):
     progress.start(1, PARAMS)
     train(progress, 1, 10)
     progress.end(1, "completed")
@@ -71,7 +71,7 @@ def test_trials_to_come_are_expected_to_be_stopped_like_those_before(progress):
     assert progress.seconds_left() == pytest.approx(2 * 6 * 2)
 
 
-def test_failed_trials_say_nothing_about_length(progress):
+def test_failed_trials_say_nothing_about_length(progress, clock):
     progress.start(1, PARAMS)
     train(progress, 1, 1)
     progress.end(1, "failed")
@@ -79,7 +79,7 @@ def test_failed_trials_say_nothing_about_length(progress):
     assert progress.seconds_left() == pytest.approx(3 * 10 * 3)
 
 
-def test_a_trial_that_outlives_the_expectation_has_an_epoch_left_at_least(progress):
+def test_a_trial_that_outlives_the_expectation_has_an_epoch_left_at_least(progress, clock):
     progress.start(1, PARAMS)
     train(progress, 1, 2)
     progress.end(1, "stopped")
@@ -89,7 +89,7 @@ def test_a_trial_that_outlives_the_expectation_has_an_epoch_left_at_least(progre
     assert progress.seconds_left() == pytest.approx((2 * 2 + 1) * 1.0)
 
 
-def test_epochs_of_an_earlier_command_do_not_make_this_one_fast(progress):
+def test_epochs_of_an_earlier_command_do_not_make_this_one_fast(progress, clock):
     progress.start(1, PARAMS, epochs_done=8, best=0.25)
     train(progress, 1, 9, start=8)
     clock.now = 7.0
@@ -106,7 +106,7 @@ def test_at_the_end_no_time_is_left(clock):
     assert progress.seconds_left() == 0.0
 
 
-def test_the_clock_starts_once(progress):
+def test_the_clock_starts_once(progress, clock):
     progress.start(1, PARAMS)
     train(progress, 1, 10)
     progress.end(1, "completed")

@@ -1,6 +1,8 @@
 """What the callback does where MLflow or the disk refuses: the study goes on, and nothing is lost."""
 
 import io
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,10 +54,30 @@ def tracker():
     return FlakyTracker()
 
 
+class SlowTracker(FlakyTracker):
+    """Answers once `gate` is open, and counts the questions."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.asked = threading.Event(), []
+
+    def _answer(self):
+        self.asked.append(threading.current_thread().name)
+        self.gate.wait()
+
+    def log_epochs(self, number, records):
+        super().log_epochs(number, records)
+        self.asked[-1] += f" told {len(records)}"
+
+
 @pytest.fixture
 def callback(study, tracker, monkeypatch):
-    monkeypatch.setattr("search.tuning.callback.PAUSE_S", 0)
+    monkeypatch.setattr("search.tracking.background_tracker.PAUSE_S", 0)
     monkeypatch.setattr("search.tuning.callback.LEDGER_WAIT_S", 0)
+    return made_callback(study, tracker)
+
+
+def made_callback(study, tracker):
     screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
     how = {"ends": TrialEnds(study, tracker, 2), "vote": LiveVote(study, 2), "gpus_per_trial": 0}
     made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"))
@@ -75,16 +97,20 @@ def trial(error_file=None, number=1, **last_result):
     return SimpleNamespace(config=config, last_result=last_result, error_file=error_file)
 
 
-def epoch(study, callback, number, *, in_ledger=True):
+def epoch(study, callback, number, *, in_ledger=True, wait=True):
     record = {"epoch": number, "holdout/miou": 0.1 * number, "train/loss": 1.0, "epoch_s": 2.0}
     if in_ledger:
         study.trial_files(1).append_record(record)
     callback.on_trial_result(0, [], trial(), {**record, "record": record, "pid": 7})
+    if wait:
+        callback.finish()
 
 
-def end(study, callback):
+def end(study, callback, *, wait=True):
     np.save(study.trial_files(1).best_maps, np.zeros(2 * tiny.WIDTH * tiny.HEIGHT, np.uint8))
     callback.on_trial_complete(0, [], trial(epoch=2))
+    if wait:
+        callback.finish()
 
 
 def test_a_trial_is_told_from_start_to_end(study, callback, tracker):
@@ -132,6 +158,7 @@ def test_an_outcome_that_cannot_be_written_leaves_the_trial_to_be_resumed(
     callback.on_trial_start(0, [], trial())
     epoch(study, callback, 1)
     callback.on_trial_complete(0, [], trial(epoch=1))
+    callback.finish()
     assert words in shown(callback)
     assert not study.trial_files(1).verdict.exists()
     assert tracker.ended is None
@@ -150,6 +177,7 @@ def test_a_trial_that_fails_for_the_machines_sake_is_kept_for_a_resumed_study(st
     files.state.write_bytes(b"what epoch 2 goes on from")
     (tmp_path / "error.txt").write_text("Traceback\n  …\nOSError: No space left on device\n")
     callback.on_trial_error(0, [], trial(str(tmp_path / "error.txt")))
+    callback.finish()
     assert callback.broken == {1: "OSError: No space left on device"}
     assert "failed after 1 epochs" in shown(callback)
     assert "No space left on device" in shown(callback)
@@ -178,16 +206,17 @@ def test_a_configuration_that_fails_has_ended(study, callback):
     callback.on_trial_start(0, [], trial())
     study.trial_files(1).state.write_bytes(b"")
     callback.on_trial_complete(0, [], trial(epoch=0, failure="NonFiniteError: the loss became nan"))
+    callback.finish()
     assert read_json(study.trial_files(1).verdict)["status"] == "failed"
     assert not study.trial_files(1).state.exists()
     assert callback.broken == {}
 
 
 def test_what_the_vote_so_far_raises_is_said_to_be_the_votes(study, callback, tracker, monkeypatch):
-    def broken(self):
+    def broken(self, number):
         raise ValueError("holdout.target is damaged")
 
-    monkeypatch.setattr(LiveVote, "metrics", broken)
+    monkeypatch.setattr(LiveVote, "metrics_after", broken)
     callback.on_trial_start(0, [], trial())
     for number in (1, 2):
         epoch(study, callback, number)
@@ -200,9 +229,11 @@ def test_what_the_vote_so_far_raises_is_said_to_be_the_votes(study, callback, tr
 
 def test_a_refusal_of_mlflow_is_no_outage(study, callback, tracker, monkeypatch):
     """Other trials are told at once, rather than after a pause."""
-    monkeypatch.setattr("search.tuning.callback.PAUSE_S", 3600)
+    monkeypatch.setattr("search.tracking.background_tracker.PAUSE_S", 3600)
     callback.on_trial_start(0, [], trial())
     refused = tracker.log_epochs
+
+    callback.finish()
 
     def refuse(number, records):
         raise MlflowException("the run is deleted", error_code=RESOURCE_DOES_NOT_EXIST)
@@ -224,3 +255,49 @@ def test_a_damaged_ledger_is_said_and_ends_nothing_else(study, callback, tracker
     end(study, callback)
     assert "epochs.jsonl is damaged" in shown(callback)
     assert not files.verdict.exists()
+
+
+def test_a_slow_store_keeps_no_trial_waiting(study, monkeypatch):
+    """Tune goes on once these calls have returned: here, all of them before MLflow has answered a single question."""
+    monkeypatch.setattr("search.tuning.callback.LEDGER_WAIT_S", 0)
+    tracker = SlowTracker()
+    callback = made_callback(study, tracker)
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number, wait=False)
+    end(study, callback, wait=False)
+    callback.on_trial_start(0, [], trial(number=2))
+    assert tracker.epochs == []
+    while not study.trial_files(1).verdict.exists():  # nor has the ledger waited for it
+        time.sleep(0.01)
+    assert (tracker.ended, callback.behind) == (None, {1, 2})
+    tracker.gate.set()
+    assert callback.finish()
+    assert (tracker.epochs, tracker.ended, callback.behind) == ([1, 2], "FINISHED", set())
+    assert {asked.partition(" ")[0] for asked in tracker.asked} == {"mlflow"}  # one thread alone, as it must be
+    assert "mlflow told 1" not in tracker.asked  # both epochs were told at once
+    assert tracker.study[-1]["trials_done"] == 1
+
+
+def test_what_is_not_told_in_time_is_left_to_a_resumed_study(study, monkeypatch):
+    monkeypatch.setattr("search.tuning.callback.LEDGER_WAIT_S", 0)
+    tracker = SlowTracker()
+    callback = made_callback(study, tracker)
+    callback.on_trial_start(0, [], trial())
+    while not tracker.asked:
+        time.sleep(0.01)
+    epoch(study, callback, 1, wait=False)
+    assert not callback.finish(0.01)
+    tracker.gate.set()
+    assert not callback.finish(0.2)
+    assert tracker.asked[1:] in ([], ["mlflow told 0"])  # the call in progress came to its end, and none came after it
+
+
+def test_the_hours_of_a_study_are_counted_without_reading_its_ledgers_again(study, callback, tracker, monkeypatch):
+    callback.count_seconds(7, [{"epoch_s": 3600.0}, {"epoch_s": 1800.0}])  # by an earlier command
+    monkeypatch.setattr(type(study), "trials", lambda self: [])  # which lists all
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number)
+    end(study, callback)
+    assert tracker.study[-1]["trial_hours"] == pytest.approx(1.5 + 4.0 / 3600)

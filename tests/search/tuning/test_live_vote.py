@@ -39,40 +39,40 @@ def expected(target, *rows):
 
 def test_each_end_of_a_trial_adds_its_vote(study, target):
     vote = LiveVote(study, last_rung=3)
-    assert vote.metrics() == {}
     rows = []
     for number in range(1, 5):
         rows.append(end_trial(study, target, number))
-        assert vote.metrics() == expected(target, *rows)
-    assert vote.metrics()["vote_miou"] > expected(target, rows[0])["vote_miou"] + 0.05
+        metrics = vote.metrics_after(number)
+        assert metrics == expected(target, *rows)
+    assert metrics["vote_miou"] > expected(target, rows[0])["vote_miou"] + 0.05
 
 
 def test_trials_stopped_early_vote_only_until_one_has_come_far(study, target):
     vote = LiveVote(study, last_rung=3)
     early = end_trial(study, target, 1, epochs=1)
-    assert vote.metrics() == expected(target, early)
+    assert vote.metrics_after(1) == expected(target, early)
     far = end_trial(study, target, 2, epochs=3, wrong=0.4)
-    assert vote.metrics() == expected(target, far)
+    assert vote.metrics_after(2) == expected(target, far)
 
 
 def test_a_resumed_study_begins_with_the_trials_it_has(study, target):
     rows = [end_trial(study, target, number) for number in (1, 2, 3)]
     end_trial(study, target, 4, failed=True)
-    assert LiveVote(study, last_rung=3).metrics() == expected(target, *rows)
+    assert LiveVote(study, last_rung=3).metrics_after(4) == expected(target, *rows)
 
 
 def test_a_failed_trial_changes_nothing(study, target):
     vote = LiveVote(study, last_rung=3)
     end_trial(study, target, 1, failed=True)
-    assert vote.metrics() == {}
+    assert vote.metrics_after(1) == {}
 
 
 def test_the_vote_keeps_to_what_the_studys_own_will_keep_to(study, target):
     early = end_trial(study, target, 1, epochs=1)
     rows = [early, *(end_trial(study, target, number) for number in (2, 3, 4))]
-    assert LiveVote(study, last_rung=3, include_stopped=True).metrics() == expected(target, *rows)
+    assert LiveVote(study, last_rung=3, include_stopped=True).metrics_after(4) == expected(target, *rows)
     two = select_ensemble(np.stack(rows[1:]), target.pixels, 3, max_members=2).miou
-    assert LiveVote(study, last_rung=3, max_members=2).metrics() == {"vote_miou": two}
+    assert LiveVote(study, last_rung=3, max_members=2).metrics_after(4) == {"vote_miou": two}
     assert two < expected(target, *rows[1:])["vote_miou"]
 
 
@@ -80,7 +80,7 @@ def test_a_trial_that_failed_after_it_was_cut_off_has_no_voice(study, target):
     row = end_trial(study, target, 1, wrong=0.4)
     end_trial(study, target, 2, wrong=0.1)
     write_json(study.trial_files(2).verdict, {"status": "failed", "epochs": 3, "failure": "diverged"})
-    assert LiveVote(study, last_rung=3).metrics() == expected(target, row)
+    assert LiveVote(study, last_rung=3).metrics_after(2) == expected(target, row)
 
 
 def test_a_damaged_file_costs_its_own_trial_the_voice_alone(study, target, caplog):
@@ -89,10 +89,10 @@ def test_a_damaged_file_costs_its_own_trial_the_voice_alone(study, target, caplo
     end_trial(study, target, 2)
     file = study.trial_files(2).predictions
     file.write_bytes(file.read_bytes()[:-1])
-    assert vote.metrics() == expected(target, *rows)
+    assert vote.metrics_after(2) == expected(target, *rows)
     assert "vote_miou goes without trial 2" in caplog.text
     rows.append(end_trial(study, target, 3))
-    assert vote.metrics() == expected(target, *rows)
+    assert vote.metrics_after(3) == expected(target, *rows)
 
 
 def test_the_worst_of_too_many_leaves_and_large_holdouts_are_sampled(study, target, monkeypatch):
@@ -105,7 +105,7 @@ def test_the_worst_of_too_many_leaves_and_large_holdouts_are_sampled(study, targ
     stride = -(-target.pixels.size // 1000)
     assert stride > 1
     kept = np.stack([rows[number][::stride] for number in (1, 3, 4)])
-    assert vote.metrics() == {"vote_miou": select_ensemble(kept, target.pixels[::stride], 3).miou}
+    assert vote.metrics_after(4) == {"vote_miou": select_ensemble(kept, target.pixels[::stride], 3).miou}
 
 
 def test_where_stopped_trials_may_vote_the_worst_leaves_however_far_it_came(study, target, monkeypatch):
@@ -113,10 +113,39 @@ def test_where_stopped_trials_may_vote_the_worst_leaves_however_far_it_came(stud
     vote = LiveVote(study, last_rung=3, include_stopped=True)
     kept = [end_trial(study, target, 1, epochs=1, wrong=0.1), end_trial(study, target, 2, epochs=1, wrong=0.2)]
     end_trial(study, target, 3, epochs=3, wrong=0.5)
-    assert vote.metrics() == expected(target, *kept)
+    assert vote.metrics_after(3) == expected(target, *kept)
 
 
 def test_in_a_refit_nobody_is_chosen(study, target):
     end_trial(study, target, 1)
     refit = dataclasses.replace(study, data=dataclasses.replace(study.data, keep_last=True))
-    assert LiveVote(refit, last_rung=3).metrics() == {}
+    assert LiveVote(refit, last_rung=3).metrics_after(1) == {}
+
+
+def test_one_more_trial_costs_reading_its_own_files_alone(study, target, monkeypatch):
+    vote, read = LiveVote(study, last_rung=3), []
+    monkeypatch.setattr(live_vote, "read_predictions", lambda path: read.append(path) or read_predictions(path))
+    rows = [end_trial(study, target, number) for number in (1, 2)]
+    vote.metrics_after(2)
+    rows.append(end_trial(study, target, 3))
+    read.clear()
+    assert vote.metrics_after(3) == expected(target, *rows)
+    assert read == [study.trial_files(3).predictions]
+
+
+def test_many_trials_are_compared_on_fewer_pixels(study, target, monkeypatch):
+    """Twice as many may be compared on a quarter of the pixels."""
+    compared = []
+
+    def select(rows, target, *rest, **options):
+        compared.append((len(rows), len(target)))
+        return select_ensemble(rows, target, *rest, **options)
+
+    monkeypatch.setattr(live_vote, "select_ensemble", select)
+    monkeypatch.setattr(live_vote, "MOST_WORK", target.pixels.size * 2**2)
+    vote = LiveVote(study, last_rung=3)
+    for number in (1, 2, 3, 4):
+        end_trial(study, target, number)
+        vote.metrics_after(number)
+    size = target.pixels.size
+    assert compared == [(1, size), (2, size), (3, -(-size // 3)), (4, -(-size // 4))]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from search.study.settings import Settings
-from search.tuning.report_refresh import EVERY_S, ReportRefresh, report_flags, start_process
+from search.tuning.report_refresh import EVERY_S, ReportRefresh, report_flags, start_report
 
 
 class Process:
@@ -60,5 +60,5 @@ def test_the_process_is_the_command_of_the_same_places(tmp_path):
 
 def test_the_process_runs_segvote(tmp_path):
     """A study that is not there is a user's mistake, with its exit code."""
-    process = start_process(report_flags("none", Settings(runs_dir=Path(tmp_path))))
+    process = start_report(report_flags("none", Settings(runs_dir=Path(tmp_path))))
     assert process.wait() == 2

@@ -1,6 +1,8 @@
 """What a command leaves: stopped by somebody, or not begun since nothing came to train."""
 
 import io
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -20,19 +22,25 @@ from trainables.trial.files import TrialFiles
 class ThatTrainsNothing(StudyTuner):
     """Trials 1 to 3 of an earlier command break at once, 4 is not handed out any more, 5 and 6 were never drawn."""
 
-    def __init__(self, directory, *, closed, broken):
+    def __init__(self, directory, *, closed, broken, stopped=None, all_told=True):
         trials = [TrialFiles(directory / f"{number:04d}") for number in (1, 2, 3, 4)]
         for files in trials:
             files.directory.mkdir()
         self._plan = SimpleNamespace(trials=6, study=SimpleNamespace(trials=lambda: trials))
-        self._settings = SimpleNamespace(time_budget=None)
+        self._stopped = stopped
         self._searcher = SimpleNamespace(closed=closed)
         self._refresh = SimpleNamespace(stop=lambda: None)
-        self._callback = SimpleNamespace(begun=set(broken), broken=dict.fromkeys(broken, "no data"), behind=set())
+        self._callback = SimpleNamespace(
+            begun=set(broken),
+            broken=dict.fromkeys(broken, "no data"),
+            behind=set(),
+            finish=lambda timeout: all_told,
+        )
         self._ended, self.cut_off, self.not_begun, self.made_up_for = 0, 0, 0, []
 
     def _run(self, trials):
         assert trials == 6
+        return self._stopped, False
 
     def _make_up_for(self, files):
         self.made_up_for.append(files.number)
@@ -46,6 +54,13 @@ def test_a_closed_search_was_not_stopped(tmp_path, closed, broken, interrupted, 
     tuner = ThatTrainsNothing(tmp_path, closed=closed, broken=broken)
     tuner.fit()
     assert (tuner.interrupted, tuner.not_begun, tuner.made_up_for) == (interrupted, not_begun, made_up_for)
+
+
+@pytest.mark.parametrize(("all_told", "made_up_for"), [(True, [1, 2, 3, 4]), (False, [])])
+def test_a_stopped_search_makes_up_for_what_it_can_unless_its_threads_are_still_at_it(tmp_path, all_told, made_up_for):
+    tuner = ThatTrainsNothing(tmp_path, closed=False, broken=(), stopped=time.monotonic(), all_told=all_told)
+    tuner.fit()
+    assert (tuner.interrupted, tuner.made_up_for) == (True, made_up_for)
 
 
 def test_what_has_ended_is_not_open(tmp_path):
@@ -126,3 +141,31 @@ def test_a_trial_that_ended_without_mlflow_is_told_to_it(study, settings):
     resumed_tuner(study, settings, tracker)
     assert tracker.ended == {1: ("FINISHED", "stopped at the rung of epoch 2")}
     assert tracker.epochs == {1: 2}
+
+
+def test_a_driver_that_dies_before_the_verdict_is_written_hands_out_the_trial_again(study, settings, monkeypatch):
+    """All epochs are in the ledger, and the thread that was to bring the trial to its end never came to it."""
+    reached, never = threading.Event(), threading.Event()
+
+    def hang(*_):
+        reached.set()
+        never.wait()
+
+    monkeypatch.setattr("search.tuning.trial_ends.keep_outcome", hang)
+    files = left_behind(study, 1, [0.3] * 9, at=0.0)
+    first = resumed_tuner(study, settings, Told())
+    one = SimpleNamespace(config=first._searcher.suggest("a"), last_result={"epoch": 9}, error_file=None)
+    first._callback.on_trial_start(0, [], one)
+    first._callback.on_trial_complete(0, [], one)
+    assert reached.wait(60)
+    assert not first._callback.finish(0.01)
+    assert not files.verdict.exists()
+    monkeypatch.undo()
+    tracker = Told()
+    resumed = resumed_tuner(study, settings, tracker)
+    assert resumed._searcher.suggest("b")["number"] == 1  # its process finds all epochs trained, and reports the last
+    resumed._callback.on_trial_start(0, [], one)
+    resumed._callback.on_trial_complete(0, [], one)
+    assert resumed._callback.finish()
+    assert files.read_verdict() == {"status": "completed", "epochs": 9, "failure": None}
+    assert (tracker.ended, tracker.epochs) == ({1: ("FINISHED", "completed")}, {1: 9})

@@ -1,0 +1,65 @@
+"""Work that nobody should wait for, done by a thread or a process of its own."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+
+NICENESS = 15  # of processes: training goes first
+Task = Callable[[], None]
+
+
+def start_process(code: str, arguments: Sequence[str] = ()) -> subprocess.Popen:
+    """Start Python with this code, silent, behind everything else, and out of reach of the user's Ctrl-C."""
+    nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, "-P", "-c", code, *arguments], start_new_session=True, **nothing)
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    return process
+
+
+class BackgroundThread:
+    """Does what it is handed, one task after another in that order, while the caller goes on.
+
+    The process does not wait for it when it ends: tasks must be such that a later command can make up for them. What a
+    task raises is passed to `on_error`, and the next task begins.
+    """
+
+    def __init__(self, name: str, on_error: Callable[[Exception], None]) -> None:
+        self._tasks: SimpleQueue[Task] = SimpleQueue()
+        self._on_error = on_error
+        self._given_up = False
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def hand(self, task: Task) -> None:
+        """Return at once; the task is done after all that were handed in before it."""
+        self._tasks.put(task)
+
+    def finish(self, timeout: float | None = None) -> bool:
+        """Wait until all tasks are done, and return True; or return False after `timeout` seconds.
+
+        Tasks that have not begun by then never will; the one in progress is left to itself.
+        """
+        done = threading.Event()
+        self.hand(done.set)
+        if not done.wait(timeout):
+            self.give_up()
+            return False
+        return True
+
+    def give_up(self) -> None:
+        """Leave out all tasks that have not begun, and those that are handed in from now on."""
+        self._given_up = True
+
+    def _work(self) -> None:
+        while True:
+            task = self._tasks.get()
+            if self._given_up:
+                continue
+            try:
+                task()
+            except Exception as error:  # whatever it is, the tasks after it are to be done
+                self._on_error(error)

@@ -1,0 +1,32 @@
+"""The kernels of the vote are compiled while a search is prepared."""
+
+import os
+
+import psutil
+
+from search import kernels
+from search.kernels import KernelsCompiledAhead
+
+
+def test_who_waits_finds_them_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "PROGRAM", f"open({str(tmp_path / 'done')!r}, 'w')")
+    with KernelsCompiledAhead() as ahead:
+        ahead.wait()
+        assert (tmp_path / "done").exists()
+
+
+def test_nothing_of_it_outlives_the_search(monkeypatch):
+    monkeypatch.setattr(kernels, "PROGRAM", "import time; time.sleep(600)")
+    before = set(psutil.Process(os.getpid()).children())
+    with KernelsCompiledAhead():
+        (started,) = set(psutil.Process(os.getpid()).children()) - before
+    assert not started.is_running()
+
+
+def test_a_machine_that_starts_no_process_goes_without(monkeypatch):
+    def refuse(code):
+        raise OSError("no memory")
+
+    monkeypatch.setattr(kernels, "start_process", refuse)
+    with KernelsCompiledAhead() as ahead:
+        ahead.wait()
