@@ -26,15 +26,16 @@ def find_reference(reference: str, runs_dir: Path) -> str:
     path = Path(reference).expanduser()
     if path.is_file():
         return str(path)
-    for directory in _directories(reference, path, runs_dir):
+    directories = _directories(reference, path, runs_dir)
+    for directory in directories:
         if (directory / ENSEMBLE_FILE).is_file():
             return str(directory / ENSEMBLE_FILE)
         if TrialFiles(directory).config.is_file():
             return str(_trained(directory, reference))
         if (directory / MANIFEST).is_file():
             raise UserError(f"--ensemble {reference}: {_no_ensemble_yet(directory)}")
-        if directory.is_dir():
-            raise UserError(f"--ensemble {reference}: {directory} holds no {ENSEMBLE_FILE} and is no study or trial")
+    if directories:  # they were all something else, such as an earlier prediction's --out
+        raise UserError(f"--ensemble {reference}: {directories[0]} holds no {ENSEMBLE_FILE} and is no study or trial")
     raise UserError(_nothing_there(reference, path, runs_dir))
 
 

@@ -1,5 +1,6 @@
 """`segvote ui`: MLflow's own server on the store of the studies, which listens on loopback only."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,13 +14,24 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from search.report.plain import say
-from search.tracking.store import EXPERIMENT, default_tracking_uri
+from search.tracking.store import EXPERIMENT, connect, default_tracking_uri
 from search.tracking.store_file import check_store, experiment_id
 from trainables.study_data import OBJECTIVE
 
+VIEW = "segvote"
+# The state of the runs' table, by MLflow's own names.
+LISTED = {
+    "orderByKey": f"metrics.`{OBJECTIVE}`",
+    "orderByAsc": False,
+    "selectedColumns": [
+        *("attributes.`Start Time`", "attributes.`Duration`"),
+        *("params.`head`", "params.`backbone`", "params.`loss`", f"metrics.`{OBJECTIVE}`"),
+    ],
+}
 HOST = "127.0.0.1"
 START_S = 180  # seconds to wait for the server's answer before the page is given up
 
@@ -32,8 +44,16 @@ def trials_page(port: int, identity: str | None) -> str:
     """
     if identity is None:
         return f"http://{HOST}:{port}"
-    query = {"workflowType": "machine_learning", "orderByKey": f"metrics.`{OBJECTIVE}`", "orderByAsc": "false"}
+    query = {"workflowType": "machine_learning", "viewStateShareKey": VIEW}
     return f"http://{HOST}:{port}/#/experiments/{identity}/runs?{urlencode(query)}"
+
+
+def keep_view(client: MlflowClient, identity: str) -> None:
+    """Write to the experiment how its runs are to be listed: MLflow's page has no parameter for columns.
+
+    It looks for what its "share" button would have written, a tag that the address names, as plain JSON.
+    """
+    client.set_experiment_tag(identity, f"mlflow.sharedViewState.{VIEW}", json.dumps(LISTED))
 
 
 def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console) -> int:
@@ -41,6 +61,8 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
     runs_dir = runs_dir.expanduser().resolve()
     identity = None if tracking_uri else experiment_id(check_store(runs_dir), EXPERIMENT)
     uri = tracking_uri or default_tracking_uri(runs_dir)
+    if identity is not None:
+        keep_view(connect(uri, runs_dir)[0], identity)
     page = trials_page(port, identity)
     say(console, f"MLflow is at\n    {page}\n(it takes half a minute to start; Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]

@@ -24,6 +24,11 @@ def runs(tmp_path, monkeypatch):
     return runs
 
 
+def test_a_directory_of_something_else_hides_no_study_of_its_name(runs):
+    (runs.parent / "g6").mkdir()
+    assert find_reference("g6", runs) == str(runs / "g6" / "ensemble.json")
+
+
 @pytest.mark.parametrize(
     ("reference", "found"),
     [

@@ -1,10 +1,12 @@
 """MLflow's store on disk: in any directory, deleted by somebody, and with runs that were made twice."""
 
+import json
 import os
 import re
 import shutil
 import stat
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import sqlalchemy
@@ -25,7 +27,7 @@ from search.tracking.store_file import experiment_id as known_experiment
 from search.tracking.store_file import place_of_store
 from search.tracking.study_result import log_result
 from search.tracking.tracker import Tracker
-from search.tracking.ui import trials_page
+from search.tracking.ui import keep_view, trials_page
 from tests import tiny
 from trainables.errors import UserError
 
@@ -265,6 +267,13 @@ def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(run
     assert identity == store[1]
     page = trials_page(5001, identity)
     assert page.startswith(f"http://127.0.0.1:5001/#/experiments/{identity}/runs?workflowType=machine_learning&")
-    assert "orderByKey=metrics.%60holdout%2Fmiou%60&orderByAsc=false" in page
+    client = store[0]
+    keep_view(client, identity)
+    key = parse_qs(page.partition("?")[2])["viewStateShareKey"][0]
+    view = json.loads(client.get_experiment(identity).tags[f"mlflow.sharedViewState.{key}"])
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`holdout/miou`", False)
+    assert view["selectedColumns"][-4:] == [
+        *("params.`head`", "params.`backbone`", "params.`loss`", "metrics.`holdout/miou`"),
+    ]
     assert known_experiment(runs_dir / "mlflow.db", "another") is None
     assert trials_page(5001, None) == "http://127.0.0.1:5001"
