@@ -13,6 +13,7 @@ from trainables.trial.files import TrialFiles
 
 WEAK = 0.6  # a member that scores less than this share of the best one needs an explanation
 NO_SCORE = "–"
+OTHER_COLUMNS = 62  # characters of a row of the table of trials beside the model
 
 
 def show_trials(console: Console, study: Study) -> None:
@@ -20,8 +21,11 @@ def show_trials(console: Console, study: Study) -> None:
     rows = trial_rows(study)
     headings = (">rank", "head, backbone, loss", ">epoch", ">mIoU", "why it ended", ">trial")
     table = PlainTable(f"All trials of {study.name} (trial 1 is called {study.name}-0001)", *headings)
-    words = [word for _, model, *_ in rows for word in model.split()]
-    table.columns[1].min_width = max(map(len, words), default=0)  # a name is not broken in two
+    models = [row[1] for row in rows]
+    longest_word = max((len(word) for model in models for word in model.split()), default=0)
+    longest_model = max(map(len, models), default=0)
+    # No name is broken in two; where a model does not fit beside the other columns, its names are on several lines.
+    table.columns[1].width = max(longest_word, min(longest_model, console.width - OTHER_COLUMNS))
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -50,7 +50,7 @@ def test_names_are_whole_on_a_screen_of_80_columns(trials):
     console = Console(file=io.StringIO(), width=80)
     show_trials(console, trials)
     shown = console.file.getvalue()
-    for words in ("segformer", "tf_efficientnet_lite0", "ce_dice_3_1", "stopped at epoch 1", "completed"):
+    for words in ("segformer", "tf_efficientnet_lite0", "ce_dice_3_1", "completed", " trial ┃"):
         assert words in shown
     assert max(map(len, shown.splitlines())) <= 80
 
