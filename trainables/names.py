@@ -5,6 +5,7 @@ Importing torch and timm takes many seconds, and a mistyped name should be repor
 
 import ast
 import re
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,11 +64,17 @@ def check_name(key: str, value: str) -> None:
         raise UserError(f"unknown {key} {value!r}{nearest(value, known)}: choose one of {', '.join(known)}")
 
 
+def _registered(model: str) -> bool:
+    """Whether `model` was registered with timm by code that runs: source files do not name it."""
+    timm = sys.modules.get("timm")
+    return timm is not None and hasattr(timm, "is_model") and timm.is_model(model)
+
+
 def check_backbone(name: str) -> None:
     """Raise UserError, with the nearest names, where `name` is neither a timm model nor a Mix Transformer."""
     model, _, tag = name.partition(".")
     names, old_names = timm_models()
-    if model not in names and model not in old_names and name not in MIX_TRANSFORMERS:
+    if model not in names and model not in old_names and name not in MIX_TRANSFORMERS and not _registered(model):
         hint = nearest(name, [*MIX_TRANSFORMERS, *names], most=5)
         hint = hint or ": swin_tiny_patch4_window7_224, convnext_tiny, resnet50 and mit_b0 are some that there are"
         raise UserError(f"unknown backbone {name!r}{hint}; timm.list_models() has all names")
