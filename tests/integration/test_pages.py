@@ -40,6 +40,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 if CHROMIUM is None:
     pytest.skip("these tests need a browser: apt-get install chromium", allow_module_level=True)
 
+pytestmark = pytest.mark.long  # minutes: python -m pytest -m long tests/integration/test_pages.py
 START_S = 240  # of MLflow's server on a busy machine
 WAIT_MS = 120_000
 
