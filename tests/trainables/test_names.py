@@ -30,7 +30,8 @@ def test_the_names_are_the_keys_of_the_table(key, table):
 
 def test_the_backbones_are_those_that_timm_builds():
     names, old_names = timm_models()
-    assert set(timm.list_models()) <= set(names)
+    small = {name for name in timm.list_models() if "_micro" in name}  # that other tests register
+    assert set(timm.list_models()) - small <= set(names)
     assert all(map(timm.is_model, names))
     assert all(map(timm.is_model, old_names))
     assert len(old_names) > 100

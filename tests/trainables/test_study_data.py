@@ -104,7 +104,7 @@ def test_corrections_of_the_holdout_are_part_of_the_data_set(elsewhere):
 
 
 def test_unknown_corrections_are_named(edited):
-    with pytest.raises(UserError, match=r"edits=other.yaml: .*it knows edits.yaml"):
+    with pytest.raises(UserError, match=r"edits=other.yaml: .*it has edits.yaml"):
         edited.open(SIZE, "other.yaml")
 
 
