@@ -263,6 +263,8 @@ def test_a_slow_store_keeps_no_trial_waiting(study, monkeypatch):
     tracker = SlowTracker()
     callback = made_callback(study, tracker)
     callback.on_trial_start(0, [], trial())
+    while not tracker.asked:  # until the first question is asked, which stays without an answer
+        time.sleep(0.01)
     for number in (1, 2):
         epoch(study, callback, number, wait=False)
     end(study, callback, wait=False)
