@@ -27,7 +27,7 @@ from search.tuning.cpu_time import study_seconds
 from search.tuning.plan import Plan
 from search.tuning.report_refresh import report_flags
 from search.tuning.resources import Resources, cluster_share, start_ray
-from search.tuning.rungs import default_grace_period, rungs
+from search.tuning.schedulers.rungs import default_grace_period, rungs
 from search.tuning.tuner import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import Dataset

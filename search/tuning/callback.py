@@ -14,7 +14,8 @@ from search.study.trial_end import Outcome
 from search.tracking.background_tracker import BackgroundTracker
 from search.tracking.tracker import Tracker
 from search.tuning.live_vote import LiveVote
-from search.tuning.trial_ends import TrialEnds
+from search.tuning.outcome_recorder import OutcomeRecorder
+from search.tuning.searchers.suggestion import Suggestion
 from trainables.errors import UserError, one_line
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.trial.files import TrialFiles
@@ -43,14 +44,14 @@ class StudyCallback(Callback):
         tracker: Tracker,
         screen: Screen,
         *,
-        ends: TrialEnds,
+        recorder: OutcomeRecorder,
         vote: LiveVote,
         gpus_per_trial: float,
         stop_suggesting: Callable[[], None],
     ) -> None:
         self.study, self.screen = study, screen
         self._stop_suggesting = stop_suggesting
-        self._ends, self.gpus_per_trial = ends, gpus_per_trial
+        self._recorder, self.gpus_per_trial = recorder, gpus_per_trial
         self._mlflow = BackgroundTracker(tracker, screen.warn)
         self._ledger = BackgroundThread("ledger", lambda error: screen.warn(f"a trial's end: {one_line(error)}"))
         self.broken: dict[int, str] = {}
@@ -77,6 +78,12 @@ class StudyCallback(Callback):
     def count_seconds(self, number: int, records: list[dict[str, Any]]) -> None:
         """Count the time of all the trial's epochs so far: it is not read again from the ledger."""
         self._seconds[number] = sum(record.get("epoch_s", 0.0) for record in records)
+
+    def show_ended(self, suggestion: Suggestion, records: list[dict[str, Any]], status: str) -> None:
+        """Show a trial on the screen that an earlier command trained."""
+        best = self.study.data.kept_score(records)
+        self.progress.start(suggestion.number, suggestion.params, len(records), best)
+        self.progress.end(suggestion.number, status)
 
     def finish(self, timeout: float | None = None) -> bool:
         """Wait until the ledger and MLflow have all that was told, and return True; False after `timeout` seconds.
@@ -153,10 +160,10 @@ class StudyCallback(Callback):
         trial, files = self.progress.trials[number], self.study.trial_files(number)
         try:
             _wait_for_records(files, trial.epoch)
-            outcome = self._ends.judge(number, epochs=trial.epochs, failure=failure, goes_on=goes_on)
+            outcome = self._recorder.judge(number, trial.params, failure=failure, goes_on=goes_on)
             self.progress.end(number, outcome.status)
             self.screen.ended(number, self._note(outcome, files.log))
-            artifacts = self._ends.keep(number, outcome)
+            artifacts = self._recorder.keep(number, outcome)
         except (OSError, UserError) as error:
             # Without a verdict it has not ended: a resumed study brings it to its end.
             reason = describe_full_disk(error, [self.study.directory]) or one_line(error)
@@ -165,7 +172,7 @@ class StudyCallback(Callback):
         metrics = self._study_metrics()
         self._mlflow.end(
             number,
-            lambda: self._ends.log(number, trial.params, outcome, artifacts),
+            lambda: self._recorder.log(number, trial.params, outcome, artifacts),
             lambda: metrics | self._vote_metrics(number),
         )
 

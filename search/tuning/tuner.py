@@ -15,13 +15,17 @@ from search.study.settings import StudySettings
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
+from search.tuning.outcome_recorder import OutcomeRecorder
 from search.tuning.plan import Plan
 from search.tuning.ray_watch import RayWatch, describe_lost
 from search.tuning.report_refresh import ReportRefresh, report_flags
-from search.tuning.sampler import GridSearch, Suggestion, TPESearch
-from search.tuning.scheduler import Asha, NoStopping
+from search.tuning.resume import read_ledger, replay_ledger
+from search.tuning.schedulers.asha import Asha
+from search.tuning.schedulers.no_stopping import NoStopping
+from search.tuning.searchers.grid_search import GridSearch
+from search.tuning.searchers.optuna_search import OptunaSearch
+from search.tuning.searchers.suggestion import Suggestion
 from search.tuning.stop_signals import stop_signals
-from search.tuning.trial_ends import TrialEnds
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.ray_trainable import SegmentationTrainable
@@ -48,19 +52,25 @@ class StudyTuner:
         self._plan, self._settings, self._tracker, self._screen = plan, settings, tracker, screen
         self._scheduler = self._make_scheduler()
         self._searcher = self._make_searcher()
-        self._ends = TrialEnds(plan.study, tracker, plan.last_rung)
+        self._recorder = OutcomeRecorder(plan.study, tracker, epochs=plan.epochs, last_rung=plan.last_rung)
         self._callback = StudyCallback(
             plan.study,
             tracker,
             screen,
-            ends=self._ends,
+            recorder=self._recorder,
             vote=LiveVote(plan.study, plan.last_rung, wait_for_kernels=wait_for_kernels, **settings.vote_limits),
             gpus_per_trial=plan.resources.gpus,
             stop_suggesting=self._close,
         )
         self._refresh = ReportRefresh(report_flags(plan.study.name, settings))
-        self._ended = 0
-        self._replay()
+        self._ended = replay_ledger(
+            read_ledger(plan.study, settings.weights_dir),
+            searcher=self._searcher,
+            scheduler=self._scheduler,
+            callback=self._callback,
+            recorder=self._recorder,
+            tracker=tracker,
+        )
         self.interrupted = False
         self.cut_off = 0
         """Trials that the time budget ended before their time."""
@@ -91,35 +101,11 @@ class StudyTuner:
             seed=settings.seed,
         )
 
-    def _make_searcher(self) -> TPESearch | GridSearch:
+    def _make_searcher(self) -> OptunaSearch | GridSearch:
         plan = self._plan
         if plan.points:
             return GridSearch(plan.points, trial_files=plan.study.trial_files)
-        return _search_of(plan, self._settings.seed, trial_files=plan.study.trial_files)
-
-    def _replay(self) -> None:
-        """Tell sampler, scheduler, screen and MLflow of the trials that earlier commands ran."""
-        trials = [(files, files.records(), files.read_verdict()) for files in self._plan.study.trials()]
-        scored = [(files.number, records) for files, records, verdict in trials if not (verdict and verdict["failure"])]
-        stopped = self._scheduler.replay(scored)
-        for files, records, verdict in trials:
-            number, suggestion = files.number, self._suggestion(files)
-            if verdict is None and number in stopped:  # the driver died between the ledger's line and the verdict
-                self._make_up_for(files, goes_on=False)
-                verdict = files.read_verdict()
-            self._searcher.replay(suggestion, records, verdict)
-            self._callback.count_seconds(number, records)
-            if verdict is None:
-                continue
-            self._ended += 1
-            best = self._plan.study.data.kept_score(records)
-            self._screen.progress.start(number, suggestion.params, len(records), best)
-            self._screen.progress.end(number, verdict["status"])
-            if not self._tracker.has_ended(number):  # it died between the verdict and MLflow
-                self._make_up_for(files, goes_on=False)
-
-    def _suggestion(self, files: TrialFiles) -> Suggestion:
-        return Suggestion.load(files).with_weights_from(self._settings.weights_dir)
+        return _optuna_search(plan, self._settings.seed, trial_files=plan.study.trial_files)
 
     def fit(self) -> None:
         """Block until all trials ended, the time budget is spent, or somebody (or Ray's death) stops the search."""
@@ -169,16 +155,10 @@ class StudyTuner:
         left_alone = self._searcher.closed and files.number not in self._callback.begun
         return not files.verdict.exists() and files.number not in self._callback.broken and not left_alone
 
-    def _make_up_for(self, files: TrialFiles, *, goes_on: bool = True) -> None:
-        """Bring the ledger and MLflow to the trial's end, which is that of its verdict if it has one."""
-        suggestion = self._suggestion(files)
-        outcome = self._ends.judge(
-            files.number,
-            epochs=suggestion.params.get("epochs", self._plan.epochs),
-            failure=self._callback.broken.get(files.number),
-            goes_on=goes_on,
-        )
-        self._ends.end(files.number, suggestion.params, outcome)
+    def _make_up_for(self, files: TrialFiles) -> None:
+        """Write down where a trial stands that this command leaves open, or of which MLflow lacks a part."""
+        suggestion = Suggestion.load(files).with_weights_from(self._settings.weights_dir)
+        self._recorder.end(suggestion, failure=self._callback.broken.get(files.number), goes_on=True)
 
     def _tuner(self, trials: int) -> tune.Tuner:
         study, resources = self._plan.study, self._plan.resources
@@ -218,7 +198,7 @@ class StudyTuner:
 
         Raises UserError where the space makes nothing that can be trained.
         """
-        search = _search_of(plan, seed)
+        search = _optuna_search(plan, seed)
         found = [search.suggest(str(number)) for number in range(count)]
         first = [one["params"] for one in found if isinstance(one, dict)]
         if not first:
@@ -228,9 +208,9 @@ class StudyTuner:
         return first
 
 
-def _search_of(plan: Plan, seed: int, trial_files: Callable[[int], TrialFiles] | None = None) -> TPESearch:
+def _optuna_search(plan: Plan, seed: int, trial_files: Callable[[int], TrialFiles] | None = None) -> OptunaSearch:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return TPESearch(
+    return OptunaSearch(
         plan.space,
         seed=seed,
         epochs=plan.epochs,

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from search.study.space import Space
-from search.tuning.sampler import TPESearch
+from search.tuning.searchers.optuna_search import OptunaSearch
 from spaces import SPACES
 from spaces._batch_size import BACKBONES, CARD_GB, batch, estimated_gb
 from spaces._batch_size import HEADS as HEADS_IN_MEMORY
@@ -60,7 +60,7 @@ def test_every_backbone_exists(space):
 
 def first_suggestions(space, count):
     """Return what a search of the space tries first."""
-    search = TPESearch(
+    search = OptunaSearch(
         space,
         seed=0,
         epochs=space.first()["epochs"],

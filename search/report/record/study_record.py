@@ -11,7 +11,7 @@ from search.study.settings import FLAGS
 from search.study.space import Space
 from search.study.space_file import find_space
 from search.study.study import Study
-from search.tuning.rungs import default_grace_period, rungs
+from search.tuning.schedulers.rungs import default_grace_period, rungs
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.files import read_json

@@ -111,13 +111,14 @@ class RecordingTrainer(Trainer):
     def __init__(self, config: TrialConfig, design: Design) -> None:
         self._design = design
         study = SimpleNamespace(
-            open=lambda size: design,
+            open=lambda size, edits: design,
             open_pseudo=lambda size: None,
             pseudo=None,
             scored=True,
             class_names=design.class_names,
             num_classes=len(design.class_names),
             splits=Splits(tuple(design.holdout), (tuple(design.train),), (), 0),
+            training_rows=lambda fold, edits: tuple(design.train),
         )
         super().__init__(config, study)
         self._holdout_images = self._on_device(design.images[design.holdout])

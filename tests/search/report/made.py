@@ -14,7 +14,7 @@ from search.ensemble.options import EnsembleOptions
 from search.ensemble.record import elect
 from search.study.study import Study
 from search.study.trial_end import holdout_masks, write_target
-from search.tuning.rungs import rungs
+from search.tuning.schedulers.rungs import rungs
 from spaces import cnn_heads
 from trainables.config import parse_size
 from trainables.files import write_json

@@ -14,7 +14,7 @@ from search.report.progress import Progress, Screen
 from search.study.trial_end import holdout_masks, write_target
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
-from search.tuning.trial_ends import TrialEnds
+from search.tuning.outcome_recorder import OutcomeRecorder
 from tests import tiny
 from trainables.errors import UserError
 from trainables.files import read_json, write_json, write_text
@@ -79,7 +79,8 @@ def callback(study, tracker, monkeypatch):
 
 def made_callback(study, tracker):
     screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
-    how = {"ends": TrialEnds(study, tracker, 2), "vote": LiveVote(study, 2), "gpus_per_trial": 0}
+    recorder = OutcomeRecorder(study, tracker, epochs=2, last_rung=2)
+    how = {"recorder": recorder, "vote": LiveVote(study, 2), "gpus_per_trial": 0}
     made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"))
     packed = study.data.open((32, 48))
     write_target(study, packed, holdout_masks(study, packed))
@@ -154,7 +155,7 @@ def test_an_outcome_that_cannot_be_written_leaves_the_trial_to_be_resumed(
     def refused(*_):
         raise error
 
-    monkeypatch.setattr("search.tuning.trial_ends.keep_outcome", refused)
+    monkeypatch.setattr("search.tuning.outcome_recorder.keep_outcome", refused)
     callback.on_trial_start(0, [], trial())
     epoch(study, callback, 1)
     callback.on_trial_complete(0, [], trial(epoch=1))

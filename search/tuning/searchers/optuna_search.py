@@ -1,14 +1,13 @@
-"""Where configurations come from: Optuna's TPE told the truth about stopped trials, or the points of a grid.
+"""OptunaSearch: Optuna's TPE under Ray Tune's interface for searchers.
 
-Both write each configuration to the study's ledger before Ray sees it, and on resume hand out again, under the same
-number, what the ledger says has not ended.
+It writes each configuration to the trial's directory before Ray sees it. What Optuna learns of a trial's epochs and of
+its end is in tell_optuna.py.
 """
 
 import json
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,32 +18,11 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from trainables.files import write_json
-from trainables.study_data import OBJECTIVE
+from search.tuning.searchers.suggestion import Suggestion
+from search.tuning.searchers.tell_optuna import report_epoch, tell_end
 from trainables.trial.files import TrialFiles, Verdict
 
 MAX_BAD_SUGGESTIONS = 20  # in a row; then the space is taken to be broken for good
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """`number` names the trial in this study; `sampled` is what Optuna drew, `params` what the space made of it."""
-
-    number: int
-    params: dict[str, Any]
-    sampled: dict[str, Any]
-
-    def save(self, files: TrialFiles) -> None:
-        write_json(files.suggestion, {"params": self.params, "sampled": self.sampled})
-
-    def with_weights_from(self, weights_dir: str | None) -> "Suggestion":
-        """Return the same, where a resumed study names another directory for the weights that trials start from."""
-        return replace(self, params=self.params | {"weights_dir": weights_dir}) if weights_dir else self
-
-    @classmethod
-    def load(cls, files: TrialFiles) -> "Suggestion":
-        saved = files.read_suggestion()
-        return cls(files.number, saved["params"], saved["sampled"])
 
 
 def sampler_of(seed: int, number: int, attempt: int = 0, constant_liar: bool = False) -> TPESampler:
@@ -61,11 +39,11 @@ def sampler_of(seed: int, number: int, attempt: int = 0, constant_liar: bool = F
         return TPESampler(seed=int(drawn[0]), multivariate=True, group=True, constant_liar=constant_liar)
 
 
-class TPESearch(Searcher):
-    """Optuna's TPE for Ray Tune, told how each trial ended: COMPLETE, PRUNED at its rung, or FAIL.
+class OptunaSearch(Searcher):
+    """Suggests configurations by Optuna's TPE, which learns how each trial ended.
 
-    Ray's own OptunaSearch tells COMPLETE with the last value for a trial that ASHA stopped at epoch 2, which then
-    competes with 30-epoch scores, and leaves trials that reported NaN RUNNING for ever.
+    When a study is resumed, `replay` is called for each of its trials before the first suggestion: those that have not
+    ended are handed out again, under the same number.
     """
 
     def __init__(
@@ -108,7 +86,8 @@ class TPESearch(Searcher):
         if verdict is None:
             self._unfinished.append((suggestion, records))
         else:
-            self._tell(self._ask_again(suggestion, records), failed=verdict["status"] == "failed")
+            failed = verdict["status"] == "failed"
+            tell_end(self.study, self._ask_again(suggestion, records), epochs=self._epochs, failed=failed)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         if self.closed:
@@ -151,71 +130,22 @@ class TPESearch(Searcher):
         with suppress(Exception):  # a space that raises now and then may do so now
             self._space(trial)  # registers the distributions with the sampler
         for record in records:
-            self._report(trial, record)
+            report_epoch(self.study, trial, record)
         return trial
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if not result.get("failure"):
-            self._report(self._running[trial_id], result)
+            report_epoch(self.study, self._running[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         trial = self._running.pop(trial_id)
         failed = error or not result or bool(result.get("failure"))
         if not failed:
-            self._report(trial, result)  # Tune tells the last result only here
-        self._tell(trial, failed=failed)
-
-    def _report(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
-        """Tell an epoch's score once: a retry repeats it, and Tune repeats the last one."""
-        if result["epoch"] not in self._scores(trial):
-            trial.report(result[OBJECTIVE], result["epoch"])
-
-    def _tell(self, trial: optuna.Trial, *, failed: bool) -> None:
-        scores = self._scores(trial)
-        if failed or not scores:
-            self.study.tell(trial, state=TrialState.FAIL)
-        elif max(scores) < self._epochs:
-            self.study.tell(trial, state=TrialState.PRUNED)
-        else:
-            self.study.tell(trial, max(scores.values()))
-
-    def _scores(self, trial: optuna.Trial) -> dict[int, float]:
-        return self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+            report_epoch(self.study, trial, result)  # Tune tells the last result only here
+        tell_end(self.study, trial, epochs=self._epochs, failed=failed)
 
     def save(self, checkpoint_path: str) -> None:
         """Write nothing: a resumed study replays the ledger, which is never behind."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Read nothing: a resumed study replays the ledger."""
-
-
-class GridSearch(Searcher):
-    """Hands out the points of a grid in order; when a study is resumed, those that have not ended."""
-
-    def __init__(self, points: list[dict[str, Any]], *, trial_files: Callable[[int], TrialFiles]) -> None:
-        super().__init__()  # no metric: whatever its trials score, if anything, every point is trained
-        self._waiting = [Suggestion(number, params, {}) for number, params in enumerate(points, start=1)]
-        self._trial_files = trial_files
-        self.bad_suggestions: list[str] = []
-        self.closed = False
-
-    def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: Verdict | None) -> None:
-        """Leave out a trial of the ledger that has ended."""
-        if verdict is not None:
-            self._waiting = [waiting for waiting in self._waiting if waiting.number != suggestion.number]
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        if self.closed or not self._waiting:
-            return Searcher.FINISHED
-        suggestion = self._waiting.pop(0)
-        suggestion.save(self._trial_files(suggestion.number))
-        return {"number": suggestion.number, "params": suggestion.params}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        pass
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write nothing: the ledger says what has ended."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Read nothing: the ledger says what has ended."""

@@ -1,45 +1,14 @@
-"""TPESearch and GridSearch: what the sampler is told, and what a resumed study hands out again."""
+"""OptunaSearch: what it suggests, and what a resumed study hands out again."""
 
 import optuna
-import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search.tuning.sampler import MAX_BAD_SUGGESTIONS, GridSearch, Suggestion, TPESearch
-from trainables.ray_trainable import OBJECTIVE
-from trainables.trial.files import TrialFiles
+from search.tuning.searchers.optuna_search import MAX_BAD_SUGGESTIONS, OptunaSearch
+from search.tuning.searchers.suggestion import Suggestion
+from tests.search.tuning.searchers.made import EPOCHS, result, suggest, told
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-EPOCHS = 9
-
-
-def suggest(trial):
-    head = trial.suggest_categorical("head", ["unet", "fpn"])
-    rate = "adam_lr" if head == "unet" else "sgd_lr"
-    return {"head": head, "lr": trial.suggest_float(rate, 1e-4, 1e-2, log=True), "epochs": EPOCHS}
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return lambda number: TrialFiles(tmp_path / f"{number:04d}")
-
-
-@pytest.fixture
-def searcher(ledger):
-    def make(space=suggest, check=lambda params: None, seed=0, recipes=()):
-        how = {"seed": seed, "epochs": EPOCHS, "trial_files": ledger, "check": check, "constant_liar": False}
-        return TPESearch(space, recipes=recipes, **how)
-
-    return make
-
-
-def result(epoch, miou, **more):
-    return {"epoch": epoch, OBJECTIVE: miou, **more}
-
-
-def told(searcher):
-    """What Optuna knows: (state, value, intermediate values) per trial."""
-    return [(trial.state, trial.value, trial.intermediate_values) for trial in searcher.study.trials]
 
 
 def test_a_suggestion_is_in_the_ledger_before_it_is_handed_out(searcher, ledger):
@@ -55,63 +24,6 @@ def test_the_seed_decides_the_suggestions(searcher):
     same = [[make.suggest(str(i))["params"] for i in range(15)] for make in (searcher(), searcher())]
     assert same[0] == same[1]
     assert searcher(seed=1).suggest("a")["params"] != same[0][0]
-
-
-def test_a_trial_stopped_at_a_rung_is_pruned_there(searcher):
-    ours = searcher()
-    ours.suggest("a")
-    ours.on_trial_result("a", result(1, 0.25))
-    ours.on_trial_complete("a", result(2, 0.5))  # Tune tells the last one only here
-    # Optuna takes the last intermediate value for a pruned trial's; its sampler goes by the step.
-    assert told(ours) == [(TrialState.PRUNED, 0.5, {1: 0.25, 2: 0.5})]
-
-
-def test_a_finished_trial_is_complete_with_its_best(searcher):
-    ours = searcher()
-    ours.suggest("a")
-    scores = {epoch: 0.75 if epoch == 4 else epoch / 20 for epoch in range(1, EPOCHS + 1)}
-    for epoch in range(1, EPOCHS):
-        ours.on_trial_result("a", result(epoch, scores[epoch]))
-    ours.on_trial_complete("a", result(EPOCHS, scores[EPOCHS]))
-    assert told(ours) == [(TrialState.COMPLETE, 0.75, scores)]
-
-
-def test_a_result_told_twice_counts_once(searcher):
-    """After a retry, and because Tune repeats the last one."""
-    ours = searcher()
-    ours.suggest("a")
-    for epoch, miou in ((1, 0.25), (2, 0.5), (2, 0.5)):
-        ours.on_trial_result("a", result(epoch, miou))
-    ours.on_trial_complete("a", result(2, 0.5))
-    assert told(ours)[0][2] == {1: 0.25, 2: 0.5}
-
-
-@pytest.mark.parametrize(
-    ("last", "error"),
-    [
-        (result(1, 0.0, failure="NonFiniteError: nan", done=True), False),
-        (result(EPOCHS, 0.0, failure="UserError: no such head", done=True), False),
-        (result(1, 0.25), True),
-        (None, True),
-        (None, False),
-    ],
-)
-def test_a_failed_trial_has_failed(searcher, last, error):
-    ours = searcher()
-    ours.suggest("a")
-    ours.on_trial_result("a", result(1, 0.25))
-    ours.on_trial_complete("a", last, error=error)
-    assert told(ours) == [(TrialState.FAIL, None, {1: 0.25})]
-
-
-def test_no_trial_is_left_running(searcher):
-    ours = searcher()
-    for number, last in enumerate([result(2, 0.1), result(EPOCHS, 0.5), result(0, 0.0, failure="nan"), None]):
-        ours.suggest(str(number))
-        ours.on_trial_complete(str(number), last)
-    states = [trial.state for trial in ours.study.trials]
-    assert states == [TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
-    assert ours._running == {}
 
 
 def test_a_space_that_fails_now_and_then_goes_on_and_its_reasons_are_kept(searcher):
@@ -265,44 +177,19 @@ def test_a_recipe_that_cannot_be_trained_is_passed_over(searcher):
     assert ours.bad_suggestions == ["ValueError: no such head"]
 
 
-POINTS = [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}]
-
-
-def test_a_grid_hands_out_its_points_in_order_and_ends(ledger):
-    grid = GridSearch(POINTS, trial_files=ledger)
-    handed = [grid.suggest(str(number)) for number in range(4)]
-    assert handed == [{"number": n, "params": params} for n, params in enumerate(POINTS, start=1)] + [Searcher.FINISHED]
-    assert [Suggestion.load(ledger(number)).params for number in (1, 2, 3)] == POINTS
-
-
-def test_a_closed_search_hands_out_nothing_and_a_resumed_one_the_rest(searcher, ledger):
-    ours, grid = searcher(), GridSearch(POINTS, trial_files=ledger)
+def test_a_closed_search_hands_out_nothing_and_a_resumed_one_the_rest(searcher):
+    ours = searcher()
     ours.replay(Suggestion(1, {"lr": 0.1}, {}), [], None)
-    for closed in (ours, grid):
-        closed.closed = True
-        assert closed.suggest("a") == Searcher.FINISHED
-        closed.closed = False
-        assert closed.suggest("b")["number"] == 1
-
-
-def test_a_resumed_grid_hands_out_what_has_not_ended(ledger):
-    grid = GridSearch(POINTS, trial_files=ledger)
-    grid.replay(Suggestion(1, POINTS[0], {}), [], {"status": "failed"})
-    grid.replay(Suggestion(2, POINTS[1], {}), curve(2, 0.5), None)
-    assert [grid.suggest(name)["number"] for name in "ab"] == [2, 3]
-    assert grid.suggest("c") == Searcher.FINISHED
+    ours.closed = True
+    assert ours.suggest("a") == Searcher.FINISHED
+    ours.closed = False
+    assert ours.suggest("b")["number"] == 1
 
 
 def test_what_the_ledger_cannot_keep_is_a_bad_suggestion(searcher):
     ours = searcher(lambda trial: {"batch_size": trial.suggest_categorical("batch_size", [{1, 2}, 4])})
     assert {ours.suggest(str(number))["params"]["batch_size"] for number in range(4)} == {4}
     assert any("not JSON serializable" in reason for reason in ours.bad_suggestions)
-
-
-def test_weights_are_taken_from_where_a_resumed_study_says():
-    suggestion = Suggestion(3, {"lr": 0.1, "weights_dir": "/old"}, {"lr": 0.1})
-    assert suggestion.with_weights_from("/new").params == {"lr": 0.1, "weights_dir": "/new"}
-    assert suggestion.with_weights_from(None) is suggestion
 
 
 def test_a_dry_run_shows_what_the_search_will_draw(ledger):
@@ -313,8 +200,8 @@ def test_a_dry_run_shows_what_the_search_will_draw(ledger):
         return params
 
     how = {"seed": 3, "epochs": EPOCHS, "trial_files": ledger, "check": lambda params: None, "constant_liar": True}
-    searcher = TPESearch(sometimes, **how)
+    searcher = OptunaSearch(sometimes, **how)
     drawn = [searcher.suggest(str(number))["params"] for number in range(5)]
     assert searcher.bad_suggestions, "a space that never raises proves nothing"
-    shown = TPESearch(sometimes, **{**how, "trial_files": None})
+    shown = OptunaSearch(sometimes, **{**how, "trial_files": None})
     assert [shown.suggest(str(number))["params"] for number in range(5)] == drawn

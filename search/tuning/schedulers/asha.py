@@ -79,11 +79,3 @@ class Asha(FIFOScheduler):
         weights = np.exp(lengths - lengths.max())
         chosen = np.random.default_rng((self._seed, number)).choice(len(lengths), p=weights / weights.sum())
         return self.brackets[chosen]
-
-
-class NoStopping(FIFOScheduler):
-    """Lets every trial run to its own end: in grids, where a factor is compared with all else the same, and refits."""
-
-    def replay(self, runs: Sequence[Run]) -> set[int]:
-        """Return that no trial was stopped: none is compared with another."""
-        return set()

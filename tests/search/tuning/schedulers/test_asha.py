@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from search.tuning.rungs import default_grace_period, rungs
-from search.tuning.scheduler import Asha, NoStopping
+from search.tuning.schedulers.asha import Asha
+from search.tuning.schedulers.no_stopping import NoStopping
+from search.tuning.schedulers.rungs import default_grace_period, rungs
 from trainables.study_data import OBJECTIVE
 
 GO, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP

@@ -1,4 +1,4 @@
-"""How a trial is brought to its end: in the study's ledger first, and then in MLflow."""
+"""OutcomeRecorder: writes down how a trial ended, in the study's ledger first and then in MLflow."""
 
 from pathlib import Path
 from typing import Any
@@ -6,25 +6,31 @@ from typing import Any
 from search.study.study import Study
 from search.study.trial_end import Outcome, keep_outcome
 from search.tracking.tracker import Tracker
+from search.tuning.searchers.suggestion import Suggestion
 
 Artifacts = dict[Path, str | None]
 
 
-class TrialEnds:
-    """Ends trials that Tune reports, and those that an earlier command left without one of the two records.
+class OutcomeRecorder:
+    """Writes down the ends that Ray Tune reports, and those that an earlier command left without one of the records.
 
     `judge` says how a trial ended, `keep` writes that to the ledger, `log` to MLflow. They are apart since MLflow may
-    be away, which must not keep a trial from its verdict.
+    be away, which must not keep a trial from its verdict. `end` does all three.
     """
 
-    def __init__(self, study: Study, tracker: Tracker, last_rung: int) -> None:
-        self._study, self._tracker, self._last_rung = study, tracker, last_rung
+    def __init__(self, study: Study, tracker: Tracker, *, epochs: int, last_rung: int) -> None:
+        """`epochs` is the length of a trial whose configuration does not say it."""
+        self._study, self._tracker = study, tracker
+        self._epochs, self._last_rung = epochs, last_rung
 
-    def judge(self, number: int, *, epochs: int, failure: str | None = None, goes_on: bool = False) -> Outcome:
-        """Return how the trial ended, which was to train `epochs`; a verdict that it has stands."""
+    def judge(
+        self, number: int, params: dict[str, Any], *, failure: str | None = None, goes_on: bool = False
+    ) -> Outcome:
+        """Return how the trial with the configuration `params` ended; a verdict that it has stands."""
         verdict = self._study.trial_files(number).read_verdict()
         if verdict:
             failure, goes_on = verdict["failure"], False
+        epochs = params.get("epochs", self._epochs)
         how = {"epochs": epochs, "last_rung": self._last_rung, "failure": failure, "goes_on": goes_on}
         return Outcome.of(self._study, number, **how)
 
@@ -48,6 +54,8 @@ class TrialEnds:
             self._tracker.log_epochs(number, records)
         self._tracker.end_trial(number, outcome.mlflow_status, outcome.tags, artifacts)
 
-    def end(self, number: int, params: dict[str, Any], outcome: Outcome) -> None:
-        """Keep and log the outcome of a trial that an earlier command, or this one, left behind."""
+    def end(self, suggestion: Suggestion, *, failure: str | None = None, goes_on: bool = False) -> None:
+        """Write down the end of a trial that an earlier command, or this one, left behind; a verdict of it stands."""
+        number, params = suggestion.number, suggestion.params
+        outcome = self.judge(number, params, failure=failure, goes_on=goes_on)
         self.log(number, params, outcome, self.keep(number, outcome))

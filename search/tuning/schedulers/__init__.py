@@ -1,0 +1,1 @@
+"""Schedulers, in Ray Tune's sense: they decide after each epoch whether a trial goes on."""

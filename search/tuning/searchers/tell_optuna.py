@@ -1,0 +1,38 @@
+"""What Optuna is told of a trial: its score after each epoch, and whether it was completed, stopped early or failed.
+
+A trial that early stopping ended counts as PRUNED at its last epoch, and TPE compares it with others by the epoch that
+it reached. Ray's own OptunaSearch tells COMPLETE with the last value instead, so that a score after 2 epochs competes
+with scores after 30, and it leaves trials that reported NaN RUNNING for ever.
+"""
+
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from trainables.study_data import OBJECTIVE
+
+
+def report_epoch(study: optuna.Study, trial: optuna.Trial, result: dict[str, Any]) -> None:
+    """Tell Optuna the score of an epoch, once: a retry repeats an epoch, and Ray Tune repeats the last one."""
+    if result["epoch"] not in _scores(study, trial):
+        trial.report(result[OBJECTIVE], result["epoch"])
+
+
+def tell_end(study: optuna.Study, trial: optuna.Trial, *, epochs: int, failed: bool) -> None:
+    """Tell Optuna how a trial ended that was to train for `epochs`.
+
+    A completed trial is worth its best score. One that failed, or has no score, is not learnt from.
+    """
+    scores = _scores(study, trial)
+    if failed or not scores:
+        study.tell(trial, state=TrialState.FAIL)
+    elif max(scores) < epochs:
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        study.tell(trial, max(scores.values()))
+
+
+def _scores(study: optuna.Study, trial: optuna.Trial) -> dict[int, float]:
+    """Return the scores that Optuna knows of the trial, by epoch."""
+    return study.get_trials(deepcopy=False)[trial.number].intermediate_values
