@@ -8,6 +8,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from rich.console import Console
 
+from ensembling.runs.ensemble import EnsembleRecord
 from search.ensemble.record import conclude
 from search.predict.score_test_photos import score_test
 from search.report.end_of_search import show_trials, show_what_is_next
@@ -304,7 +305,7 @@ def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
         )
 
 
-def vote(plan: Plan, settings: Settings, tracker: Tracker) -> dict[str, Any] | None:
+def vote(plan: Plan, settings: Settings, tracker: Tracker) -> EnsembleRecord | None:
     """The ensemble; None, and a study that failed, where no trial got as far as a prediction."""
     ensemble = conclude(plan.study, tracker, **settings.vote_limits)
     if ensemble is None:
@@ -326,7 +327,7 @@ def keep_report(plan: Plan, settings: Settings, tracker: Tracker, console: Conso
     say(console, f"report    {path}")
 
 
-def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, settings: Settings, console: Console) -> int:
+def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, settings: Settings, console: Console) -> int:
     """The result, and where everything is; 1 if no trial got as far as a prediction."""
     for reason in tuner.bad_suggestions:
         say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
@@ -343,10 +344,11 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: dict[str, Any] | None, setti
             f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
         )
         return 1
-    show_ensemble(console, ensemble)
+    values = ensemble.to_json()
+    show_ensemble(console, values)
     show_trials(console, plan.study)
     say(console, f"ensemble  {plan.study.ensemble_file}")
     if plan.space.scores_test and not plan.points:
         score_test(plan.study, settings, console)
-    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
+    show_what_is_next(console, plan.study, values, settings.runs_dir, settings.tracking_uri)
     return 0

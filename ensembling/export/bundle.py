@@ -4,10 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ensembling.runs.ensemble import EnsembleRecord, save_ensemble
 from ensembling.runs.members import MEMBERS, PATH_KEYS, Ensemble, Member
 from ensembling.runs.registered import ARTIFACT
 from trainables.errors import UserError
@@ -43,7 +45,7 @@ def write_ensemble(ensemble: Ensemble, directory: Path) -> None:
     with _new_directory(directory) as temporary:
         for rank, member in enumerate(ensemble.members, start=1):
             _write_member(member, member_files(temporary, rank))
-        write_json(temporary / ENSEMBLE_FILE, _without_paths(ensemble.description))
+        save_ensemble(temporary / ENSEMBLE_FILE, _without_paths(ensemble.description))
 
 
 def model_parts(directory: Path) -> dict[str, Any]:
@@ -69,12 +71,12 @@ def _write_member(member: Member, files: TrialFiles) -> None:
         shutil.copyfile(member.weights, temporary)
 
 
-def _without_paths(description: dict[str, Any]) -> dict[str, Any]:
-    members = []
-    for listed in description["members"]:
-        params = listed.get("params", {})
-        members.append({**listed, "params": params | {key: str(None) for key in PATH_KEYS if key in params}})
-    return {**description, "members": members}
+def _without_paths(description: EnsembleRecord) -> EnsembleRecord:
+    members = [
+        replace(listed, params=listed.params | {key: str(None) for key in PATH_KEYS if key in listed.params})
+        for listed in description.members
+    ]
+    return replace(description, members=tuple(members))
 
 
 @contextmanager

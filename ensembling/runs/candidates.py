@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -165,9 +165,3 @@ def _download(client: MlflowClient, run_id: str, artifact: str) -> Predictions:
         if not files:
             raise NoArtifactError(f"run {run_id} has no file in its artifact {artifact} in MLflow")
         return read_predictions(files[0], called=f"its artifact {files[0].relative_to(directory)}")
-
-
-def describe_candidate(candidate: Candidate, miou: float) -> dict[str, Any]:
-    """Return plain values for ensemble.json."""
-    names = {"run_id": candidate.run_id, "name": candidate.name, "study": candidate.study, "trial": candidate.trial}
-    return {**names, "miou": float(miou)}

@@ -1,56 +1,30 @@
 """An ensemble that can predict: its members in rank order, with the trained weights of each."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from typing_extensions import TypedDict
 
 from ensembling.predictions import read_predictions
+from ensembling.runs.ensemble import REMEDY, EnsembleRecord, ListedMember, read_ensemble, save_ensemble
 from ensembling.runs.registered import REGISTERED, download_registered
 from ensembling.runs.tags import KIND, STUDY, TRIAL
 from trainables.config import TrialConfig
 from trainables.data.batches.packed import file_sha256
 from trainables.data.coco import BACKGROUND
+from trainables.data.scenes import Overlap
 from trainables.errors import DamagedFileError, UserError
-from trainables.files import read_checked, read_json
+from trainables.files import read_json
 from trainables.inference.tta import TestTimeAugmentation
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, find_study
 
 PATH_KEYS = ("weights_dir", "init_from")  # settings that are paths on one machine: a resumed study may have others
 MEMBERS = "members"  # in an exported ensemble: the directory with a directory for each member, named by its rank
-
-
-class ListedMember(TypedDict):
-    """The keys of a member in ensemble.json: those that it needs in order to predict, and those that are optional."""
-
-    run_id: str
-    study: NotRequired[str]
-    trial: NotRequired[int]
-    name: NotRequired[str]
-    votes: NotRequired[int]
-    miou: NotRequired[float | None]
-    params: NotRequired[dict[str, str]]
-    weights_sha256: NotRequired[str]
-
-
-class Description(TypedDict):
-    """The keys of an ensemble.json: those that the ensemble needs in order to predict, and those that are optional."""
-
-    members: list[ListedMember]
-    class_names: list[str]
-    views: NotRequired[dict[str, Any] | None]
-    category_ids: NotRequired[dict[str, int] | None]
-    unlabelled: NotRequired[str | None]
-    tie_rule: NotRequired[str]
-    crossfit_miou: NotRequired[float | None]
-    crossfit_interval: NotRequired[dict[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +61,7 @@ class Ensemble:
     members: tuple[Member, ...]
     class_names: tuple[str, ...]
     views: TestTimeAugmentation
-    description: dict[str, Any]
+    description: EnsembleRecord
 
     @property
     def votes(self) -> tuple[int, ...]:
@@ -96,7 +70,7 @@ class Ensemble:
     @property
     def unlabelled(self) -> Literal["background", "ignore"]:
         """Return how the members were trained on pixels without annotation: as class 0, or not at all."""
-        return self.description.get("unlabelled") or ("background" if self.class_names[0] == BACKGROUND else "ignore")
+        return self.description.unlabelled or ("background" if self.class_names[0] == BACKGROUND else "ignore")
 
     @property
     def labelled_classes(self) -> dict[int, str]:
@@ -109,7 +83,7 @@ class Ensemble:
         """Return the category ids of the data that the members were trained on, by name; empty where they are not
         known.
         """
-        return dict(self.description.get("category_ids") or {})
+        return dict(self.description.category_ids or {})
 
 
 def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowClient]) -> Ensemble:
@@ -137,39 +111,34 @@ def open_ensemble(reference: str, runs_dir: Path, connect: Callable[[], MlflowCl
 
 
 def _from_file(path: Path, runs_dir: Path) -> Ensemble:
-    remedy = "restore it, or select again with segvote ensemble"
-    description = read_checked(path, Description, remedy=remedy)
+    description = read_ensemble(path)
     try:
-        views = (
-            TestTimeAugmentation.from_dict(description["views"]) if description.get("views") else TestTimeAugmentation()
-        )
+        views = TestTimeAugmentation.from_dict(description.views) if description.views else TestTimeAugmentation()
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{path} is damaged (views: {error}): {remedy}") from error
-    listed = enumerate(description["members"], start=1)
+        raise DamagedFileError(f"{path} is damaged (views: {error}): {REMEDY}") from error
+    listed = enumerate(description.members, start=1)
     members = tuple(find_member(one, rank, path, runs_dir) for rank, one in listed)
-    return Ensemble(path.parent.name, members, tuple(description["class_names"]), views, description)
+    return Ensemble(path.parent.name, members, description.class_names, views, description)
 
 
-def find_member(listed: dict[str, Any], rank: int, ensemble_file: Path, runs_dir: Path) -> Member:
+def find_member(listed: ListedMember, rank: int, ensemble_file: Path, runs_dir: Path) -> Member:
     """Return the member that `ensemble_file` lists as number `rank`, counted from 1.
 
     Raises UserError where its files are missing or belong to another trial.
     """
-    name = listed.get("name", f"of rank {rank}")
     try:
         files = _files_of(listed, rank, ensemble_file, runs_dir)
         config = files.read_config()
-        votes, run_id = int(listed.get("votes", 1)), listed["run_id"]
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"member {name} of {ensemble_file} cannot vote: {error}") from error
-    _check_same_trial(listed.get("params", {}), config, f"member {name} of {ensemble_file} is gone: {files.directory}")
+        raise UserError(f"member {listed.name} of {ensemble_file} cannot vote: {error}") from error
+    _check_same_trial(listed.params, config, f"member {listed.name} of {ensemble_file} is gone: {files.directory}")
     sha256 = file_sha256(files.best_weights)
-    if listed.get("weights_sha256", sha256) != sha256:
+    if listed.weights_sha256 not in (None, sha256):
         raise UserError(
-            f"member {name} of {ensemble_file} is gone: {files.best_weights} was trained on or replaced since it was "
-            "selected; select again with segvote ensemble"
+            f"member {listed.name} of {ensemble_file} is gone: {files.best_weights} was trained on or replaced since "
+            "it was selected; select again with segvote ensemble"
         )
-    return Member(name, run_id, config, files.best_weights, votes, listed.get("miou"), sha256)
+    return Member(listed.name, listed.run_id, config, files.best_weights, listed.votes, listed.miou, sha256)
 
 
 def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) -> None:
@@ -183,14 +152,14 @@ def _check_same_trial(params: dict[str, str], config: TrialConfig, what: str) ->
             raise UserError(f"{what} holds another trial (its {key} is {found[key]}, not {value})")
 
 
-def _files_of(listed: dict[str, Any], rank: int, ensemble_file: Path, runs_dir: Path) -> TrialFiles:
+def _files_of(listed: ListedMember, rank: int, ensemble_file: Path, runs_dir: Path) -> TrialFiles:
     """Return the files of the member's trial: its configuration and its weights.
 
     Raises UserError that names the directories where they were looked for.
     """
-    study, number = listed["study"], f"{int(listed['trial']):04d}"
+    study, number = listed.study, f"{listed.trial:04d}"
     above = [*ensemble_file.parents][:4]
-    lies_in = find_study(study, listed.get("study_id"), [*above, runs_dir])
+    lies_in = find_study(study, listed.study_id, [*above, runs_dir])
     looked = [
         ensemble_file.parent / MEMBERS / f"{rank:02d}",
         *([lies_in / TRIALS / number] if lies_in else []),
@@ -217,7 +186,9 @@ def _from_trial(directory: Path) -> Ensemble:
         raise UserError(f"{directory} lies in no study, whose study.json would name its classes: restore it")
     weights = files.best_weights
     member = Member(name, "", files.read_config(), weights, 1, None, file_sha256(weights))
-    return Ensemble(name, (member,), tuple(known["class_names"]), TestTimeAugmentation(), known)
+    listed = ListedMember(run_id="", name=name, study=study.name, trial=int(directory.name), rank=1)
+    described = EnsembleRecord(members=(listed,), **known)
+    return Ensemble(name, (member,), described.class_names, TestTimeAugmentation(), described)
 
 
 def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemble:
@@ -239,24 +210,25 @@ def _from_mlflow(reference: str, runs_dir: Path, client: MlflowClient) -> Ensemb
 def _describe_trial(client: MlflowClient, run: Any, directory: Path, runs_dir: Path) -> Path:
     """Write an ensemble.json whose only member is the trial of `run`, and return its path."""
     tags = run.data.tags
-    member = {
-        "name": run.info.run_name,
-        "run_id": run.info.run_id,
-        "study": tags[STUDY],
-        "trial": int(tags[TRIAL]),
-        "params": run.data.params,
-    }
-    known = described_data(runs_dir / member["study"])
+    member = ListedMember(
+        name=run.info.run_name,
+        run_id=run.info.run_id,
+        study=tags[STUDY],
+        trial=int(tags[TRIAL]),
+        rank=1,
+        params=run.data.params,
+    )
+    known = described_data(runs_dir / member.study)
     if not known:  # the study lies elsewhere, above or below
         found = Path(client.download_artifacts(run.info.run_id, "predictions", str(directory)))
-        known = {"class_names": list(read_predictions(sorted(found.iterdir())[0]).class_names)}
+        known = {"class_names": tuple(read_predictions(sorted(found.iterdir())[0]).class_names)}
     file = directory / ENSEMBLE_FILE
-    file.write_text(json.dumps({"members": [member], **known}))
+    save_ensemble(file, EnsembleRecord(members=(member,), **known))
     return file
 
 
 def described_data(study: Path) -> dict[str, Any]:
-    """Return what ensemble.json says about the data of the study in this directory.
+    """Return what an EnsembleRecord says about the data of the study in this directory, by the names of its fields.
 
     The result is empty where the directory holds no study.
     """
@@ -265,11 +237,12 @@ def described_data(study: Path) -> dict[str, Any]:
         data, unlabelled = manifest["data"], manifest["settings"]["unlabelled"]
         names = data["class_names"]
         ids = {names[class_id]: int(category) for category, class_id in data["class_id_of"].items()}
+        scenes = Overlap.from_dict(manifest["scenes"]) if manifest.get("scenes") else None
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return {}
     return {
-        "class_names": names,
+        "class_names": tuple(names),
         "category_ids": ids,
         "unlabelled": unlabelled,
-        "scenes": manifest.get("scenes"),
+        "scenes": scenes,
     }

@@ -54,13 +54,14 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     if not options.views.plain:
         candidates = _with_views(candidates, target, options, budget, console)
     with working(console, f"Choosing among {len(candidates)} candidates …"):
-        ensemble = elect(candidates, target, options) | {"left_out": left_out}
+        ensemble = dataclasses.replace(elect(candidates, target, options), left_out=tuple(left_out))
     if not options.views.plain:
-        ensemble["effect_of_views"] = effect_of_views(ensemble, scored, candidates, target)
+        effect = effect_of_views(ensemble.members, scored, candidates, target)
+        ensemble = dataclasses.replace(ensemble, effect_of_views=effect)
     directory.mkdir(parents=True, exist_ok=True)
     record(client, experiment_id, name, {STUDY: " ".join(options.studies)}, ensemble, directory)
-    show_candidates(console, ensemble)
-    show_ensemble(console, ensemble)
+    show_candidates(console, ensemble.to_json())
+    show_ensemble(console, ensemble.to_json())
     say(console, f"ensemble  {directory / ENSEMBLE_FILE}\nMLflow    run {name}")
     return 0
 

@@ -66,9 +66,8 @@ class EnsembleOptions:
         return TestTimeAugmentation.parse(self.tta, window=self.window, overlap=self.overlap)
 
     def recorded(self) -> dict[str, Any]:
-        """What ensemble.json keeps of it, as plain values; the command has the rest."""
-        values = {name: getattr(self, name) for name in RECORDED}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        """Return what ensemble.json keeps of it, by field of an EnsembleRecord; the command has the rest."""
+        return {name: getattr(self, name) for name in RECORDED}
 
     def command(self, ended_by: int) -> str:
         """What to type for the same ensemble, also when the studies have more runs: `ended_by` in ms since 1970."""

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import mlflow.exceptions
 import numpy as np
@@ -16,7 +16,8 @@ from ensembling import Predictions, PredictionsError, Selection, read_prediction
 from ensembling.assessment.assess import assess
 from ensembling.assessment.diversity import mean_disagreement, measure_diversity
 from ensembling.runs.candidates import Candidate, load_candidates
-from ensembling.runs.ensemble import describe_ensemble, save_ensemble
+from ensembling.runs.describe import describe_ensemble
+from ensembling.runs.ensemble import EnsembleRecord, ListedMember, PoolDiversity, read_ensemble, save_ensemble
 from ensembling.runs.members import described_data
 from ensembling.runs.tags import KIND, STUDY
 from ensembling.scores import why_meaningless
@@ -36,7 +37,6 @@ from search.tracking.tracker import Tracker, metric_name
 from trainables.data.batches.packed import file_sha256
 from trainables.data.photos.photo_files import usable_cores
 from trainables.errors import UserError
-from trainables.files import read_json
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, TRIALS, study_id
 
@@ -44,7 +44,7 @@ COMPARED = 20  # candidates of a kind
 BATCH = 1000  # metrics that MLflow takes at once
 
 
-def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> dict[str, Any] | None:
+def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> EnsembleRecord | None:
     """Selects, writes ensemble.json, logs it as a run under the study's; None where no trial has predictions."""
     options = EnsembleOptions(
         studies=(study.name,),
@@ -62,13 +62,14 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
         raise UserError(f"no trial can vote: {'; '.join(left_out)}")
     if not candidates:
         return None
-    ensemble = elect(candidates, target, options) | {"left_out": left_out}
+    ensemble = replace(elect(candidates, target, options), left_out=tuple(left_out))
     if _is_logged(study, tracker, ensemble):  # the study was resumed after its end, and nothing changed
         return ensemble
     tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
     record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
-    tracker.tag_members({member["trial"] for member in ensemble["members"]})
-    tracker.describe_result(f"**{recommendation(ensemble)}**\n\n{markdown(ensemble)}")
+    tracker.tag_members({member.trial for member in ensemble.members})
+    values = ensemble.to_json()
+    tracker.describe_result(f"**{recommendation(values)}**\n\n{markdown(values)}")
     log_result(tracker.client, tracker.parent_id, study, ensemble)
     return ensemble
 
@@ -86,19 +87,19 @@ def _given_uri(client: MlflowClient, runs_dir: Path) -> str | None:
     return None if client.tracking_uri == default_tracking_uri(runs_dir) else client.tracking_uri
 
 
-def _is_logged(study: Study, tracker: Tracker, ensemble: dict[str, Any]) -> bool:
+def _is_logged(study: Study, tracker: Tracker, ensemble: EnsembleRecord) -> bool:
     if not study.ensemble_file.exists() or not tracker.has_ensemble():
         return False
     try:
-        logged = read_json(study.ensemble_file)
-    except (OSError, ValueError):  # damaged: it is written again
+        logged = read_ensemble(study.ensemble_file)
+    except UserError:  # damaged: it is written again
         return False
     # Where it was typed, and with it the command, may differ.
-    return isinstance(logged, dict) and {**logged, "command": ""} == {**ensemble, "command": ""}
+    return replace(logged, command="").to_json() == replace(ensemble, command="").to_json()
 
 
-def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> dict[str, Any]:
-    """Return the ensemble as ensemble.json holds it.
+def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> EnsembleRecord:
+    """Return what ensemble.json will say of the best vote of the candidates.
 
     Raises UserError for a run that is no candidate, impossible flags, and labels against which no score means anything.
     """
@@ -121,27 +122,26 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
     rows = [pixels[index] for index in selection.members]
     diversity = measure_diversity(rows, *problem, weights=selection.weights, seed=seed)
     described = describe_ensemble(selection, assessment, diversity, candidates, target, seed)
-    note_weights(described["members"], options.runs_dir)
-    return {
-        **described_data(options.runs_dir / described["members"][0]["study"]),
-        **described,
+    data = described_data(options.runs_dir / described.members[0].study)
+    return replace(
+        described,
+        **{**data, "class_names": described.class_names},
         **options.recorded(),
-        "views": options.views.to_dict(),
-        "pool_diversity": pool_diversity([candidates[index] for index in selection.ranking], target),
-        "command": options.command(ended_by=max(candidate.ended for candidate in candidates)),
-    }
+        members=with_weights(described.members, options.runs_dir),
+        views=options.views.to_dict(),
+        pool_diversity=pool_diversity([candidates[index] for index in selection.ranking], target),
+        command=options.command(ended_by=max(candidate.ended for candidate in candidates)),
+    )
 
 
-def note_weights(members: list[dict[str, Any]], runs_dir: Path) -> None:
-    """Say in ensemble.json's `members` which study they are of, and which weights, of those below `runs_dir`."""
-    for member in members:
-        study = runs_dir / member["study"]
-        identity = study_id(study)
-        if identity:
-            member["study_id"] = identity
-        weights = TrialFiles(study / TRIALS / f"{member['trial']:04d}").best_weights
-        if weights.exists():
-            member["weights_sha256"] = file_sha256(weights)
+def with_weights(members: Sequence[ListedMember], runs_dir: Path) -> tuple[ListedMember, ...]:
+    """Return the members with the ids of their studies and the sums of their weights, of those below `runs_dir`."""
+    return tuple(_with_weights(member, runs_dir / member.study) for member in members)
+
+
+def _with_weights(member: ListedMember, study: Path) -> ListedMember:
+    weights = TrialFiles(study / TRIALS / f"{member.trial:04d}").best_weights
+    return replace(member, study_id=study_id(study), weights_sha256=file_sha256(weights) if weights.exists() else None)
 
 
 def _select(
@@ -185,7 +185,7 @@ def _refusals_as_user_errors() -> Iterator[None]:
         raise UserError(str(error)) from error
 
 
-def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str, dict[str, float]] | None:
+def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str, PoolDiversity] | None:
     """How unlike two candidates are that were trained with pseudo-labels, and two without; None where none was with.
 
     Labels from one vote make models alike. Of each kind the best COMPARED candidates are looked at, pair by pair.
@@ -195,7 +195,7 @@ def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str
         return None
     rows = {kind: [one.predictions.pixels for one in those[:COMPARED]] for kind, those in kinds.items()}
     return {
-        kind: {"candidates": len(some), "disagreement": mean_disagreement(some, target.pixels)}
+        kind: PoolDiversity(candidates=len(some), disagreement=float(mean_disagreement(some, target.pixels)))
         for kind, some in rows.items()
         if len(some) > 1
     }
@@ -221,13 +221,13 @@ def record(
     experiment_id: str,
     name: str,
     tags: dict[str, str],
-    ensemble: dict[str, Any],
+    ensemble: EnsembleRecord,
     directory: Path,
 ) -> None:
     """Writes ensemble.json and the plots to `directory`, and logs them with all figures as an MLflow run of its own."""
     save_ensemble(directory / ENSEMBLE_FILE, ensemble)
-    artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble, directory)]
-    tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
+    artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble.to_json(), directory)]
+    tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble.to_json())}
     run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
     status = "FAILED"
     try:
@@ -237,10 +237,10 @@ def record(
         client.set_terminated(run_id, status)
 
 
-def _log(client: MlflowClient, run_id: str, ensemble: dict[str, Any], artifacts: list[Path]) -> None:
-    counts = {"members": len(ensemble["members"]), "candidates": len(ensemble["candidates"])}
-    flags = {key: ensemble[key] for key in RECORDED}
-    params = {**counts, **{key: " ".join(value) if isinstance(value, list) else value for key, value in flags.items()}}
+def _log(client: MlflowClient, run_id: str, ensemble: EnsembleRecord, artifacts: list[Path]) -> None:
+    counts = {"members": len(ensemble.members), "candidates": len(ensemble.candidates)}
+    flags = {key: getattr(ensemble, key) for key in RECORDED}
+    params = {**counts, **{key: " ".join(value) if isinstance(value, tuple) else value for key, value in flags.items()}}
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
     metrics = list(ensemble_metrics(ensemble))
     for start in range(0, len(metrics), BATCH):
@@ -249,28 +249,28 @@ def _log(client: MlflowClient, run_id: str, ensemble: dict[str, Any], artifacts:
         client.log_artifact(run_id, str(path))
 
 
-def ensemble_metrics(ensemble: dict[str, Any]) -> Iterator[Metric]:
+def ensemble_metrics(ensemble: EnsembleRecord) -> Iterator[Metric]:
     """Every figure on screen; curves over the number of members, and over the members' ranks, have their steps."""
-    single = {"holdout/miou": ensemble["miou"], "crossfit/miou": ensemble["crossfit_miou"]}
-    single |= {"optimism": ensemble["optimism"], "holdout/miou_error": ensemble["miou_interval"]["standard_error"]}
-    single |= {f"scenes/{key}": value for key, value in scene_numbers(ensemble).items()}
-    if ensemble["without_rare"]:
-        single["without_rare/miou"] = ensemble["without_rare"]["miou_interval"]["value"]
-        single["without_rare/miou_error"] = ensemble["without_rare"]["miou_interval"]["standard_error"]
-    if ensemble["crossfit_interval"]:
-        single["crossfit/miou_error"] = ensemble["crossfit_interval"]["standard_error"]
+    single = {"holdout/miou": ensemble.miou, "crossfit/miou": ensemble.crossfit_miou}
+    single |= {"optimism": ensemble.optimism, "holdout/miou_error": ensemble.miou_interval.standard_error}
+    single |= {f"scenes/{key}": value for key, value in scene_numbers(ensemble.to_json()).items()}
+    if ensemble.without_rare:
+        single["without_rare/miou"] = ensemble.without_rare.miou_interval.value
+        single["without_rare/miou_error"] = ensemble.without_rare.miou_interval.standard_error
+    if ensemble.crossfit_interval:
+        single["crossfit/miou_error"] = ensemble.crossfit_interval.standard_error
     for kind in ("gains", "crossfit_gains"):
-        for over, gain in (ensemble[kind] or {}).items():
-            single |= {f"{kind}/{over}": gain["value"], f"{kind}/{over}_error": gain["standard_error"]}
-    single |= {f"baseline/{name}": miou for name, miou in ensemble["baselines"].items()}
-    single |= {f"holdout/iou/{name}": iou for name, iou in ensemble["iou"].items()}
+        for over, gain in (getattr(ensemble, kind) or {}).items():
+            single |= {f"{kind}/{over}": gain.value, f"{kind}/{over}_error": gain.standard_error}
+    single |= {f"baseline/{name}": miou for name, miou in ensemble.baselines.items()}
+    single |= {f"holdout/iou/{name}": iou for name, iou in ensemble.iou.items()}
     curves = {name: [value] for name, value in single.items()}
-    curves |= {"topk/miou": ensemble["topk_miou"], "path/miou": ensemble["path_miou"]}
+    curves |= {"topk/miou": ensemble.topk_miou, "path/miou": ensemble.path_miou}
     for key in ("miou", "leave_one_out", "shapley", "shapley_error"):
-        curves[f"member/{key}"] = [member[key] for member in ensemble["members"]]
-    if len(ensemble["members"]) > 1:
+        curves[f"member/{key}"] = [getattr(member, key) for member in ensemble.members]
+    if len(ensemble.members) > 1:
         for key in ("disagreement", "kappa", "double_fault"):
-            curves[f"member/{key}"] = mean_of_others(ensemble[key]).tolist()
+            curves[f"member/{key}"] = mean_of_others(getattr(ensemble, key)).tolist()
     now = int(time.time() * 1000)
     for name, values in curves.items():
         for step, value in enumerate(values, start=int(len(values) > 1)):

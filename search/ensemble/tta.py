@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from ensembling import Predictions, check_same_holdout, read_predictions, write_predictions
 from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.runs.candidates import Candidate
+from ensembling.runs.ensemble import EffectOfViews, ListedMember
 from ensembling.runs.members import Member, find_member
 from ensembling.scores import miou_from_counts
 from search.ensemble.options import EnsembleOptions
@@ -47,7 +47,8 @@ def with_views(candidates: Sequence[Candidate], target: Predictions, options: En
 
 
 def _trained(candidate: Candidate, options: EnsembleOptions) -> tuple[Member, TrialFiles]:
-    listed = {key: getattr(candidate, key) for key in ("name", "run_id", "study", "trial", "params")}
+    known = {key: getattr(candidate, key) for key in ("name", "run_id", "study", "trial", "params")}
+    listed = ListedMember(**known)
     member = find_member(listed, 1, options.runs_dir / candidate.study / ENSEMBLE_FILE, options.runs_dir)
     return member, TrialFiles(member.weights.parent)
 
@@ -72,10 +73,10 @@ def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleO
 
 
 def effect_of_views(
-    ensemble: dict[str, Any], before: Sequence[Candidate], after: Sequence[Candidate], target: Predictions
-) -> list[dict[str, Any]]:
-    """What the holdout's mIoU is with one view and with all, for each member and for their vote, as plain values."""
-    num_classes, votes = len(target.class_names), [member["votes"] for member in ensemble["members"]]
+    members: Sequence[ListedMember], before: Sequence[Candidate], after: Sequence[Candidate], target: Predictions
+) -> tuple[EffectOfViews, ...]:
+    """Return what the holdout's mIoU is with one view and with all, for each member and for their vote."""
+    num_classes, votes = len(target.class_names), [member.votes for member in members]
     once, averaged = ({one.run_id: one.predictions.pixels for one in those} for those in (before, after))
 
     def score(pixels: Sequence[np.ndarray], weights: Sequence[int]) -> float:
@@ -83,13 +84,14 @@ def effect_of_views(
         counts, _ = growing_counts(pixels, target.pixels, num_classes, whole, [], weights=weights)
         return float(miou_from_counts(counts[-1]))
 
-    ids = [member["run_id"] for member in ensemble["members"]]
+    ids = [member.run_id for member in members]
     rows = [
-        {"name": member["name"], "one_view": score([once[member["run_id"]]], [1]), "all_views": member["miou"]}
-        for member in ensemble["members"]
+        EffectOfViews(name=member.name, one_view=score([once[member.run_id]], [1]), all_views=member.miou)
+        for member in members
     ]
-    vote = {
-        "one_view": score([once[one] for one in ids], votes),
-        "all_views": score([averaged[one] for one in ids], votes),
-    }
-    return [*rows, {"name": "their vote", **vote}]
+    vote = EffectOfViews(
+        name="their vote",
+        one_view=score([once[one] for one in ids], votes),
+        all_views=score([averaged[one] for one in ids], votes),
+    )
+    return (*rows, vote)

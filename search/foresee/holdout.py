@@ -14,6 +14,7 @@ from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.foresight.sight import LabelledSight, Looking
 from ensembling.memory import Budget
 from ensembling.runs.candidates import load_predictions
+from ensembling.runs.ensemble import ListedMember
 from ensembling.runs.members import Ensemble, Member, find_member
 from ensembling.vote import ABSTAIN
 from trainables.errors import UserError
@@ -99,15 +100,16 @@ def other_runs(ensemble: Ensemble, reference: Path, runs_dir: Path, number: int)
     They are those of ensemble.json, beside or below `reference`. Runs far below the best one are left out: what they
     say of the others is noise.
     """
-    candidates = ensemble.description.get("candidates") or []
+    candidates = ensemble.description.candidates or ()
     known = {member.run_id for member in ensemble.members}
     found: list[Member] = []
     for listed in candidates:
-        if len(found) == number or listed["miou"] < LEAST_SCORE * candidates[0]["miou"]:
+        if len(found) == number or listed.miou < LEAST_SCORE * candidates[0].miou:
             break
-        if listed["run_id"] not in known:
+        if listed.run_id not in known:
             with suppress(UserError):
-                found.append(find_member(listed, len(known) + len(found) + 1, reference, runs_dir))
+                one = ListedMember(**vars(listed))
+                found.append(find_member(one, len(known) + len(found) + 1, reference, runs_dir))
     return found
 
 

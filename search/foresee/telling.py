@@ -37,4 +37,4 @@ def foresight_of(prediction: Prediction, holdout: SeenHoldout, console: Console)
         for done, (_, maps, _) in enumerate(prediction.ballots(), start=1):
             looking.add(maps, holdout.vote(maps))
             update(done)
-    return foresee(known, looking.sight(), holdout_miou=pool.description.get("crossfit_miou"))
+    return foresee(known, looking.sight(), holdout_miou=pool.description.crossfit_miou)

@@ -38,10 +38,11 @@ class LabelledScores:
     def expected(self) -> tuple[float, float] | None:
         """The cross-fitted mIoU of the vote's selection and its standard error (0 if unknown), where there is one."""
         description = self._ensemble.description
-        value = description.get("crossfit_miou")
+        value = description.crossfit_miou
         if value is None:
             return None
-        return value, (description.get("crossfit_interval") or {}).get("standard_error", 0.0)
+        known = description.crossfit_interval
+        return value, (known and known.standard_error) or 0.0
 
     def target(self, photo: Photo) -> np.ndarray:
         """Return the photo's labels as a class map uint8 (H, W)."""

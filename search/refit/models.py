@@ -110,11 +110,14 @@ def describe_refit(name: str, run_id: str | None, ensemble: Ensemble, models: li
 
     `run_id` is the id of the ensemble's run in MLflow, or None where it has none.
     """
-    estimate = {key: ensemble.description.get(key) for key in ("crossfit_miou", "crossfit_interval", "tie_rule")}
+    described = ensemble.description
+    interval = described.crossfit_interval
     return {
         "ensemble": name,
         "run_id": run_id,
-        **estimate,
-        "views": ensemble.description.get("views"),
+        "crossfit_miou": described.crossfit_miou,
+        "crossfit_interval": interval and dataclasses.asdict(interval),
+        "tie_rule": described.tie_rule,
+        "views": described.views,
         "models": models,
     }

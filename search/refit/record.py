@@ -6,17 +6,18 @@ import numpy as np
 from rich.console import Console
 
 from ensembling import hard_vote, read_predictions
-from ensembling.runs.ensemble import TIE_RULE, save_ensemble
+from ensembling.assessment.bootstrap import Interval
+from ensembling.runs.ensemble import TIE_RULE, EnsembleRecord, ListedMember, RefitOf, save_ensemble
 from ensembling.runs.members import described_data
 from ensembling.scores import confusion_matrix, miou
-from search.ensemble.record import note_weights
+from search.ensemble.record import with_weights
 from search.report.plain import say
 from search.study.study import Study
 from search.tracking.tracker import Tracker
 from trainables.trial.files import TrialFiles
 
 
-def conclude_refit(study: Study, tracker: Tracker) -> dict[str, Any] | None:
+def conclude_refit(study: Study, tracker: Tracker) -> EnsembleRecord | None:
     """Write ensemble.json of the models that were trained to their end, log it, and return its content.
 
     Returns None where no model was trained to its end.
@@ -42,42 +43,40 @@ def _is_trained(files: TrialFiles) -> bool:
 
 def describe_refitted(
     study: Study, trained: list[tuple[dict[str, Any], TrialFiles]], run_ids: list[str]
-) -> dict[str, Any]:
-    """Return plain values for ensemble.json.
+) -> EnsembleRecord:
+    """Return what ensemble.json will say of the vote of refitted models.
 
-    `trained` holds the models and their files in rank order, and `run_ids` their runs in MLflow. The values have a
+    `trained` holds the models and their files in rank order, and `run_ids` their runs in MLflow. The record has a
     `miou`, of each member's last epoch and of their vote, only where the holdout was left out of training.
     """
     refit = study.refit
     members = [
-        {
-            "rank": place,
-            "run_id": run_id,
-            "name": f"{study.name}-{files.number:04d}",
-            "study": study.name,
-            "trial": files.number,
-            "miou": study.data.kept_score(files.records()),
-            "votes": model["votes"],
-            "refit_of": {"name": model["member"], "run_id": model["member_run_id"]},
-            "params": {key: str(value) for key, value in files.read_config().to_dict().items()},
-        }
+        ListedMember(
+            rank=place,
+            run_id=run_id,
+            name=f"{study.name}-{files.number:04d}",
+            study=study.name,
+            trial=files.number,
+            miou=study.data.kept_score(files.records()),
+            votes=model["votes"],
+            refit_of=RefitOf(name=model["member"], run_id=model["member_run_id"]),
+            params={key: str(value) for key, value in files.read_config().to_dict().items()},
+        )
         for place, ((model, files), run_id) in enumerate(zip(trained, run_ids), start=1)
     ]
-    note_weights(members, study.directory.parent)
-    return {
-        "format_version": 2,
-        **described_data(study.directory),
-        "class_names": list(study.data.class_names),
-        "tie_rule": refit["tie_rule"] or TIE_RULE,
-        "views": refit["views"],
-        "refit_of": {"ensemble": refit["ensemble"], "run_id": refit["run_id"]},
-        "members": members,
-        "holdout_fingerprint": study.holdout_fingerprint if study.data.scored else None,
-        "miou": _vote_miou(study, trained) if study.data.scored else None,
-        "crossfit_miou": refit["crossfit_miou"],
-        "crossfit_interval": refit["crossfit_interval"],
-        "expectation": expectation(study),
-    }
+    interval = refit["crossfit_interval"]
+    return EnsembleRecord(
+        **{**described_data(study.directory), "class_names": study.data.class_names},
+        tie_rule=refit["tie_rule"] or TIE_RULE,
+        views=refit["views"],
+        refit_of=RefitOf(ensemble=refit["ensemble"], run_id=refit["run_id"]),
+        members=with_weights(members, study.directory.parent),
+        holdout_fingerprint=study.holdout_fingerprint if study.data.scored else None,
+        miou=_vote_miou(study, trained) if study.data.scored else None,
+        crossfit_miou=refit["crossfit_miou"],
+        crossfit_interval=interval and Interval(**interval),
+        expectation=expectation(study),
+    )
 
 
 def _vote_miou(study: Study, trained: list[tuple[dict[str, Any], TrialFiles]]) -> float:
@@ -101,22 +100,22 @@ def expectation(study: Study) -> str:
     )
 
 
-def refit_words(study: Study, ensemble: dict[str, Any]) -> str:
+def refit_words(study: Study, ensemble: EnsembleRecord) -> str:
     """Return sentences on what was scored, if anything was, which models failed, and what to expect."""
-    if ensemble["miou"] is None:
+    if ensemble.miou is None:
         scored = "All labelled photos were trained on, so no photo is left for validation and nothing was scored."
     else:
         images = len(study.data.splits.holdout)
         scored = (
-            f"The vote of the last epochs scores {ensemble['miou']:.4f} on the {images} holdout images, which were "
+            f"The vote of the last epochs scores {ensemble.miou:.4f} on the {images} holdout images, which were "
             "left out of training. No epoch was chosen on them, but the configurations were."
         )
-    missing = len(study.refit["models"]) - len(ensemble["members"])
+    missing = len(study.refit["models"]) - len(ensemble.members)
     failed = f" {missing} of {len(study.refit['models'])} models failed and do not vote." if missing else ""
-    return f"{scored}{failed} {ensemble['expectation']}"
+    return f"{scored}{failed} {ensemble.expectation}"
 
 
-def report_refit(study: Study, ensemble: dict[str, Any] | None, console: Console) -> int:
+def report_refit(study: Study, ensemble: EnsembleRecord | None, console: Console) -> int:
     """Print the result and its file, and return the exit code: 1 if no model was trained to its end."""
     if ensemble is None:
         say(console, f"No model was trained to its end, so there is no ensemble; the logs are in {study.trials_dir}")

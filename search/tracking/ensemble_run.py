@@ -7,10 +7,11 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from ensembling.runs.ensemble import read_ensemble
 from ensembling.runs.members import Ensemble
 from ensembling.runs.registered import REGISTERED
 from ensembling.runs.tags import KIND
-from trainables.files import read_json
+from trainables.errors import UserError
 from trainables.trial.study_files import ENSEMBLE_FILE
 
 LOOKED_AT = 50  # runs of ensembles that are compared, the newest first
@@ -31,8 +32,9 @@ def find_run(ensemble: Ensemble, reference: str, connect: Callable[[], tuple[Mlf
         for run in runs:
             try:
                 file = client.download_artifacts(run.info.run_id, ENSEMBLE_FILE, directory)
-            except (MlflowException, OSError):
-                continue  # the run of a selection that was interrupted has no such file
-            if read_json(Path(file)) == ensemble.description:
+                found = read_ensemble(Path(file))
+            except (MlflowException, OSError, UserError):
+                continue  # the run of a selection that was interrupted has no such file, and a later version another
+            if found == ensemble.description:
                 return run.info.run_id
     return None

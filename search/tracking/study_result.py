@@ -2,22 +2,22 @@
 
 import json
 import time
-from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, Metric
 from mlflow.tracking import MlflowClient
 
+from ensembling.runs.ensemble import EnsembleRecord
 from search.study.study import Study
 
 PICTURES = ("ensemble.png", "diversity.png")
 
 
-def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: dict[str, Any]) -> None:
+def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: EnsembleRecord) -> None:
     """Log to the study's run the scores of its ensemble, the ensemble's pictures, and the data set with its source."""
     scores = {
-        "vote/miou": ensemble["miou"],
-        "vote/crossfit_miou": ensemble["crossfit_miou"],
-        "best_single/miou": ensemble["candidates"][0]["miou"],
+        "vote/miou": ensemble.miou,
+        "vote/crossfit_miou": ensemble.crossfit_miou,
+        "best_single/miou": ensemble.candidates[0].miou,
     }
     now = int(time.time() * 1000)
     metrics = [Metric(name, score, now, 0) for name, score in scores.items() if score is not None]

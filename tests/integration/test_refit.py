@@ -71,5 +71,5 @@ def test_pseudo_labels_search_and_refit(line, pseudo):
     alone = open_ensemble(runs["again-0002"].info.run_id, line.runs, lambda: client)  # which was scored on nothing
     assert alone.members[0].weights_sha256 == opened.members[1].weights_sha256
     assert alone.class_names == opened.class_names
-    assert opened.description["crossfit_miou"] == json.loads(ensemble.read_text())["crossfit_miou"]
+    assert opened.description.crossfit_miou == json.loads(ensemble.read_text())["crossfit_miou"]
     assert "no photo is left for validation and nothing was scored. Expect about" in line.output()

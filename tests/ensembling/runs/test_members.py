@@ -171,5 +171,5 @@ def test_what_a_study_says_of_its_data(tmp_path):
     (tmp_path / "study.json").write_text(json.dumps({"data": data, "settings": {"unlabelled": "background"}}))
     described = described_data(tmp_path)
     assert described["category_ids"] == {"Paper": 0, "Glass": 7}
-    assert (described["class_names"], described["unlabelled"]) == (data["class_names"], "background")
+    assert (described["class_names"], described["unlabelled"]) == (("Background", "Paper", "Glass"), "background")
     assert described_data(tmp_path / "gone") == {}

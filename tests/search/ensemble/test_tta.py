@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ensembling import hard_vote
+from ensembling.runs.ensemble import ListedMember
 from ensembling.scores import confusion_matrix, miou
 from search.ensemble.tta import effect_of_views
 
@@ -29,13 +30,15 @@ def test_the_effect_of_views_is_that_on_each_member_and_on_their_weighted_vote()
         return [SimpleNamespace(run_id=f"id{n}", predictions=SimpleNamespace(pixels=row)) for n, row in enumerate(rows)]
 
     members = [
-        {"run_id": f"id{n}", "name": f"run-{n}", "votes": votes[n], "miou": score(row[None], [1])}
+        ListedMember(
+            run_id=f"id{n}", name=f"run-{n}", study="night", trial=n, votes=votes[n], miou=score(row[None], [1])
+        )
         for n, row in enumerate(after)
     ]
     holdout = SimpleNamespace(pixels=target, class_names=CLASSES)
-    *rows, vote = effect_of_views({"members": members}, candidates(before), candidates(after), holdout)
-    assert [row["name"] for row in rows] == ["run-0", "run-1", "run-2"]
-    assert [row["one_view"] for row in rows] == pytest.approx([score(row[None], [1]) for row in before], abs=1e-13)
-    assert [row["all_views"] for row in rows] == [member["miou"] for member in members]
-    assert vote["one_view"] == pytest.approx(score(before, votes), abs=1e-13)
-    assert vote["all_views"] == pytest.approx(score(after, votes), abs=1e-13)
+    *rows, vote = effect_of_views(members, candidates(before), candidates(after), holdout)
+    assert [row.name for row in rows] == ["run-0", "run-1", "run-2"]
+    assert [row.one_view for row in rows] == pytest.approx([score(row[None], [1]) for row in before], abs=1e-13)
+    assert [row.all_views for row in rows] == [member.miou for member in members]
+    assert vote.one_view == pytest.approx(score(before, votes), abs=1e-13)
+    assert vote.all_views == pytest.approx(score(after, votes), abs=1e-13)

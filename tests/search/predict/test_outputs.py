@@ -13,6 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ensembling.predict.submission import SubmissionFile
+from ensembling.runs.ensemble import EnsembleRecord
 from ensembling.runs.members import Ensemble
 from search.predict.outputs import Outputs, category_ids, png_names, save_png
 from search.report.pictures import overlay, palette
@@ -21,7 +22,14 @@ from trainables import files
 from trainables.data.unlabelled import list_photos
 from trainables.inference.tta import TestTimeAugmentation
 
-ENSEMBLE = Ensemble("night", (), ("Background", "Paper", "Glass"), TestTimeAugmentation(), {})
+CLASS_NAMES = ("Background", "Paper", "Glass")
+
+
+def described(**known):
+    return EnsembleRecord(class_names=CLASS_NAMES, members=(), **known)
+
+
+ENSEMBLE = Ensemble("night", (), CLASS_NAMES, TestTimeAugmentation(), described())
 MAPS = [np.random.default_rng(seed).integers(0, 3, (10, 20), dtype=np.uint8) for seed in range(3)]
 
 
@@ -111,7 +119,7 @@ def test_category_ids_are_all_of_one_source():
 
 def test_a_category_named_background_is_a_class_where_the_rest_is_ignored(listed, tmp_path):
     everything = {"unlabelled": "ignore", "category_ids": {"Background": 0, "Paper": 5, "Glass": 6}}
-    ensemble = Ensemble("night", (), ENSEMBLE.class_names, TestTimeAugmentation(), everything)
+    ensemble = Ensemble("night", (), ENSEMBLE.class_names, TestTimeAugmentation(), described(**everything))
     list(Outputs(tmp_path, ("coco",), listed, ensemble).write(zip(listed.photos, MAPS)))
     entries = json.loads((tmp_path / "results.json").read_text())
     assert [entry["category_id"] for entry in entries] == [0, 5, 6] * 3

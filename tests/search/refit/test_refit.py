@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from ensembling import write_predictions
+from ensembling.runs.ensemble import RefitOf
 from ensembling.runs.members import open_ensemble
 from search.refit import steps as refit_steps
 from search.refit.models import refit_config, refit_models
@@ -207,9 +208,9 @@ def test_the_ensemble_of_the_refitted_members_can_be_opened(prepare, settings):
         ("again-0002", "run2", 2, None),
     ]
     found = opened.description
-    assert (found["miou"], found["crossfit_miou"]) == (None, 0.47)
-    assert found["refit_of"] == {"ensemble": "mine", "run_id": "parent"}
-    assert found["members"][1]["refit_of"] == {"name": "mine-0001", "run_id": "abc"}
+    assert (found.miou, found.crossfit_miou) == (None, 0.47)
+    assert found.refit_of == RefitOf(ensemble="mine", run_id="parent")
+    assert found.members[1].refit_of == RefitOf(name="mine-0001", run_id="abc")
     assert "no photo is left for validation and nothing was scored. Expect about 0.470 ± 0.020" in tracker.note
     assert "the cross-fitted mIoU of the ensemble mine" in tracker.note
 
@@ -222,7 +223,7 @@ def test_models_that_failed_do_not_vote(prepare):
     assert tracker.final_status == "FAILED"
     train(study, 2)
     ensemble = conclude_refit(study, tracker)
-    assert [one["name"] for one in ensemble["members"]] == ["again-0002"]
+    assert [one.name for one in ensemble.members] == ["again-0002"]
     assert "1 of 2 models failed and do not vote" in refit_words(study, ensemble)
 
 
@@ -234,16 +235,16 @@ def test_a_kept_holdout_scores_the_vote(prepare):
     write_target(study, packed, masks)
     write_predictions(files.predictions, holdout_predictions(study, packed, np.zeros_like(masks)))
     ensemble = conclude_refit(study, Tracker())
-    assert ensemble["members"][0]["miou"] == 0.4
-    assert ensemble["miou"] == pytest.approx((masks == 0).mean() / 3)
-    assert f"scores {ensemble['miou']:.4f} on the 2 holdout images" in refit_words(study, ensemble)
+    assert ensemble.members[0].miou == 0.4
+    assert ensemble.miou == pytest.approx((masks == 0).mean() / 3)
+    assert f"scores {ensemble.miou:.4f} on the 2 holdout images" in refit_words(study, ensemble)
 
 
 def test_without_an_estimate_none_is_promised(prepare):
     study = prepare()
     study = dataclasses.replace(study, manifest={**study.manifest, "refit": {**study.refit, "crossfit_miou": None}})
     train(study, 1)
-    assert "the score on new images is not known" in conclude_refit(study, Tracker())["expectation"]
+    assert "the score on new images is not known" in conclude_refit(study, Tracker()).expectation
 
 
 def test_a_search_is_no_refit(settings, dataset):

@@ -88,7 +88,9 @@ def make_votes(study: Study, errors: dict[int, float], *, size: tuple[int, int] 
         write_target(study, packed, holdout_masks(study, packed))
     target = read_predictions(study.target_file)
     candidates = [_vote(study, target, number, error) for number, error in errors.items()]
-    ensemble = elect(candidates, target, EnsembleOptions(studies=(study.name,), runs_dir=study.directory.parent))
+    ensemble = elect(
+        candidates, target, EnsembleOptions(studies=(study.name,), runs_dir=study.directory.parent)
+    ).to_json()
     write_json(study.ensemble_file, ensemble)
     return ensemble
 

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy
 from mlflow.exceptions import MlflowException
 
+from ensembling.runs.ensemble import EnsembleRecord, ListedRun
 from ensembling.runs.tags import KIND
 from search.tracking.store import (
     check_places,
@@ -251,7 +252,8 @@ def test_the_run_of_a_study_has_its_result_its_pictures_and_its_data(store, stud
     client, experiment_id = store
     run_id = client.create_run(experiment_id).info.run_id
     (study.directory / "ensemble.png").write_bytes(b"png")
-    ensemble = {"miou": 0.6, "crossfit_miou": None, "candidates": [{"miou": 0.55}]}
+    best = ListedRun(run_id="abc", name="mine-0001", study="mine", trial=1, miou=0.55)
+    ensemble = EnsembleRecord(class_names=("Background", "Paper"), members=(), miou=0.6, candidates=(best,))
     log_result(client, run_id, study, ensemble)
     log_result(client, run_id, study, ensemble)  # a study that is resumed after its end
     run = client.get_run(run_id)
