@@ -344,11 +344,10 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, setti
             f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
         )
         return 1
-    values = ensemble.to_json()
-    show_ensemble(console, values)
+    show_ensemble(console, ensemble)
     show_trials(console, plan.study)
     say(console, f"ensemble  {plan.study.ensemble_file}")
     if plan.space.scores_test and not plan.points:
         score_test(plan.study, settings, console)
-    show_what_is_next(console, plan.study, values, settings.runs_dir, settings.tracking_uri)
+    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
     return 0

@@ -1,4 +1,4 @@
-"""What a selection is worth: simpler choices beside it, its gain over them, and how much of its score is flattery."""
+"""What a selection is worth: simpler choices beside it, its gain over them, and how optimistic its score is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Assessment:
 
     @property
     def optimism(self) -> float | None:
-        """How much the selected mIoU flatters: it, less the cross-fitted one."""
+        """Return how much too high the selected mIoU is: it, less the cross-fitted one."""
         return None if self.crossfit_miou is None else self.miou.value - self.crossfit_miou.value
 
     @property

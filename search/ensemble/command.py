@@ -17,7 +17,7 @@ from ensembling.runs.tags import KIND, STUDY, STUDY_ID
 from ensembling.scores import confusion_matrix, miou
 from search.ensemble.memory import MemoryBound
 from search.ensemble.options import EnsembleOptions
-from search.ensemble.record import elect, how_to_choose, reading_predictions, record
+from search.ensemble.record import how_to_choose, reading_predictions, record, select_and_assess
 from search.ensemble.tta import effect_of_views, with_views
 from search.report.bars import Bars
 from search.report.ensemble_report import show_candidates, show_ensemble
@@ -54,14 +54,14 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     if not options.views.plain:
         candidates = _with_views(candidates, target, options, budget, console)
     with working(console, f"Choosing among {len(candidates)} candidates …"):
-        ensemble = dataclasses.replace(elect(candidates, target, options), left_out=tuple(left_out))
+        ensemble = dataclasses.replace(select_and_assess(candidates, target, options), left_out=tuple(left_out))
     if not options.views.plain:
         effect = effect_of_views(ensemble.members, scored, candidates, target)
         ensemble = dataclasses.replace(ensemble, effect_of_views=effect)
     directory.mkdir(parents=True, exist_ok=True)
     record(client, experiment_id, name, {STUDY: " ".join(options.studies)}, ensemble, directory)
-    show_candidates(console, ensemble.to_json())
-    show_ensemble(console, ensemble.to_json())
+    show_candidates(console, ensemble)
+    show_ensemble(console, ensemble)
     say(console, f"ensemble  {directory / ENSEMBLE_FILE}\nMLflow    run {name}")
     return 0
 

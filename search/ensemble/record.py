@@ -62,14 +62,13 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
         raise UserError(f"no trial can vote: {'; '.join(left_out)}")
     if not candidates:
         return None
-    ensemble = replace(elect(candidates, target, options), left_out=tuple(left_out))
+    ensemble = replace(select_and_assess(candidates, target, options), left_out=tuple(left_out))
     if _is_logged(study, tracker, ensemble):  # the study was resumed after its end, and nothing changed
         return ensemble
     tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
     record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
     tracker.tag_members({member.trial for member in ensemble.members})
-    values = ensemble.to_json()
-    tracker.describe_result(f"**{recommendation(values)}**\n\n{markdown(values)}")
+    tracker.describe_result(f"**{recommendation(ensemble)}**\n\n{markdown(ensemble)}")
     log_result(tracker.client, tracker.parent_id, study, ensemble)
     return ensemble
 
@@ -98,7 +97,7 @@ def _is_logged(study: Study, tracker: Tracker, ensemble: EnsembleRecord) -> bool
     return replace(logged, command="").to_json() == replace(ensemble, command="").to_json()
 
 
-def elect(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> EnsembleRecord:
+def select_and_assess(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> EnsembleRecord:
     """Return what ensemble.json will say of the best vote of the candidates.
 
     Raises UserError for a run that is no candidate, impossible flags, and labels against which no score means anything.
@@ -108,7 +107,7 @@ def elect(candidates: Sequence[Candidate], target: Predictions, options: Ensembl
         raise UserError(f"the holdout cannot be scored, and nothing be selected on it: {reason}")
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
-    selection = _select(candidates, target, images, options)
+    selection = _sselect_and_assess(candidates, target, images, options)
     assessment = assess(
         selection,
         pixels,
@@ -144,7 +143,7 @@ def _with_weights(member: ListedMember, study: Path) -> ListedMember:
     return replace(member, study_id=study_id(study), weights_sha256=file_sha256(weights) if weights.exists() else None)
 
 
-def _select(
+def _sselect_and_assess(
     candidates: Sequence[Candidate], target: Predictions, images: np.ndarray, options: EnsembleOptions
 ) -> Selection:
     problem = ([candidate.predictions.pixels for candidate in candidates], target.pixels, len(target.class_names))
@@ -226,8 +225,8 @@ def record(
 ) -> None:
     """Writes ensemble.json and the plots to `directory`, and logs them with all figures as an MLflow run of its own."""
     save_ensemble(directory / ENSEMBLE_FILE, ensemble)
-    artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble.to_json(), directory)]
-    tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble.to_json())}
+    artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble, directory)]
+    tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
     run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
     status = "FAILED"
     try:
@@ -253,7 +252,7 @@ def ensemble_metrics(ensemble: EnsembleRecord) -> Iterator[Metric]:
     """Every figure on screen; curves over the number of members, and over the members' ranks, have their steps."""
     single = {"holdout/miou": ensemble.miou, "crossfit/miou": ensemble.crossfit_miou}
     single |= {"optimism": ensemble.optimism, "holdout/miou_error": ensemble.miou_interval.standard_error}
-    single |= {f"scenes/{key}": value for key, value in scene_numbers(ensemble.to_json()).items()}
+    single |= {f"scenes/{key}": value for key, value in scene_numbers(ensemble.scenes).items()}
     if ensemble.without_rare:
         single["without_rare/miou"] = ensemble.without_rare.miou_interval.value
         single["without_rare/miou_error"] = ensemble.without_rare.miou_interval.standard_error

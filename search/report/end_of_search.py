@@ -1,11 +1,12 @@
 """The last screen of a search: all trials in a table, one recommendation, and the commands that come next."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from ensembling.runs.ensemble import EnsembleRecord, ListedMember, ListedRun
 from search.report.plain import PlainTable, say
 from search.study.study import Study
 from trainables.study_data import StudyData
@@ -69,34 +70,34 @@ def _why_it_ended(files: TrialFiles) -> str:
     return "completed" if verdict["status"] == "completed" else f"stopped at epoch {verdict['epochs']}"
 
 
-def recommendation(ensemble: dict[str, Any]) -> str:
+def recommendation(ensemble: EnsembleRecord) -> str:
     """Return what to submit, in a sentence, and why members that are far below the best one vote."""
-    members, best = ensemble["members"], ensemble["candidates"][0]
-    names = ", ".join(member["name"] for member in members)
-    gain = (ensemble["crossfit_gains"] or ensemble["gains"] or {}).get("best_single")
-    if len(members) == 1 and members[0]["run_id"] == best["run_id"]:
-        words = f"Submit the best single run, {best['name']}: no vote scores higher on this holdout."
-    elif gain and gain["standard_error"] is None:
+    members, best = ensemble.members, ensemble.candidates[0]
+    names = ", ".join(member.name for member in members)
+    gain = (ensemble.crossfit_gains or ensemble.gains or {}).get("best_single")
+    if len(members) == 1 and members[0].run_id == best.run_id:
+        words = f"Submit the best single run, {best.name}: no vote scores higher on this holdout."
+    elif gain and gain.standard_error is None:
         words = (
             f"The holdout is too small to tell the vote of these {len(members)} from the best single run, "
-            f"{best['name']}: {names}."
+            f"{best.name}: {names}."
         )
-    elif gain and gain["value"] > gain["standard_error"]:
+    elif gain and gain.value > gain.standard_error:
         words = f"Submit the vote of these {len(members)}: {names}."
     else:
         words = (
-            f"The best single run, {best['name']}, is as good as the vote of {len(members)}: the vote's gain is within "
+            f"The best single run, {best.name}, is as good as the vote of {len(members)}: the vote's gain is within "
             "its error. Submit either."
         )
     return " ".join([words, *_weak_members(members, best)])
 
 
-def _weak_members(members: list[dict[str, Any]], best: dict[str, Any]) -> list[str]:
+def _weak_members(members: Sequence[ListedMember], best: ListedRun) -> list[str]:
     return [
-        f"{one['name']} votes although it scores {one['miou']:.3f}, far below the best run's {best['miou']:.3f}: "
-        f"without it the vote would score {100 * one['leave_one_out']:.2f} points less on this holdout."
+        f"{one.name} votes although it scores {one.miou:.3f}, far below the best run's {best.miou:.3f}: "
+        f"without it the vote would score {100 * one.leave_one_out:.2f} points less on this holdout."
         for one in members
-        if one["miou"] is not None and one["miou"] < WEAK * best["miou"] and one["leave_one_out"] is not None
+        if one.miou is not None and one.miou < WEAK * best.miou and one.leave_one_out is not None
     ]
 
 
@@ -116,7 +117,7 @@ def next_commands(study: Study, runs_dir: Path, tracking_uri: str | None) -> lis
 
 
 def show_what_is_next(
-    console: Console, study: Study, ensemble: dict[str, Any], runs_dir: Path, uri: str | None
+    console: Console, study: Study, ensemble: EnsembleRecord, runs_dir: Path, uri: str | None
 ) -> None:
     """Show the recommendation, and under it the commands."""
     say(console, recommendation(ensemble), style="bold")

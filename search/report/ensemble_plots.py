@@ -1,7 +1,6 @@
 """Plots of an ensemble, as files: what votes of every size score, and how alike the members are."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -10,24 +9,26 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from ensembling.runs.ensemble import EnsembleRecord
 
-def plot_ensemble(ensemble: dict[str, Any], directory: Path) -> list[Path]:
+
+def plot_ensemble(ensemble: EnsembleRecord, directory: Path) -> list[Path]:
     """Writes ensemble.png, and diversity.png where there is more than one member; returns their paths."""
     plots = [plot_sizes(ensemble, directory / "ensemble.png")]
-    if len(ensemble["members"]) > 1:
+    if len(ensemble.members) > 1:
         plots.append(plot_diversity(ensemble, directory / "diversity.png"))
     return plots
 
 
-def plot_sizes(ensemble: dict[str, Any], path: Path) -> Path:
+def plot_sizes(ensemble: EnsembleRecord, path: Path) -> Path:
     """mIoU of the best k candidates for every k, and along the path of the selection."""
     figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
-    top, steps = ensemble["topk_miou"], ensemble["path_miou"]
+    top, steps = ensemble.topk_miou, ensemble.path_miou
     axes.plot(range(1, len(top) + 1), top, marker=".", color="tab:gray", label="top k")
     axes.plot(range(1, len(steps) + 1), steps, marker="o", markersize=4, label="path of the selection")
-    axes.axvline(len(ensemble["members"]), color="tab:green", linestyle="--", label="selected size")
-    if ensemble["crossfit_miou"] is not None:
-        expected, error = ensemble["crossfit_miou"], ensemble["crossfit_interval"]["standard_error"]
+    axes.axvline(len(ensemble.members), color="tab:green", linestyle="--", label="selected size")
+    if ensemble.crossfit_miou is not None:
+        expected, error = ensemble.crossfit_miou, ensemble.crossfit_interval.standard_error
         label = "cross-fitted" if error is None else "cross-fitted, ± standard error"
         axes.axhline(expected, color="tab:red", linestyle=":", label=label)
         if error is not None:
@@ -38,13 +39,13 @@ def plot_sizes(ensemble: dict[str, Any], path: Path) -> Path:
     return _save(figure, path)
 
 
-def plot_diversity(ensemble: dict[str, Any], path: Path) -> Path:
+def plot_diversity(ensemble: EnsembleRecord, path: Path) -> Path:
     """Pairs of members: how often they differ, their kappa, and how often both are wrong."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
-    names = [member["name"] for member in ensemble["members"]]
+    names = [member.name for member in ensemble.members]
     titles = {"disagreement": "predict different classes", "kappa": "Cohen's kappa", "double_fault": "both wrong"}
     for axes, (key, title) in zip(panels, titles.items()):
-        values = np.array(ensemble[key])
+        values = np.array(getattr(ensemble, key))
         np.fill_diagonal(values, np.nan)  # a member beside itself would take the colours of all others
         image = axes.imshow(values, cmap="viridis")
         figure.colorbar(image, ax=axes, shrink=0.8)

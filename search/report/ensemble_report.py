@@ -1,12 +1,14 @@
 """What a vote scores, on screen and in words: tables of votes, gains, members and their diversity."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
 
+from ensembling.assessment.bootstrap import Interval
+from ensembling.runs.ensemble import EnsembleRecord
 from search.report.plain import PlainTable, say
-from search.report.scene_words import expectation_words, overlap_in, scene_warnings
+from search.report.scene_words import expectation_words, scene_warnings
 from trainables.inference.tta import TestTimeAugmentation
 
 FEW_IMAGES = 50  # below this, scores differ by chance more than ensembles do by merit
@@ -14,97 +16,93 @@ SHOWN_CANDIDATES = 20
 SHOWN_PARAMS = ("head", "backbone", "loss")
 
 
-def show_ensemble(console: Console, ensemble: dict[str, Any]) -> None:
+def show_ensemble(console: Console, ensemble: EnsembleRecord) -> None:
     """What the vote scores beside simpler choices, who votes, what each member adds, and what to expect of it."""
     console.print(_votes_table(ensemble))
     console.print(_gains_table(ensemble))
     console.print(_classes_table(ensemble))
     console.print(_members_table(ensemble))
-    if len(ensemble["members"]) > 1:
+    if len(ensemble.members) > 1:
         console.print(_diversity_table(ensemble))
-    if ensemble.get("effect_of_views"):
+    if ensemble.effect_of_views:
         console.print(_views_table(ensemble))
     say(console, class_words(ensemble))
-    overlap = overlap_in(ensemble)
-    for words in scene_warnings(overlap) if overlap else []:
+    for words in scene_warnings(ensemble.scenes):
         say(console, words, style="yellow")
     say(console, honest_words(ensemble))
-    for reason in ensemble.get("left_out", ()):
+    for reason in ensemble.left_out or ():
         say(console, reason, style="yellow")
-    say(console, f"the same ensemble again:\n    {ensemble['command']}")
+    say(console, f"the same ensemble again:\n    {ensemble.command}")
 
 
-def show_candidates(console: Console, ensemble: dict[str, Any]) -> None:
+def show_candidates(console: Console, ensemble: EnsembleRecord) -> None:
     """The best of the candidates, in rank order; members are marked."""
-    members = {member["run_id"]: member["votes"] for member in ensemble["members"]}
-    candidates = ensemble["candidates"]
+    members = {member.run_id: member.votes for member in ensemble.members}
+    candidates = ensemble.candidates
     table = PlainTable(f"Candidates: {len(candidates)}", ">rank", "run", "study", ">mIoU", ">votes")
     for rank, one in enumerate(candidates[:SHOWN_CANDIDATES], start=1):
-        votes = str(members.get(one["run_id"], ""))
-        table.add_row(str(rank), one["name"], one["study"], f"{one['miou']:.4f}", votes)
+        votes = str(members.get(one.run_id, ""))
+        table.add_row(str(rank), one.name, one.study, f"{one.miou:.4f}", votes)
     console.print(table)
     if len(candidates) > SHOWN_CANDIDATES:
         say(console, f"… and {len(candidates) - SHOWN_CANDIDATES} more")
 
 
-def vote_rows(ensemble: dict[str, Any]) -> list[tuple[str, int, float, float | None]]:
+def vote_rows(ensemble: EnsembleRecord) -> list[tuple[str, int, float, float | None]]:
     """Label, number of runs, mIoU and its standard error (None where not estimated) of every vote that is compared."""
-    sizes, members = ensemble["baseline_sizes"], len(ensemble["members"])
-    errors = {"best_single": (ensemble.get("best_single_interval") or {}).get("standard_error")}
-    rows = [
-        (name.replace("_", " "), sizes[name], miou, errors.get(name)) for name, miou in ensemble["baselines"].items()
-    ]
-    rows.append(("selected", members, ensemble["miou"], ensemble["miou_interval"]["standard_error"]))
-    if ensemble["crossfit_miou"] is not None:
-        error = ensemble["crossfit_interval"]["standard_error"]
-        rows.append(("selected, cross-fitted", members, ensemble["crossfit_miou"], error))
+    sizes, members = ensemble.baseline_sizes, len(ensemble.members)
+    alone = ensemble.best_single_interval
+    errors = {"best_single": alone and alone.standard_error}
+    rows = [(name.replace("_", " "), sizes[name], miou, errors.get(name)) for name, miou in ensemble.baselines.items()]
+    rows.append(("selected", members, ensemble.miou, ensemble.miou_interval.standard_error))
+    if ensemble.crossfit_miou is not None:
+        error = ensemble.crossfit_interval.standard_error
+        rows.append(("selected, cross-fitted", members, ensemble.crossfit_miou, error))
     return rows
 
 
-def _votes_table(ensemble: dict[str, Any]) -> PlainTable:
-    table = PlainTable(
-        f"Hard vote on the {ensemble['holdout_images']} holdout images", "vote of", ">runs", ">mIoU", ">±"
-    )
+def _votes_table(ensemble: EnsembleRecord) -> PlainTable:
+    table = PlainTable(f"Hard vote on the {ensemble.holdout_images} holdout images", "vote of", ">runs", ">mIoU", ">±")
     for label, size, miou, error in vote_rows(ensemble):
         style = "bold" if label == "selected" else None
         table.add_row(label, str(size), f"{miou:.4f}", "" if error is None else f"{error:.4f}", style=style)
     return table
 
 
-def _gains_table(ensemble: dict[str, Any]) -> PlainTable:
+def _gains_table(ensemble: EnsembleRecord) -> PlainTable:
     table = PlainTable("Gains in points of mIoU", "of", "over the", ">gain", ">±", ">95 % from", ">to")
-    for label, key in (("selected", "gains"), ("selected, cross-fitted", "crossfit_gains")):
-        for over, gain in zip(_over(ensemble), (ensemble[key] or {}).values()):
-            forms = {"value": "+.2f", "standard_error": ".2f", "low": "+.2f", "high": "+.2f"}
-            figures = ("" if gain[part] is None else format(100 * gain[part], form) for part, form in forms.items())
-            table.add_row(label, over, *figures)
+    for label, gains in (("selected", ensemble.gains), ("selected, cross-fitted", ensemble.crossfit_gains)):
+        for over, gain in zip(_over(ensemble), (gains or {}).values()):
+            figures = (("+.2f", gain.value), (".2f", gain.standard_error), ("+.2f", gain.low), ("+.2f", gain.high))
+            cells = ("" if figure is None else format(100 * figure, form) for form, figure in figures)
+            table.add_row(label, over, *cells)
     return table
 
 
-def _classes_table(ensemble: dict[str, Any]) -> PlainTable:
+def _classes_table(ensemble: EnsembleRecord) -> PlainTable:
     """Each class of the holdout, the rarest last."""
     title = "Classes: holdout photos and scenes with each, and its share of the variance of the mIoU"
     table = PlainTable(title, "class", ">photos", ">scenes", ">IoU", ">share, %")
-    for one in sorted(ensemble["classes"], key=lambda one: -one["photos"]):
-        iou = "" if one["iou"] is None else f"{one['iou']:.4f}"
-        share = f"{100 * one['error_share']:.0f}"
-        table.add_row(one["name"], str(one["photos"]), str(one["scenes"]), iou, share)
+    for one in sorted(ensemble.classes, key=lambda one: -one.photos):
+        iou = "" if one.iou is None else f"{one.iou:.4f}"
+        share = f"{100 * one.error_share:.0f}"
+        table.add_row(one.name, str(one.photos), str(one.scenes), iou, share)
     return table
 
 
-def _over(ensemble: dict[str, Any]) -> tuple[str, str]:
-    return "best single", f"top {len(ensemble['members'])}"
+def _over(ensemble: EnsembleRecord) -> tuple[str, str]:
+    return "best single", f"top {len(ensemble.members)}"
 
 
-def _members_table(ensemble: dict[str, Any]) -> PlainTable:
+def _members_table(ensemble: EnsembleRecord) -> PlainTable:
     title = "Members in rank order, and the points that each adds: last, and by Shapley"
     table = PlainTable(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", "model")
-    names = short_names([member["name"] for member in ensemble["members"]])
-    for member, name in zip(ensemble["members"], names):
-        model = " ".join(member["params"][name] for name in SHOWN_PARAMS if name in member["params"])
-        last = "" if member["leave_one_out"] is None else f"{100 * member['leave_one_out']:+.2f}"
-        shapley = f"{100 * member['shapley']:.2f} ± {100 * member['shapley_error']:.2f}"
-        first = (str(member["rank"]), name, str(member["votes"]), f"{member['miou']:.4f}")
+    names = short_names([member.name for member in ensemble.members])
+    for member, name in zip(ensemble.members, names):
+        model = " ".join(member.params[name] for name in SHOWN_PARAMS if name in member.params)
+        last = "" if member.leave_one_out is None else f"{100 * member.leave_one_out:+.2f}"
+        shapley = f"{100 * member.shapley:.2f} ± {100 * member.shapley_error:.2f}"
+        first = (str(member.rank), name, str(member.votes), f"{member.miou:.4f}")
         table.add_row(*first, last, shapley, model)
     return table
 
@@ -115,108 +113,109 @@ def short_names(names: list[str]) -> list[str]:
     return [f"…-{name.rpartition('-')[2]}" for name in names] if len(studies) == 1 and studies != {""} else names
 
 
-def _diversity_table(ensemble: dict[str, Any]) -> PlainTable:
+def _diversity_table(ensemble: EnsembleRecord) -> PlainTable:
     """Each member against the others, on average."""
     table = PlainTable("Each member beside the others, on average", "run", ">differs, %", ">kappa", ">both wrong, %")
-    averages = zip(*(mean_of_others(ensemble[key]) for key in ("disagreement", "kappa", "double_fault")))
-    for member, (differs, kappa, wrong) in zip(ensemble["members"], averages):
-        table.add_row(member["name"], f"{100 * differs:.1f}", f"{kappa:.3f}", f"{100 * wrong:.1f}")
+    averages = zip(*map(mean_of_others, (ensemble.disagreement, ensemble.kappa, ensemble.double_fault)))
+    for member, (differs, kappa, wrong) in zip(ensemble.members, averages):
+        table.add_row(member.name, f"{100 * differs:.1f}", f"{kappa:.3f}", f"{100 * wrong:.1f}")
     return table
 
 
-def _views_table(ensemble: dict[str, Any]) -> PlainTable:
-    title = f"The holdout's mIoU with one view, and with {TestTimeAugmentation.from_dict(ensemble['views'])}"
+def _views_table(ensemble: EnsembleRecord) -> PlainTable:
+    title = f"The holdout's mIoU with one view, and with {TestTimeAugmentation.from_dict(ensemble.views)}"
     table = PlainTable(title, "run", ">one view", ">all views", ">gain")
-    for row in ensemble["effect_of_views"]:
-        gain = 100 * (row["all_views"] - row["one_view"])
-        table.add_row(row["name"], f"{row['one_view']:.4f}", f"{row['all_views']:.4f}", f"{gain:+.2f}")
+    for row in ensemble.effect_of_views:
+        gain = 100 * (row.all_views - row.one_view)
+        table.add_row(row.name, f"{row.one_view:.4f}", f"{row.all_views:.4f}", f"{gain:+.2f}")
     return table
 
 
-def mean_of_others(matrix: list[list[float]]) -> np.ndarray:
+def mean_of_others(matrix: Sequence[Sequence[float]]) -> np.ndarray:
     """Of each row, without the diagonal: float64 (members,)."""
     values = np.array(matrix)
     return (values.sum(axis=1) - np.diagonal(values)) / (len(values) - 1)
 
 
-def class_words(ensemble: dict[str, Any]) -> str:
+def class_words(ensemble: EnsembleRecord) -> str:
     """The IoU of each class under the selected vote, best first; what it never gets right, and what nobody has."""
-    scored = {name: iou for name, iou in ensemble["iou"].items() if iou}
+    scored = {name: iou for name, iou in ensemble.iou.items() if iou}
     parts = [", ".join(f"{name} {iou:.3f}" for name, iou in sorted(scored.items(), key=lambda item: -item[1]))]
     for words, value in (("no pixel right of", 0), ("neither in masks nor votes:", None)):
-        names = [name for name, iou in ensemble["iou"].items() if iou == value]
+        names = [name for name, iou in ensemble.iou.items() if iou == value]
         parts += [f"{words} {', '.join(names)}"] if names else []
     return f"IoU of the selected vote by class: {'; '.join(part for part in parts if part)}."
 
 
-def honest_words(ensemble: dict[str, Any]) -> str:
+def honest_words(ensemble: EnsembleRecord) -> str:
     """What to expect on other images, and whether the vote is shown to help at all."""
     words = []
-    if ensemble["crossfit_miou"] is not None:
-        words.append(f"{expectation_words(ensemble)}: {_flattery(100 * ensemble['optimism'])}")
+    if ensemble.crossfit_miou is not None:
+        words.append(f"{expectation_words(ensemble)}: {_optimism_words(100 * ensemble.optimism)}")
     else:
         words.append(
             f"With one {_units(ensemble)} nothing can be cross-fitted, and there is no ±: what new images will score "
             "is not known."
         )
-    if len(ensemble["members"]) == 1 and ensemble["members"][0]["run_id"] == ensemble["candidates"][0]["run_id"]:
+    if len(ensemble.members) == 1 and ensemble.members[0].run_id == ensemble.candidates[0].run_id:
         words.append(_why_alone(ensemble))
-    elif ensemble["holdout_images"] > 1:
+    elif ensemble.holdout_images > 1:
         words += _doubtful_gains(ensemble)
     words += rare_words(ensemble)
-    if len(ensemble["candidates"]) > (ensemble["shortlist"] or len(ensemble["candidates"])):
+    if len(ensemble.candidates) > (ensemble.shortlist or len(ensemble.candidates)):
         words.append(
-            f"Members are of a shortlist, the {ensemble['shortlist']} most promising of "
-            f"{len(ensemble['candidates'])} candidates; the cross-fit drew up others, without the images scored."
+            f"Members are of a shortlist, the {ensemble.shortlist} most promising of "
+            f"{len(ensemble.candidates)} candidates; the cross-fit drew up others, without the images scored."
         )
-    if ensemble.get("pool_diversity"):
+    if ensemble.pool_diversity:
         kinds = [
-            f"{100 * one['disagreement']:.2f} % of pixels if trained {kind} pseudo-labels ({one['candidates']} runs)"
-            for kind, one in ensemble["pool_diversity"].items()
+            f"{100 * one.disagreement:.2f} % of pixels if trained {kind} pseudo-labels ({one.candidates} runs)"
+            for kind, one in ensemble.pool_diversity.items()
         ]
         words.append(f"Two candidates differ on {' and on '.join(kinds)}.")
-    if ensemble["holdout_groups"] < FEW_IMAGES:
+    if ensemble.holdout_groups < FEW_IMAGES:
         words.append(
-            f"The holdout has only {ensemble['holdout_groups']} {_units(ensemble)}, fewer than {FEW_IMAGES}: "
+            f"The holdout has only {ensemble.holdout_groups} {_units(ensemble)}, fewer than {FEW_IMAGES}: "
             "differences of a few points are chance."
         )
     return " ".join(words)
 
 
-def _units(ensemble: dict[str, Any]) -> str:
+def _units(ensemble: EnsembleRecord) -> str:
     """What is held out and drawn as one."""
-    several = "s" if ensemble["holdout_groups"] != 1 else ""
+    several = "s" if ensemble.holdout_groups != 1 else ""
+    return f"image{several}" if ensemble.holdout_groups == ensemble.holdout_images else f"group{several} of images"
+
+
+def _optimism_words(points: float) -> str:
+    """Return how the selected score compares with the cross-fitted one, which is `points` lower."""
+    others = "the cross-fitted score is of images on which each vote was not chosen."
+    if round(points, 2) < 0:  # the votes of the folds happened to score more
+        return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
     return (
-        f"image{several}" if ensemble["holdout_groups"] == ensemble["holdout_images"] else f"group{several} of images"
+        f"the selected score is {abs(points):.2f} points too high, since the members were chosen on the same images; "
+        f"{others}"
     )
 
 
-def _flattery(points: float) -> str:
-    others = "the cross-fitted one is on others than each vote was chosen on."
-    if round(points, 2) < 0:  # the folds' votes happened to do better; it promises nothing
-        return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
-    flattery = f"the selected score flatters by {abs(points):.2f} points"
-    return f"{flattery}, since it is on the images that chose the set; {others}"
-
-
-def _why_alone(ensemble: dict[str, Any]) -> str:
+def _why_alone(ensemble: EnsembleRecord) -> str:
     """Why the best candidate votes alone."""
-    fewest = min(len(ensemble["candidates"]), ensemble["max_members"])
+    fewest = min(len(ensemble.candidates), ensemble.max_members)
     if fewest < 3:
         return "Two runs vote as the better one alone: a vote takes three candidates, and --max-members of 3 or more."
     return "No vote of several runs that was tried scores higher on this holdout than the best single run."
 
 
-def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
-    gains = ensemble["crossfit_gains"] or ensemble["gains"]
+def _doubtful_gains(ensemble: EnsembleRecord) -> list[str]:
+    gains = ensemble.crossfit_gains or ensemble.gains
     words = []
     for over, gain in zip(_over(ensemble), gains.values()):
-        points, error = 100 * gain["value"], gain["standard_error"]
-        if gain["value"] == error == 0:
+        points, error = 100 * gain.value, gain.standard_error
+        if gain.value == error == 0:
             words.append(f"On every photo the vote scores as the {over} would.")
         elif error is None:
             words.append(f"Whether the gain over the {over}, {points:+.2f} points, holds elsewhere is not known.")
-        elif gain["value"] <= error:
+        elif gain.value <= error:
             words.append(
                 f"The gain over the {over}, {points:+.2f} points, is within its standard error of {100 * error:.2f}: "
                 "the vote is not shown to be better."
@@ -224,41 +223,39 @@ def _doubtful_gains(ensemble: dict[str, Any]) -> list[str]:
     return words
 
 
-def rare_words(ensemble: dict[str, Any]) -> list[str]:
+def rare_words(ensemble: EnsembleRecord) -> list[str]:
     """What the classes that few photos of the holdout have do to the score, its error and the gains."""
-    without = ensemble.get("without_rare")  # no key in an ensemble.json of before it was written
+    without = ensemble.without_rare
     if without is None:
         return []
-    rare = [one for one in ensemble["classes"] if one["name"] in without["classes"]]
-    names = ", ".join(f"{one['name']} ({one['photos']})" for one in rare)
-    share = 100 * sum(one["error_share"] for one in rare)
-    miou = without["miou_interval"]
+    rare = [one for one in ensemble.classes if one.name in without.classes]
+    names = ", ".join(f"{one.name} ({one.photos})" for one in rare)
+    share = 100 * sum(one.error_share for one in rare)
+    miou = without.miou_interval
     words = [
-        f"Fewer than {ensemble['rare_photos']} holdout photos have {names}; "
+        f"Fewer than {ensemble.rare_photos} holdout photos have {names}; "
         f"{'it causes' if len(rare) == 1 else 'they cause'} {max(0, share):.0f} % of the variance of the mIoU, which "
         f"is {_with_error(miou, 1, '.3f')} without {'it' if len(rare) == 1 else 'them'}."
     ]
-    gains = ensemble["crossfit_gains"] or ensemble["gains"]
-    for over, gain, left in zip(_over(ensemble), gains.values(), without["gains"].values()):
-        if gain["value"] > (gain["standard_error"] or 0) and left["value"] <= (left["standard_error"] or 0):
+    gains = ensemble.crossfit_gains or ensemble.gains
+    for over, gain, left in zip(_over(ensemble), gains.values(), without.gains.values()):
+        if gain.value > (gain.standard_error or 0) and left.value <= (left.standard_error or 0):
             words.append(
-                f"The gain over the {over}, {100 * gain['value']:+.2f} points, is from these classes alone: without "
+                f"The gain over the {over}, {100 * gain.value:+.2f} points, is from these classes alone: without "
                 f"them it is {_with_error(left, 100, '+.2f')}."
             )
     return words
 
 
-def _with_error(one: dict[str, Any], scale: float, form: str) -> str:
-    error = one["standard_error"]
+def _with_error(one: Interval, scale: float, form: str) -> str:
+    error = one.standard_error
     spread = "" if error is None else f" ± {format(scale * error, form.lstrip('+'))}"
-    return f"{format(scale * one['value'], form)}{spread}"
+    return f"{format(scale * one.value, form)}{spread}"
 
 
-def markdown(ensemble: dict[str, Any]) -> str:
+def markdown(ensemble: EnsembleRecord) -> str:
     """For the study's page in MLflow."""
     lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
     table = ["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines]
-    overlap = overlap_in(ensemble)
-    warned = scene_warnings(overlap) if overlap else []
-    paragraphs = ["\n".join(table), class_words(ensemble), *warned, honest_words(ensemble)]
+    paragraphs = ["\n".join(table), class_words(ensemble), *scene_warnings(ensemble.scenes), honest_words(ensemble)]
     return "\n\n".join(paragraphs)

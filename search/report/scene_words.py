@@ -1,8 +1,7 @@
 """What the scenes of training and holdout mean for the score, in plain words."""
 
-from typing import Any
-
 from ensembling.assessment.bootstrap import LEAST_SCENES
+from ensembling.runs.ensemble import EnsembleRecord
 from trainables.data.scenes import Overlap
 
 
@@ -15,9 +14,14 @@ def scenes_line(overlap: Overlap) -> str:
     )
 
 
-def scene_warnings(overlap: Overlap) -> list[str]:
-    """Return what a reader of the score must know of the scenes, a sentence or two each; nothing where all is well."""
-    words = []
+def scene_warnings(overlap: Overlap | None) -> list[str]:
+    """Return what a reader of the score must know of the scenes, a sentence or two each.
+
+    There is nothing to say where all is well, and where scenes were not looked for.
+    """
+    words: list[str] = []
+    if overlap is None:
+        return words
     if overlap.shared_photos:
         words.append(
             f"{overlap.shared_photos} of {overlap.holdout_photos} holdout photos are from "
@@ -32,15 +36,8 @@ def scene_warnings(overlap: Overlap) -> list[str]:
     return words
 
 
-def overlap_in(ensemble: dict[str, Any]) -> Overlap | None:
-    """Return what ensemble.json says of the scenes of training and holdout; None where it was not looked for."""
-    found = ensemble.get("scenes")
-    return Overlap.from_dict(found) if found else None
-
-
-def scene_numbers(ensemble: dict[str, Any]) -> dict[str, int]:
-    """Return the same as figures for MLflow, by name."""
-    overlap = overlap_in(ensemble)
+def scene_numbers(overlap: Overlap | None) -> dict[str, int]:
+    """Return the numbers of scenes as figures for MLflow, by name; none where scenes were not looked for."""
     if overlap is None:
         return {}
     return {
@@ -51,21 +48,20 @@ def scene_numbers(ensemble: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def expectation_words(ensemble: dict[str, Any]) -> str:
+def expectation_words(ensemble: EnsembleRecord) -> str:
     """Return what the vote should score on photos that nobody has seen, and on which: the cross-fitted mIoU.
 
     Where there is an interval it is over scenes. Where the holdout has too few of them it says so instead.
     """
-    value, spread = f"{ensemble['crossfit_miou']:.3f}", ensemble["crossfit_interval"]
-    groups, overlap = ensemble["holdout_groups"], overlap_in(ensemble)
+    value, spread = f"{ensemble.crossfit_miou:.3f}", ensemble.crossfit_interval
+    groups, overlap = ensemble.holdout_groups, ensemble.scenes
     shared = overlap is not None and overlap.shared_photos > 0
-    if spread["standard_error"] is not None:
+    if spread.standard_error is not None:
         on = "photos of the same scenes, of which training has some" if shared else "new images of the same kind"
         return (
-            f"Expect about {value} ± {spread['standard_error']:.3f} on {on} "
-            f"(95 %: {spread['low']:.3f} to {spread['high']:.3f})"
+            f"Expect about {value} ± {spread.standard_error:.3f} on {on} (95 %: {spread.low:.3f} to {spread.high:.3f})"
         )
-    if groups == ensemble["holdout_images"]:
+    if groups == ensemble.holdout_images:
         return f"Expect about {value}; the holdout has {groups} images, so no interval can be given"
     scenes = "scene" if groups == 1 else f"{groups} scenes"
     on = f"photos of the same {scenes}" if shared else f"photos of {'a ' if groups == 1 else ''}{scenes} like these"

@@ -82,11 +82,11 @@ def finished(tmp_path_factory, empty_store) -> Finished:
             tracker.log_epochs(files.number, files.records())
             outcome = Outcome.of(study, files.number, epochs=6, last_rung=3, failure=verdict["failure"])
             tracker.end_trial(files.number, outcome.mlflow_status, outcome.tags, keep_outcome(study, outcome, files))
-        tracker.tag_members({member["trial"] for member in ensemble["members"]})
+        tracker.tag_members({member.trial for member in ensemble.members})
         tracker.describe_result("The vote is on the page of the study.")
         tracker.end_study()
     write_report(study, lambda: (client, experiment))
-    numbers = [member["trial"] for member in ensemble["members"]]
+    numbers = [member.trial for member in ensemble.members]
     trials = {number: tracker.trial_run_id(number) for number in range(1, 13)}
     return Finished(study, runs, experiment, tracker.parent_id, trials, numbers)
 

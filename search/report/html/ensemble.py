@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ensembling.runs.ensemble import EnsembleRecord
 from search.report.html.charts import Section, figure, rounded
 from search.report.html.trials import show
 from search.report.record.gather import Report
@@ -19,7 +20,7 @@ def section(report: Report) -> Section | None:
     if ensemble is None:
         return None
     trials = {trial.number: trial for trial in study.trials}
-    members = [(member, trials[member["trial"]]) for member in ensemble["members"]]
+    members = [(member, trials[member.trial]) for member in ensemble.members]
     shown = [key for key in SHOWN_PARAMS if any(key in trial.params for _, trial in members)]
     context = {
         "members": members,
@@ -27,16 +28,16 @@ def section(report: Report) -> Section | None:
         "shown_params": shown,
         "classes": _classes(study, ensemble, [trial for _, trial in members]),
         "pairs": _pairs(ensemble),
-        "most": max(value for row in ensemble["disagreement"] for value in row),
+        "most": max(value for row in ensemble.disagreement for value in row),
         "confusion": _confusion(report, study.class_names),
     }
     return Section("The ensemble", "ensemble.html", context, {"path": _path(ensemble)})
 
 
-def _path(ensemble: dict[str, Any]) -> dict[str, Any]:
+def _path(ensemble: EnsembleRecord) -> dict[str, Any]:
     """What each further member adds on the way, beside votes of the best k runs."""
-    names = {candidate["run_id"]: candidate["trial"] for candidate in ensemble["candidates"]}
-    path, top = ensemble["path_miou"], ensemble["topk_miou"]
+    names = {candidate.run_id: candidate.trial for candidate in ensemble.candidates}
+    path, top = ensemble.path_miou, ensemble.topk_miou
     steps = {
         "type": "scatter",
         "mode": "lines+markers",
@@ -44,7 +45,7 @@ def _path(ensemble: dict[str, Any]) -> dict[str, Any]:
         "line": {"color": "$orange", "width": 3},
         "x": list(range(1, len(path) + 1)),
         "y": [rounded(miou) for miou in path],
-        "customdata": [names.get(run_id) for run_id in ensemble["path"]],
+        "customdata": [names.get(run_id) for run_id in ensemble.path],
     }
     best = {
         "type": "scatter",
@@ -56,7 +57,7 @@ def _path(ensemble: dict[str, Any]) -> dict[str, Any]:
         "y": [rounded(miou) for miou in top],
         "hovertemplate": "best %{x} runs: %{y:.4f}<extra></extra>",
     }
-    size = len(ensemble["members"])
+    size = len(ensemble.members)
     chosen = {"type": "line", "x0": size, "x1": size, "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dash"}}
     note = {"x": size, "y": 1, "yref": "paper", "yanchor": "top", "xanchor": "left", "text": " selected"}
     xaxis = {"rangemode": "tozero", "range": [0.5, max(len(path), min(len(top), 2 * len(path))) + 0.5]}
@@ -64,21 +65,21 @@ def _path(ensemble: dict[str, Any]) -> dict[str, Any]:
     return figure([best, steps], x="members", y="holdout mIoU", xaxis=xaxis, shapes=[chosen], annotations=notes)
 
 
-def _classes(study: StudyRecord, ensemble: dict[str, Any], members: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+def _classes(study: StudyRecord, ensemble: EnsembleRecord, members: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """Of each class the IoU of every member, of the vote, and the vote's less that of the member of the first rank."""
     rows = []
     for name in study.class_names:
         alone = [trial.best_record.get(f"holdout/iou/{name}") for trial in members]
-        vote = ensemble["iou"].get(name)
+        vote = ensemble.iou.get(name)
         known = [iou for iou in alone if iou is not None]
         gain = None if vote is None or not known else vote - known[0]
         rows.append({"name": name, "members": alone, "vote": vote, "gain": gain})
     return rows
 
 
-def _pairs(ensemble: dict[str, Any]) -> list[list[float | None]]:
+def _pairs(ensemble: EnsembleRecord) -> list[list[float | None]]:
     """How often two members predict different classes; None of a member beside itself."""
-    values = ensemble["disagreement"]
+    values = ensemble.disagreement
     return [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(values)]
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ensembling.assessment.bootstrap import Interval
+from ensembling.runs.ensemble import EnsembleRecord
 from search.report.end_of_search import recommendation
 from search.report.ensemble_report import honest_words, vote_rows
 from search.report.html.charts import Section, figure
@@ -36,11 +38,11 @@ def headline(report: Report) -> str:
         )
         ended = sum(trial.status != UNFINISHED for trial in study.trials)
         return f"There is no vote yet: {ended} of {len(study.trials)} trials that were begun have ended, and {best}."
-    number = len(ensemble["members"])
-    gain = 100 * (ensemble["miou"] - ensemble["candidates"][0]["miou"])
+    number = len(ensemble.members)
+    gain = 100 * (ensemble.miou - ensemble.candidates[0].miou)
     who = f"The vote of {number} runs" if number > 1 else "The best run alone"
     beats = f", {gain:.2f} points above the best single run" if number > 1 else ""
-    return f"{who} scores {ensemble['miou']:.4f} mIoU on the {ensemble['holdout_images']} holdout photos{beats}."
+    return f"{who} scores {ensemble.miou:.4f} mIoU on the {ensemble.holdout_images} holdout photos{beats}."
 
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
@@ -48,14 +50,14 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
     study, ensemble, spent = report.study, report.study.ensemble, report.spent
     tiles = []
     if ensemble:
-        members = ", ".join(str(member["trial"]) for member in ensemble["members"])
-        tiles.append(("Vote", f"{ensemble['miou']:.4f}", f"trials {members}" if len(members) < 60 else "members below"))
-        if ensemble["crossfit_miou"] is not None:
-            interval = ensemble["crossfit_interval"]
+        members = ", ".join(str(member.trial) for member in ensemble.members)
+        tiles.append(("Vote", f"{ensemble.miou:.4f}", f"trials {members}" if len(members) < 60 else "members below"))
+        if ensemble.crossfit_miou is not None:
+            interval = ensemble.crossfit_interval
             between = "too few scenes for an interval"
-            if interval["low"] is not None:
-                between = f"95 % from {interval['low']:.3f} to {interval['high']:.3f}"
-            tiles.append(("Expected on new photos", f"{ensemble['crossfit_miou']:.4f}", f"cross-fitted; {between}"))
+            if interval.low is not None:
+                between = f"95 % from {interval.low:.3f} to {interval.high:.3f}"
+            tiles.append(("Expected on new photos", f"{ensemble.crossfit_miou:.4f}", f"cross-fitted; {between}"))
     if study.best:
         tiles.append(("Best single run", f"{study.best.best:.4f}", f"trial {study.best.number}"))
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(spent.statuses.items()))
@@ -83,11 +85,11 @@ def _spent(report: Report) -> str:
     )
 
 
-def _votes(ensemble: dict[str, Any], rows: list[tuple[str, int, float, float | None]]) -> dict[str, Any]:
+def _votes(ensemble: EnsembleRecord, rows: list[tuple[str, int, float, float | None]]) -> dict[str, Any]:
     labels = [f"{label} ({runs})" if label not in ("best single",) else label for label, runs, *_ in rows]
-    intervals = [None] * len(ensemble["baselines"]) + [ensemble["miou_interval"], ensemble["crossfit_interval"]]
+    intervals = [None] * len(ensemble.baselines) + [ensemble.miou_interval, ensemble.crossfit_interval]
     ends = [
-        one if one and one["low"] is not None else {"low": miou, "high": miou}
+        one if one and one.low is not None else Interval(miou, low=miou, high=miou)
         for one, (_, _, miou, _) in zip(intervals, rows)
     ]
     values = [miou for _, _, miou, _ in rows]
@@ -100,8 +102,8 @@ def _votes(ensemble: dict[str, Any], rows: list[tuple[str, int, float, float | N
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [end["high"] - value for end, value in zip(ends, values)],
-            "arrayminus": [value - end["low"] for end, value in zip(ends, values)],
+            "array": [end.high - value for end, value in zip(ends, values)],
+            "arrayminus": [value - end.low for end, value in zip(ends, values)],
             "color": "$muted",
         },
         "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ensembling.runs.ensemble import EnsembleRecord, read_ensemble
 from search.study.settings import FLAGS
 from search.study.space import Space
 from search.study.space_file import find_space
@@ -14,7 +15,6 @@ from search.study.study import Study
 from search.tuning.schedulers.rungs import default_grace_period, rungs
 from trainables.config import TrialConfig
 from trainables.errors import UserError
-from trainables.files import read_json
 from trainables.study_data import OBJECTIVE
 from trainables.trial.files import TrialFiles
 
@@ -99,7 +99,7 @@ class StudyRecord:
     epochs: int
     rungs: tuple[int, ...]
     trials: tuple[TrialRecord, ...]
-    ensemble: dict[str, Any] | None
+    ensemble: EnsembleRecord | None
 
     @cached_property
     def scored(self) -> list[TrialRecord]:
@@ -118,8 +118,8 @@ class StudyRecord:
     @cached_property
     def members(self) -> dict[int, int]:
         """The rank of each of this study's trials that votes, by the trial's number."""
-        members = self.ensemble["members"] if self.ensemble else []
-        return {member["trial"]: member["rank"] for member in members if member["study"] == self.name}
+        members = self.ensemble.members if self.ensemble else ()
+        return {member.trial: member.rank for member in members if member.study == self.name}
 
     @cached_property
     def factors(self) -> dict[str, list[Any]]:
@@ -153,7 +153,7 @@ def read_study_record(study: Study) -> StudyRecord:
         epochs=epochs,
         rungs=tuple(_rungs(settings, epochs, study.directory)),
         trials=trials,
-        ensemble=read_json(study.ensemble_file) if study.ensemble_file.exists() else None,
+        ensemble=read_ensemble(study.ensemble_file) if study.ensemble_file.exists() else None,
     )
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ensembling import Predictions, hard_vote, read_predictions
 from ensembling.memory import Budget
+from ensembling.runs.ensemble import EnsembleRecord
 from ensembling.scores import confusion_matrix
 from search.study.study import Study
 from trainables.data.annotations.masks import IGNORE_INDEX
@@ -51,7 +51,7 @@ class HoldoutVotes:
     picked: dict[str, list[PhotoVotes]]
 
 
-def look_at_votes(study: Study, ensemble: dict[str, Any]) -> HoldoutVotes:
+def look_at_votes(study: Study, ensemble: EnsembleRecord) -> HoldoutVotes:
     """Take the vote of the study's own ensemble again, and find the photos that show best what it does.
 
     Raises OSError or PredictionsError where the predictions of a member, of the best single run or the holdout's masks
@@ -59,11 +59,11 @@ def look_at_votes(study: Study, ensemble: dict[str, Any]) -> HoldoutVotes:
     """
     budget = Budget(MEMORY)
     target = read_predictions(study.target_file)
-    members = [_read(study, member["trial"], budget) for member in ensemble["members"]]
-    best = ensemble["candidates"][0]["trial"]
-    ranks = [member["trial"] for member in ensemble["members"]]
+    members = [_read(study, member.trial, budget) for member in ensemble.members]
+    best = ensemble.candidates[0].trial
+    ranks = [member.trial for member in ensemble.members]
     single = members[ranks.index(best)] if best in ranks else _read(study, best, budget)
-    weights = [member["votes"] for member in ensemble["members"]]
+    weights = [member.votes for member in ensemble.members]
     num_classes = len(target.class_names)
     confusion = np.zeros((num_classes, num_classes), np.int64)
     photos: list[PhotoVotes] = []

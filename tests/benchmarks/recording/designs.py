@@ -1,7 +1,7 @@
 """What is recorded: on which photos runs are trained, and on which others each keeps its class maps.
 
 CamVid has three drives here: 0001TP, 0006R0 and 0016E5. The last is cut at its middle, and the 101 frames of val.json
-are of its end, between frames that train.json has: a holdout that flatters.
+are of its end, between frames that train.json has: a holdout whose score is too high.
 """
 
 from collections.abc import Callable

@@ -97,6 +97,19 @@ def test_nothing_names_a_file_of_the_machine_that_trained(exported):
         assert "/home" not in path.read_text()
 
 
+def test_a_trial_alone_is_exported_from_its_directory(original, tmp_path):
+    study = shutil.copytree(original.parent, tmp_path / "runs" / "night")
+    data = {"class_names": ["Background", "Paper", "Glass"], "class_id_of": {"7": 2, "4": 1}}
+    (study / "study.json").write_text(json.dumps({"data": data, "settings": {"unlabelled": "background"}}))
+    trial = opened(study / "trials" / "0002")
+    write_ensemble(trial, tmp_path / "alone")
+    found = opened(tmp_path / "alone")
+    (member,) = found.members
+    assert member.weights.read_bytes() == (study / "trials" / "0002" / "best.safetensors").read_bytes()
+    assert (member.name, member.config.head) == ("night-0002", trial.members[0].config.head)
+    assert (found.class_names, found.category_ids) == (("Background", "Paper", "Glass"), {"Paper": 4, "Glass": 7})
+
+
 def test_a_directory_that_is_there_is_kept(original, exported):
     before = (exported / "ensemble.json").stat()
     with pytest.raises(UserError, match=r"night exists already: choose another --out"):

@@ -47,7 +47,7 @@ def test_the_more_it_changes_the_wider_the_interval(holdout):
     assert widths == sorted(widths)
 
 
-def test_a_known_score_takes_the_place_of_the_flattering_one(holdout):
+def test_a_known_score_takes_the_place_of_the_optimistic_one(holdout):
     foresight = foresee(holdout, holdout.sight, holdout_miou=0.5)
     assert foresight.vote.holdout == 0.5
     assert foresight.vote.expected == pytest.approx(0.5, abs=1e-6)

@@ -10,8 +10,9 @@ import optuna
 from ensembling import read_predictions, write_predictions
 from ensembling.predictions import Predictions
 from ensembling.runs.candidates import Candidate
+from ensembling.runs.ensemble import EnsembleRecord, save_ensemble
 from search.ensemble.options import EnsembleOptions
-from search.ensemble.record import elect
+from search.ensemble.record import select_and_assess
 from search.study.study import Study
 from search.study.trial_end import holdout_masks, write_target
 from search.tuning.schedulers.rungs import rungs
@@ -81,17 +82,16 @@ def _write(study: Study, number: int, params: dict, sampled: dict, records: list
     write_json(files.verdict, {"status": status, "epochs": len(records), "failure": failure})
 
 
-def make_votes(study: Study, errors: dict[int, float], *, size: tuple[int, int] = (32, 48)) -> dict[str, Any]:
-    """Write each trial's predictions, `errors` of whose regions are wrong, and the ensemble that they elect."""
+def make_votes(study: Study, errors: dict[int, float], *, size: tuple[int, int] = (32, 48)) -> EnsembleRecord:
+    """Write each trial's predictions, `errors` of whose regions are wrong, and the ensemble that is selected."""
     packed = study.data.open(size)
     if not study.target_file.exists():
         write_target(study, packed, holdout_masks(study, packed))
     target = read_predictions(study.target_file)
     candidates = [_vote(study, target, number, error) for number, error in errors.items()]
-    ensemble = elect(
-        candidates, target, EnsembleOptions(studies=(study.name,), runs_dir=study.directory.parent)
-    ).to_json()
-    write_json(study.ensemble_file, ensemble)
+    options = EnsembleOptions(studies=(study.name,), runs_dir=study.directory.parent)
+    ensemble = select_and_assess(candidates, target, options)
+    save_ensemble(study.ensemble_file, ensemble)
     return ensemble
 
 

@@ -6,6 +6,8 @@ import shlex
 import pytest
 from rich.console import Console
 
+from ensembling.assessment.bootstrap import Interval
+from ensembling.runs.ensemble import EnsembleRecord, ListedMember, ListedRun
 from search.cli.commands import commands
 from search.report.end_of_search import next_commands, recommendation, show_trials, trial_rows
 from tests import tiny
@@ -56,10 +58,16 @@ def test_names_are_whole_on_a_screen_of_80_columns(trials):
 
 
 def ensemble(scores, *, gain=0.02, error=0.01, leave_one_out=0.004):
-    candidates = [{"run_id": str(place), "name": f"r{place}", "miou": score} for place, score in enumerate(scores)]
-    interval = {"value": gain, "standard_error": error}
-    members = [{**one, "leave_one_out": leave_one_out} for one in candidates]
-    return {"members": members, "candidates": candidates, "crossfit_gains": {"best_single": interval}, "gains": None}
+    runs = [
+        {"run_id": str(index), "name": f"r{index}", "study": "night", "trial": index, "miou": score}
+        for index, score in enumerate(scores)
+    ]
+    return EnsembleRecord(
+        class_names=("Background", "Paper"),
+        members=tuple(ListedMember(**run, leave_one_out=leave_one_out) for run in runs),
+        candidates=tuple(ListedRun(**run) for run in runs),
+        crossfit_gains={"best_single": Interval(gain, error)},
+    )
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def _duplicates(numbers: dict[str, Any]) -> str | None:
         return None
     across = found["across_splits"]
     leak = (
-        f"{across} of them have photos in several files, which flatters the score: remove one of each. "
+        f"{across} of them have photos in several files, which makes the score too high: remove one of each. "
         if across
         else ""
     )

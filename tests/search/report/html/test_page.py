@@ -6,13 +6,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+from ensembling.runs.ensemble import read_ensemble
 from search.report.html.page import render
 from search.report.html.top import headline
 from search.report.record.gather import gather
 from tests.search.report import made
 from tests.search.report.conftest import no_mlflow
 from trainables.errors import UserError
-from trainables.files import read_json, write_json
+from trainables.files import write_json
 
 
 class Page(HTMLParser):
@@ -98,7 +99,7 @@ def test_learning_curves_are_those_of_the_ledger(page, report):
 
 def test_the_first_sentence_says_what_the_vote_scores(report):
     ensemble = report.study.ensemble
-    assert f"scores {ensemble['miou']:.4f} mIoU on the 2 holdout photos" in headline(report)
+    assert f"scores {ensemble.miou:.4f} mIoU on the 2 holdout photos" in headline(report)
 
 
 def test_a_name_that_looks_like_markup_stays_a_name(report):
@@ -141,8 +142,8 @@ def test_what_is_missing_is_said(report):
 
 def test_lost_predictions_leave_the_rest_of_the_report(study):
     made.make_search(study, trials=12, epochs=3, voters=3)
-    ensemble = read_json(study.ensemble_file)
-    study.trial_files(ensemble["members"][0]["trial"]).predictions.unlink()
+    ensemble = read_ensemble(study.ensemble_file)
+    study.trial_files(ensemble.members[0].trial).predictions.unlink()
     report = gather(study, no_mlflow)
     assert any("The vote could not be taken again" in lack for lack in report.lacks)
     titles = Page(render(report)).titles

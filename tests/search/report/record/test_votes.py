@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from ensembling import hard_vote, read_predictions, write_predictions
+from ensembling.runs.ensemble import read_ensemble
 from ensembling.scores import confusion_matrix, iou_per_class
 from search.report.record.votes import REASONS, PhotoVotes, _pick, look_at_votes
-from trainables.files import read_json
 
 
 def members_of(study):
-    ensemble = read_json(study.ensemble_file)
+    ensemble = read_ensemble(study.ensemble_file)
     target = read_predictions(study.target_file)
-    rows = [read_predictions(study.trial_files(one["trial"]).predictions).pixels for one in ensemble["members"]]
+    rows = [read_predictions(study.trial_files(one.trial).predictions).pixels for one in ensemble.members]
     return ensemble, target, np.stack(rows)
 
 
@@ -23,12 +23,12 @@ def test_the_confusion_is_that_of_the_vote(ended):
     seen = look_at_votes(ended, ensemble)
     expected = confusion_matrix(hard_vote(rows, 3), target.pixels, 3)
     np.testing.assert_array_equal(seen.confusion, expected)
-    assert np.nanmean(iou_per_class(seen.confusion)) == pytest.approx(ensemble["miou"])
+    assert np.nanmean(iou_per_class(seen.confusion)) == pytest.approx(ensemble.miou)
 
 
 def test_shares_are_counted_where_the_target_is_scored(ended):
     ensemble, target, rows = members_of(ended)
-    best = ensemble["candidates"][0]["trial"]
+    best = ensemble.candidates[0].trial
     single = read_predictions(ended.trial_files(best).predictions)
     vote = hard_vote(rows, 3)
     photos = {photo.place: photo for photos in look_at_votes(ended, ensemble).picked.values() for photo in photos}
@@ -45,7 +45,7 @@ def test_shares_are_counted_where_the_target_is_scored(ended):
 
 
 def test_a_photo_is_shown_once_and_only_where_there_is_something_to_see(ended):
-    picked = look_at_votes(ended, read_json(ended.ensemble_file)).picked
+    picked = look_at_votes(ended, read_ensemble(ended.ensemble_file)).picked
     places = [photo.place for photos in picked.values() for photo in photos]
     assert len(places) == len(set(places))
     assert all(getattr(photo, REASONS[why]) > 0 for why, photos in picked.items() for photo in photos)
@@ -63,7 +63,7 @@ def test_the_most_changed_photo_comes_first():
 
 
 def test_lost_predictions_are_an_error_that_names_the_file(ended, tmp_path):
-    ensemble = read_json(ended.ensemble_file)
+    ensemble = read_ensemble(ended.ensemble_file)
     moved = dataclasses.replace(ended, directory=tmp_path)
     write_predictions(moved.target_file, read_predictions(ended.target_file))
     with pytest.raises(FileNotFoundError, match=r"holdout\.predictions"):
