@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from search.checked_data import checked_data, show_problems
 from search.report.plain import say, working
 from search.study.edits import asked_edits
 from search.study.settings import Settings, StudySettings
@@ -14,7 +15,7 @@ from search.study.study import Study, check_same_data, new_study, open_study
 from search.study.trial_end import holdout_masks
 from search.tracking.store import check_places
 from trainables.config import TrialConfig
-from trainables.data import Dataset, PackedData, Splits, load_dataset, load_pseudo, make_splits, pack
+from trainables.data import Dataset, PackedData, Splits, load_pseudo, make_splits, pack
 from trainables.data.edits import Counts, Edits, apply_edits, edit_whole
 from trainables.data.pseudo import rows_apart
 from trainables.data.sample.dataset import write_sample
@@ -23,12 +24,14 @@ from trainables.errors import UserError
 from trainables.study_data import PseudoData, StudyEdits
 
 
-def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
-    """Return the study, new or resumed, and its data set. What could not be written to later is refused first."""
+def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) -> tuple[Study, Dataset]:
+    """Return the study, new or resumed, and its data set. What could not be written to later is refused first.
+
+    `dataset` is the data set as it was read; None for the built-in one.
+    """
     check_places(settings.tracking_uri, settings.runs_dir)
     size = TrialConfig.from_dict(make_space(settings).first()).size
-    root = _sample(settings, console) if settings.data == "sample" else Path(settings.data)
-    dataset = checked_data(root, settings, console)
+    dataset = dataset or checked_data(_sample(settings, console), settings, console)
     resumed = open_study(settings) if settings.resume else None
     edits = [one.edits for one in resumed.data.edits] if resumed else asked_edits(settings)
     dataset = edit_whole(dataset, edits, lambda one, counts: _show_counts(one, counts, console))
@@ -53,26 +56,6 @@ def prepare_data(settings: Settings, console: Console) -> tuple[Study, Dataset]:
         study = new_study(settings, dataset, splits, pseudo, scenes=scenes, edits=known)
     holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here
     return study, dataset
-
-
-def checked_data(root: Path, settings: StudySettings, console: Console) -> Dataset:
-    """The data set, its problems shown. Raises UserError where it cannot be trained on."""
-    with working(console, "Checking the data set …"):
-        dataset = load_dataset(
-            root,
-            unlabelled=settings.unlabelled,
-            cache_dir=settings.cache_dir,
-            train_json=settings.train_json,
-            val_json=settings.val_json,
-            max_megapixels=settings.max_megapixels,
-        )
-    _show_problems(dataset, console)
-    if dataset.num_classes < 2:
-        raise UserError(
-            f"{dataset.root} has one class only ({dataset.class_names[0]}): there is nothing to tell apart; "
-            "annotate more categories, or leave out --unlabelled ignore to score it against the background"
-        )
-    return dataset
 
 
 def edited_data(
@@ -112,7 +95,7 @@ def pseudo_data(
     root = Path(settings.pseudo)
     with working(console, "Checking the pseudo-labels …"):
         pseudo = load_pseudo(root, dataset.class_names, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
-    _show_problems(pseudo, console)
+    show_problems(pseudo, console)
     rows, given = rows_apart(pseudo, dataset), len(pseudo.rows("train"))
     if not rows:
         raise UserError(f"--pseudo {root}: all of its {given} photos are in {dataset.root} as well: give it others")
@@ -144,13 +127,3 @@ def packed_data(dataset: Dataset, size: tuple[int, int], settings: StudySettings
         task = bar.add_task("Decoding photos", total=None)
         report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
         return pack(dataset, size, settings.cache_dir, progress=report)
-
-
-def _show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:
-    if not dataset.problems:
-        return
-    say(console, f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
-    for problem in dataset.problems[:shown]:
-        say(console, f"  {problem!s}")
-    if len(dataset.problems) > shown:
-        say(console, f"  … and {len(dataset.problems) - shown} more")

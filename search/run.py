@@ -1,17 +1,24 @@
 """The main job: search, log to MLflow, vote. `python search/run.py …` is `segvote search …`."""
 
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from search.checked_data import checked_data
 from search.cli.errors import run_command
 from search.cli.options import TakesLists, example, flags_to_settings, make_console, typed_flags, typed_line
 from search.cli.search import list_spaces, search_options
 from search.kernels import KernelsCompiledAhead
+from search.ray_access import close_own_cluster
+from search.report.plain import working
 from search.request import checked
+from search.study.data_place import BUILT_IN
 from search.study.settings import Settings
+from trainables.data import Dataset
 
 EXAMPLE = "segvote search --space cnn_heads --data my_photos --choices head=unet,fpn --fix epochs=20 --trials 12"
 
@@ -21,24 +28,35 @@ EXAMPLE = "segvote search --space cnn_heads --data my_photos --choices head=unet
 @click.pass_context
 def search_command(context: click.Context, **flags: Any) -> int:
     """Search a space on a data set, log every trial to MLflow, and select the best vote."""
-    console = make_console()
+    as_json = flags.pop("as_json")
+    console = make_console(as_json=as_json)
     if flags.pop("list_spaces"):
         return list_spaces(console)
-    settings = Settings(**flags_to_settings(flags))
-    return run_search(settings, typed_flags(context), typed_line(context), console)
-
-
-def run_search(settings: Settings, given: set[str], command: str, console: Console) -> int:
-    """Run or resume one study and return the exit code. `given` are the flags typed, `command` is the line."""
-    settings = checked(settings, given, console)
+    settings = checked(Settings(**flags_to_settings(flags)), typed_flags(context), console)
+    dataset = None if settings.data == BUILT_IN else checked_data(Path(settings.data), settings, console)
     with KernelsCompiledAhead() as kernels:
-        return _run_checked(settings, command, console, kernels)
+        return run_search(settings, dataset, typed_line(context), console, kernels, as_json=as_json)
 
 
-def _run_checked(settings: Settings, command: str, console: Console, kernels: KernelsCompiledAhead) -> int:
-    from search import prepare, steps  # torch, ray and mlflow take many seconds to import: mistakes are told before
+def run_search(
+    settings: Settings,
+    dataset: Dataset | None,
+    command: str,
+    console: Console,
+    kernels: KernelsCompiledAhead,
+    *,
+    as_json: bool,
+) -> int:
+    """Run or resume one study and return the exit code.
 
-    study, dataset = prepare.prepare_data(settings, console)
+    `dataset` is None for the built-in one, and `command` is the line that was typed.
+    """
+    if not settings.address:
+        close_own_cluster()
+    with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
+        from search import prepare, steps
+
+    study, dataset = prepare.prepare_data(settings, dataset, console)
     plan = steps.make_plan(study, settings, console)
     steps.show_plan(plan, dataset, settings, console)
     if settings.dry_run:
@@ -54,7 +72,10 @@ def _run_checked(settings: Settings, command: str, console: Console, kernels: Ke
             return steps.say_how_to_resume(plan, command, tracker, console)
         ensemble = steps.vote(plan, settings, tracker)
         steps.keep_report(plan, settings, tracker, console)
-        return steps.report(plan, tuner, ensemble, settings, console)
+        code = steps.report(plan, tuner, ensemble, settings, console)
+        if as_json:
+            click.echo(json.dumps(steps.search_result(study, ensemble, settings.runs_dir, settings.tracking_uri)))
+        return code
 
 
 if __name__ == "__main__":

@@ -33,6 +33,10 @@ class NonFiniteError(ArithmeticError):
     """The error for a loss that became infinite or NaN, after which the configuration cannot be trained further."""
 
 
+def _ignore_step(step: int, steps: int, total_loss: Tensor) -> None:
+    """Do nothing: nobody wants to know how far the epoch is."""
+
+
 class Trainer:
     """The training of one configuration on the study's training rows, and its evaluation.
 
@@ -141,11 +145,15 @@ class Trainer:
         """Return the model with averaged weights where weights are averaged, because those are scored and kept."""
         return self.ema.module if self.ema else self.model
 
-    def run_epoch(self, keep: np.ndarray | None = None) -> dict[str, Any]:
+    def run_epoch(
+        self, keep: np.ndarray | None = None, on_step: Callable[[int, int, Tensor], None] = _ignore_step
+    ) -> dict[str, Any]:
         """Train one epoch, evaluate, and return its record.
 
         The record has the scores, the loss, the duration `epoch_s` in seconds and the `time` of its end in seconds
-        since 1970. `keep` is filled with the holdout's class maps. Raises NonFiniteError when the loss is no longer a
+        since 1970. `keep` is filled with the holdout's class maps. `on_step` is called before the first step and after
+        each one, with the number of steps done, the number of all steps, and the sum of the losses so far. The sum is
+        on the model's device: reading it waits for the steps. Raises NonFiniteError when the loss is no longer a
         number.
         """
         started = time.monotonic()
@@ -153,7 +161,7 @@ class Trainer:
         torch.manual_seed(sample_seed(self.config.seed, self.epoch))
         self.peak_memory.reset()
         lr = self.config.lr * self._schedule_factor()
-        loss = self._train()
+        loss = self._train(on_step)
         trained_s = time.monotonic() - started
         self.epoch += 1
         record = {
@@ -170,11 +178,13 @@ class Trainer:
         group = self.optimizer.param_groups[0]
         return group["lr"] / group.get("max_lr", group["initial_lr"])  # one_cycle starts at a fraction of the rate
 
-    def _train(self) -> float:
+    def _train(self, on_step: Callable[[int, int, Tensor], None]) -> float:
         self.model.train()
         total = torch.zeros((), device=self.precision.device)
+        on_step(0, len(self.batches), total)
         for step, batch in enumerate(self.batches.epoch(self.epoch), start=1):
             total += self._step(*batch)
+            on_step(step, len(self.batches), total)
             if step % FINITE_CHECK_STEPS == 0 or step == len(self.batches):
                 self._check_finite("training loss", total, step)
         # The last step's loss was finite before it changed the weights.

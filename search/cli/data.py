@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.options import CACHE_DIR, FOLDS, RUNS_DIR, Choice, example, make_console, with_options
+from search.cli.options import CACHE_DIR, FOLDS, JSON, RUNS_DIR, Choice, example, make_console, with_options
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
@@ -174,11 +174,12 @@ def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out:
 @data_command.command("compare", epilog=example("segvote data compare before/train.json after/train.json"))
 @click.argument("one", metavar="A.json")
 @click.argument("other", metavar="B.json")
-def compare_command(one: str, other: str) -> int:
+@JSON
+def compare_command(one: str, other: str, as_json: bool) -> int:
     """Show what differs between two annotation files: images, classes, and annotations."""
     from search.data.compare import run_compare
 
-    return run_compare(_path(one), _path(other), "background", make_console())
+    return run_compare(_path(one), _path(other), "background", make_console(as_json=as_json), as_json=as_json)
 
 
 def _path(text: str) -> Path:

@@ -1,11 +1,12 @@
 """`segvote ensemble` on the command line: flags to EnsembleOptions."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from search.cli.options import CACHE_DIR, RUNS_DIR, TRACKING_URI, Choice, TakesLists, example, make_console
+from search.cli.options import CACHE_DIR, JSON, RUNS_DIR, TRACKING_URI, Choice, TakesLists, example, make_console
 from search.ensemble.options import MODES, EnsembleOptions
 from search.study.study import known_studies
 from search.tracking.store_file import check_studies
@@ -55,11 +56,17 @@ from search.tracking.store_file import check_studies
 @click.option("--out", metavar="DIR", help="Where ensemble.json and plots go. [default: RUNS/ensembles/NAME]")
 @RUNS_DIR
 @TRACKING_URI
-def ensemble_command(name: str | None, out: str | None, runs_dir: str, **flags: Any) -> int:
+@JSON
+def ensemble_command(name: str | None, out: str | None, runs_dir: str, as_json: bool, **flags: Any) -> int:
     """Select the best vote among the trials of one or more studies, and say what it is worth."""
     options = EnsembleOptions(runs_dir=Path(runs_dir), **flags)
     if options.tracking_uri is None:
         check_studies(options.studies, options.runs_dir, known_studies(options.runs_dir))
     from search.ensemble.command import run_ensemble  # mlflow takes seconds to import
+    from search.report.end_of_search import recommendation
 
-    return run_ensemble(options, name, Path(out).expanduser().resolve() if out else None, make_console())
+    target = Path(out).expanduser().resolve() if out else None
+    ensemble = run_ensemble(options, name, target, make_console(as_json=as_json))
+    if as_json:
+        click.echo(json.dumps(ensemble.to_json() | {"recommendation": recommendation(ensemble)}))
+    return 0

@@ -34,7 +34,7 @@ def export_command(reference: str, runs_dir: str, out: str | None, **flags: Any)
     """Keep an ensemble: a directory with all it needs, registered in MLflow as a model that can be served."""
     places = {"runs_dir": Path(runs_dir).expanduser().resolve()}
     places["out"] = Path(out).expanduser().resolve() if out else None
-    reference = find_reference(reference, places["runs_dir"])
+    reference = find_reference(reference, places["runs_dir"], flags["tracking_uri"])
     from search.export.command import ExportOptions, run_export  # torch takes seconds to import
 
     return run_export(ExportOptions(reference=reference, **places, **flags), make_console())

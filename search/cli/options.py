@@ -62,6 +62,12 @@ CACHE_DIR = click.option(
     metavar="DIR",
     help="Where decoded photos are kept, on every node.",
 )
+JSON = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as JSON to standard output, and all else to standard error.",
+)
 PLACES = (RUNS_DIR, CACHE_DIR, TRACKING_URI)
 ENSEMBLE_HELP = (
     "A study, a trial (as STUDY-0004), a directory or ensemble.json of either, the id of a run in MLflow, or "
@@ -132,9 +138,12 @@ def example(command: str) -> str:
     return f"\b\nExample:\n  {command}"
 
 
-def make_console() -> Console:
-    """Return a console that shows every text as it is, without looking for markup or for numbers to colour."""
-    return Console(markup=False, highlight=False)
+def make_console(*, as_json: bool = False) -> Console:
+    """Return a console that shows every text as it is, without looking for markup or for numbers to colour.
+
+    A command that prints its result `as_json` shows all else on standard error.
+    """
+    return Console(markup=False, highlight=False, stderr=as_json)
 
 
 def typed_flags(context: click.Context) -> set[str]:

@@ -85,4 +85,5 @@ def found(flags: dict[str, Any]) -> dict[str, Any]:
 def found_places(flags: dict[str, Any]) -> dict[str, Any]:
     """Return the flags with --runs-dir as an absolute path and with what --ensemble means."""
     runs_dir = Path(flags["runs_dir"]).expanduser().resolve()
-    return {**flags, "runs_dir": runs_dir, "reference": find_reference(flags["reference"], runs_dir)}
+    reference = find_reference(flags["reference"], runs_dir, flags["tracking_uri"])
+    return {**flags, "runs_dir": runs_dir, "reference": reference}

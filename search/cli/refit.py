@@ -17,7 +17,9 @@ from search.cli.options import (
     typed_line,
     with_options,
 )
+from search.ray_access import close_own_cluster
 from search.refit.request import checked
+from search.report.plain import working
 from search.study.settings import RefitSettings
 
 
@@ -39,6 +41,9 @@ def refit_command(context: click.Context, **flags: Any) -> int:
     settings = RefitSettings(**flags_to_settings(flags))
     console = make_console()
     settings = checked(settings, typed_flags(context), console)
-    from search.refit.command import run_refit  # torch, ray and mlflow take many seconds to import
+    if not settings.address:
+        close_own_cluster()
+    with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
+        from search.refit.command import run_refit
 
     return run_refit(settings, typed_line(context), console)

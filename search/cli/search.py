@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
-from search.cli.options import DATA_FILES, FOLDS, PLACES, PSEUDO, RESOURCES, Choice, with_options
+from search.cli.options import DATA_FILES, FOLDS, JSON, PLACES, PSEUDO, RESOURCES, Choice, with_options
 
 OPTIONS = (
     click.option(
@@ -111,6 +111,7 @@ OPTIONS = (
     click.option(
         "--max-members", type=click.IntRange(1), default=15, show_default=True, help="The most members of the vote."
     ),
+    JSON,
     click.option(
         "--dry-run", is_flag=True, help="Show data, splits, resources and first configurations; train nothing."
     ),

@@ -23,7 +23,6 @@ def status_command(
 
     The study may run in another terminal, or elsewhere: where its files are not in --runs-dir, MLflow's store is read.
     """
-    from search.report.gpus import read_gpus
     from search.status.read import reader
     from search.status.show import show_status
 
@@ -32,7 +31,7 @@ def status_command(
     if as_json:
         click.echo(json.dumps(read().to_dict(), indent=1))
         return 0
-    show: Callable = lambda: show_status(read(), read_gpus())  # noqa: E731
+    show: Callable = lambda: show_status(read())  # noqa: E731
     if watch is None:
         console.print(show())
         return 0

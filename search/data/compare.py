@@ -1,5 +1,7 @@
 """`segvote data compare`: what differs between two annotation files."""
 
+import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +14,13 @@ from trainables.data.exploration.comparison import Comparison, compare
 SHOWN = 10
 
 
-def run_compare(one: Path, other: Path, unlabelled: str, console: Console) -> int:
-    """Print the differences; the exit code is 0 whether there are any or not."""
+def run_compare(one: Path, other: Path, unlabelled: str, console: Console, *, as_json: bool = False) -> int:
+    """Print the differences, all of them `as_json`; the exit code is 0 whether there are any or not."""
     with console.status("Reading both files …"):
         found = compare(*(load_annotations(path, unlabelled=unlabelled) for path in (one, other)))
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found) | {"same": found.same}))
+        return 0
     if found.same:
         say(console, f"{one} and {other} have the same images, classes and annotations")
     for title, lines in _differences(found):

@@ -13,6 +13,7 @@ from rich.console import Console
 from ensembling import Predictions, check_same_holdout, hard_vote
 from ensembling.memory import Budget
 from ensembling.runs.candidates import Candidate, load_candidates, load_target
+from ensembling.runs.ensemble import EnsembleRecord
 from ensembling.runs.tags import KIND, STUDY, STUDY_ID
 from ensembling.scores import confusion_matrix, miou
 from search.ensemble.memory import MemoryBound
@@ -27,8 +28,8 @@ from trainables.errors import UserError
 from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id
 
 
-def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> int:
-    """Selects, shows, writes and logs; returns the exit code."""
+def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> EnsembleRecord:
+    """Select, show, write and log the vote; return what its ensemble.json holds."""
     client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
     _check_filter(client, experiment_id, options.where)
     studies = find_studies(client, experiment_id, options.studies, options.runs_dir)
@@ -63,7 +64,7 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     show_candidates(console, ensemble)
     show_ensemble(console, ensemble)
     say(console, f"ensemble  {directory / ENSEMBLE_FILE}\nMLflow    run {name}")
-    return 0
+    return ensemble
 
 
 def _check_filter(client: MlflowClient, experiment_id: str, where: str) -> None:

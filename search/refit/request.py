@@ -36,7 +36,8 @@ def checked(settings: RefitSettings, given: set[str], console: Console) -> Refit
     elif settings.ensemble is None:
         raise UserError("--ensemble is missing: name a study, an ensemble.json or the id of its run in MLflow")
     else:
-        settings = dataclasses.replace(settings, ensemble=find_reference(settings.ensemble, settings.runs_dir))
+        found = find_reference(settings.ensemble, settings.runs_dir, settings.tracking_uri)
+        settings = dataclasses.replace(settings, ensemble=found)
     if settings.data not in (None, BUILT_IN):
         settings = dataclasses.replace(settings, data=str(data_directory(Path(settings.data), console)))
     return dataclasses.replace(settings, name=name)

@@ -7,7 +7,8 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from ensembling.runs.members import Ensemble, open_ensemble
-from search.prepare import checked_data, packed_data, pseudo_data
+from search.checked_data import checked_data
+from search.prepare import packed_data, pseudo_data
 from search.refit.models import Original, describe_refit, refit_models
 from search.report.plain import labelled, working
 from search.steps import show_pseudo, start_cluster

@@ -3,13 +3,14 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from ensembling.runs.ensemble import EnsembleRecord, ListedMember, ListedRun
 from search.report.plain import PlainTable, say
+from search.study.place_flags import place_flags
 from search.study.study import Study
-from trainables.study_data import StudyData
 from trainables.trial.files import TrialFiles
 
 WEAK = 0.6  # a member that scores less than this share of the best one needs an explanation
@@ -33,32 +34,44 @@ def show_trials(console: Console, study: Study) -> None:
 
 
 def trial_rows(study: Study) -> list[tuple[str, ...]]:
-    """Return the cells of the table, sorted by score on the holdout; trials without one come last."""
-    begun = [files for files in study.trials() if files.config.exists()]
-    scores = {files.number: study.data.kept_score(files.records()) for files in begun}
-    ranked = sorted(begun, key=lambda files: (-(scores[files.number] or -1.0), files.number))
+    """Return the cells of the table: `ranked_trials` in words."""
     return [
         (
-            str(rank) if scores[files.number] is not None else NO_SCORE,
-            _model(files),
-            *_best(files, study.data),
-            _why_it_ended(files),
-            str(files.number),
+            str(one["rank"] or NO_SCORE),
+            f"{one['head']} {one['backbone']} {one['loss']}",
+            f"{one['best_epoch']} of {one['epochs']}" if one["best_epoch"] else NO_SCORE,
+            NO_SCORE if one["miou"] is None else f"{one['miou']:.4f}",
+            one["why_it_ended"],
+            str(one["trial"]),
         )
-        for rank, files in enumerate(ranked, start=1)
+        for one in ranked_trials(study)
     ]
 
 
-def _model(files: TrialFiles) -> str:
-    config = files.read_config()
-    return f"{config.head} {config.backbone} {config.loss}"
+def ranked_trials(study: Study) -> list[dict[str, Any]]:
+    """Return every trial that was begun, sorted by score on the holdout; trials without one come last.
+
+    `rank`, `miou` and `best_epoch` are None where it has no score, or no epoch.
+    """
+    begun = [_described(files, study) for files in study.trials() if files.config.exists()]
+    begun.sort(key=lambda one: (-(one["miou"] if one["miou"] is not None else -1.0), one["trial"]))
+    return [{"rank": rank if one["miou"] is not None else None} | one for rank, one in enumerate(begun, start=1)]
 
 
-def _best(files: TrialFiles, data: StudyData) -> tuple[str, str]:
-    records = files.records()
-    kept, score = data.kept(records), data.kept_score(records)
-    epoch = f"{kept['epoch']} of {files.read_config().epochs}" if kept else NO_SCORE
-    return epoch, NO_SCORE if score is None else f"{score:.4f}"
+def _described(files: TrialFiles, study: Study) -> dict[str, Any]:
+    config, records = files.read_config(), files.records()
+    kept = study.data.kept(records)
+    return {
+        "trial": files.number,
+        "name": f"{study.name}-{files.number:04d}",
+        "head": config.head,
+        "backbone": config.backbone,
+        "loss": config.loss,
+        "epochs": config.epochs,
+        "best_epoch": kept["epoch"] if kept else None,
+        "miou": study.data.kept_score(records),
+        "why_it_ended": _why_it_ended(files),
+    }
 
 
 def _why_it_ended(files: TrialFiles) -> str:
@@ -68,6 +81,20 @@ def _why_it_ended(files: TrialFiles) -> str:
     if verdict["failure"]:
         return f"failed: {verdict['failure']}"
     return "completed" if verdict["status"] == "completed" else f"stopped at epoch {verdict['epochs']}"
+
+
+def search_result(
+    study: Study, ensemble: EnsembleRecord | None, runs_dir: Path, tracking_uri: str | None
+) -> dict[str, Any]:
+    """Return what the end of a search shows, as plain values for machines; no vote where `ensemble` is None."""
+    return {
+        "study": study.name,
+        "directory": str(study.directory),
+        "trials": ranked_trials(study),
+        "ensemble": ensemble and ensemble.to_json(),
+        "recommendation": recommendation(ensemble) if ensemble else None,
+        "next": next_commands(study, runs_dir, tracking_uri) if ensemble else [],
+    }
 
 
 def recommendation(ensemble: EnsembleRecord) -> str:
@@ -103,8 +130,6 @@ def _weak_members(members: Sequence[ListedMember], best: ListedRun) -> list[str]
 
 def next_commands(study: Study, runs_dir: Path, tracking_uri: str | None) -> list[str]:
     """Return the commands that use the ensemble of a study, ready to be pasted."""
-    place = [] if runs_dir == Path("runs").resolve() else ["--runs-dir", str(runs_dir)]
-    place += ["--tracking-uri", tracking_uri] if tracking_uri else []
     test = study.data.root / "test.json"
     images = str(test) if test.is_file() else "PHOTOS"
     commands = (
@@ -113,7 +138,7 @@ def next_commands(study: Study, runs_dir: Path, tracking_uri: str | None) -> lis
         ["export", "--ensemble", study.name],
         ["ui"],
     )
-    return [shlex.join(["segvote", *command, *place]) for command in commands]
+    return [shlex.join(["segvote", *command, *place_flags(runs_dir, tracking_uri)]) for command in commands]
 
 
 def show_what_is_next(

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from search.status.from_ledger import status_from_ledger
-from search.status.from_mlflow import status_from_mlflow, vote_so_far
+from search.status.from_mlflow import status_from_mlflow, vote_and_gpus
 from search.status.status import StudyStatus
 from search.study.study import MANIFEST, study_in
 from search.tracking.store import explain_failure, open_store
@@ -23,10 +23,10 @@ def reader(name: str, runs_dir: Path, cache_dir: Path, tracking_uri: str | None)
         study = study_in(runs_dir / name, cache_dir)
 
         def from_files() -> StudyStatus:
-            vote = None
-            with suppress(UserError, MlflowException):  # the files say all but that
-                vote = vote_so_far(*open_store(tracking_uri, runs_dir), study.id)
-            return status_from_ledger(study, vote)
+            vote, gpus = None, ()
+            with suppress(UserError, MlflowException):  # the files say all else
+                vote, gpus = vote_and_gpus(*open_store(tracking_uri, runs_dir), study.id)
+            return status_from_ledger(study, vote, gpus)
 
         return from_files
 

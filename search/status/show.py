@@ -5,19 +5,18 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
-from search.report.gpus import Gpu
+from search.report.durations import duration
 from search.report.plain import PlainTable
-from search.report.progress import duration
-from search.report.sparkline import sparkline
+from search.screen.running_table import Row, RunningTable
+from search.screen.sparkline import sparkline
 from search.status.status import StudyStatus, TrialStatus
 
-SHOWN = 20  # trials that train
 BEST = 5
-QUIET_S = 1800  # without the end of an epoch, after which it is said
+QUIET_S = 1800  # without a sign of any trial, after which it is said
 CURVE = 10  # characters
 
 
-def show_status(status: StudyStatus, gpus: Sequence[Gpu] = ()) -> Group:
+def show_status(status: StudyStatus) -> Group:
     """Return what is printed; it fits 80 columns."""
     parts = [Text(sentence(status))]
     if status.unfinished:
@@ -25,12 +24,12 @@ def show_status(status: StudyStatus, gpus: Sequence[Gpu] = ()) -> Group:
     ranked = sorted((trial for trial in status.trials if trial.best is not None), key=lambda trial: -trial.best)
     if ranked:
         parts.append(_best(ranked[:BEST]))
-    parts += [Text(str(gpu)) for gpu in gpus]
+    parts += [Text(gpu) for gpu in status.gpus]
     return Group(*parts)
 
 
 def sentence(status: StudyStatus) -> str:
-    """Return how far the study is, its best score so far and its vote's, and how long it takes still."""
+    """Return how far the study is, its best score so far, that of its vote, and how long it still takes."""
     of = f" of {status.total}" if status.total is not None else ""
     kinds = ", ".join(f"{status.counts[kind]} {kind}" for kind in ("completed", "stopped", "failed"))
     words = f"{status.name}: {status.ended}{of} trials ended ({kinds})"
@@ -42,28 +41,28 @@ def sentence(status: StudyStatus) -> str:
     if status.unfinished or (status.total or 0) > len(status.trials):
         words += f"; about {duration(left)} left" if left is not None else "; time left not known yet"
     if status.unfinished and status.quiet_s is not None and status.quiet_s > QUIET_S:
-        words += f". No epoch has ended for {duration(status.quiet_s)}: is it still running?"
+        words += f". Nothing was heard of it for {duration(status.quiet_s)}: is it still running?"
         return words
     return f"{words}."
 
 
-def _training(status: StudyStatus) -> PlainTable:
-    title = f"Not ended: {len(status.unfinished)}"
-    headings = (">trial", ">epoch", ">rung", ">mIoU", "curve", ">left", "configuration")
-    table = PlainTable(title, *headings, expand=False)
-    for trial in status.unfinished[:SHOWN]:
-        left = trial.seconds_left(status.now)
-        passed = [rung for rung in status.rungs if rung <= trial.epoch]
-        table.add_row(
-            str(trial.number),
-            f"{trial.epoch}/{trial.epochs}",
-            str(passed[-1]) if passed else "–",
-            f"{trial.scores[-1]:.4f}" if trial.scores else "–",
-            sparkline(trial.scores, CURVE),
-            duration(left) if left is not None else "–",
-            trial.label,
-        )
-    return table
+def _training(status: StudyStatus) -> RunningTable:
+    rows = [_row(trial, status.now) for trial in status.unfinished]
+    return RunningTable(f"Not ended: {len(rows)}", rows, status.rungs)
+
+
+def _row(trial: TrialStatus, now: float) -> Row:
+    return Row(
+        number=trial.number,
+        epoch=trial.epoch,
+        epochs=trial.epochs,
+        running=trial.running,
+        loss=trial.loss,
+        scores=trial.scores,
+        best=trial.best,
+        seconds_left=trial.seconds_left(now),
+        label=trial.label,
+    )
 
 
 def _best(trials: Sequence[TrialStatus]) -> PlainTable:

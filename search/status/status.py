@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from trainables.trial.running_epoch import RunningEpoch
+
 ENDED = ("completed", "stopped", "failed")
 RECENT = 40  # epochs by which the study's pace is measured
 
@@ -14,7 +16,8 @@ RECENT = 40  # epochs by which the study's pace is measured
 class TrialStatus:
     """One trial: `status` is completed, stopped, failed or unfinished, and `scores` are its holdout mIoU by epoch.
 
-    `moments` are when its epochs ended, in seconds since 1970, and `epoch_s` how long they take on average.
+    `moments` are when its epochs ended, in seconds since 1970, and `epoch_s` how long they take on average. `loss` is
+    the training loss of the last one, and `running` says how far the epoch in progress is, where that is known.
     """
 
     number: int
@@ -25,6 +28,8 @@ class TrialStatus:
     moments: tuple[float, ...]
     epoch_s: float | None
     memory_gb: float | None = None
+    loss: float | None = None
+    running: RunningEpoch | None = None
 
     @property
     def epoch(self) -> int:
@@ -35,17 +40,29 @@ class TrialStatus:
         return max(self.scores, default=None) if self.status != "failed" else None
 
     def seconds_left(self, now: float) -> float | None:
-        """Return what the trial still takes if nothing stops it; None before its first epoch has ended."""
-        if self.epoch_s is None or not self.moments:
+        """Return how long the trial still takes if nothing stops it; None before its first step."""
+        expected = self.epoch_s if self.epoch_s is not None else self.running and self.running.expected_s
+        if expected is None:
             return None
-        return max(0.0, (self.epochs - self.epoch) * self.epoch_s - (now - self.moments[-1]))
+        if self.running:
+            spent = self.running.elapsed_s + now - self.running.time
+        else:
+            spent = now - self.moments[-1] if self.moments else 0.0
+        return max(0.0, (self.epochs - self.epoch) * expected - spent)
+
+    @property
+    def last_sign(self) -> float | None:
+        """Return when something was last heard of it, in seconds since 1970."""
+        signs = [*self.moments[-1:], *([self.running.time] if self.running else [])]
+        return max(signs, default=None)
 
 
 @dataclass(frozen=True)
 class StudyStatus:
     """A study at the moment `now`. `total` is how many trials it is to have, None where nothing says so.
 
-    `vote` is what the vote of its trials scores so far, or that of its ensemble; `rungs` are ASHA's epochs.
+    `vote` is what the vote of its trials scores so far, or that of its ensemble; `rungs` are ASHA's epochs. `gpus` says
+    what each GPU of the driver's machine does.
     """
 
     name: str
@@ -54,6 +71,7 @@ class StudyStatus:
     rungs: tuple[int, ...]
     trials: tuple[TrialStatus, ...]
     vote: float | None
+    gpus: tuple[str, ...] = ()
 
     @cached_property
     def counts(self) -> Counter:
@@ -74,9 +92,9 @@ class StudyStatus:
 
     @property
     def quiet_s(self) -> float | None:
-        """The seconds since an epoch ended anywhere; None before the first."""
-        moments = [trial.moments[-1] for trial in self.trials if trial.moments]
-        return max(0.0, self.now - max(moments)) if moments else None
+        """Return the seconds since anything was heard of any trial; None before the first sign."""
+        signs = [trial.last_sign for trial in self.trials if trial.last_sign is not None]
+        return max(0.0, self.now - max(signs)) if signs else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -89,16 +107,25 @@ class StudyStatus:
         ended = [trial.epoch for trial in self.trials if trial.status in ("completed", "stopped")]
         expected = _mean(ended) if ended else _mean([trial.epochs for trial in self.trials])
         left = (self.total - len(self.trials)) * (expected or 0)
-        left += sum(max(1, min(expected or 0, trial.epochs) - trial.epoch) for trial in self.unfinished)
+        for trial in self.unfinished:
+            share = trial.running.share if trial.running else 0.0
+            left += max(1, min(expected or 0, trial.epochs) - trial.epoch) - share
         if left <= 0:
             return 0.0
         pace = self._seconds_per_epoch()
         return None if pace is None else left * pace
 
     def _seconds_per_epoch(self) -> float | None:
-        """Over all trials side by side, of the last epochs; a pause of the whole study counts little among many."""
+        """Return the seconds between the ends of the last epochs, of whatever trials; None where nothing is known.
+
+        A pause of the whole study counts little among many epochs. Before two have ended, the pace of the steps in
+        progress is taken.
+        """
         moments = sorted(moment for trial in self.trials for moment in trial.moments)[-RECENT:]
-        return (moments[-1] - moments[0]) / (len(moments) - 1) if len(moments) > 1 else None
+        if len(moments) > 1:
+            return (moments[-1] - moments[0]) / (len(moments) - 1)
+        expected = [trial.running.expected_s for trial in self.unfinished if trial.running and trial.running.step]
+        return _mean(expected) / len(expected) if expected else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that the screen shows, as plain values for machines."""
@@ -111,7 +138,8 @@ class StudyStatus:
             "best_miou": self.best.best if self.best else None,
             "vote_miou": self.vote,
             "seconds_left": self.seconds_left,
-            "seconds_since_last_epoch": self.quiet_s,
+            "seconds_since_last_sign": self.quiet_s,
+            "gpus": list(self.gpus),
             "rungs": list(self.rungs),
             "trials": [
                 {**asdict(trial), "best": trial.best, "seconds_left": trial.seconds_left(self.now)}

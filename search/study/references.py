@@ -1,8 +1,10 @@
 """What --ensemble and --studies mean: found among the files of the runs directory, before MLflow is imported."""
 
 import re
+import shlex
 from pathlib import Path
 
+from search.study.place_flags import place_flags
 from search.study.study import known_studies
 from trainables.errors import UserError, nearest
 from trainables.trial.files import TrialFiles
@@ -13,13 +15,14 @@ REGISTERED = "models:/"
 TRIAL_NAME = re.compile(r"(.+)-(\d{4,})")
 
 
-def find_reference(reference: str, runs_dir: Path) -> str:
+def find_reference(reference: str, runs_dir: Path, tracking_uri: str | None = None) -> str:
     """Return what `reference` means: the path of an ensemble.json or of a trial's directory, or an address in MLflow.
 
     It may be an ensemble.json; a directory that holds one, of a study or an exported ensemble; a trial's directory; the
     name of a study, of an ensemble or of a trial (STUDY-0004) in the runs directory; the id of a run in MLflow; or a
     registered model, models:/NAME/VERSION. A study whose directory was renamed is found by its first name, too. Raises
-    UserError for anything else, and for a study without an ensemble.
+    UserError for anything else, and for a study without an ensemble, with the command that makes one; `tracking_uri` is
+    for that command alone.
     """
     if reference.startswith(REGISTERED) or RUN_ID.fullmatch(reference):
         return reference
@@ -33,7 +36,7 @@ def find_reference(reference: str, runs_dir: Path) -> str:
         if TrialFiles(directory).config.is_file():
             return str(_trained(directory, reference))
         if (directory / MANIFEST).is_file():
-            raise UserError(f"--ensemble {reference}: {_no_ensemble_yet(directory)}")
+            raise UserError(f"--ensemble {reference}: {_no_ensemble_yet(directory, tracking_uri)}")
     if directories:  # they were all something else, such as an earlier prediction's --out
         raise UserError(f"--ensemble {reference}: {directories[0]} holds no {ENSEMBLE_FILE} and is no study or trial")
     raise UserError(_nothing_there(reference, path, runs_dir))
@@ -66,18 +69,16 @@ def _trained(directory: Path, reference: str) -> Path:
     return directory
 
 
-def _no_ensemble_yet(directory: Path) -> str:
+def _no_ensemble_yet(directory: Path, tracking_uri: str | None) -> str:
     """Return what a study without ensemble.json lacks, and the command that makes it."""
     kind = "refit" if is_refit(directory) else "search"
-    place = "" if directory.parent == Path("runs").resolve() else f" --runs-dir {directory.parent}"
+    places = place_flags(directory.parent, tracking_uri)
+    resume = shlex.join(["segvote", kind, "--resume", "--name", directory.name, *places])
+    select = shlex.join(["segvote", "ensemble", "--studies", directory.name, *places])
     return (
         f"the study {directory.name} in {directory.parent} has no ensemble yet: its {kind} has not come to its end. "
-        f"Go on with it by\n    segvote {kind} --resume --name {directory.name}{place}"
-        + (
-            f"\nor select among the trials that have ended by\n    segvote ensemble --studies {directory.name}{place}"
-            if kind == "search"
-            else ""
-        )
+        f"Go on with it by\n    {resume}"
+        + (f"\nor select among the trials that have ended by\n    {select}" if kind == "search" else "")
     )
 
 

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from search.background import BackgroundThread
+from search.screen.gpus import Gpu
 from search.tracking.store import is_refusal
 from search.tracking.tracker import Tracker
 from trainables.errors import UserError, one_line
+from trainables.trial.running_epoch import RunningEpoch
 
 PAUSE_S = 60  # after MLflow did not answer: all that waits would time out, one call after another
 
@@ -25,6 +27,7 @@ class BackgroundTracker:
         self._thread = BackgroundThread("mlflow", lambda error: warn(f"MLflow lacks a part ({one_line(error)})"))
         self._params: dict[int, dict[str, Any]] = {}
         self._untold: dict[int, list[dict[str, Any]]] = {}
+        self._running: tuple[dict[int, RunningEpoch], list[Gpu]] | None = None
         self._silent_until = 0.0
 
     def begin(self, number: int, params: dict[str, Any], records: list[dict[str, Any]]) -> None:
@@ -52,6 +55,11 @@ class BackgroundTracker:
 
         self._hand(number, tell)
 
+    def running(self, epochs: dict[int, RunningEpoch], gpus: list[Gpu]) -> None:
+        """Replace what is said of the epochs in progress, unless MLflow has not answered lately."""
+        self._running = epochs, gpus
+        self._thread.hand(self._tell_running)
+
     def finish(self, timeout: float | None = None) -> bool:
         """Wait until MLflow was told all, and return True; or return False after `timeout` seconds."""
         return self._thread.finish(timeout)
@@ -71,6 +79,15 @@ class BackgroundTracker:
             self._tracker.start_trial(number, self._params[number])
         self._tracker.log_epochs(number, records)
         self.behind.discard(number)
+
+    def _tell_running(self) -> None:
+        told, self._running = self._running, None
+        if told is None or time.monotonic() < self._silent_until:
+            return
+        try:
+            self._tracker.log_running(told[0], [str(gpu) for gpu in told[1]])
+        except Exception:  # the next one replaces it: nobody has to know
+            self._silent_until = time.monotonic() + PAUSE_S
 
     def _try(self, number: int, tell: Callable[[], None]) -> None:
         """Call `tell`, which tells MLflow of the trial; where it fails, the trial is behind.

@@ -17,13 +17,15 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from ensembling.runs.tags import KIND, MEMBER, STUDY, STUDY_ID, TRIAL
+from ensembling.runs.tags import GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL
 from search.tracking.wandb_mirror import WandbMirror
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.study_data import OBJECTIVE
+from trainables.trial.running_epoch import RunningEpoch, epochs_to_json
 
 MAX_NOTE = 8000  # characters that a tag may have
+MAX_RUNNING = 40  # trials of whose epoch in progress MLflow is told: a tag has its limit
 MAX_METRIC_NAME = 250  # characters
 BATCH = 1000  # metrics that MLflow takes at once
 ENDED = ("FINISHED", "FAILED")
@@ -196,6 +198,14 @@ class Tracker:
         """
         self._steps += 1
         self.client.log_batch(self.parent_id, metrics=_metrics(metrics, step=self._steps))
+
+    def log_running(self, epochs: dict[int, RunningEpoch], gpus: list[str]) -> None:
+        """Replace what the study's run says of the epochs in progress, by trial number, and of the GPUs."""
+        tags = [
+            RunTag(RUNNING, epochs_to_json(dict(list(epochs.items())[:MAX_RUNNING]))),
+            RunTag(GPUS, "\n".join(gpus)),
+        ]
+        self.client.log_batch(self.parent_id, tags=tags)
 
     def has_ensemble(self) -> bool:
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"

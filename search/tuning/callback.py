@@ -8,7 +8,9 @@ from typing import Any
 from ray.tune import Callback
 
 from search.background import BackgroundThread
-from search.report.progress import Progress, Screen
+from search.screen.gpus import Gpu
+from search.screen.progress import Progress
+from search.screen.screen import Screen
 from search.study.study import Study
 from search.study.trial_end import Outcome
 from search.tracking.background_tracker import BackgroundTracker
@@ -19,6 +21,7 @@ from search.tuning.searchers.suggestion import Suggestion
 from trainables.errors import UserError, one_line
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.trial.files import TrialFiles
+from trainables.trial.running_epoch import RunningEpoch
 
 # Trials that break in a row, before their first epoch, until no other is suggested: a node that lacks something would
 # use up all suggestions.
@@ -74,6 +77,10 @@ class StudyCallback(Callback):
     def behind(self) -> set[int]:
         """The numbers of trials of which MLflow lacks a part."""
         return self._mlflow.behind
+
+    def tell_running(self, epochs: dict[int, RunningEpoch], gpus: list[Gpu]) -> None:
+        """Hand on to MLflow how far the epochs in progress are, by trial number, and what the GPUs do."""
+        self._mlflow.running(epochs, gpus)
 
     def count_seconds(self, number: int, records: list[dict[str, Any]]) -> None:
         """Count the time of all the trial's epochs so far: it is not read again from the ledger."""

@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import logging
 import os
-import secrets
 import shutil
 import sysconfig
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 import ray
 
 import trainables
+from search.ray_access import close_own_cluster
 from trainables.errors import UserError
 
 ELASTIC_CPUS = 4  # per trial: half of what AWS pairs with one GPU in the instances of cluster.yaml
@@ -90,9 +90,8 @@ def share(
 def start_ray(address: str | None) -> None:
     """Join the cluster at `address`, or start Ray on this machine, without a dashboard.
 
-    Ray's processes listen on all interfaces, whatever they are told (seen with Ray 2.60). What keeps others out is that
-    they take no request without a token; a cluster of this machine alone gets one that only its own processes know.
-    Ray's workers look for modules where the driver's current directory is: that must not be one with a user's files.
+    A cluster of this machine alone takes requests of its own processes only (see search/ray_access.py). Ray's workers
+    look for modules where the driver's current directory is: that must not be one with a user's files.
     """
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
@@ -112,25 +111,19 @@ def start_ray(address: str | None) -> None:
                 _close_token_file()
                 ray.init(address=address, **quiet)
             else:  # "local": a cluster of its own, also where another one runs
-                _make_token()
+                close_own_cluster()
                 ray.init(address="local", include_dashboard=False, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises a plain Exception where its processes take longer than half a minute
+        ray.shutdown()
         if not address:
-            raise UserError(f"Ray does not start on this machine: {error}") from error
+            raise UserError(
+                f"Ray does not start on this machine: {error}; where it is busy, the same command may work later"
+            ) from error
         raise UserError(
             f"no Ray cluster answers at --address {address} ({error}): is it up, "
             "and is RAY_AUTH_MODE set here as it is there?"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-
-
-def _make_token() -> None:
-    """Make a token for one cluster, in the environment of its processes instead of a file that others may read.
-
-    RAY_AUTH_MODE stays as it is: of a new cluster Ray makes it "token" where it is not set.
-    """
-    if not any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _close_token_file() -> None:

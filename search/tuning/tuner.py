@@ -10,7 +10,8 @@ from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
-from search.report.progress import Screen
+from search.screen.screen import Screen
+from search.screen.watch import EpochWatch
 from search.study.settings import StudySettings
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
@@ -30,6 +31,7 @@ from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.ray_trainable import SegmentationTrainable
 from trainables.trial.files import TrialFiles
+from trainables.trial.running_epoch import RunningEpoch
 
 LAST_STEPS_S = 5.0  # for what a stopped search still writes: who stops it waits
 RAY_DEATH_S = 8.0  # until RayWatch has noticed it
@@ -134,7 +136,8 @@ class StudyTuner:
         """
         tuner, stopped_at, out_of_time = self._tuner(trials), None, False
         started, budget = time.monotonic(), self._settings.time_budget
-        with RayWatch(f"Go on by --resume --name {self._plan.study.name}") as watch, stop_signals():
+        epochs = EpochWatch(self._screen, self._running_epoch, self._callback.tell_running)
+        with RayWatch(f"Go on by --resume --name {self._plan.study.name}") as watch, stop_signals(), epochs:
             try:
                 try:
                     tuner.fit()
@@ -149,6 +152,9 @@ class StudyTuner:
         if watch.lost:
             self._screen.warn(describe_lost(watch.lost))
         return stopped_at, out_of_time
+
+    def _running_epoch(self, number: int) -> RunningEpoch | None:
+        return self._plan.study.trial_files(number).running_epoch.read()
 
     def _is_open(self, files: TrialFiles) -> bool:
         """Whether it was stopped before its end: by Ctrl-C, or since there was no time left."""

@@ -110,6 +110,16 @@ def store(tmp_path, empty_store):
     return made_store(tmp_path, empty_store)
 
 
+def test_machines_are_told_what_people_see(shared_store, capsys):
+    code, ensemble = shared_store.vote("--studies", "cnn", "--json", name="told")
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert code == 0
+    assert told.pop("recommendation")
+    assert told == ensemble
+    assert "Candidates: 5" in said.err
+
+
 def figures(ensemble):
     """What a rebuilt ensemble must have in common."""
     return {key: value for key, value in ensemble.items() if key != "command"}

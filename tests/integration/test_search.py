@@ -35,7 +35,17 @@ return {
 def study(line, monkeypatch):
     monkeypatch.setenv("COLUMNS", "180")  # so that no cell is folded
     code = line.run(
-        "--space", line.space(SPACE), "--data", str(line.data), "--trials", "4", "--name", "whole", "--folds", "3"
+        "--space",
+        line.space(SPACE),
+        "--data",
+        str(line.data),
+        "--trials",
+        "4",
+        "--name",
+        "whole",
+        "--folds",
+        "3",
+        "--json",
     )
     assert code == 0, line.output()
     return line
@@ -54,6 +64,13 @@ def test_whole_search(study):
     parent = next(run for run in runs if run.data.tags["segvote.kind"] == "study")
     trials = {int(run.data.tags["segvote.trial"]): run for run in runs if run.data.tags["segvote.kind"] == "trial"}
     ensemble_run = next(run for run in runs if run.data.tags["segvote.kind"] == "ensemble")
+
+    # What people read, machines read as JSON: it is all of standard output.
+    result = json.loads(study.output().splitlines()[-1])
+    assert result["ensemble"] == json.loads((study.runs / "whole" / "ensemble.json").read_text())
+    assert [one["trial"] for one in result["trials"]][-1] == 2  # it failed
+    assert result["next"][0].startswith("segvote predict --ensemble whole")
+    assert result["recommendation"].startswith("Submit ") or "is as good as" in result["recommendation"]
 
     # One nested run per trial, each with its true status; a suggestion that raised is no trial.
     assert sorted(trials) == [1, 2, 3, 4]

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from trainables.config import TrialConfig
 from trainables.errors import DamagedFileError
 from trainables.files import read_checked, write_json, write_text
+from trainables.trial.running_epoch import RunningEpochFile
 
 
 class Suggested(TypedDict):
@@ -48,6 +49,7 @@ class TrialFiles:
         self.scratch_maps = self.directory / "scratch_maps.npy"
         self.predictions = self.directory / "holdout.predictions"
         self.picture = self.directory / "holdout.png"
+        self.running_epoch = RunningEpochFile(self.directory / "running_epoch.json")
         self.log = self.directory / "log.txt"
         self.lock = self.directory / ".lock"
 
@@ -120,5 +122,6 @@ class TrialFiles:
         The optimizer's state makes up two thirds of a checkpoint.
         """
         self.state.unlink(missing_ok=True)
+        self.running_epoch.path.unlink(missing_ok=True)
         self.best_maps.unlink(missing_ok=True)
         self.scratch_maps.unlink(missing_ok=True)

@@ -93,7 +93,8 @@ class Trial:
 
     def _train(self, trainer: Trainer) -> dict[str, Any]:
         maps = self._scratch_maps(trainer.packed) if self.study.scored else None
-        record = trainer.run_epoch(keep=maps)
+        self.files.running_epoch.begin(trainer.epoch + 1)
+        record = trainer.run_epoch(keep=maps, on_step=self.files.running_epoch.step)
         if self.study.kept([*self._records, record]) is record:
             if maps is not None:
                 maps.flush()

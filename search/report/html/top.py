@@ -4,10 +4,10 @@ from typing import Any
 
 from ensembling.assessment.bootstrap import Interval
 from ensembling.runs.ensemble import EnsembleRecord
+from search.report.durations import duration
 from search.report.end_of_search import recommendation
 from search.report.ensemble_report import honest_words, vote_rows
 from search.report.html.charts import Section, figure
-from search.report.progress import duration
 from search.report.record.gather import Report
 from search.report.record.study_record import UNFINISHED
 

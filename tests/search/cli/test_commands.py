@@ -60,7 +60,7 @@ def test_what_is_no_time_is_refused(text):
 
 def test_every_setting_is_a_flag_with_the_same_default():
     flags = search_command.make_context("search", []).params
-    assert flags.pop("list_spaces") is False
+    assert (flags.pop("list_spaces"), flags.pop("as_json")) == (False, False)
     assert set(flags) == {field.name for field in dataclasses.fields(Settings)}
     assert Settings(**flags) == Settings()
 
@@ -198,19 +198,33 @@ SLOW = ("torch", "ray", "mlflow", "timm")
     ],
 )
 def test_a_mistyped_name_or_path_is_answered_before_slow_libraries_are_imported(arguments, tmp_path):
+    _answered_before_slow_libraries(arguments, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"images": []}', '{"images": [], "annotations": [], "categories": []}'])
+def test_so_is_a_data_set_that_cannot_be_used(content, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "train.json").write_text(content)
+    said = _answered_before_slow_libraries(["search", "--data", "d/train.json", "--space", "cnn_heads"], tmp_path)
+    assert "train.json" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def _answered_before_slow_libraries(arguments, directory):
     probe = (
         "import sys\nfrom search.cli import main\ncode = main(sys.argv[1:])\n"
         f"print(code, sorted(set({SLOW}) & set(sys.modules)))"
     )
     run = subprocess.run(
         [sys.executable, "-c", probe, *arguments],
-        cwd=tmp_path,
+        cwd=directory,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
     assert run.stdout.splitlines()[-1] == "2 []", run.stderr
+    return run.stderr
 
 
 def test_a_data_file_is_taken_for_its_directory(command, space, tmp_path):
@@ -228,17 +242,21 @@ def test_several_values_follow_one_flag():
     assert context.params["choices"] == ("loss=ce",)
 
 
-SINGLE = [name for name, one in commands.commands.items() if not isinstance(one, click.Group)]
+def _every(group, path=()):
+    for name, one in group.commands.items():
+        if isinstance(one, click.Group):
+            yield from _every(one, (*path, name))
+        else:
+            yield (*path, name), one
 
 
-@pytest.mark.parametrize("name", SINGLE)
-def test_every_help_has_an_example_that_its_command_takes(name, capsys):
-    assert main([name, "--help"]) == 0
+@pytest.mark.parametrize(("path", "command"), list(_every(commands)), ids=lambda value: getattr(value, "name", None))
+def test_every_help_has_an_example_that_its_command_takes(path, command, capsys):
+    assert main([*path, "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    line = lines[lines.index("  Example:") + 1]
-    segvote, command, *arguments = shlex.split(line)
-    assert (segvote, command) == ("segvote", name)
-    commands.commands[name].make_context(name, arguments)
+    words = shlex.split(lines[lines.index("  Example:") + 1])
+    assert tuple(words[: len(path) + 1]) == ("segvote", *path)
+    command.make_context(path[-1], words[len(path) + 1 :])
 
 
 def test_a_mistyped_command_or_flag_is_answered_with_the_nearest(capsys):

@@ -2,15 +2,16 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from search.cli import main
-from search.report.gpus import Gpu, parse_gpus
-from search.report.sparkline import sparkline
+from search.screen.gpus import Gpu, parse_gpus
+from search.screen.sparkline import sparkline
 from search.status.from_ledger import status_from_ledger
-from search.status.from_mlflow import status_from_mlflow
+from search.status.from_mlflow import status_from_mlflow, vote_and_gpus
 from search.status.show import sentence, show_status
 from search.status.status import StudyStatus, TrialStatus
 from search.study.planned import planned_trials
@@ -19,6 +20,7 @@ from search.tracking.tracker import Tracker
 from tests import tiny
 from trainables.errors import UserError
 from trainables.files import write_json
+from trainables.trial.running_epoch import RunningEpoch
 
 
 def trial(number, status, scores, *, epochs=10, began=0.0, epoch_s=10.0):
@@ -66,12 +68,12 @@ def test_the_sentence_says_it_all():
 
 def test_a_study_that_has_gone_quiet_is_said():
     silent = StudyStatus("night", 10_000.0, 6, (), STATUS.trials, None)
-    assert sentence(silent).endswith("No epoch has ended for 2 h 45 min: is it still running?")
+    assert sentence(silent).endswith("Nothing was heard of it for 2 h 45 min: is it still running?")
 
 
 def test_the_screen_fits_80_columns_and_shows_each_trial_that_trains():
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(show_status(STATUS, [Gpu(0, "H100", 0.5, 10, 80)]))
+    console.print(show_status(replace(STATUS, gpus=(str(Gpu(0, "H100", 0.5, 10, 80)),))))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 80
     assert all(word in text for word in ("4/10", "▁▆▃█", "0.5000", "55 s", "GPU 0 (H100): 50 % busy, 10.0 of 80.0 GB"))
@@ -97,6 +99,19 @@ def test_what_nvidia_smi_says_is_read_and_what_it_does_not_know_is_none():
     assert [(one.index, one.busy, one.used_gb) for one in found] == [(0, 0.37, 10.0), (1, None, 0.5)]
 
 
+def test_steps_of_the_first_epoch_say_how_long_it_takes():
+    """10 of 40 steps took 10 s: 40 s an epoch, of which this trial has 10 and the other one too."""
+    running = RunningEpoch(1, 10, 40, 0.75, 10.0, 100.0)
+    begun = StudyStatus(
+        "night", 103.0, 2, (), (replace(trial(1, "unfinished", []), epoch_s=None, running=running),), None
+    )
+    assert begun.unfinished[0].seconds_left(begun.now) == pytest.approx(400 - 13)
+    assert begun.seconds_left == pytest.approx((20 - 0.25) * 40)
+    assert begun.quiet_s == 3
+    told = json.loads(json.dumps(begun.to_dict()))
+    assert told["trials"][0]["running"]["step"] == 10
+
+
 def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
     """One study in both; times are those of its epochs, wherever they are read."""
     params = tiny.params(epochs=4)
@@ -113,15 +128,25 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
         files.append_record(record)
     tracker.log_epochs(1, records)
     tracker.log_study({"vote_miou": 0.31, "trials_total": 5})
-    ledger, mlflow = status_from_ledger(study, vote=0.31), status_from_mlflow(client, experiment, study.name)
+    files.running_epoch.begin(3)
+    files.running_epoch.step(7, 9, 14.0)
+    running = files.running_epoch.read()
+    tracker.log_running({1: running}, ["GPU 0: 50 % busy"])
+    told = vote_and_gpus(client, experiment, study.id)
+    assert told == (0.31, ("GPU 0: 50 % busy",))
+    ledger, mlflow = status_from_ledger(study, *told), status_from_mlflow(client, experiment, study.name)
     for one in (ledger, mlflow):
         (found,) = one.trials
         assert found.scores == pytest.approx((0.1, 0.2))
         assert found.moments == pytest.approx((1005.0, 1010.0))
         assert (found.number, found.status, found.epochs, found.epoch_s) == (1, "unfinished", 4, 5.0)
         assert found.label == "segformer mobilenetv3_small_050 ce 0.003 all"
-        assert one.vote == 0.31
+        assert (found.loss, found.running) == (1.0, running)
+        assert (one.vote, one.gpus) == (0.31, ("GPU 0: 50 % busy",))
     assert (ledger.total, mlflow.total) == (5, 5)  # quickstart's own number
+    tracker.end_study()  # what a driver that has ended wrote of its last moment is no longer so
+    ended = status_from_mlflow(client, experiment, study.name)
+    assert (ended.trials[0].running, ended.gpus) == (None, ())
     with pytest.raises(UserError, match=r"there is no study mime \(did you mean mine\?\)"):
         status_from_mlflow(client, experiment, "mime")
 

@@ -81,3 +81,9 @@ def test_the_command_names_the_runs_directory_where_it_is_another_one(runs, tmp_
     (tmp_path / "runs").rename(tmp_path / "other")
     with pytest.raises(UserError, match=r"--resume --name night --runs-dir .*other"):
         find_reference("night", tmp_path / "other")
+
+
+def test_the_commands_name_the_store_where_one_was_given(runs):
+    with pytest.raises(UserError) as told:
+        find_reference("night", runs, "http://127.0.0.1:5000")
+    assert str(told.value).count("--tracking-uri http://127.0.0.1:5000") == 2

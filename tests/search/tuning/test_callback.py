@@ -10,7 +10,8 @@ import pytest
 from mlflow.exceptions import RESOURCE_DOES_NOT_EXIST, MlflowException
 from rich.console import Console
 
-from search.report.progress import Progress, Screen
+from search.screen.progress import Progress
+from search.screen.screen import Screen
 from search.study.trial_end import holdout_masks, write_target
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from optuna.trial import TrialState
 from rich.console import Console
 
-from search.report.progress import Progress, Screen
+from search.screen.progress import Progress
+from search.screen.screen import Screen
 from search.study.space import Space
 from search.tuning.plan import Plan
 from search.tuning.resources import Resources

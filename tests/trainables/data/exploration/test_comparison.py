@@ -1,5 +1,7 @@
 """What differs between two annotation files, by hand."""
 
+import json
+
 from rich.console import Console
 
 from search.data.compare import run_compare
@@ -41,6 +43,13 @@ def test_annotations_are_matched_by_id_and_then_by_pixels(tmp_path):
 def test_a_file_is_the_same_as_itself(tmp_path):
     one, _ = files(tmp_path)
     assert compare(load_annotations(one), load_annotations(one)).same
+
+
+def test_machines_are_told_all_of_it(tmp_path, capsys):
+    assert run_compare(*files(tmp_path), "background", Console(stderr=True), as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["same"] is False
+    assert told["relabelled"] == [["a.png", 1, "Paper", "Glass"]]
 
 
 def test_the_command_says_what_differs(tmp_path):

@@ -1,0 +1,41 @@
+"""The data set of a search, checked before torch, ray and MLflow are imported, so that mistakes in it are told soon."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from search.report.plain import say, working
+from search.study.settings import StudySettings
+from trainables.data import Dataset, load_dataset
+from trainables.errors import UserError
+
+
+def checked_data(root: Path, settings: StudySettings, console: Console) -> Dataset:
+    """Return the data set, and print its problems. Raises UserError where it cannot be trained on."""
+    with working(console, "Checking the data set …"):
+        dataset = load_dataset(
+            root,
+            unlabelled=settings.unlabelled,
+            cache_dir=settings.cache_dir,
+            train_json=settings.train_json,
+            val_json=settings.val_json,
+            max_megapixels=settings.max_megapixels,
+        )
+    show_problems(dataset, console)
+    if dataset.num_classes < 2:
+        raise UserError(
+            f"{dataset.root} has one class only ({dataset.class_names[0]}): there is nothing to tell apart; "
+            "annotate more categories, or leave out --unlabelled ignore to score it against the background"
+        )
+    return dataset
+
+
+def show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:
+    """Print what was found wrong with the data set and does not keep it from being used."""
+    if not dataset.problems:
+        return
+    say(console, f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
+    for problem in dataset.problems[:shown]:
+        say(console, f"  {problem!s}")
+    if len(dataset.problems) > shown:
+        say(console, f"  … and {len(dataset.problems) - shown} more")

@@ -1,0 +1,131 @@
+"""Screen: a Progress as a live table on a terminal, and as plain lines elsewhere."""
+
+import time
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from search.report.durations import duration
+from search.report.plain import say
+from search.screen.gpus import Gpu, read_gpus
+from search.screen.progress import Progress, TrialProgress
+from search.screen.running_table import Row, RunningTable, step_of
+
+GPUS_EVERY_S = 5
+LINE_EVERY_S = 60  # without a terminal, where no epoch ended for so long
+LINE_TRIALS = 3  # of which such a line tells
+
+
+class Screen:
+    """Shows a Progress. Use it as a context manager.
+
+    At the end the live table is taken down, unless trials are still running: then somebody stopped the search, and the
+    table stays as it was.
+    """
+
+    def __init__(self, progress: Progress, console: Console, name: str) -> None:
+        self.progress, self.console, self.name = progress, console, name
+        self._live: Live | None = None
+        self._gpus_asked, self._known_gpus = float("-inf"), []
+        self._said: float | None = None  # when the last plain line was printed, by the study's clock
+
+    def __enter__(self) -> "Screen":
+        if self.console.is_terminal:
+            self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=2)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._live:
+            self._live.transient = not self.progress.running
+            self._live.stop()
+            self._live = None
+
+    def epoch(self, number: int) -> None:
+        """Say without a terminal that an epoch of the trial has ended."""
+        trial = self.progress.trials[number]
+        if not self._live:
+            miou = f"  mIoU {trial.miou:.4f}" if trial.miou is not None else ""
+            loss = f"  loss {trial.loss:.3f}" if trial.loss is not None else ""
+            self._say(f"trial {number:>3}  epoch {trial.epoch}/{trial.epochs}{miou}{loss}  ({trial.label})")
+
+    def within_epochs(self) -> None:
+        """Say without a terminal how far the epochs in progress are.
+
+        That is one line when the first trial has a loss, and then one whenever nothing was said for LINE_EVERY_S.
+        """
+        known = [trial for trial in self.progress.running if trial.running and trial.running.loss is not None]
+        waited = self._said is None or self.progress.clock() - self._said >= LINE_EVERY_S
+        if self._live or not known or not waited:
+            return
+        left = self.progress.seconds_left()
+        more = f"; {len(known) - LINE_TRIALS} more train" if len(known) > LINE_TRIALS else ""
+        rest = f"; about {duration(left)} left for the study" if left is not None else ""
+        self._say("; ".join(map(self._in_progress, known[:LINE_TRIALS])) + more + rest)
+
+    def _in_progress(self, trial: TrialProgress) -> str:
+        left = duration(trial.seconds_left(self.progress.clock()))
+        what = step_of(trial.running)
+        step = what if what == "scoring" else f"step {what}"
+        epoch = f"epoch {trial.running.epoch}/{trial.epochs}"
+        return f"trial {trial.number:>3}  in {epoch}: {step}, loss {trial.running.loss:.3f}, about {left} left"
+
+    def ended(self, number: int, note: str = "") -> None:
+        """Print a line on the trial's end, which stays above the live table."""
+        trial = self.progress.trials[number]
+        kept = self.progress.kept
+        score = f", {kept} mIoU {trial.best:.4f}" if trial.best is not None else ", no score" if kept else ""
+        text = f"trial {number:>3}  {trial.status} after {trial.epoch} epochs{score}{f': {note}' if note else ''}"
+        self._say(text, style="red" if trial.status == "failed" else "")
+        if not self._live:
+            self._say(self._summary())
+
+    def warn(self, text: str) -> None:
+        """Print what went wrong and does not end the study."""
+        self._say(text, style="yellow")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._said = self.progress.clock()
+        say(self.console, text, style=style)
+
+    def _summary(self) -> str:
+        progress = self.progress
+        best = f"best {progress.best.best:.4f} (trial {progress.best.number}); " if progress.best else "no score yet; "
+        if progress.vote is not None:
+            best += f"vote {progress.vote:.4f}; "
+        if progress.kept != "best":  # nobody is looking for the best one
+            best = ""
+        left = progress.seconds_left()
+        return (
+            f"{progress.ended}/{progress.total} trials ended ({progress.count('completed')} completed, "
+            f"{progress.count('stopped')} stopped, {progress.count('failed')} failed); {best}"
+            + ("time left not known yet" if left is None else f"about {duration(left)} left")
+        )
+
+    def _render(self) -> Group:
+        progress = self.progress
+        rows = [self._row(trial) for trial in progress.running]
+        table = RunningTable(self.name, rows, progress.rungs, progress.kept or "score")
+        return Group(table, Text(self._summary()), *(Text(str(gpu)) for gpu in self.gpus()))
+
+    def _row(self, trial: TrialProgress) -> Row:
+        return Row(
+            number=trial.number,
+            epoch=trial.epoch,
+            epochs=trial.epochs,
+            running=trial.running,
+            loss=trial.loss,
+            scores=trial.scores,
+            best=trial.best,
+            seconds_left=trial.seconds_left(self.progress.clock()),
+            label=trial.label,
+        )
+
+    def gpus(self) -> list[Gpu]:
+        """Return what this machine's GPUs do, asked for every few seconds: the table is drawn more often."""
+        now = time.monotonic()
+        if now - self._gpus_asked > GPUS_EVERY_S:
+            self._gpus_asked, self._known_gpus = now, read_gpus()
+        return self._known_gpus
