@@ -253,6 +253,8 @@ def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
         "holdout_images": len(data.splits.holdout),
         "training_images": sum(map(len, data.splits.folds)),
         "code_version": plan.study.manifest["code_version"],
+        "trials_planned": plan.trials,
+        "rungs": " ".join(map(str, _stops(plan, settings))),
         **_scene_params(plan.study.overlap),
     }
 
@@ -272,10 +274,15 @@ def _scene_params(overlap: Overlap | None) -> dict[str, int]:
 def running_screen(plan: Plan, settings: StudySettings, console: Console) -> Iterator[Screen]:
     data = plan.study.data
     kept = None if not data.scored else "last" if data.keep_last else "best"
-    stops = () if plan.points else tuple(rungs(plan.epochs, plan.grace_period, settings.reduction_factor))
+    stops = _stops(plan, settings)
     progress = Progress(plan.trials, plan.epochs, kept=kept, rungs=stops, budget_s=settings.time_budget)
     with Screen(progress, console, plan.study.name) as screen:
         yield screen
+
+
+def _stops(plan: Plan, settings: StudySettings) -> tuple[int, ...]:
+    """Return the epochs at which trials are compared and may be stopped; none in a grid or a refit."""
+    return () if plan.points else tuple(rungs(plan.epochs, plan.grace_period, settings.reduction_factor))
 
 
 def make_tuner(

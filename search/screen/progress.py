@@ -124,14 +124,24 @@ class Progress:
 
         Trials to come are expected to train as long as those that ended. It is no more than the time budget leaves.
         """
-        running = self.running
-        trained = self.epochs_trained + sum(trial.share for trial in running)
-        if not trained or self.started is None:
+        running, pace = self.running, self._seconds_per_epoch()
+        if pace is None or self.started is None:
             return None
         ended = [trial.epoch for trial in self._begun() if trial.status in ("completed", "stopped")]
         expected = sum(ended) / len(ended) if ended else self.epochs
         left = (self.total - len(self.trials)) * expected
         left += sum(max(1, min(expected, trial.epochs) - trial.epoch) - trial.share for trial in running)
+        seconds = left * pace if running or left else 0.0
         spent = self.clock() - self.started
-        seconds = left * spent / trained if running or left else 0.0
         return seconds if self.budget_s is None else min(seconds, max(0.0, self.budget_s - spent))
+
+    def _seconds_per_epoch(self) -> float | None:
+        """Return the seconds between two ends of epochs, of whatever trials; None where nothing is known.
+
+        Before the first has ended, that is by the pace of the steps: processes took their time to start.
+        """
+        running = self.running
+        if self.epochs_trained and self.started is not None:
+            return (self.clock() - self.started) / (self.epochs_trained + sum(trial.share for trial in running))
+        expected = [trial.running.expected_s for trial in running if trial.running and trial.running.step]
+        return sum(expected) / len(expected) ** 2 if expected else None

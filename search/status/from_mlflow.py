@@ -21,12 +21,13 @@ def status_from_mlflow(client: MlflowClient, experiment_id: str, name: str) -> S
     parent = find_study(client, experiment_id, name)
     mine = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and tags.`{KIND}` = 'trial'"
     runs = client.search_runs([experiment_id], mine, max_results=MAX_RUNS)
-    metrics, epochs = parent.data.metrics, _running_epochs(parent)
+    metrics, params, epochs = parent.data.metrics, parent.data.params, _running_epochs(parent)
+    total = metrics.get("trials_total", params.get("trials_planned"))  # the first is told when a trial ends
     return StudyStatus(
         name=name,
         now=time.time(),
-        total=int(metrics["trials_total"]) if "trials_total" in metrics else None,
-        rungs=(),
+        total=None if total is None else int(total),
+        rungs=tuple(map(int, params.get("rungs", "").split())),
         trials=tuple(sorted((_trial(client, run, epochs) for run in runs), key=lambda trial: trial.number)),
         vote=metrics.get("vote_miou"),
         gpus=_gpus(parent),

@@ -3,10 +3,11 @@
 import os
 import signal
 import socket
-import sys
 import threading
 
 import ray
+
+from search.tuning.stop_signals import leave
 
 EVERY_S = 1.0
 TRIES = 3  # that fail in a row
@@ -47,9 +48,7 @@ class RayWatch:
 
     def _end_if_it_hangs(self) -> None:
         if not self._over.wait(LEAVE_S):
-            print(f"\n{describe_lost(self.lost)}\n{self._how_to_resume}", file=sys.stderr)
-            sys.stderr.flush()
-            os._exit(1)
+            leave(f"{describe_lost(self.lost)}\n{self._how_to_resume}", 1)
 
 
 def describe_lost(process: str) -> str:

@@ -10,6 +10,15 @@ from typing import Any
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
 AT_ONCE = 130
+SHOW_CURSOR = "\x1b[?25h"
+
+
+def leave(why: str, code: int) -> None:
+    """End the process at once, with a message, and with the terminal's cursor shown, which a live table hides."""
+    if sys.stdout.isatty():
+        print(SHOW_CURSOR, end="", flush=True)
+    print(f"\n{why}", file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 @contextmanager
@@ -25,9 +34,7 @@ def stop_signals() -> Iterator[None]:
             first.append(time.monotonic())
             raise KeyboardInterrupt
         if time.monotonic() - first[0] > ECHO_S:
-            print("\nsegvote: stopped at once; every finished epoch is kept: go on by --resume", file=sys.stderr)
-            sys.stderr.flush()
-            os._exit(AT_ONCE)
+            leave("segvote: stopped at once; every finished epoch is kept: go on by --resume", AT_ONCE)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

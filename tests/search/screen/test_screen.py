@@ -183,7 +183,7 @@ def test_without_a_terminal_the_first_loss_is_said_and_then_a_line_where_nothing
         shown.within_epochs()
     assert output.getvalue().splitlines() == [
         "trial   1  in epoch 1/10: step 10/40, loss 0.750, about 6 min left; about 26 min left for the study",
-        "trial   1  in epoch 1/10: scoring, loss 0.750, about 9 min left; about 46 min left for the study",
+        "trial   1  in epoch 1/10: scoring, loss 0.750, about 9 min left; about 39 min left for the study",
     ]
 
 

@@ -127,6 +127,8 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
     for record in records:
         files.append_record(record)
     tracker.log_epochs(1, records)
+    tracker.describe_study({"trials_planned": 5, "rungs": "1 3"}, [])
+    assert status_from_mlflow(client, experiment, study.name).total == 5
     tracker.log_study({"vote_miou": 0.31, "trials_total": 5})
     files.running_epoch.begin(3)
     files.running_epoch.step(7, 9, 14.0)
@@ -143,6 +145,7 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
         assert found.label == "segformer mobilenetv3_small_050 ce 0.003 all"
         assert (found.loss, found.running) == (1.0, running)
         assert (one.vote, one.gpus) == (0.31, ("GPU 0: 50 % busy",))
+    assert mlflow.rungs == (1, 3)
     assert (ledger.total, mlflow.total) == (5, 5)  # quickstart's own number
     tracker.end_study()  # what a driver that has ended wrote of its last moment is no longer so
     ended = status_from_mlflow(client, experiment, study.name)
