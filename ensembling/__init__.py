@@ -5,6 +5,7 @@ from ensembling.predictions import (
     PredictionsError,
     check_same_holdout,
     read_predictions,
+    with_joined_groups,
     write_predictions,
 )
 from ensembling.selection.select_ensemble import Selection, select_ensemble
@@ -20,5 +21,6 @@ __all__ = [
     "read_predictions",
     "select_ensemble",
     "warm_kernels",
+    "with_joined_groups",
     "write_predictions",
 ]

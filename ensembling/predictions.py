@@ -21,7 +21,7 @@ import socket
 import struct
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,13 @@ VERSION = 3  # version 2 had no groups: each image is one
 STRETCHES = 10  # that a single group of images is cut into
 LONGEST = 255  # pixels of a run; a longer one is several
 PREFIX = struct.Struct("<8sHI32s")
+_COMPARED = {
+    "fingerprint": "their holdout's photos or labels",
+    "edits": "the edits of their holdout's labels",
+    "class_names": "class names",
+    "image_ids": "image ids",
+    "sizes": "sizes",
+}
 HEADER_KEYS = {
     "image_ids",
     "sizes",
@@ -156,15 +163,38 @@ def check_same_holdout(
 ) -> None:
     """Raise PredictionsError naming both (as the caller calls them) unless their pixels may be voted on together.
 
-    They may if both fingerprints, image ids, sizes and class names are the same, in the same order.
+    They may if both fingerprints, image ids, sizes and class names are the same, in the same order. Their groups say
+    only which photos are drawn together, and may differ: see `with_joined_groups`.
     """
-    for key in ("fingerprint", "edits", "class_names", "image_ids", "sizes", "groups"):
-        ours, theirs = (one.grouped_ids() if key == "groups" else getattr(one, key) for one in (first, second))
+    for key, words in _COMPARED.items():
+        ours, theirs = getattr(first, key), getattr(second, key)
         if ours != theirs:
             raise PredictionsError(
-                f"{first_name} and {second_name} differ in {key.replace('_', ' ')}, so their votes cannot be mixed: "
+                f"{first_name} and {second_name} differ in {words}, so their votes cannot be mixed: "
                 f"{_difference(ours, theirs)}; choose candidates of one holdout and one class map"
             )
+
+
+def with_joined_groups(first: Predictions, second: Predictions) -> Predictions:
+    """Return `first` with groups in which all photos are together that either of the two keeps together.
+
+    Both are of the same holdout. Groups differ where one study found scenes that the other did not look for.
+    """
+    if first.grouped_ids() == second.grouped_ids():
+        return first
+    above = {image_id: image_id for image_id in first.image_ids}
+
+    def leader(image_id: str) -> str:
+        while above[image_id] != image_id:
+            above[image_id] = image_id = above[above[image_id]]
+        return image_id
+
+    for ids in (*first.grouped_ids(), *second.grouped_ids()):
+        for image_id in ids[1:]:
+            above[leader(image_id)] = leader(ids[0])
+    numbers: dict[str, int] = {}
+    groups = tuple(numbers.setdefault(leader(image_id), len(numbers)) for image_id in first.image_ids)
+    return replace(first, groups=groups)
 
 
 def _difference(ours: str | tuple, theirs: str | tuple) -> str:

@@ -1,6 +1,7 @@
 """The data of a study: checked, split, and decoded into this node's cache, with its pseudo-labels if there are any."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -17,9 +18,8 @@ from search.tracking.store import check_places
 from trainables.config import TrialConfig
 from trainables.data import Dataset, PackedData, Splits, load_pseudo, make_splits, pack
 from trainables.data.edits import Counts, Edits, apply_edits, edit_whole
-from trainables.data.pseudo import rows_apart
 from trainables.data.sample.dataset import write_sample
-from trainables.data.scenes import Scenes, find_scenes
+from trainables.data.scenes import Apart, Scenes, find_scenes, rows_apart
 from trainables.errors import UserError
 from trainables.study_data import PseudoData, StudyEdits
 
@@ -35,9 +35,9 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
     resumed = open_study(settings) if settings.resume else None
     edits = [one.edits for one in resumed.data.edits] if resumed else asked_edits(settings)
     dataset = edit_whole(dataset, edits, lambda one, counts: _show_counts(one, counts, console))
-    pseudo = pseudo_data(dataset, [size], settings, console)
     if resumed:
         study = resumed
+        pseudo = pseudo_data(dataset, study.data.splits, [size], settings, console, settings.group_by)
         check_same_data(study, dataset, pseudo)
         study = study.with_data_in(dataset.root, pseudo.root if pseudo else None)
     else:
@@ -52,21 +52,32 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
             folds_by=settings.folds_by,
             folds_file=Path(settings.folds_file) if settings.folds_file else None,
         )
-        known = [edited_data(dataset, one, splits, size, settings, console) for one in edits]
+        pseudo = pseudo_data(dataset, splits, [size], settings, console, settings.group_by)
+        known = [edited_data(dataset, one, splits, [size], settings, console) for one in edits]
         study = new_study(settings, dataset, splits, pseudo, scenes=scenes, edits=known)
     holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here
     return study, dataset
 
 
 def edited_data(
-    dataset: Dataset, edits: Edits, splits: Splits, size: tuple[int, int], settings: StudySettings, console: Console
+    dataset: Dataset,
+    edits: Edits,
+    splits: Splits,
+    sizes: Iterable[tuple[int, int]],
+    settings: StudySettings,
+    console: Console,
 ) -> StudyEdits:
-    """Apply the corrections to the training photos, say how many labels each rule changed, and decode the outcome."""
+    """Return the corrections with the training photos that they drop.
+
+    They are applied to the training photos, which are decoded at all `sizes`, and it is said how many labels each rule
+    changed.
+    """
     if edits.apply_to_holdout:
         return StudyEdits(edits)  # they are in `dataset` already
     edited = apply_edits(dataset, edits, splits.holdout)
     _show_counts(edits, edited.counts, console)
-    packed_data(edited.dataset, size, settings, console)
+    for size in sizes:
+        packed_data(edited.dataset, size, settings, console)
     return StudyEdits(edits, tuple(sorted(edited.dropped)))
 
 
@@ -77,18 +88,30 @@ def _show_counts(edits: Edits, counts: Counts, console: Console) -> None:
 
 def scenes_of(dataset: Dataset, group_by: str | None, settings: StudySettings, console: Console) -> Scenes:
     """Return which photos belong together, found once and kept in the cache."""
+    with _looking(console) as progress:
+        return find_scenes(dataset, group_by=group_by, cache_dir=settings.cache_dir, progress=progress)
+
+
+@contextmanager
+def _looking(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while scenes are looked for; yield what it is to be told, the photos looked at and all of them."""
     with Bar(console=console, transient=True) as bar:
         task = bar.add_task("Looking for scenes", total=None)
-        report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-        return find_scenes(dataset, group_by=group_by, cache_dir=settings.cache_dir, progress=report)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def pseudo_data(
-    dataset: Dataset, sizes: Iterable[tuple[int, int]], settings: StudySettings, console: Console
+    dataset: Dataset,
+    splits: Splits,
+    sizes: Iterable[tuple[int, int]],
+    settings: StudySettings,
+    console: Console,
+    group_by: str | None = None,
 ) -> PseudoData | None:
-    """The photos of --pseudo that `dataset` does not have, decoded at all `sizes`; None without the flag.
+    """Return the photos of --pseudo that may be trained on, decoded at all `sizes`; None without the flag.
 
-    Raises UserError for other categories than the data set's, and where no photo is left.
+    Copies of labelled photos and frames of scenes that are only scored are left out, which is said. Raises UserError
+    for other categories than the data set's, and where no photo is left.
     """
     if settings.pseudo is None:
         return None
@@ -96,19 +119,38 @@ def pseudo_data(
     with working(console, "Checking the pseudo-labels …"):
         pseudo = load_pseudo(root, dataset.class_names, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
     show_problems(pseudo, console)
-    rows, given = rows_apart(pseudo, dataset), len(pseudo.rows("train"))
-    if not rows:
-        raise UserError(f"--pseudo {root}: all of its {given} photos are in {dataset.root} as well: give it others")
-    if len(rows) < given:
-        what = f"{given - len(rows)} of the {given} photos of --pseudo {root} are left out: {dataset.root} has them too"
-        say(
-            console,
-            f"{what} (the very bytes), and a photo that was trained on could not be scored on",
-            style="yellow",
-        )
+    with _looking(console) as progress:
+        where = {"group_by": group_by, "cache_dir": settings.cache_dir, "progress": progress}
+        apart = rows_apart(pseudo, dataset, splits.holdout, **where)
+    _show_apart(apart, root, dataset, console)
     for size in sizes:
         packed_data(pseudo, size, settings, console)
-    return PseudoData(root, pseudo.fingerprint, rows, settings.pseudo_weight)
+    return PseudoData(root, pseudo.fingerprint, apart.rows, settings.pseudo_weight)
+
+
+def _show_apart(apart: Apart, root: Path, dataset: Dataset, console: Console) -> None:
+    """Say which photos of --pseudo are left out, and which flatter the score. Raises UserError where none is left."""
+    given = len(apart.rows) + apart.copies + apart.frames
+    why = [f"{apart.copies} are copies of labelled photos of {dataset.root}"] * bool(apart.copies)
+    why += [f"{apart.frames} are of scenes that the holdout or the test has"] * bool(apart.frames)
+    if not apart.rows:
+        raise UserError(
+            f"--pseudo {root}: none of its {given} photos may be trained on, since {' and '.join(why)}: give it others"
+        )
+    if why:
+        say(
+            console,
+            f"{apart.copies + apart.frames} of the {given} photos of --pseudo {root} are left out, since "
+            f"{' and '.join(why)}: a photo that was trained on could not be scored on",
+            style="yellow",
+        )
+    if apart.shared:
+        say(
+            console,
+            f"{apart.shared} of the photos of --pseudo {root} are of scenes that the holdout has. Training has these "
+            "scenes anyway, and they are kept: the score will be too high for photos of new scenes",
+            style="yellow",
+        )
 
 
 def _sample(settings: Settings, console: Console) -> Path:

@@ -1,28 +1,32 @@
 """`segvote data …` on the command line. What a command needs is imported when it runs: --help does not wait for it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli.options import CACHE_DIR, FOLDS, JSON, RUNS_DIR, Choice, example, make_console, with_options
+from search.cli.options import (
+    CACHE_DIR,
+    DATA_FILES,
+    EDITS,
+    FOLDS,
+    JSON,
+    RUNS_DIR,
+    UNLABELLED,
+    Choice,
+    example,
+    make_console,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
 
-EDITS = click.option("--edits", metavar="FILE", help="YAML with corrections of the labels, applied on reading.")
 DATA = (
-    click.option("--data", required=True, metavar="DIR", help="COCO data set with train.json, or 'sample'."),
-    click.option(
-        "--unlabelled",
-        type=Choice(["background", "ignore"]),
-        default="background",
-        show_default=True,
-        help="What pixels without annotation are: class 0, or no class.",
-    ),
-    click.option(
-        "--cache-dir", default="~/.cache/segvote", show_default=True, metavar="DIR", help="Remembers what was read."
-    ),
+    click.option("--data", required=True, metavar="DIR", help="A COCO data set with train.json, or 'sample'."),
+    UNLABELLED,
+    *DATA_FILES,
+    CACHE_DIR,
     EDITS,
 )
 
@@ -60,7 +64,7 @@ def import_command(name: str, source: str, out: str, classes: str | None, void: 
 @click.argument("kind", type=Choice(["masks", "coco"]))
 @with_options(DATA)
 @click.option("--out", required=True, metavar="DIR", help="The directory to write.")
-def export_command(kind: str, out: str, **data: str | None) -> int:
+def export_command(kind: str, out: str, **data: Any) -> int:
     """Write a data set as PNG masks or as COCO."""
     from search.data.formats import run_export
 
@@ -72,7 +76,7 @@ def export_command(kind: str, out: str, **data: str | None) -> int:
 @click.option("--out", default="data-report", show_default=True, metavar="DIR", help="Where its files go.")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="That a search would make.")
 @click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
-def report_command(out: str, folds: int, no_photos: bool, **data: str | None) -> int:
+def report_command(out: str, folds: int, no_photos: bool, **data: Any) -> int:
     """Write a page that says what is in a data set and what to do about it, its figures, and the numbers."""
     from search.data.report import run_report
     from search.data.scenes import scenes_of
@@ -102,7 +106,7 @@ def show_command(
     image_size: str,
     count: int,
     seed: int,
-    **data: str | None,
+    **data: Any,
 ) -> int:
     """Draw a data set's images with their masks, by labelled area, by class, and annotation by annotation."""
     from search.data.show import ShowOptions, run_show
@@ -140,7 +144,7 @@ def folds_command(
     seed: int,
     out: str,
     no_photos: bool,
-    **data: str | None,
+    **data: Any,
 ) -> int:
     """Show how even the folds are that a search would make, and that every other method would."""
     from search.data.folds import FoldsOptions, run_folds
@@ -186,17 +190,22 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _dataset(data: str, unlabelled: str, cache_dir: str, edits: str | None = None, photos: bool = True) -> "Dataset":
+def _dataset(data: str, cache_dir: str, edits: str | None, photos: bool = True, **files: Any) -> "Dataset":
+    """Return the data set after its edits; `files` are the other keywords of `load_dataset`.
+
+    Without `photos` the annotations alone are read.
+    """
     from trainables.data import load_dataset
     from trainables.data.coco import load_annotations
     from trainables.data.edits import apply_edits, read_edits, without_rows
     from trainables.data.sample.dataset import write_sample
 
-    if not photos:
-        dataset = load_annotations(_path(data), unlabelled=unlabelled)
-    else:
+    if photos:
         root = write_sample(_path(cache_dir) / "sample", seed=0) if data == "sample" else _path(data)
-        dataset = load_dataset(root, unlabelled=unlabelled, cache_dir=_path(cache_dir))
+        dataset = load_dataset(root, cache_dir=_path(cache_dir), **files)
+    else:
+        del files["max_megapixels"]  # no photo is decoded
+        dataset = load_annotations(_path(data), **files)
     if edits is None:
         return dataset
     edited = apply_edits(dataset, read_edits(_path(edits)), dataset.rows("val"))

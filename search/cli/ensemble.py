@@ -23,6 +23,9 @@ from search.tracking.store_file import check_studies
 )
 @click.option("--min-miou", type=click.FloatRange(0, 1), help="Only trials that score as much on the holdout.")
 @click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung.")
+@click.option(
+    "--mixed-edits", is_flag=True, help="Let studies vote together whose training labels were edited differently."
+)
 @click.option("--mode", type=Choice(MODES), default="greedy", show_default=True, help="How members are chosen.")
 @click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
 @click.option("--must-include", multiple=True, metavar="RUN…", help="Runs, by name or id, that vote in any case.")

@@ -43,11 +43,19 @@ MAX_MEGAPIXELS = click.option(
     show_default=True,
     help="The largest photo that is taken; decoding one takes 3 bytes a pixel.",
 )
-# Of every command that trains on a data set.
+EDITS = click.option("--edits", metavar="FILE", help="YAML with corrections of the labels: see docs/data.md.")
+# Every command that reads a data set takes these.
 DATA_FILES = (
     click.option("--train-json", metavar="FILE", help="The COCO file of the training images, if it has another name."),
     click.option("--val-json", metavar="FILE", help="The COCO file of the holdout, if it has another name."),
     MAX_MEGAPIXELS,
+)
+UNLABELLED = click.option(
+    "--unlabelled",
+    type=Choice(["background", "ignore"]),
+    default="background",
+    show_default=True,
+    help="What pixels without annotation are: class 0, or of no class and not scored.",
 )
 RUNS_DIR = click.option(
     "--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are; every node must see it."

@@ -5,7 +5,18 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
-from search.cli.options import DATA_FILES, FOLDS, JSON, PLACES, PSEUDO, RESOURCES, Choice, with_options
+from search.cli.options import (
+    DATA_FILES,
+    EDITS,
+    FOLDS,
+    JSON,
+    PLACES,
+    PSEUDO,
+    RESOURCES,
+    UNLABELLED,
+    Choice,
+    with_options,
+)
 
 OPTIONS = (
     click.option(
@@ -15,15 +26,9 @@ OPTIONS = (
     click.option(
         "--data", metavar="DIR", help="A COCO data set with train.json, or 'sample'. [default: ./data, else sample]"
     ),
-    click.option(
-        "--unlabelled",
-        type=Choice(["background", "ignore"]),
-        default="background",
-        show_default=True,
-        help="What pixels without annotation are: class 0, or of no class and not scored.",
-    ),
+    UNLABELLED,
     *DATA_FILES,
-    click.option("--edits", metavar="FILE", help="YAML with corrections of the labels: see docs/data.md."),
+    EDITS,
     *PSEUDO,
     click.option(
         "--image-size", metavar="N|WxH", help="Photos are resized to this many pixels. [default: the space's]"

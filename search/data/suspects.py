@@ -30,18 +30,9 @@ SHOWN = 10
 def run_suspects(name: str, runs_dir: Path, cache_dir: Path, out: Path, count: int, console: Console) -> int:
     """Write the ranking as CSV, overlays of the first `count`, and a draft edits file that would relabel them."""
     study = known_study(runs_dir, name, cache_dir)
-    dataset = _dataset(study)
-    trials = [files for files in study.trials() if files.predictions.exists() and files.best_weights.exists()]
-    if not trials:
-        raise UserError(f"no trial of the study {name} has predictions: it needs one that was not stopped by a failure")
-    votes = Votes(dataset)
-    for files in trials:
-        with Bars(console) as bars:
-            rows = _rows(study, files)
-            update = bars.add(f"Trial {files.number}", len(rows))
-            for done, (row, class_map) in enumerate(_out_of_sample(study, dataset, files), start=1):
-                votes.add(row, class_map)
-                update(done)
+    dataset = studied_data(study)
+    trials = voting_trials(study)
+    votes = cast_votes(study, dataset, trials, console)
     suspects = votes.suspects()
     _write(out / CSV, _as_csv(suspects, dataset).encode())
     worst = [one for one in suspects[:count] if one.suspicion > 0]
@@ -54,7 +45,11 @@ def run_suspects(name: str, runs_dir: Path, cache_dir: Path, out: Path, count: i
     return 0
 
 
-def _dataset(study: Study) -> Dataset:
+def studied_data(study: Study) -> Dataset:
+    """Return the data set that the study was trained on, with its edits.
+
+    Raises UserError where it has changed since.
+    """
     data = study.data
     names = {"train_json": data.train_json, "val_json": data.val_json, "max_megapixels": float("inf")}
     dataset = load_dataset(data.root, unlabelled=data.unlabelled, cache_dir=data.cache_dir, **names)
@@ -62,6 +57,28 @@ def _dataset(study: Study) -> Dataset:
     if dataset.fingerprint != data.fingerprint:
         raise UserError(f"{data.root} is not what the study {study.name} was trained on any more: restore it")
     return dataset
+
+
+def voting_trials(study: Study) -> list[TrialFiles]:
+    """Return the trials that kept weights and class maps. Raises UserError where there is none."""
+    trials = [files for files in study.trials() if files.predictions.exists() and files.best_weights.exists()]
+    if not trials:
+        raise UserError(
+            f"no trial of the study {study.name} has predictions: it needs one that was not stopped by a failure"
+        )
+    return trials
+
+
+def cast_votes(study: Study, dataset: Dataset, trials: Sequence[TrialFiles], console: Console) -> Votes:
+    """Return the votes of these trials on the labelled photos that they never saw, each trial with a progress bar."""
+    votes = Votes(dataset)
+    for files in trials:
+        with Bars(console) as bars:
+            update = bars.add(f"Trial {files.number}", len(_rows(study, files)))
+            for done, (row, class_map) in enumerate(_out_of_sample(study, dataset, files), start=1):
+                votes.add(row, class_map)
+                update(done)
+    return votes
 
 
 def _rows(study: Study, files: TrialFiles) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from ensembling import Predictions, check_same_holdout, hard_vote
+from ensembling import Predictions, check_same_holdout, hard_vote, with_joined_groups
 from ensembling.memory import Budget
 from ensembling.runs.candidates import Candidate, load_candidates, load_target
 from ensembling.runs.ensemble import EnsembleRecord
@@ -33,10 +33,12 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
     _check_filter(client, experiment_id, options.where)
     studies = find_studies(client, experiment_id, options.studies, options.runs_dir)
+    if not options.mixed_edits:
+        _check_same_edits(studies)
     name = name or f"ensemble-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = _new_directory(out or options.runs_dir / "ensembles" / name)
     with working(console, "Reading predictions …"), reading_predictions():
-        target = _common_target(client, studies)
+        target = _common_target(client, studies, console)
         budget = Budget(MemoryBound(options.memory, target.pixels.size).maps)
         candidates, left_out = load_candidates(
             client,
@@ -137,17 +139,49 @@ def _new_directory(directory: Path) -> Path:
     return directory
 
 
-def _common_target(client: MlflowClient, studies: Sequence[Run]) -> Predictions:
-    """The one holdout of all studies. Raises PredictionsError that names two studies where they differ."""
-    first = load_target(client, studies[0])
+def _check_same_edits(studies: Sequence[Run]) -> None:
+    """Raise UserError, naming two studies, where trials were trained on labels that were corrected in other ways."""
+    first, *others = studies
+    for other in others:
+        if _edits(other) != _edits(first):
+            named = " and ".join(
+                f"{one.info.run_name} with {f'the edits {_edits(one)}' if _edits(one) else 'none'}"
+                for one in (first, other)
+            )
+            raise UserError(
+                f"--studies: trials were trained with different edits of the labels, {named}. Where the holdout's "
+                "labels are the same they may vote together: say --mixed-edits if that is meant"
+            )
+
+
+def _edits(study: Run) -> str:
+    """Return the fingerprints of the edits that trials of a study were trained with, none for labels as they are."""
+    return ", ".join(sorted(filter(None, study.data.params.get("edits_fingerprint", "").split(", "))))
+
+
+def _common_target(client: MlflowClient, studies: Sequence[Run], console: Console) -> Predictions:
+    """Return the one holdout of all studies; photos that any of them keeps together are one group of it.
+
+    Raises PredictionsError that names two studies where the holdouts differ.
+    """
+    target = load_target(client, studies[0])
     for study in studies[1:]:
+        other = load_target(client, study)
         check_same_holdout(
-            first,
-            load_target(client, study),
+            target,
+            other,
             first_name=f"the holdout of study {studies[0].info.run_name}",
             second_name=f"that of study {study.info.run_name}",
         )
-    return first
+        joined = with_joined_groups(target, other)
+        if len({len(one.grouped_ids()) for one in (target, other, joined)}) > 1:
+            say(
+                console,
+                f"The studies {studies[0].info.run_name} and {study.info.run_name} found different scenes in the "
+                "holdout: photos that either keeps together are kept together in cross-fit and intervals.",
+            )
+        target = joined
+    return target
 
 
 def _good_enough(candidates: list[Candidate], target: Predictions, options: EnsembleOptions) -> list[Candidate]:

@@ -15,6 +15,7 @@ RECORDED = (
         "studies",
         "min_miou",
         "all_candidates",
+        "mixed_edits",
         "mode",
         "max_members",
         "must_include",
@@ -37,6 +38,7 @@ class EnsembleOptions:
     where: str = ""  # MLflow's filter string
     min_miou: float | None = None
     all_candidates: bool = False
+    mixed_edits: bool = False  # whether studies with different edits of the training labels may vote together
     mode: str = "greedy"
     max_members: int = 15
     must_include: tuple[str, ...] = ()  # names or ids of runs, as are those of `start`

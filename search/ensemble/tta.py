@@ -15,9 +15,11 @@ from search.ensemble.options import EnsembleOptions
 from search.study.manifest import read_manifest
 from search.study.study import data_files, data_root
 from trainables.data import load_dataset
+from trainables.data.edits import edit_whole
 from trainables.data.unlabelled import Photo, as_photos
 from trainables.errors import UserError
 from trainables.inference.predictor import Predictor
+from trainables.study_data import StudyEdits
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE
 
@@ -64,6 +66,8 @@ def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleO
         max_megapixels=float("inf"),
         **data_files(manifest),
     )
+    edits = [StudyEdits.from_dict(one).edits for one in manifest.get("edits", ())]
+    dataset = edit_whole(dataset, edits)
     if dataset.fingerprint != manifest["data"]["fingerprint"]:
         raise UserError(
             f"the data in {root} is not that of study {candidate.study}: give the directory that holds it as --data"

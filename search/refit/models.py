@@ -10,6 +10,7 @@ from ensembling.runs.members import Ensemble, Member
 from search.study.study import Study, study_in
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data.batches.training_batches import steps_per_epoch
+from trainables.data.edits import NO_EDITS
 from trainables.errors import UserError
 from trainables.trial.files import TrialFiles
 
@@ -35,6 +36,11 @@ class Original:
         if kept is None:
             raise UserError(f"member {member.name} cannot be trained again: {files.epochs} records no epoch")
         return cls(member, study, kept["epoch"])
+
+    def without_edits(self) -> "Original":
+        """Return the same, to be trained again on labels as they are."""
+        config = dataclasses.replace(self.member.config, edits=NO_EDITS)
+        return dataclasses.replace(self, member=dataclasses.replace(self.member, config=config))
 
     @property
     def steps_per_epoch(self) -> int:

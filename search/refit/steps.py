@@ -8,9 +8,9 @@ from rich.console import Console
 
 from ensembling.runs.members import Ensemble, open_ensemble
 from search.checked_data import checked_data
-from search.prepare import packed_data, pseudo_data
+from search.prepare import edited_data, packed_data, pseudo_data
 from search.refit.models import Original, describe_refit, refit_models
-from search.report.plain import labelled, working
+from search.report.plain import labelled, say, working
 from search.steps import show_pseudo, start_cluster
 from search.study.data_place import BUILT_IN
 from search.study.settings import RefitSettings
@@ -26,11 +26,10 @@ from search.tracking.store import check_places, connect, default_tracking_uri
 from search.tuning.plan import Plan
 from trainables.config import TrialConfig, parse_size
 from trainables.data import Dataset, Splits, make_splits
-from trainables.data.edits import edit_whole
+from trainables.data.edits import Edits, edit_whole
 from trainables.data.scenes import find_scenes
 from trainables.errors import UserError
 from trainables.models.pretrained.weights import check_weights
-from trainables.study_data import StudyEdits
 
 
 def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSettings]:
@@ -43,7 +42,7 @@ def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSett
         study = open_study(settings)
         root = Path(settings.data) if settings.data not in (None, BUILT_IN) else study.data.root
         dataset = edit_whole(checked_data(root, settings, console), [one.edits for one in study.data.edits])
-        pseudo = pseudo_data(dataset, _sizes(study.refit["models"]), settings, console)
+        pseudo = pseudo_data(dataset, study.data.splits, _sizes(study.refit["models"]), settings, console)
         check_same_data(study, dataset, pseudo)
         study = study.with_data_in(dataset.root, pseudo.root if pseudo else None)
     else:
@@ -66,14 +65,21 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
     settings = dataclasses.replace(settings, data=data, unlabelled=first.data.unlabelled, **files)
     dataset = checked_data(Path(data), settings, console)
     edits = _edits(originals)
-    if not own:
-        dataset = edit_whole(dataset, [one.edits for one in edits])
+    edited = edit_whole(dataset, edits) if not own else _edited_copy(dataset, edits, first)
+    if edited is None:
+        names = ", ".join(one.name for one in edits)
+        say(console, f"--data {data} holds other labels than the members had: {names} is not applied to them")
+        originals, edits = [one.without_edits() for one in originals], []
+    else:
+        dataset = edited
     _check_classes(dataset, ensemble)
     if not own:
         check_same_data(first, dataset)
     splits = refit_splits(dataset, first, keep_holdout=settings.keep_holdout)
     sizes = sorted({original.member.config.size for original in originals})
-    pseudo = pseudo_data(dataset, sizes, settings, console)
+    edits = [edited_data(dataset, one, splits, sizes, settings, console) for one in edits]
+    group_by = first.manifest["settings"].get("group_by")
+    pseudo = pseudo_data(dataset, splits, sizes, settings, console, group_by)
     photos = len(splits.training_rows("all")) + (len(pseudo.rows) if pseudo else 0)
     models = refit_models(originals, photos=photos, seeds=settings.seeds, weights_dir=settings.weights_dir)
     name = ensemble.name if Path(settings.ensemble).exists() else settings.ensemble
@@ -82,18 +88,34 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
     return new_study(settings, dataset, splits, pseudo, refit, edits=edits), dataset, settings
 
 
-def _edits(originals: list[Original]) -> list[StudyEdits]:
+def _edits(originals: list[Original]) -> list[Edits]:
     """Return the corrections of labels that the members were trained with. Raises UserError where two of one name
     differ.
     """
-    found: dict[str, StudyEdits] = {}
+    found: dict[str, Edits] = {}
     for original in originals:
-        for one in original.study.data.edits:
-            if found.setdefault(one.edits.name, one).edits != one.edits:
+        data = original.study.data
+        own = data.edits_named(original.member.config.edits)
+        for one in [each.edits for each in data.edits if each is own or each.edits.apply_to_holdout]:
+            if found.setdefault(one.name, one) != one:
                 raise UserError(
-                    f"members were trained with different edits named {one.edits.name}: refit them in separate commands"
+                    f"members were trained with different edits named {one.name}: refit them in separate commands"
                 )
     return list(found.values())
+
+
+def _edited_copy(dataset: Dataset, edits: list[Edits], first: Study) -> Dataset | None:
+    """Return the data set of --data with the edits of its holdout, if it is the members' own in another place.
+
+    Return None where there are edits and its labels are others, which may have been corrected since.
+    """
+    if not edits:
+        return dataset
+    try:
+        edited = edit_whole(dataset, edits)
+    except UserError:  # a rule matches nothing there
+        return None
+    return edited if edited.fingerprint == first.data.fingerprint else None
 
 
 def _sizes(models: list[dict]) -> list[tuple[int, int]]:

@@ -21,6 +21,7 @@ class DataOfStudy(TypedDict):
     relative_root: NotRequired[str]
     fingerprint: str
     holdout_fingerprint: NotRequired[str]
+    holdout_edits: NotRequired[str]
     class_names: list[str]
     class_id_of: NotRequired[dict[str, int]]
 

@@ -113,6 +113,11 @@ class Study:
         """In studies of before images had fingerprints of their own: of the data set, and which of its images."""
         return hashlib.sha256(f"{self.data.fingerprint} {self.data.splits.holdout}".encode()).hexdigest()
 
+    @property
+    def holdout_edits(self) -> str:
+        """Return the fingerprints of the edits that changed the holdout's labels; empty without any."""
+        return self.manifest["data"].get("holdout_edits", "")
+
     def trial_files(self, number: int) -> TrialFiles:
         return TrialFiles(self.trials_dir / f"{number:04d}")
 
@@ -196,6 +201,7 @@ def new_study(
             **_place(dataset.root, settings.runs_dir / settings.name),
             "fingerprint": dataset.fingerprint,
             "holdout_fingerprint": dataset.fingerprint_of(splits.holdout),
+            "holdout_edits": " ".join(one.edits.fingerprint for one in edits if one.edits.apply_to_holdout),
             "class_names": list(dataset.class_names),
             "class_id_of": {str(category): class_id for category, class_id in dataset.class_id_of.items()},
         },

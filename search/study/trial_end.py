@@ -120,6 +120,7 @@ def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) ->
         class_names=study.data.class_names,
         fingerprint=study.holdout_fingerprint,
         pixels=pixels,
+        edits=study.holdout_edits,
         groups=study.data.splits.holdout_groups,
     )
 

@@ -16,6 +16,7 @@ from ensembling import (
     predictions,
     read_predictions,
     select_ensemble,
+    with_joined_groups,
     write_predictions,
 )
 from trainables.files import write_text
@@ -232,8 +233,8 @@ def test_pixels_read_from_files_can_be_selected_from(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fingerprint": "beef"}, r"run 1 and run 2 differ in fingerprint.*'f00d' against 'beef'"),
-        ({"edits": "e2"}, r"run 1 and run 2 differ in edits.*'e1' against 'e2'"),
+        ({"fingerprint": "beef"}, r"run 1 and run 2 differ in their holdout's photos or labels.*'f00d' against 'beef'"),
+        ({"edits": "e2"}, r"run 1 and run 2 differ in the edits of their holdout's labels.*'e1' against 'e2'"),
         (
             {"class_names": ("Background", "Glass", "Paper")},
             "differ in class names.*'Paper' against 'Glass' at place 1",
@@ -241,7 +242,6 @@ def test_pixels_read_from_files_can_be_selected_from(tmp_path):
         ({"class_names": ("Background", "Paper", "Glass", "Metal")}, "differ in class names.*3 against 4"),
         ({"image_ids": ("b.jpg", "c.jpg", "é.jpg")}, "differ in image ids.*'a.jpg' against 'c.jpg' at place 1"),
         ({"sizes": ((3, 2), (1, 1), (3, 2))}, r"differ in sizes.*\(2, 3\) against \(3, 2\) at place 0"),
-        ({"groups": ()}, "differ in groups.*2 against 3"),
     ],
 )
 def test_predictions_of_different_holdouts_are_never_mixed(changes, message):
@@ -251,7 +251,22 @@ def test_predictions_of_different_holdouts_are_never_mixed(changes, message):
 
 def test_predictions_of_one_holdout_may_differ_in_pixels():
     check_same_holdout(SMALL, replace(SMALL, pixels=np.zeros_like(SMALL.pixels), groups=(0, 1, 0)))
-    check_same_holdout(replace(SMALL, groups=()), replace(SMALL, groups=(0, 1, 2)))
+    check_same_holdout(SMALL, replace(SMALL, groups=()))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "joined"),
+    [
+        ((), (4, 7, 4), [("a.jpg",), ("b.jpg", "é.jpg")]),
+        ((4, 7, 4), (), [("a.jpg",), ("b.jpg", "é.jpg")]),
+        ((1, 1, 2), (1, 2, 2), [("a.jpg", "b.jpg", "é.jpg")]),
+        ((4, 4, 1), (4, 4, 1), [("a.jpg", "b.jpg"), ("é.jpg",)]),
+        ((), (), [("a.jpg",), ("b.jpg",), ("é.jpg",)]),
+    ],
+)
+def test_photos_that_either_of_two_keeps_together_are_together(ours, theirs, joined):
+    first, second = (replace(SMALL, groups=groups) for groups in (ours, theirs))
+    assert sorted(with_joined_groups(first, second).grouped_ids()) == joined
 
 
 def test_version_2_had_no_groups(tmp_path):

@@ -219,7 +219,7 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     assert "there are cnn, empty, other, swin, wood" in error
     assert "no study is named; in --runs-dir" in said()
     error = said("--studies", "cnn", "other")
-    assert "study cnn and that of study other differ in fingerprint" in error
+    assert "study cnn and that of study other differ in their holdout's photos or labels" in error
     assert "'holdout-1' against 'holdout-2'" in error
     error = said("--studies", "swin", "wood")
     assert "study swin and that of study wood differ in class names" in error
@@ -250,6 +250,38 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     assert store.vote("--studies", "cnn", name="taken")[0] == 0
     assert main(["ensemble", "--studies", "cnn", "--name", "taken", "--runs-dir", str(store.runs)]) == 2
     assert "take another --name or --out" in capsys.readouterr().err
+
+
+def test_trials_of_other_training_labels_vote_together_only_if_asked(store, capsys):
+    """A search on corrected labels logs edits_fingerprint; the labels of the holdout are the same."""
+    store.add_study("edited", made_target(), trials=[1, 2], family=3, edits_fingerprint="beef")
+    assert store.vote("--studies", "cnn", "edited", name="mixed") == (2, None)
+    error = capsys.readouterr().err
+    assert "cnn with none and edited with the edits beef" in error
+    assert "say --mixed-edits" in error
+    code, ensemble = store.vote("--studies", "cnn", "edited", "--mixed-edits", name="mixed")
+    assert code == 0
+    assert {one["study"] for one in ensemble["candidates"]} == {"cnn", "edited"}
+    assert "--mixed-edits" in ensemble["command"]
+    store.add_study("same", made_target(), trials=[1], family=4, edits_fingerprint="beef")
+    assert store.vote("--studies", "edited", "same", name="same")[0] == 0
+
+
+def test_an_edited_holdout_is_never_mixed_with_another(store, capsys):
+    edited = dataclasses.replace(made_target(), edits="beef")
+    store.add_study("edited", edited, trials=[1], edits_fingerprint="beef")
+    assert store.vote("--studies", "cnn", "edited", "--mixed-edits", name="mixed") == (2, None)
+    assert "differ in the edits of their holdout's labels" in capsys.readouterr().err
+
+
+def test_studies_that_found_other_scenes_vote_together(store, capsys):
+    """A study of before scenes were looked for has no groups: photos that either keeps together stay together."""
+    old = dataclasses.replace(made_target(), groups=())
+    store.add_study("old", old, trials=[1, 2], family=5)
+    code, ensemble = store.vote("--studies", "old", "cnn", name="both")
+    assert code == 0
+    assert ensemble["holdout_groups"] == len(made_target().grouped_ids()) < len(old.grouped_ids())
+    assert "found different scenes in the holdout" in capsys.readouterr().out
 
 
 def test_a_run_whose_predictions_are_lost_does_not_vote_and_is_named(store):

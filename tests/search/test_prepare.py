@@ -40,7 +40,7 @@ def photos(tmp_path):
 
 def prepare(settings, dataset, **changes):
     console = Console(file=io.StringIO(), width=200)
-    pseudo = pseudo_data(dataset, [SIZE], dataclasses.replace(settings, **changes), console)
+    pseudo = pseudo_data(dataset, tiny.SPLITS, [SIZE], dataclasses.replace(settings, **changes), console)
     return pseudo, console.file.getvalue().strip()
 
 
@@ -61,12 +61,12 @@ def test_photos_of_the_data_set_are_left_out_and_counted(settings, dataset, phot
     pseudo, said = prepare(settings, dataset, pseudo=write_labels(photos))
     assert pseudo.rows == (2,)
     assert "2 of the 3 photos of --pseudo" in said
-    assert "are left out" in said
+    assert "are left out, since 2 are copies of labelled photos" in said
 
 
 def test_nothing_but_photos_of_the_data_set_is_refused(settings, dataset, write_labels):
     root = write_labels([image.path for image in dataset.images])
-    with pytest.raises(UserError, match=r"--pseudo .*: all of its 8 photos are in .* as well: give it others"):
+    with pytest.raises(UserError, match=r"--pseudo .*: none of its 8 photos may be .* 8 are copies .*: give it others"):
         prepare(settings, dataset, pseudo=root)
 
 

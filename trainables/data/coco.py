@@ -170,16 +170,29 @@ def load_dataset(
     return _dataset(parsed, images, unlabelled, fingerprint, _image_fingerprints(images, parsed.contents))
 
 
-def load_annotations(source: Path | str, *, unlabelled: Literal["background", "ignore"] = "background") -> Dataset:
+def load_annotations(
+    source: Path | str,
+    *,
+    unlabelled: Literal["background", "ignore"] = "background",
+    train_json: Path | str | None = None,
+    val_json: Path | str | None = None,
+) -> Dataset:
     """Return what `load_dataset` returns, without a look at any photo: their hashes are empty, as are fingerprints.
 
-    `source` is a data set's directory, or one COCO file of any name, whose images are then those for training.
+    `source` is a data set's directory, in which `train_json` and `val_json` name files as for `load_dataset`, or one
+    COCO file of any name, whose images are then those for training.
 
-    Raises UserError, listing every fault found, where the annotations cannot be used.
+    Raises UserError, listing every fault found, where the annotations cannot be used, and where files are named beside
+    a `source` that is a file itself.
     """
     source = Path(source).absolute()
-    alone = source.suffix == ".json" and not source.is_dir()
-    parsed = _parse(Layout(source.parent, {"train": source}) if alone else find_layout(source), unlabelled)
+    if source.suffix == ".json" and not source.is_dir():
+        if train_json or val_json:
+            raise UserError(f"{source} is a COCO file itself: give --data its directory, or leave out --train-json")
+        layout = Layout(source.parent, {"train": source})
+    else:
+        layout = find_layout(source, train_json, val_json)
+    parsed = _parse(layout, unlabelled)
     finders = {split: parsed.layout.photos(split) for split in parsed.contents}
     images = tuple(
         parsed.record(row, split, entry, finders[split].path(entry["file_name"]))

@@ -195,13 +195,3 @@ def load_pseudo(
     classes = json.dumps([dataset.fingerprint, [(one.id, one.class_id) for one in categories]])
     fingerprint = hashlib.sha256(classes.encode()).hexdigest()
     return dataclasses.replace(dataset, categories=categories, fingerprint=fingerprint)
-
-
-def rows_apart(pseudo: Dataset, labelled: Dataset) -> tuple[int, ...]:
-    """Return the training rows of `pseudo` whose bytes are those of no labelled photo of `labelled`.
-
-    The others may be photos of the holdout, a fold or the test, which must not be trained on, because they are scored.
-    Photos of a test.json without labels are not scored, and are therefore kept.
-    """
-    known = {image.sha256 for image in labelled.images if image.labelled}
-    return tuple(row for row in pseudo.rows("train") if pseudo.images[row].sha256 not in known)

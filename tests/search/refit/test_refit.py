@@ -22,8 +22,11 @@ from search.study.trial_end import holdout_masks, holdout_predictions, write_tar
 from tests import tiny
 from trainables.config import TrialConfig
 from trainables.data import load_dataset
+from trainables.data.edits import Edits
 from trainables.errors import UserError
 from trainables.files import read_json, write_json, write_text
+from trainables.study_data import StudyEdits
+from trainables.training import Trainer
 
 SIZE = (32, 48)
 
@@ -120,6 +123,58 @@ def test_a_refit_is_resumed_without_its_ensemble(prepare, searched, settings):
     assert (again.name, again.id, again.refit, again.data) == ("again", study.id, study.refit, study.data)
     with pytest.raises(UserError, match="--seeds 3 does not fit the study, which was started with 2"):
         prepare(ensemble=None, resume=True, seeds=3)
+
+
+EDITS = Edits("edits.yaml", ({"do": "delete", "classes": ["Paper"]}, {"do": "drop_images", "images": [1, 3]}), False)
+
+
+@pytest.fixture
+def edited(searched):
+    """The study whose only trial was trained without Paper and the third photo; the first photo is of the holdout."""
+    manifest = read_json(searched.directory / "study.json")
+    manifest["edits"] = [StudyEdits(EDITS, (2,)).to_dict()]
+    write_json(searched.directory / "study.json", manifest)
+    files = searched.trial_files(1)
+    write_json(files.config, {**read_json(files.config), "edits": "edits.yaml"})
+    return searched
+
+
+def refitted(study):
+    """The trainer of the refit's first model, after an epoch."""
+    trainer = Trainer(TrialConfig.from_dict(study.refit["models"][0]["params"]), study.data)
+    trainer.run_epoch()
+    return trainer
+
+
+def test_a_refit_trains_on_the_edited_labels_those_of_the_former_holdout_too(prepare, edited):
+    study = prepare()
+    assert study.data.training_rows("all", "edits.yaml") == (1, 3, 4, 5, 6, 7)
+    trainer = refitted(study)
+    assert not (trainer.packed.masks == 1).any()
+    assert (study.data.open(SIZE).masks == 1).any()
+    with study.claimed(resume=False):
+        pass
+    assert prepare(ensemble=None, name=None, resume=True).data == study.data
+
+
+def test_the_labels_of_a_holdout_that_is_kept_are_not_edited(prepare, edited):
+    study = prepare(keep_holdout=True)
+    assert study.data.training_rows("all", "edits.yaml") == (3, 4, 5, 6, 7)
+    masks = refitted(study).packed.masks
+    assert (masks[:2] == 1).any()
+    assert not (masks[2:] == 1).any()
+
+
+def test_edits_follow_the_members_data_set_to_another_place_and_no_other_labels(prepare, edited, tmp_path):
+    moved = tiny.write_data(tmp_path / "moved")
+    assert not (refitted(prepare(data=str(moved))).packed.masks == 1).any()
+    content = json.loads((moved / "train.json").read_text())
+    content["annotations"].pop()
+    write_json(moved / "train.json", content)
+    corrected = prepare(data=str(moved))
+    assert corrected.data.edits == ()
+    assert corrected.refit["models"][0]["params"]["edits"] == "none"
+    assert (refitted(corrected).packed.masks == 1).any()
 
 
 def test_search_and_refit_do_not_resume_each_other(prepare, settings):

@@ -7,7 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests import tiny
+from tests.trainables.data.made import annotation, box, coco, image, write
+from trainables.data import load_dataset
 from trainables.data.batches.copy_paste import LARGEST, MOST, CopyPaste, paste
+from trainables.training import Trainer
 
 HEIGHT, WIDTH = 40, 60
 
@@ -75,9 +79,9 @@ def test_what_is_pasted_covers_what_was_there():
     results = [policy(cache.images[0], cache.masks[0], sample) for sample in range(100)]
     hit = [(image, mask) for image, mask in results if (mask == 2).any()]
     assert hit
-    for image, mask in hit:
+    for photo, mask in hit:
         assert set(np.unique(mask).tolist()) <= {1, 2}
-        assert (image[mask == 1] == 100).all()  # outside the object nothing is changed, not even softly
+        assert (photo[mask == 1] == 100).all()  # outside the object nothing is changed, not even softly
         assert (mask == 2).sum() <= MOST * (12 * 1.6 + 1) ** 2
 
 
@@ -107,3 +111,18 @@ def test_objects_at_the_border_are_cut_off(seed):
     assert (mask == 7).any()
     assert image.max() <= 200
     assert (image[mask == 0] == 0).all()
+
+
+@pytest.mark.parametrize(("fold", "seen"), [(0, {0, 1, 4}), (1, {0, 1, 3}), ("all", {0, 1, 3, 4})])
+def test_a_trial_pastes_nothing_of_its_holdout_nor_of_the_fold_that_it_leaves_out(tmp_path, fold, seen):
+    """The classes 2 (holdout), 3 (fold 0) and 4 (fold 1) are each in photos of one part alone."""
+    classes = {1: 2, 2: 2, 3: 3, 4: 3, 5: 4, 6: 4, 7: 1, 8: 1}  # by image
+    images = [image(number, f"{number}.png", 64, 48) for number in classes]
+    shapes = [annotation(number, number, own, box(20, 15, 9, 9)) for number, own in classes.items()]
+    categories = [{"id": number, "name": f"Class {number}"} for number in range(1, 5)]
+    dataset = load_dataset(write(tmp_path / "data", train=coco(images, shapes, categories)))
+    study = tiny.study_data(dataset, tmp_path / "cache")  # rows 0 and 1 are the holdout
+    config = tiny.config(fold=fold, augmentation="copy_paste", image_size="64x48")
+    batches = Trainer(config, study).batches
+    found = {value for epoch in range(30) for _, masks in batches.epoch(epoch) for value in masks.unique().tolist()}
+    assert found - {255} == seen
