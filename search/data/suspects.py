@@ -35,7 +35,7 @@ def run_suspects(name: str, runs_dir: Path, cache_dir: Path, out: Path, count: i
     votes = cast_votes(study, dataset, trials, console)
     suspects = votes.suspects()
     _write(out / CSV, _as_csv(suspects, dataset).encode())
-    worst = [one for one in suspects[:count] if one.suspicion > 0]
+    worst = [one for one in suspects[:count] if one.says != one.label]
     _write(out / DRAFT, _draft(worst, dataset, set(study.data.splits.holdout)).encode())
     if worst:
         with Bars(console) as bars:

@@ -21,6 +21,7 @@ from tests.benchmarks import (
     rare_classes,
     selection,
     selection_optimum,
+    suspects,
     trial_against_loop,
 )
 from tests.benchmarks.places import CAMVID, WEIGHTS
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "large_pool": large_pool,
     "new_scenes": new_scenes,
     "rare_classes": rare_classes,
+    "suspects": suspects,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 

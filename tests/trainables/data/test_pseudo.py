@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from tests.trainables.data.made import CATEGORIES, annotation, coco, image, write, write_photo
-from trainables.data import load_dataset, pack
+from trainables.data import pack
 from trainables.data.pseudo import load_pseudo, write_pseudo
 from trainables.errors import UserError
 

@@ -1,4 +1,16 @@
-"""Annotations that are probably wrong, told from predictions of models that never saw the photo."""
+"""Annotations that are probably wrong, told from predictions of models that never saw the photo.
+
+On the visible pixels of an annotation each pixel of each model is one vote. Models have habits: they take one class for
+another, and miss small objects. What they say of all annotations of a class shows these habits, and the label of an
+annotation is held against them, as in confident learning (Northcutt et al., "Confident Learning: Estimating Uncertainty
+in Dataset Labels", JAIR 2021). With the shares s(c) of an annotation's votes by class and the mean shares q(c | k) over
+all other annotations of class k, of which there are n(k), the probability of each label is
+
+    P(k) ~ n(k) exp(t sum over c of s(c) log q(c | k))
+
+which is naive Bayes with one temperature t, because the votes of one annotation are not independent. The t is taken
+under which the labels that there are have the highest probability.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +19,9 @@ from pycocotools import mask as coco_mask
 
 from trainables.data.coco import Dataset, ImageRecord
 
-BACKGROUND_WEIGHT = 0.5  # models miss small objects more often than people label empty ground
+PRIOR = 1.0  # annotations of each class that are added, half of them voted right, and half as all are
+LEAST_SHARE = 1e-6  # its logarithm is finite
+TEMPERATURES = 2.0 ** np.arange(-5, 3.25, 0.25)
 
 
 def owners(image: ImageRecord) -> np.ndarray:
@@ -24,8 +38,8 @@ class Suspect:
     """An annotation held against the votes on its visible pixels: one vote a pixel and model.
 
     `agreement` is the share of the votes that are for its label, `says` the class id with most votes, and `unanimity`
-    the share that is for that. `suspicion` ranks: (1 - agreement) x unanimity, half of it where the votes say
-    background, and 0 where they say the label.
+    the share that is for that. `visible` is in pixels, and `models` have voted. `suspicion` ranks: it is the
+    probability that the label is another one, as this module's text has it.
     """
 
     row: int
@@ -61,22 +75,55 @@ class Votes:
 
     def suspects(self) -> list[Suspect]:
         """Return every annotation that was voted on, the most suspicious first."""
-        found = [one for row in sorted(self._counts) for one in self._of(row)]
-        return sorted(found, key=lambda one: -one.suspicion)
+        found = [(row, place) for row in sorted(self._counts) for place in self._voted_on(row)]
+        if not found:
+            return []
+        counts = np.array([self._counts[row][place] for row, place in found])
+        labels = np.array([self._label(row, place) for row, place in found])
+        right = probability_of_labels(counts / counts.sum(axis=1, keepdims=True), labels)
+        suspects = [self._suspect(*where, votes, 1 - p) for where, votes, p in zip(found, counts, right.tolist())]
+        return sorted(suspects, key=lambda one: -one.suspicion)
 
-    def _of(self, row: int) -> list[Suspect]:
-        class_id_of, models = self._dataset.class_id_of, self._models[row]
-        background = self._dataset.unlabelled == "background"
-        suspects = []
-        for annotation, counts in zip(self._dataset.images[row].annotations, self._counts[row]):
-            votes = int(counts.sum())
-            if not votes:
-                continue  # it is hidden wholly
-            label, says = class_id_of[annotation.category_id], int(counts.argmax())
-            agreement, unanimity = counts[label] / votes, counts[says] / votes
-            suspicion = 0.0 if says == label else float((1 - agreement) * unanimity)
-            if background and says == 0:
-                suspicion *= BACKGROUND_WEIGHT
-            shares = float(agreement), float(unanimity)
-            suspects.append(Suspect(row, annotation.id, label, says, *shares, votes // models, models, suspicion))
-        return suspects
+    def _voted_on(self, row: int) -> list[int]:
+        """Return the places of the annotations of a photo that are not hidden wholly."""
+        return np.flatnonzero(self._counts[row].sum(axis=1)).tolist()
+
+    def _label(self, row: int, place: int) -> int:
+        return self._dataset.class_id_of[self._dataset.images[row].annotations[place].category_id]
+
+    def _suspect(self, row: int, place: int, counts: np.ndarray, suspicion: float) -> Suspect:
+        votes, label, says = int(counts.sum()), self._label(row, place), int(counts.argmax())
+        shares, models = counts / votes, self._models[row]
+        identifier = self._dataset.images[row].annotations[place].id
+        of_votes = float(shares[label]), float(shares[says])
+        return Suspect(row, identifier, label, says, *of_votes, votes // models, models, suspicion)
+
+
+def probability_of_labels(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return how probable the label of each annotation is, given the votes on it: float64 (annotations,).
+
+    `shares` float64 (annotations, classes) are of the votes by class, and sum to 1; `labels` are class ids,
+    (annotations,). The formula is in this module's text; no annotation counts in what its own label is held against.
+    """
+    number, classes = shares.shape
+    everything = np.arange(number)
+    sums, counts = np.zeros((classes, classes)), np.bincount(labels, minlength=classes).astype(float)
+    np.add.at(sums, labels, shares)
+    start = PRIOR * (np.eye(classes) + shares.mean(axis=0)) / 2
+    evidence = shares @ np.log(_shares_of(sums + start)).T
+    own = _shares_of(sums[labels] - shares + start[labels])  # without the annotation itself
+    evidence[everything, labels] = (shares * np.log(own)).sum(axis=1)
+    frequencies = np.repeat(counts[None], number, axis=0)
+    frequencies[everything, labels] -= 1
+    prior = np.where(counts > 0, np.log(frequencies + PRIOR / 2), -np.inf)
+
+    def of_labels(temperature: float) -> np.ndarray:
+        logits = prior + temperature * evidence
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return weights[everything, labels] / weights.sum(axis=1)
+
+    return max(map(of_labels, TEMPERATURES), key=lambda right: np.log(right + LEAST_SHARE).sum())
+
+
+def _shares_of(sums: np.ndarray) -> np.ndarray:
+    return np.maximum(sums / sums.sum(axis=1, keepdims=True), LEAST_SHARE)
