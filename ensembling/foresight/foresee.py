@@ -112,7 +112,7 @@ def _foreseen(score: float, change: float) -> Foreseen:
 
 
 def _by_class(holdout: LabelledSight, photos: Sight) -> tuple[np.ndarray, np.ndarray]:
-    """The vote's IoU of each class on the holdout, and as it is expected by the same rule as mIoU."""
+    """Return the vote's IoU of each class on the holdout, and as it is expected on the photos by the rule of mIoU."""
     known = iou_from_counts(counts_of(holdout.confusions[-1]))
     before, after = (
         probit(np.nan_to_num(iou_from_counts(counts_of(expected_confusions(holdout, one)[-1]))))

@@ -53,7 +53,7 @@ def halves_of_test(counts: np.ndarray, photos: int, *, photos_per_group: float =
 
 
 def _drawn_mious(counts: np.ndarray, drawn: int, rng: np.random.Generator) -> np.ndarray:
-    """mIoU of both votes on each draw of so many groups, with replacement: float64 (DRAWS, 2)."""
+    """Return the mIoU of both votes on draws of so many groups with replacement: float64 (DRAWS, 2)."""
     votes, groups, _, num_classes = counts.shape
     per_group = np.moveaxis(counts, 1, 0).reshape(groups, -1).astype(np.float64)
     mious = np.empty((DRAWS, votes))

@@ -44,7 +44,7 @@ class LabelledSight:
 
     @property
     def confusions(self) -> np.ndarray:
-        """Of each voter, rows labels, columns predictions: int64 (voters, classes, classes)."""
+        """Return the confusion matrix of each voter, labels in rows: int64 (voters, classes, classes)."""
         return self.truth.sum(axis=2).swapaxes(1, 2)
 
 

@@ -156,7 +156,8 @@ def _sizes(table: Table, numbers: dict[str, Any]) -> Figure:
     axis.set_xlim(0, width.max() * 1.15)
     axis.set_ylim(0, height.max() * 1.15)
     for one in sizes[:3]:
-        axis.annotate(f"{one['width']}x{one['height']}: {one['images']}", (one["width"], one["height"]), fontsize=7)
+        text, at = f"{one['width']}x{one['height']}: {one['images']}", (one["width"], one["height"])
+        axis.annotate(text, at, (-10, -4), textcoords="offset points", ha="right", va="top", fontsize=7)
     axis.set_xlabel("width in pixels")
     axis.set_ylabel("height in pixels")
     return figure

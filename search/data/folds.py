@@ -30,6 +30,13 @@ KINDS = {
     "size": "% of the photos, by labelled area",
     "count": "% of the photos, by number of classes",
 }
+HEADINGS = {"annotations": "class", "pixels": "class", "size": "labelled area", "count": "it has"}
+LABELS = {
+    "annotations": "{}, annotations",
+    "pixels": "{}, pixels",
+    "size": "photos, {} by labelled area",
+    "count": "photos with {}",
+}
 ROW = 0.17  # inches
 HOLDOUT = "holdout"
 
@@ -48,7 +55,7 @@ class FoldsOptions:
 def run_folds(dataset: Dataset, scenes: Scenes, options: FoldsOptions, out: Path, console: Console) -> int:
     """Print the shares of each fold and a table of all methods, and write folds.png and folds.json below `out`.
 
-    `missing` in the table counts, over the folds, the classes that training has and a fold does not.
+    The table of methods counts, over the folds, the classes that the training photos have and a fold does not.
     """
     with Bars(console) as bars:
         table = make_table(dataset, bars.add("Counting visible pixels", len(dataset.images)))
@@ -88,13 +95,13 @@ def _folds(measured: Evenness) -> list[str]:
 
 def _shares(measured: Evenness, kind: str, title: str) -> Shown:
     shown = Shown(title=title, title_justify="left")
-    shown.add_column("class" if kind in ("annotations", "pixels") else kind)
+    shown.add_column(HEADINGS[kind], overflow="fold")
     for name in ("training", *measured.parts):
-        shown.add_column(name, justify="right")
+        shown.add_column(name, justify="right", no_wrap=True)
     for place, (its_kind, name) in enumerate(measured.strata):
         if its_kind == kind and (measured.overall[place] or measured.shares[:, place].any()):
             values = (measured.overall[place], *measured.shares[:, place])
-            shown.add_row(name, *(f"{value:.2f}" for value in values))
+            shown.add_row(name, *(f"{value:.1f}" for value in values))
     if kind == "count":
         shown.add_row("photos", "", *map(str, measured.photos), style="bold")
     return shown
@@ -102,13 +109,13 @@ def _shares(measured: Evenness, kind: str, title: str) -> Shown:
 
 def _comparison(measured: dict[str, Evenness], chosen: str) -> Shown:
     shown = Shown(title="Worst deviation of a fold from all training photos, in points", title_justify="left")
-    for name in ("method", "worst", "where", "photos a fold", "missing"):
-        shown.add_column(name, justify="right" if name in ("worst", "missing") else "left")
+    for name in ("method", "worst", "where", "photos a fold", "classes missing"):
+        shown.add_column(name, justify="right" if name in ("worst", "classes missing") else "left")
     for method, one in measured.items():
         worst, part, (kind, name) = one.worst(_folds(one))
         photos = [count for which, count in zip(one.parts, one.photos) if which != HOLDOUT]
         missing = sum(len(names) for which, names in one.missing.items() if which != HOLDOUT)
-        where = f"{part}, {name} ({kind})"
+        where = f"{part}: {name}, {KINDS[kind]}"
         style = "bold" if method == chosen else None
         shown.add_row(method, f"{worst:.2f}", where, f"{min(photos)} to {max(photos)}", str(missing), style=style)
     return shown
@@ -142,7 +149,7 @@ def draw_folds(measured: dict[str, Evenness]) -> Figure:
     """Return a panel a method: how far each fold's share of each stratum is from that of all, in points."""
     first = next(iter(measured.values()))
     used = np.flatnonzero(np.any([one.shares.any(axis=0) for one in measured.values()], axis=0))
-    labels = [f"{first.strata[place][1]}, {first.strata[place][0]}" for place in used]
+    labels = [LABELS[kind].format(name) for kind, name in (first.strata[place] for place in used)]
     limit = max(1.0, *(float(np.abs(one.deviations[:, used]).max()) for one in measured.values()))
     with rc_context(STYLE):
         figure = Figure(figsize=(2.2 + 1.9 * len(measured), 1.4 + ROW * len(used)), layout="constrained")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -25,7 +26,8 @@ section.wide { grid-column: 1 / -1; }
 section svg, section img { display: block; width: 100%; height: auto; max-width: 980px; }
 .advice { background: var(--note); border-left: 4px solid var(--edge); padding: 8px 10px; margin: 10px 0 0;
   overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
+.scroll { overflow-x: auto; } .scroll + .scroll { margin-top: 14px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 td, th { padding: 3px 8px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 td:first-child, th:first-child { text-align: left; }
 ul { margin: 8px 0 0; padding-left: 18px; overflow-wrap: anywhere; }
@@ -57,12 +59,17 @@ def make_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 
 def _card(section: Section) -> str:
-    advice = "".join(f'<p class="advice">{escape(text)}</p>' for text in section.advice)
+    advice = "".join(f'<p class="advice">{_with_code(text)}</p>' for text in section.advice)
     wide = ' class="wide"' if section.wide else ""
     return (
         f'<section id="{section.key}"{wide}><h2>{escape(section.title)}</h2><p class="soft">{escape(section.words)}</p>'
         f"{section.body}{advice}</section>"
     )
+
+
+def _with_code(text: str) -> str:
+    """Return the text as HTML, with what is between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -114,7 +114,7 @@ def other_runs(ensemble: Ensemble, reference: Path, runs_dir: Path, number: int)
 
 
 def _target(ensemble: Ensemble) -> Predictions:
-    """Its masks, from the study of the first member whose study has them."""
+    """Return the holdout's masks, from the study of the first member whose study has them."""
     looked = [_study_of(member) / "holdout.target" for member in ensemble.members]
     for path in looked:
         if path.exists():

@@ -19,7 +19,10 @@ TILE = 256  # pixels, the longer side
 def draw_least_like(
     foresight: Foresight, prediction: Prediction, vote: Callable[[np.ndarray], np.ndarray], path: Path
 ) -> None:
-    """Write the sheet to `path`, the least likely photo at the top; `vote` makes one class map of all runs'."""
+    """Write the sheet to `path`, with the photo that is least like the holdout at the top.
+
+    `vote` makes one class map uint8 (H, W) of those of all runs, uint8 (runs, H, W).
+    """
     ensemble = prediction.ensemble
     names, places = ensemble.class_names, foresight.least_like(PHOTOS)
     colours = palette(len(names), background=ensemble.unlabelled == "background")

@@ -12,6 +12,10 @@ from search.report.plain import PlainTable, say
 
 FEW_RUNS = 6
 SHOWN_PHOTOS = 5
+RANGE = (
+    "The interval is for photos of other scenes, or of less quality, that were taken for the same purpose as the "
+    "holdout's. For photos of another data set it was too narrow in all cases that were tried: label some of those."
+)
 STRONGEST_SEEN = 1.5  # probits of change: nothing beyond it was recorded
 
 
@@ -57,6 +61,7 @@ def sentence(foresight: Foresight) -> str:
 def show_foresight(foresight: Foresight, prediction: Prediction, voting: int, console: Console) -> None:
     """Print what is expected of the vote, its members and classes, and which photos are least like the holdout."""
     say(console, sentence(foresight))
+    say(console, RANGE)
     table = PlainTable("What is expected of each", "run", ">holdout", ">expected", ">90 % interval")
     for place, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs)):
         _add(table, run.name if place < voting else f"({run.name})", own)

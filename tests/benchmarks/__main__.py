@@ -9,6 +9,7 @@ import os
 from rich.console import Console
 
 from tests.benchmarks import (
+    copy_paste,
     foresee,
     gpu,
     head_cost,
@@ -29,6 +30,7 @@ from tests.benchmarks.places import CAMVID, WEIGHTS
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
+    "copy_paste": copy_paste,
     "predict_against_forward": predict_against_forward,
     "head_cost": head_cost,
     "gpu": gpu,

@@ -149,4 +149,5 @@ def _table(rows: list[Row], foreseen: np.ndarray, halves: np.ndarray, *, by_stre
 
 def _name(case: Case, by_strength: bool) -> str:
     place = "final: " if case.final else ""
+    place += "another data set, " if case.of_another_data_set else ""
     return f"{place}{case.kind}" + (f" {case.strength + 1}" if by_strength and case.kind != "other photos" else "")

@@ -58,6 +58,11 @@ class Case:
     def final(self) -> bool:
         return self.photos_of == FINAL
 
+    @property
+    def of_another_data_set(self) -> bool:
+        """Return whether the photos were taken by others, for another purpose, than those of the holdout."""
+        return self.design in CLASSES and self.kind in ("other photos", "class shares")
+
 
 def read_cases(file: Path = FILE) -> Iterator[Case]:
     """Yield every case of every design."""

@@ -157,4 +157,4 @@ def test_class_maps_of_another_holdout_are_refused(place, capsys):
     write_predictions(path, dataclasses.replace(read_predictions(path), fingerprint="other"))
     assert foresee(place, "--halves", 100) == 2
     path.write_bytes(before)
-    assert "differ in fingerprint" in capsys.readouterr().err
+    assert "differ in their holdout's photos or labels" in capsys.readouterr().err

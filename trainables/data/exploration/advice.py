@@ -140,7 +140,8 @@ def _duplicates(numbers: dict[str, Any]) -> str | None:
         return None
     across = found["across_splits"]
     leak = (
-        f"{across} of them have photos in several files, which makes the score too high: remove one of each. "
+        f"{across} of them have photos in several files, which makes the score too high: remove copies, and take whole "
+        "scenes as holdout with `segvote search --holdout scenes`. "
         if across
         else ""
     )

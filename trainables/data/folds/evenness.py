@@ -8,7 +8,7 @@ import numpy as np
 from trainables.data.coco import Dataset
 from trainables.data.exploration.counts import classes_per_image
 from trainables.data.exploration.table import Table
-from trainables.data.folds.labels import MOST_CLASSES, SIZES, area_bins
+from trainables.data.folds.labels import AREAS, MOST_CLASSES, SIZES, area_bins
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class Evenness:
 def measure(table: Table, parts: dict[str, Sequence[int]], training: Sequence[int]) -> Evenness:
     """Return the shares of each of `parts`, rows by name, beside those of all `training` rows."""
     strata = tuple((kind, name) for kind in ("annotations", "pixels") for name in table.names)
-    strata += tuple(("size", str(size)) for size in range(1, SIZES + 1))
-    strata += tuple(("count", str(count)) for count in range(1, MOST_CLASSES + 1))
+    strata += tuple(("size", name) for name in AREAS)
+    strata += tuple(("count", _in_words(count)) for count in range(1, MOST_CLASSES + 1))
     sizes = area_bins(table.dataset, [image.row for image in table.dataset.images])
     counts = np.minimum(classes_per_image(table), MOST_CLASSES)
     shares = [_shares(table, rows, sizes, counts) for rows in parts.values()]
@@ -57,6 +57,12 @@ def measure(table: Table, parts: dict[str, Sequence[int]], training: Sequence[in
         tuple(len(rows) for rows in parts.values()),
         {name: names for name, names in missing.items() if names},
     )
+
+
+def _in_words(count: int) -> str:
+    if count == 1:
+        return "1 class"
+    return f"{count} or more classes" if count == MOST_CLASSES else f"{count} classes"
 
 
 def _shares(table: Table, rows: Sequence[int], sizes: dict[int, int], counts: np.ndarray) -> np.ndarray:

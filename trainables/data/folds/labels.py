@@ -9,7 +9,8 @@ from trainables.data.exploration.visible import visible_pixels
 
 NOTHING = -1  # the label of a photo without annotations; no class id, so that it is a stratum of its own
 MOST_CLASSES = 8  # distinct classes in a photo; a larger number counts as this one
-SIZES = 3  # bins of the labelled area
+AREAS = ("smallest third", "middle third", "largest third")  # bins of the labelled area
+SIZES = len(AREAS)
 Labels = dict[int, list[int]]
 
 

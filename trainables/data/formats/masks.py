@@ -140,7 +140,7 @@ def _listed(source: Path, pairs: list[_Pair]) -> list[_Pair]:
 
 
 def _imported(source: Path, pairs: list[_Pair], classes: ClassList, void: str) -> Imported:
-    """With void "background", the class of that name, if any, is left to the pixels without annotation, as void is."""
+    """Return what was read; with void "background", pixels of a class of that name are left without annotation."""
     background = {value for value, name in classes.names.items() if void == "background" and _is_background(name)}
     categories = {value: name for value, name in classes.names.items() if value not in background}
     notes: list[str] = []

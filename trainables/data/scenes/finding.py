@@ -63,13 +63,13 @@ def find_scenes(
 
 
 def _key(dataset: Dataset, group_by: str | None) -> str:
-    """Names all that the scenes depend on."""
+    """Return a text of 32 characters that differs as soon as anything differs that the scenes depend on."""
     lines = [[image.file_name, image.sha256, image.group] for image in dataset.images]
     return hashlib.sha256(json.dumps([group_by, lines]).encode()).hexdigest()[:32]
 
 
 def _thumbnails(images: Sequence[ImageRecord], progress: Progress | None) -> tuple[list[int], list[np.ndarray]]:
-    """The places of the photos that can be decoded, and each in grey: uint8 (SIDE, SIDE)."""
+    """Return the places of the photos that can be decoded, and each of them in grey: uint8 (SIDE, SIDE)."""
 
     def thumbnail(image: ImageRecord) -> np.ndarray | None:
         try:
@@ -91,7 +91,7 @@ def _thumbnails(images: Sequence[ImageRecord], progress: Progress | None) -> tup
 def _sequences(
     images: Sequence[ImageRecord], rows: Sequence[int], descriptors: np.ndarray, reasons: Counter[str]
 ) -> list[list[int]]:
-    """The sequences among the photos without a declared group, as lists of rows."""
+    """Return the sequences among the photos without a declared group, as lists of rows."""
     if "--group-by" in reasons:
         return []
     free = [place for place, row in enumerate(rows) if not images[row].group]

@@ -87,7 +87,7 @@ class Scenes:
 
 
 def _halves(parts: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
-    """Two lists of parts, one after the other, of about as many rows each, neither empty."""
+    """Return two lists of parts, one after the other, of about as many rows each, neither empty."""
     total, so_far, cut = sum(map(len, parts)), 0, 1
     for place, part in enumerate(parts[:-1], start=1):
         so_far += len(part)

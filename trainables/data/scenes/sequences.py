@@ -48,7 +48,10 @@ def find_sequences(file_names: Sequence[str], descriptors: np.ndarray, seed: int
 
 
 def _series(name: str) -> tuple[str, int] | None:
-    """The name without its last number and without folders of a split, and that number; None for a name without one."""
+    """Return the name without its last number and without folders of a split, and that number.
+
+    Return None for a name without a number.
+    """
     *folders, file = name.lower().replace("\\", "/").split("/")
     match = re.fullmatch(r"(.*?)(\d+)(\D*)", file)
     if not match:
@@ -58,7 +61,10 @@ def _series(name: str) -> tuple[str, int] | None:
 
 
 def _likeness_by_chance(flat: np.ndarray, ordered: Sequence[Sequence[int]], seed: int) -> float:
-    """What nine in ten random pairs stay below that are no near frames of one series; LEAST_LIKENESS at least."""
+    """Return the likeness that nine in ten random pairs stay below, and LEAST_LIKENESS at least.
+
+    Pairs of frames that are near each other in one series are left out.
+    """
     series, frame = np.full(len(flat), -1), np.zeros(len(flat), np.int64)
     for number, places in enumerate(ordered):
         series[places], frame[places] = number, np.arange(len(places))

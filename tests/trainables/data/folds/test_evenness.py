@@ -26,7 +26,7 @@ def test_shares_and_the_worst_deviation(dataset):
     assert measured.shares[:, paper].tolist() == pytest.approx([100, 100 / 3])
     assert measured.overall[glass] == pytest.approx(100 * 96 / 168)
     assert measured.shares[:, glass].tolist() == pytest.approx([0, 100 * 96 / 120])
-    assert measured.shares[:, at(("count", "2"))].tolist() == [0, 50]
+    assert measured.shares[:, at(("count", "2 classes"))].tolist() == [0, 50]
     assert measured.missing == {"fold 0": ["Glass"]}
     worst, part, stratum = measured.worst()
     assert (part, worst) == ("fold 0", pytest.approx(abs(measured.deviations).max()))
