@@ -87,7 +87,7 @@ def _splits(table: Table, numbers: dict[str, Any]) -> Figure:
     axis.set_yticks(places + height * (len(splits) - 1) / 2, table.names)
     axis.set_ylim(len(places) - 0.2, -0.6)
     axis.set_xlabel("% of the file's annotations")
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, ncols=len(splits), loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
     return figure
 
 
@@ -166,7 +166,12 @@ def _sizes(table: Table, numbers: dict[str, Any]) -> Figure:
 def _hidden(table: Table, numbers: dict[str, Any]) -> Figure:
     figure, axes = _figure(max(2.4, _class_rows(numbers)), 2)
     hidden = 100 * table.hidden
-    axes[0].hist(hidden[hidden > 0], bins=20, range=(0, 100), color=BARS[0])
+    if hidden.any():
+        axes[0].hist(hidden[hidden > 0], bins=20, range=(0, 100), color=BARS[0])
+    else:
+        axes[0].text(0.5, 0.5, "none is hidden", ha="center", transform=axes[0].transAxes)
+        axes[0].set_yticks([])
+    axes[0].set_xlim(0, 100)
     axes[0].set_xlabel("% hidden, where any is")
     axes[0].set_ylabel("annotations")
     places = np.arange(len(numbers["classes"]))

@@ -164,11 +164,16 @@ def _class_table(numbers: dict[str, Any]) -> str:
 
 
 def _duplicates(found: dict[str, Any], advice: dict[str, list[str]]) -> Section:
-    groups = found["listed"][:LISTED_GROUPS]
-    lines = [", ".join(group[:NAMED]) + (" …" if len(group) > NAMED else "") for group in groups]
+    lines = [_of_group(group) for group in found["listed"][:LISTED_GROUPS]]
     body = bullets(lines) if lines else "<p>There are none.</p>"
     words = "Near-duplicates, frames of a sequence and declared groups: photos that no split may tear apart."
     return Section("duplicates", "Photos that belong together", words, body, advice.get("duplicates", ()))
+
+
+def _of_group(group: Sequence[str]) -> str:
+    """Return how many photos of which files are one group, and some of them; each is given as `file: name`."""
+    files = " and ".join(dict.fromkeys(f"{one.partition(': ')[0]}.json" for one in group))
+    return f"{len(group)} photos of {files}: {', '.join(group[:NAMED])}{' …' if len(group) > NAMED else ''}"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -93,8 +93,9 @@ def _without_label(numbers: dict[str, Any]) -> str | None:
     if not unlabelled["count"]:
         return None
     return (
-        f"{unlabelled['count']} photos have no label at all ({_named(unlabelled['listed'])}). They teach that all in "
-        "them is background: look at them, and drop those that are merely unfinished with --edits."
+        f"{_counted(unlabelled['count'], 'photo has', 'photos have')} no label at all "
+        f"({_named(unlabelled['listed'])}), which teaches that all there is background: look, and drop what is merely "
+        "unfinished with --edits."
     )
 
 
@@ -114,8 +115,8 @@ def _hidden(numbers: dict[str, Any]) -> str | None:
     if not hidden["mostly"]:
         return None
     return (
-        f"{hidden['mostly']} annotations are hidden for more than half by smaller ones, of which "
-        f"{hidden['wholly']['count']} are hidden wholly. Judge small annotations by their visible pixels, which "
+        f"{_counted(hidden['mostly'], 'annotation is', 'annotations are')} hidden for more than half by smaller ones, "
+        f"{hidden['wholly']['count']} of them wholly. Judge small annotations by their visible pixels, which "
         "min_area of --edits does: one on top may be a piece of the large one below it."
     )
 
@@ -125,13 +126,17 @@ def _whole_frames(numbers: dict[str, Any]) -> str | None:
     if not boxes["count"]:
         return None
     listed = _named([f"{one['annotation']} in {one['image']}" for one in boxes["listed"]])
-    return f"{boxes['count']} annotations have a box of the whole frame ({listed}): look whether they are meant so."
+    boxed = _counted(boxes["count"], "annotation has", "annotations have")
+    return f"{boxed} a box of the whole frame ({listed}): look whether that is meant so."
 
 
 def _problems(numbers: dict[str, Any]) -> str | None:
     if not numbers["problem_count"]:
         return None
-    return f"{numbers['problem_count']} annotations or files have problems; they are listed here, and most are skipped."
+    problems = _counted(
+        numbers["problem_count"], "annotation or file has a problem", "annotations or files have problems"
+    )
+    return f"{problems}, which the page lists; most are skipped."
 
 
 def _duplicates(numbers: dict[str, Any]) -> str | None:
@@ -140,15 +145,21 @@ def _duplicates(numbers: dict[str, Any]) -> str | None:
         return None
     across = found["across_splits"]
     leak = (
-        f"{across} of them have photos in several files, which makes the score too high: remove copies, and take whole "
-        "scenes as holdout with `segvote search --holdout scenes`. "
+        f"{_counted(across, 'of them has', 'of them have')} photos in several files, which makes the score too high: "
+        "remove copies, and take whole scenes as holdout with `segvote search --holdout scenes`. "
         if across
         else ""
     )
     return (
-        f"{found['groups']} groups of photos belong together ({found['photos']} photos: {found['by']}). {leak}"
+        f"{_counted(found['groups'], 'group', 'groups')} of photos that belong together ({found['photos']} photos: "
+        f"{found['by']}). {leak}"
         "Splits and folds keep a group in one part."
     )
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    """Return the number with the words that fit it."""
+    return f"{number} {one if number == 1 else several}"
 
 
 def _named(names: list[str]) -> str:

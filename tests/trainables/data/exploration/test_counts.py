@@ -53,7 +53,7 @@ def test_advice_names_what_to_look_at(root):
     assert "No photo has Metal" in advice["classes"][0]
     assert "Fewer photos than 5 folds and a holdout: Paper (2), Glass (2)" in advice["classes"][1]
     assert "Glass is not in val" in advice["splits"][0]
-    assert "1 photos have no label at all (c.png)" in advice["per_image"][0]
+    assert "1 photo has no label at all (c.png)" in advice["per_image"][0]
     assert "12 in b.png" in advice["boxes"][0]
     assert advise(numbers_of(root), folds=2)["classes"][1].startswith("Fewer photos than 2 folds")
 
