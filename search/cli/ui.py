@@ -11,7 +11,10 @@ from search.cli.options import RUNS_DIR, TRACKING_URI, example, make_console, wi
 @with_options((RUNS_DIR, TRACKING_URI))
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="The port, on loopback.")
 def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
-    """Serve MLflow's pages on the studies' store, on this machine alone."""
+    """Open MLflow's page of the trials: where --tracking-uri is a server, there; else serve the store on this machine.
+
+    The server that is started answers this machine alone, and runs until Ctrl-C.
+    """
     from search.tracking.ui import serve  # mlflow takes seconds to import, which --help need not wait for
 
     return serve(Path(runs_dir), tracking_uri, port, make_console())

@@ -19,7 +19,7 @@ def status_from_ledger(study: Study, vote: float | None = None, gpus: tuple[str,
         total=len(study.refit["models"]) if study.refit else planned_trials(record.settings, study.directory),
         rungs=record.rungs,
         trials=tuple(_trial(trial, study.trial_files(trial.number)) for trial in record.trials),
-        vote=record.ensemble["miou"] if record.ensemble else vote,
+        vote=record.ensemble.miou if record.ensemble else vote,
         gpus=gpus,
     )
 

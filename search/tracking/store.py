@@ -128,12 +128,22 @@ def check_places(tracking_uri: str | None, runs_dir: Path) -> None:
         if tracking_uri:
             check_writable(file.parent, f"--tracking-uri {tracking_uri}: the directory")
         return
+    find_experiment(uri, runs_dir)
+
+
+def find_experiment(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str | None]:
+    """Return a client and the id of the experiment of all studies, None where the store has none yet.
+
+    Raises UserError where the store does not answer, and where the experiment was deleted.
+    """
     try:
-        experiment = _client(uri, runs_dir).get_experiment_by_name(EXPERIMENT)
+        client = _client(tracking_uri, runs_dir)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
     except Exception as error:  # each of MLflow's stores raises errors of its own types
-        raise _no_answer(uri, error) from error
+        raise _no_answer(tracking_uri, error) from error
     if experiment:
-        _check_not_deleted(experiment, uri)
+        _check_not_deleted(experiment, tracking_uri)
+    return client, experiment.experiment_id if experiment else None
 
 
 def check_writable(directory: Path, called: str) -> None:

@@ -30,16 +30,6 @@ def place_of_store(tracking_uri: str | None, runs_dir: Path) -> str | None:
     return tracking_uri
 
 
-def experiment_id(store: Path, name: str) -> str | None:
-    """Return the id of the experiment of this name; None where the store has none, or cannot be read."""
-    try:
-        with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as connection:
-            row = connection.execute("SELECT experiment_id FROM experiments WHERE name = ?", (name,)).fetchone()
-    except sqlite3.Error:
-        return None
-    return str(row[0]) if row else None
-
-
 def check_studies(names: tuple[str, ...], runs_dir: Path, known: list[str]) -> None:
     """Raise UserError, with the nearest names, where a name is neither in `known` nor a study or run of the store."""
     in_store, ids = _studies_of(check_store(runs_dir))

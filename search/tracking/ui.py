@@ -1,4 +1,4 @@
-"""`segvote ui`: MLflow's own server on the store of the studies, which listens on loopback only."""
+"""`segvote ui`: MLflow's page of the trials, on a server that runs already or on one of our own, on loopback alone."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from search.report.plain import say
-from search.tracking.store import EXPERIMENT, connect, default_tracking_uri
-from search.tracking.store_file import check_store, experiment_id
+from search.tracking.store import default_tracking_uri, find_experiment
+from search.tracking.store_file import check_store
 from trainables.study_data import OBJECTIVE
 
 VIEW = "segvote"
@@ -36,16 +36,17 @@ HOST = "127.0.0.1"
 START_S = 180  # seconds to wait for the server's answer before the page is given up
 
 
-def trials_page(port: int, identity: str | None) -> str:
-    """Return the address of the page with the experiment's runs, the best first.
+def trials_page(server: str, identity: str | None) -> str:
+    """Return the address of the server's page with the experiment's runs, the best first.
 
     It is the address of MLflow's first page where the experiment is not known. MLflow 3 opens an experiment in its mode
     for language models unless the address says otherwise.
     """
+    server = server.rstrip("/")
     if identity is None:
-        return f"http://{HOST}:{port}"
+        return server
     query = {"workflowType": "machine_learning", "viewStateShareKey": VIEW}
-    return f"http://{HOST}:{port}/#/experiments/{identity}/runs?{urlencode(query)}"
+    return f"{server}/#/experiments/{identity}/runs?{urlencode(query)}"
 
 
 def keep_view(client: MlflowClient, identity: str) -> None:
@@ -57,13 +58,25 @@ def keep_view(client: MlflowClient, identity: str) -> None:
 
 
 def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console) -> int:
-    """Run the server until it is stopped, open the page of the trials, and return the server's exit code."""
+    """Open the page of the trials, and return the exit code.
+
+    Where `tracking_uri` is that of a server, the page is the server's. For any other store a server is run until
+    somebody stops it. Raises UserError where there is no store, or it does not answer.
+    """
     runs_dir = runs_dir.expanduser().resolve()
-    identity = None if tracking_uri else experiment_id(check_store(runs_dir), EXPERIMENT)
+    if tracking_uri is None:
+        check_store(runs_dir)
     uri = tracking_uri or default_tracking_uri(runs_dir)
+    client, identity = find_experiment(uri, runs_dir)
     if identity is not None:
-        keep_view(connect(uri, runs_dir)[0], identity)
-    page = trials_page(port, identity)
+        keep_view(client, identity)
+    if uri.startswith(("http://", "https://")):
+        page = trials_page(uri, identity)
+        say(console, f"MLflow is at\n    {page}")
+        if console.is_terminal:
+            webbrowser.open(page)
+        return 0
+    page = trials_page(f"http://{HOST}:{port}", identity)
     say(console, f"MLflow is at\n    {page}\n(it takes half a minute to start; Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
     # MLflow starts processes that outlive it: in a session of their own, all of them can be ended together.

@@ -55,7 +55,7 @@ def describe_lost(process: str) -> str:
     """Return what is said of a process of Ray's that died."""
     return (
         f"Ray's {process} died, and with it every trial that was running: this machine may have run out of memory, or "
-        "somebody ended it. Every finished epoch is kept."
+        "somebody ended it."
     )
 
 

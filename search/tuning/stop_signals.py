@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,13 @@ def leave(why: str, code: int) -> None:
         print(SHOW_CURSOR, end="", flush=True)
     print(f"\n{why}", file=sys.stderr, flush=True)
     os._exit(code)
+
+
+def leave_after(seconds: float, why: str) -> None:
+    """`leave` the process in `seconds` unless it has ended by then: who stops a command waits for it."""
+    timer = threading.Timer(seconds, leave, (why, AT_ONCE))
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

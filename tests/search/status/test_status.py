@@ -18,6 +18,7 @@ from search.study.planned import planned_trials
 from search.tracking.store import connect, default_tracking_uri
 from search.tracking.tracker import Tracker
 from tests import tiny
+from tests.search.report.made import make_search
 from trainables.errors import UserError
 from trainables.files import write_json
 from trainables.trial.running_epoch import RunningEpoch
@@ -152,6 +153,12 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
     assert (ended.trials[0].running, ended.gpus) == (None, ())
     with pytest.raises(UserError, match=r"there is no study mime \(did you mean mine\?\)"):
         status_from_mlflow(client, experiment, "mime")
+
+
+def test_a_study_that_has_its_vote_shows_it(study):
+    make_search(study, trials=4, epochs=3, voters=2)
+    vote = status_from_ledger(study).vote
+    assert vote == json.loads(study.ensemble_file.read_text())["miou"]
 
 
 @pytest.mark.parametrize(

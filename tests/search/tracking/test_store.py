@@ -21,10 +21,10 @@ from search.tracking.store import (
     create_store,
     default_tracking_uri,
     explain_failure,
+    find_experiment,
     is_refusal,
     open_store,
 )
-from search.tracking.store_file import experiment_id as known_experiment
 from search.tracking.store_file import place_of_store
 from search.tracking.study_result import log_result
 from search.tracking.tracker import Tracker
@@ -265,11 +265,10 @@ def test_the_run_of_a_study_has_its_result_its_pictures_and_its_data(store, stud
 
 
 def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(runs_dir, store):
-    identity = known_experiment(runs_dir / "mlflow.db", "segvote")
+    client, identity = find_experiment(default_tracking_uri(runs_dir), runs_dir)
     assert identity == store[1]
-    page = trials_page(5001, identity)
+    page = trials_page("http://127.0.0.1:5001/", identity)
     assert page.startswith(f"http://127.0.0.1:5001/#/experiments/{identity}/runs?workflowType=machine_learning&")
-    client = store[0]
     keep_view(client, identity)
     key = parse_qs(page.partition("?")[2])["viewStateShareKey"][0]
     view = json.loads(client.get_experiment(identity).tags[f"mlflow.sharedViewState.{key}"])
@@ -277,5 +276,11 @@ def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(run
     assert view["selectedColumns"][-4:] == [
         *("params.`head`", "params.`backbone`", "params.`loss`", "metrics.`holdout/miou`"),
     ]
-    assert known_experiment(runs_dir / "mlflow.db", "another") is None
-    assert trials_page(5001, None) == "http://127.0.0.1:5001"
+    assert trials_page("http://127.0.0.1:5001", None) == "http://127.0.0.1:5001"
+
+
+def test_a_store_without_the_experiment_gets_none(tmp_path):
+    create_store(tmp_path)
+    uri = default_tracking_uri(tmp_path)
+    assert find_experiment(uri, tmp_path)[1] is None
+    assert find_experiment(uri, tmp_path)[0].get_experiment_by_name("segvote") is None

@@ -24,6 +24,19 @@ SLOW = """
 """
 
 
+HANGS = """
+    import threading
+    from search.tuning.stop_signals import leave_after
+    leave_after(0.5, "stopped: go on by --resume")
+    threading.Event().wait()
+"""
+
+
+def test_a_process_whose_last_steps_hang_is_left():
+    process = subprocess.run([sys.executable, "-c", textwrap.dedent(HANGS)], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (130, "\nstopped: go on by --resume\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_an_interrupt(number):
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
