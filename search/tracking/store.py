@@ -12,6 +12,7 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from search.tracking.client import StoreClient
 from search.tracking.moved_store import mend_artifact_places
 from search.tracking.store_file import STORE
 from trainables.errors import UserError
@@ -90,7 +91,7 @@ def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
         artifacts = file.absolute().parent / ARTIFACTS
         if is_default or artifacts.is_dir():  # the store of a runs directory, also where its URI is typed
             mend_artifact_places(file, EXPERIMENT, artifacts)
-    return MlflowClient(tracking_uri=tracking_uri)
+    return StoreClient(tracking_uri=tracking_uri)
 
 
 def _check_not_deleted(experiment: object, tracking_uri: str) -> None:

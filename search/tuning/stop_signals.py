@@ -2,16 +2,20 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
+WITHIN_S = 8.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
 AT_ONCE = 130
 SHOW_CURSOR = "\x1b[?25h"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STAY_OPEN: list[socket.socket] = []
 
 
 def leave(why: str, code: int) -> None:
@@ -22,18 +26,15 @@ def leave(why: str, code: int) -> None:
     os._exit(code)
 
 
-def leave_after(seconds: float, why: str) -> None:
-    """`leave` the process in `seconds` unless it has ended by then: who stops a command waits for it."""
-    timer = threading.Timer(seconds, leave, (why, AT_ONCE))
-    timer.daemon = True
-    timer.start()
-
-
 @contextmanager
-def stop_signals() -> Iterator[None]:
+def stop_signals(
+    how_to_resume: str, *, within_s: float = WITHIN_S, unless: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Raise KeyboardInterrupt in the main thread at the first SIGINT or SIGTERM, and leave the process at the next.
 
-    What is left when the process ends at once is what a kill leaves, which a resumed study brings to its end.
+    Where the process has not ended `within_s` seconds after the first, it is left, too, unless `unless` says at the
+    first that it is to take its time. What is left when the process ends at once is what a kill leaves, which a
+    resumed study brings to its end.
     """
     first: list[float] = []
 
@@ -42,12 +43,26 @@ def stop_signals() -> Iterator[None]:
             first.append(time.monotonic())
             raise KeyboardInterrupt
         if time.monotonic() - first[0] > ECHO_S:
-            leave("segvote: stopped at once; every finished epoch is kept: go on by --resume", AT_ONCE)
+            leave(f"segvote: stopped at once. {how_to_resume}", AT_ONCE)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def wait_for_signal() -> None:
+        if noted.recv(1)[0] in SIGNALS and not unless():
+            time.sleep(within_s)
+            leave(f"segvote: stopped, before all of its last steps were done. {how_to_resume}", AT_ONCE)
+
+    # The main thread sees a signal only when it comes back from C code, which may wait; this thread is woken at once.
+    noted, noting = socket.socketpair()
+    noting.setblocking(False)
+    wakeup_before = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=wait_for_signal, name="stop", daemon=True).start()
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
     finally:
         if not first:  # once stopped, the process only ends: what comes then must not break its last steps
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup_before)
+            noting.send(b"\0")  # ends the thread
+        else:
+            STAY_OPEN.append(noting)  # the system goes on to write to it

@@ -26,14 +26,13 @@ from search.tuning.schedulers.no_stopping import NoStopping
 from search.tuning.searchers.grid_search import GridSearch
 from search.tuning.searchers.optuna_search import OptunaSearch
 from search.tuning.searchers.suggestion import Suggestion
-from search.tuning.stop_signals import leave_after, stop_signals
+from search.tuning.stop_signals import stop_signals
 from trainables.config import TrialConfig
 from trainables.errors import UserError
 from trainables.ray_trainable import SegmentationTrainable
 from trainables.trial.files import TrialFiles
 from trainables.trial.running_epoch import RunningEpoch
 
-STOPPED_WITHIN_S = 8.0  # of the signal, whatever Ray, MLflow or the disk keep it waiting for
 LAST_STEPS_S = 5.0  # for what a stopped search still writes: who stops it waits
 RAY_DEATH_S = 8.0  # until RayWatch has noticed it
 
@@ -139,7 +138,7 @@ class StudyTuner:
         started, budget = time.monotonic(), self._settings.time_budget
         epochs = EpochWatch(self._screen, self._running_epoch, self._callback.tell_running)
         go_on = f"Every finished epoch is kept: go on by --resume --name {self._plan.study.name}"
-        with RayWatch(go_on) as watch, stop_signals(), epochs:
+        with RayWatch(go_on) as watch, stop_signals(go_on, unless=lambda: watch.lost is not None), epochs:
             try:
                 try:
                     tuner.fit()
@@ -150,8 +149,6 @@ class StudyTuner:
                     raise
             except KeyboardInterrupt:
                 stopped_at, out_of_time = time.monotonic(), False
-                if not watch.lost:
-                    leave_after(STOPPED_WITHIN_S, f"segvote: stopped, before all of its last steps were done. {go_on}")
                 ray.shutdown()
         if watch.lost:
             self._screen.warn(describe_lost(watch.lost))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from trainables.config import TrialConfig
-from trainables.errors import DamagedFileError
+from trainables.errors import DamagedFileError, NodeError
 from trainables.files import read_checked, write_json, write_text
 from trainables.trial.running_epoch import RunningEpochFile
 
@@ -63,6 +63,14 @@ class TrialFiles:
     @property
     def number(self) -> int:
         return int(self.directory.name)
+
+    def check_there(self) -> None:
+        """Raise NodeError where the directory is gone, before a writer would make it again: the study was moved."""
+        if not self.directory.is_dir():
+            raise NodeError(
+                f"{self.directory} is gone: its study was moved or deleted while the trial was training; go on with "
+                "the study where it is now, with --resume"
+            )
 
     def read_suggestion(self) -> Suggested:
         """Return the configuration that the trial was given."""

@@ -63,6 +63,8 @@ class RunningEpochFile:
         self._written = now
         loss = float(total_loss) / step if step else None
         state = RunningEpoch(self._epoch, step, steps, loss, now - self._began, time.time())
+        if not self.path.parent.is_dir():  # the study was moved meanwhile: nothing is to appear where it was
+            return
         with suppress(OSError), replacing(self.path, sync=False) as temporary:
             temporary.write_text(json.dumps(asdict(state)))
 

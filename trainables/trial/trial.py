@@ -95,6 +95,7 @@ class Trial:
         maps = self._scratch_maps(trainer.packed) if self.study.scored else None
         self.files.running_epoch.begin(trainer.epoch + 1)
         record = trainer.run_epoch(keep=maps, on_step=self.files.running_epoch.step)
+        self.files.check_there()
         if self.study.kept([*self._records, record]) is record:
             if maps is not None:
                 maps.flush()

@@ -13,7 +13,7 @@ from search.tuning.stop_signals import stop_signals
 SLOW = """
     import sys, time
     from search.tuning.stop_signals import stop_signals
-    with stop_signals():
+    with stop_signals("Go on by --resume.", within_s=1e6):
         try:
             print("begun", flush=True)
             time.sleep(600)
@@ -24,33 +24,56 @@ SLOW = """
 """
 
 
-HANGS = """
-    import threading
-    from search.tuning.stop_signals import leave_after
-    leave_after(0.5, "stopped: go on by --resume")
-    threading.Event().wait()
+IN_C_CODE = """
+    import hashlib
+    from search.tuning.stop_signals import stop_signals
+    with stop_signals("Go on by --resume.", within_s=0.5, unless=lambda: UNLESS):
+        print("begun", flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", SLOWNESS)  # sees no signal before its end
+    print("never seen")
 """
 
 
-def test_a_process_whose_last_steps_hang_is_left():
-    process = subprocess.run([sys.executable, "-c", textwrap.dedent(HANGS)], capture_output=True, text=True)
-    assert (process.returncode, process.stderr) == (130, "\nstopped: go on by --resume\n")
+def test_a_process_that_does_not_come_to_its_end_is_left():
+    code = textwrap.dedent(IN_C_CODE).replace("UNLESS", "False").replace("SLOWNESS", "10**9")
+    assert _terminated(code) == (
+        130,
+        "",
+        "\nsegvote: stopped, before all of its last steps were done. Go on by --resume.\n",
+    )
+
+
+def test_it_takes_its_time_where_there_is_a_reason():
+    code = textwrap.dedent(IN_C_CODE).replace("UNLESS", "True").replace("SLOWNESS", "10**7")
+    returned, _, errors = _terminated(code)
+    assert returned == -signal.SIGINT or "KeyboardInterrupt" in errors  # as the first signal alone ends it
+    assert "before all of its last steps" not in errors
+
+
+def _terminated(code):
+    """What a process returns and says that gets SIGTERM once it has begun."""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate(timeout=300)
+    return process.returncode, out, errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_an_interrupt(number):
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     try:
-        with pytest.raises(KeyboardInterrupt), stop_signals():
+        with pytest.raises(KeyboardInterrupt), stop_signals("", within_s=1e6):
             signal.raise_signal(number)
     finally:
+        signal.set_wakeup_fd(-1)
         for one, handler in zip((signal.SIGINT, signal.SIGTERM), before):
             signal.signal(one, handler)
 
 
 def test_without_a_signal_the_handlers_are_as_before():
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
-    with stop_signals():
+    with stop_signals("Go on by --resume."):
         assert signal.getsignal(signal.SIGTERM) != before[1]
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
 
@@ -68,5 +91,5 @@ def test_a_signal_during_the_last_steps_ends_the_process_without_a_traceback():
         process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert "stopped at once; every finished epoch is kept" in errors
+    assert "stopped at once. Go on by --resume." in errors
     assert "Traceback" not in errors
