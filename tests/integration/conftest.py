@@ -23,6 +23,7 @@ from trainables.data.sample.dataset import write_sample
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 400
+WITHOUT_CACHE = ("export", "predict")  # commands that decode no data set
 
 # Ray's workers give way to everything else, as a rule; here that is the other test process.
 os.environ.setdefault("RAY_worker_niceness", "0")
@@ -63,7 +64,8 @@ class CommandLine:
         """Starts `segvote COMMAND …` as a session of its own, so that signals reach it alone."""
         console = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from search.cli import main; sys.exit(main())"
         start = [str(ROOT / "search" / "run.py")] if command == "search" else ["-c", console, command]
-        command = [sys.executable, *start, *arguments, "--cache-dir", str(self.directory / "cache")]
+        cache = [] if command in WITHOUT_CACHE else ["--cache-dir", str(self.directory / "cache")]
+        command = [sys.executable, *start, *arguments, *cache]
         out = (self.directory / "output.txt").open("a")
         return subprocess.Popen(
             command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, start_new_session=True

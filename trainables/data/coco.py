@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -315,7 +316,7 @@ def _images(parsed: _Parsed, cache_dir: Path | str | None, max_megapixels: float
     records, faults = [], _twice_listed(layout, entries, paths)
     for row, ((split, entry), path, fact) in enumerate(zip(entries, paths, facts)):
         file, name, size = layout.name(split), entry["file_name"], (int(entry["height"]), int(entry["width"]))
-        hint = finders[split].hint(name) if isinstance(fact, PhotoError) and not path.exists() else ""
+        hint = finders[split].hint(name) if isinstance(fact, PhotoError) and not os.path.exists(path) else ""
         found = checks.check_photo(file, entry["id"], name, size, fact, hint)
         faults += found
         if found:

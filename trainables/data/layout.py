@@ -115,6 +115,8 @@ def _no_directory(root: Path) -> str:
 
 
 def _no_training_file(root: Path) -> str:
+    if os.path.lexists(root / "train.json"):
+        return f"{root / 'train.json'} is no file: it may be a directory, a pipe, or a link that leads nowhere"
     found = sorted(path.relative_to(root).as_posix() for some in ("*.json", "*/*.json") for path in root.glob(some))
     listed = ", ".join(found[:10]) + (", …" if len(found) > 10 else "") or "no .json file"
     remedy = "name the COCO file of the training images by --train-json, or give it that name"
@@ -156,7 +158,7 @@ class PhotoFinder:
         for name in dict.fromkeys([file_name, file_name.replace("\\", "/")]):
             for directory in self.directories:
                 path = directory / os.path.normpath(name)
-                if path.is_file():
+                if os.path.isfile(path):  # False, too, of a name that is longer than the file system allows
                     return path
         near = self._near(file_name)
         same = [path for path in near if _composed(path.name) == _composed(PurePosixPath(_slashes(file_name)).name)]
@@ -174,7 +176,8 @@ class PhotoFinder:
         parts = PurePosixPath(_slashes(file_name))
         wanted = _folded(parts.name)
         below = [directory / os.path.normpath(parts.parent) for directory in self.directories]
-        return [directory / name for directory in below for name in self._names(directory).get(wanted, ())]
+        near = [directory / name for directory in below for name in self._names(directory).get(wanted, ())]
+        return [path for path in near if path.exists()]  # without links that lead nowhere
 
     @cached_property
     def _listed(self) -> dict[Path, dict[str, list[str]]]:
@@ -184,7 +187,7 @@ class PhotoFinder:
         """Return the names in a directory by what is compared of them; it is read once."""
         if directory not in self._listed:
             names: dict[str, list[str]] = {}
-            for name in sorted(os.listdir(directory)) if directory.is_dir() else ():
+            for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
                 names.setdefault(_folded(name), []).append(name)
             self._listed[directory] = names
         return self._listed[directory]

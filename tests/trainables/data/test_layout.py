@@ -144,3 +144,43 @@ def test_find_layout_takes_known_names_first(tmp_path):
     put(tmp_path / "train.json", small())
     put(tmp_path / "annotations/instances_val2017.json", small())
     assert list(find_layout(tmp_path).files) == ["train"]
+
+
+STRANGE = {
+    "a link that leads nowhere": (
+        lambda path: path.symlink_to("gone.png"),
+        "is a link that leads nowhere, to gone.png",
+    ),
+    "a link to itself": (lambda path: path.symlink_to(path.name), "cannot be read .*symbolic links"),
+    "a directory": (lambda path: path.mkdir(), "is no regular file"),
+    "an endless device": (lambda path: path.symlink_to("/dev/zero"), "is no regular file"),
+    "a pointer of Git LFS": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n"),
+        "is a pointer of Git LFS instead of the photo; fetch the photos by git lfs pull",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), STRANGE.values(), ids=STRANGE)
+def test_what_stands_in_a_photos_place_is_said(tmp_path, make, said):
+    write(tmp_path, train=small())
+    (tmp_path / "a.png").unlink()
+    make(tmp_path / "a.png")
+    with pytest.raises(UserError, match=f"id 1: a.png {said}"):
+        load_dataset(tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_a_fault(tmp_path):
+    train = small()
+    write(tmp_path, train=train)
+    train["images"][0]["file_name"] = "x" * 5000
+    write(tmp_path, photos=False, train=train)
+    with pytest.raises(UserError, match=r"id 1: xxx.* cannot be read .*too long"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("/dev/zero")])
+def test_a_training_file_that_is_no_file_is_not_called_missing(tmp_path, make):
+    make(tmp_path / "train.json")
+    with pytest.raises(UserError, match=r"train\.json is no file: it may be a directory"):
+        load_dataset(tmp_path)

@@ -26,6 +26,7 @@ BACKGROUNDS = frozenset(
         "achtergrond", "фон", "배경", "背景",
     ]
 )  # fmt: skip
+LINE_BREAKING = ("Cc", "Zl", "Zp")  # the categories of control characters and line separators in Unicode
 _LISTED = 20
 _LONGEST_SIDE = 65535  # pycocotools counts an image's pixels in 32 bits
 
@@ -175,8 +176,9 @@ def check_categories(file: str, categories: Sequence[dict]) -> list[Problem]:
     for place, category in enumerate(categories):
         if not is_id(category.get("id")):
             problems.append(_bad_key(file, f"categories[{place}]", category, "id", "a whole number"))
-        elif not _is_text(category.get("name")) or not category["name"]:
-            problems.append(_bad_key(file, category["id"], category, "name", "a text in characters of UTF-8"))
+        elif not _is_class_name(category.get("name")):
+            expected = "a text in characters of UTF-8, on one line and without control characters"
+            problems.append(_bad_key(file, category["id"], category, "name", expected))
     problems += duplicates(file, categories, "category")
     names = Counter(category["name"] for category in categories if isinstance(category.get("name"), str))
     for name in (name for name, times in names.items() if times > 1):
@@ -207,10 +209,14 @@ def _is_background(name: str) -> bool:
 
 
 def similar_names(file: str, names: Sequence[str]) -> list[Problem]:
-    """Return a problem for each set of names that differ only in capitals, blanks, hyphens, or width of characters."""
+    """Return a problem for each set of names that look alike.
+
+    They differ only in capitals, blanks, hyphens, width of characters, or characters that are not seen at all.
+    """
     alike: dict[str, list[str]] = {}
     for name in names:
-        alike.setdefault(re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()), []).append(name)
+        seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
+        alike.setdefault(re.sub(r"[\s_-]+", " ", seen.casefold()), []).append(name)
     remedy = "they are trained as classes of their own; if they are one, give their annotations one category id"
     return [
         Problem(file, None, f"the categories {', '.join(map(repr, some))} have almost the same name", remedy)
@@ -254,6 +260,11 @@ def _is_text(value: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_class_name(name: Any) -> bool:
+    """Return whether a value can name a class on screen: control characters would move the cursor, or do worse."""
+    return _is_text(name) and bool(name) and not any(unicodedata.category(one) in LINE_BREAKING for one in name)
 
 
 def _is_file_name(name: Any) -> bool:

@@ -22,6 +22,7 @@ from trainables.files import write_text
 
 # Named, because Pillow would otherwise try every format it knows, and hand an EPS file to an interpreter.
 # JPEG covers MPO, the several JPEGs in one file that telephones write.
+LFS_POINTER = b"version https://git-lfs"  # the first bytes of what a clone without Git LFS has instead of a file
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 MAX_MEGAPIXELS = 179.0  # of a photo, unless a flag says otherwise: decoding takes 3 bytes a pixel
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit gives no remedy; `_check_size` has ours
@@ -121,6 +122,8 @@ def _inspect_unless_known(path: Path, known: dict[str, Any]) -> tuple[list[int] 
     except PhotoError as error:
         return None, error
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            return None, PhotoError(f"is a link that leads nowhere, to {os.readlink(path)}")
         return None, PhotoError(f"cannot be read ({getattr(error, 'strerror', None) or error})")
 
 
@@ -209,6 +212,8 @@ def _open(stream: BinaryIO) -> Image.Image:
     start = _read_at(stream, 0, 4)
     if not start:
         raise PhotoError("is empty (0 bytes)")
+    if _read_at(stream, 0, len(LFS_POINTER)) == LFS_POINTER:
+        raise PhotoError("is a pointer of Git LFS instead of the photo", "fetch the photos by git lfs pull")
     try:
         return Image.open(stream, formats=FORMATS)
     except Image.UnidentifiedImageError:

@@ -30,12 +30,23 @@ def test_background_may_be_a_class_where_the_rest_is_ignored(tmp_path):
     assert load_dataset(write(tmp_path, train=train), unlabelled="ignore").class_names == ("background", "Glass")
 
 
-@pytest.mark.parametrize("names", [("Box", "box"), ("paper pack", "Paper_Pack"), ("Glass", "Ｇlass")])
+@pytest.mark.parametrize(
+    "names", [("Box", "box"), ("paper pack", "Paper_Pack"), ("Glass", "Ｇlass"), ("Glass", "Glass\u200b")]
+)
 def test_categories_of_almost_one_name_are_listed(tmp_path, names):
     train = {**small(), "categories": [{"id": 1 + place, "name": name} for place, name in enumerate(names)]}
     (problem,) = load_dataset(write(tmp_path, train=train)).problems
     assert problem.what == f"the categories {names[0]!r}, {names[1]!r} have almost the same name"
     assert "one category id" in problem.remedy
+
+
+@pytest.mark.parametrize("name", ["", 7, "a\x1b[31mb", "a\nb", "a\tb", "a\x00", "a\u2028b", "\ud83d"])
+def test_a_category_whose_name_no_screen_can_show_is_a_fault(tmp_path, name):
+    train = {**small(), "categories": [{"id": 1, "name": "Paper"}, {"id": 2, "name": name}]}
+    with pytest.raises(
+        UserError, match=r"train\.json, id 2: name is .*, expected a text in characters of UTF-8, on one line"
+    ):
+        load_dataset(write(tmp_path, train=train))
 
 
 UNUSABLE = {
