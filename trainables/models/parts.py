@@ -73,6 +73,19 @@ def concatenate(maps: list[Tensor]) -> Tensor:
     return torch.cat([resize(x, maps[0]) for x in maps], dim=1)
 
 
+def convolve_concatenated(conv: nn.Conv2d, maps: list[Tensor]) -> Tensor:
+    """Return `conv(concatenate(maps))` for a 1x1 convolution without bias, at less than half the operations.
+
+    Both the convolution and the bilinear resize are linear, and neither mixes what the other does: a map that is
+    convolved at its own size with its share of the weights, and then resized, gives the same sum.
+    """
+    weights = conv.weight.split([x.shape[1] for x in maps], dim=1)
+    total, *coarser = [F.conv2d(x, weight) for x, weight in zip(maps, weights)]
+    for x in coarser:
+        total = total + resize(x, total)
+    return total
+
+
 class AuxiliaryFCN(nn.Module):
     """A small head for deep supervision: one 3x3 convolution, dropout, classifier."""
 

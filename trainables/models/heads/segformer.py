@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.parts import concatenate, conv_bn_relu
+from trainables.models.parts import conv_bn_relu, convolve_concatenated
 
 WIDTH, LIGHT_WIDTH = 768, 256
 
@@ -23,4 +23,5 @@ class SegFormerHead(Head):
         self.classifier = nn.Conv2d(width, num_classes, kernel_size=1)
 
     def decode(self, features: list[Tensor]) -> Tensor:
-        return self.fuse(concatenate([linear(x) for linear, x in zip(self.linears, features)]))
+        conv, norm, relu = self.fuse
+        return relu(norm(convolve_concatenated(conv, [linear(x) for linear, x in zip(self.linears, features)])))
