@@ -160,7 +160,7 @@ def honest_words(ensemble: EnsembleRecord) -> str:
     if len(ensemble.members) == 1 and ensemble.members[0].run_id == ensemble.candidates[0].run_id:
         words.append(_why_alone(ensemble))
     elif ensemble.holdout_images > 1:
-        words += _doubtful_gains(ensemble)
+        words += _gain_words(ensemble)
     words += rare_words(ensemble)
     if len(ensemble.candidates) > (ensemble.shortlist or len(ensemble.candidates)):
         words.append(
@@ -206,19 +206,25 @@ def _why_alone(ensemble: EnsembleRecord) -> str:
     return "No vote of several runs that was tried scores higher on this holdout than the best single run."
 
 
-def _doubtful_gains(ensemble: EnsembleRecord) -> list[str]:
+def _gain_words(ensemble: EnsembleRecord) -> list[str]:
+    """Return a sentence for each gain: whether it is above its standard error, and what follows where it is not."""
     gains = ensemble.crossfit_gains or ensemble.gains
     words = []
-    for over, gain in zip(_over(ensemble), gains.values()):
+    for over, (name, gain) in zip(_over(ensemble), gains.items()):
         points, error = 100 * gain.value, gain.standard_error
         if gain.value == error == 0:
             words.append(f"On every photo the vote scores as the {over} would.")
         elif error is None:
             words.append(f"Whether the gain over the {over}, {points:+.2f} points, holds elsewhere is not known.")
-        elif gain.value <= error:
+        elif gain.value > error:
+            words.append(
+                f"The gain over the {over}, {points:+.2f} points, is above its standard error of {100 * error:.2f}."
+            )
+        else:
+            doubt = "the vote" if name == "best_single" else "choosing the members"
             words.append(
                 f"The gain over the {over}, {points:+.2f} points, is within its standard error of {100 * error:.2f}: "
-                "the vote is not shown to be better."
+                f"{doubt} is not shown to be better."
             )
     return words
 

@@ -62,7 +62,7 @@ PUBLISHED = [
 
 
 def spared(head, backbone, size):
-    """GMAC that our SegFormer head does not spend: it mixes each map at its own stride, the published one at stride 4."""
+    """GMAC that our SegFormer head does not spend, since it mixes each map at its own stride instead of at stride 4."""
     if head != "segformer":
         return 0.0
     width = 256 if backbone == "mit_b0" else 768
