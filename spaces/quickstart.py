@@ -18,7 +18,7 @@ RECIPES = [
 def suggest(trial):
     """Return the configuration of a trial, with the values that `trial` suggests."""
     return {
-        "head": trial.suggest_categorical("head", ["segformer", "fpn"]),
+        "head": trial.suggest_categorical("head", ["segformer", "fpn", "unet"]),
         "backbone": "tf_efficientnet_lite0",  # its weights are installed as a package
         "loss": trial.suggest_categorical("loss", ["ce", "ce_dice_3_1"]),
         "augmentation": "flip",
