@@ -112,7 +112,7 @@ def test_choices_narrow_what_is_drawn_and_keep_the_rest():
     assert {one["head"] for one in params} == {"unet", "fpn"}
     assert {one["loss"] for one in params} == {"ce"}
     assert all(2e-3 <= one["lr"] <= 3e-3 for one in params)
-    assert {one["augmentation"] for one in params} == {"flip", "light"}
+    assert {one["batch_size"] for one in params} == {4, 8}
 
 
 def test_a_space_that_is_narrowed_has_the_recipes_that_fit(space_file):
