@@ -17,7 +17,8 @@ SHOWN_PARAMS = ("head", "backbone", "loss")
 
 
 def show_ensemble(console: Console, ensemble: EnsembleRecord) -> None:
-    """What the vote scores beside simpler choices, who votes, what each member adds, and what to expect of it."""
+    """Show what the vote is and scores in a sentence, then the tables, and at the end what to expect of it."""
+    say(console, headline(ensemble), style="bold")
     console.print(_votes_table(ensemble))
     console.print(_gains_table(ensemble))
     console.print(_classes_table(ensemble))
@@ -33,6 +34,21 @@ def show_ensemble(console: Console, ensemble: EnsembleRecord) -> None:
     for reason in ensemble.left_out or ():
         say(console, reason, style="yellow")
     say(console, f"the same ensemble again:\n    {ensemble.command}")
+
+
+def headline(ensemble: EnsembleRecord) -> str:
+    """Return who votes, what the vote scores, what to expect of it, and its gain, in two sentences."""
+    members = ensemble.members
+    names = ", ".join(member.name for member in members)
+    who = f"{names} alone" if len(members) == 1 else f"The vote of {names}"
+    words = [f"{who} scores {ensemble.miou:.4f} on the {ensemble.holdout_images} holdout images."]
+    gain = (ensemble.crossfit_gains or ensemble.gains or {}).get("best_single")
+    if ensemble.crossfit_miou is not None:
+        beside = (
+            f", {_with_error(gain, 100, '+.2f')} points over the best single run" if gain and len(members) > 1 else ""
+        )
+        words.append(f"Chosen on other images than it is scored on, it has {ensemble.crossfit_miou:.4f}{beside}.")
+    return " ".join(words)
 
 
 def show_candidates(console: Console, ensemble: EnsembleRecord) -> None:
@@ -141,7 +157,7 @@ def class_words(ensemble: EnsembleRecord) -> str:
     """The IoU of each class under the selected vote, best first; what it never gets right, and what nobody has."""
     scored = {name: iou for name, iou in ensemble.iou.items() if iou}
     parts = [", ".join(f"{name} {iou:.3f}" for name, iou in sorted(scored.items(), key=lambda item: -item[1]))]
-    for words, value in (("no pixel right of", 0), ("neither in masks nor votes:", None)):
+    for words, value in (("IoU 0:", 0), ("neither in masks nor votes:", None)):
         names = [name for name, iou in ensemble.iou.items() if iou == value]
         parts += [f"{words} {', '.join(names)}"] if names else []
     return f"IoU of the selected vote by class: {'; '.join(part for part in parts if part)}."

@@ -9,7 +9,14 @@ from rich.console import Console
 
 from ensembling.runs.ensemble import EnsembleRecord
 from search.report.ensemble_plots import plot_ensemble
-from search.report.ensemble_report import honest_words, markdown, mean_of_others, show_candidates, show_ensemble
+from search.report.ensemble_report import (
+    headline,
+    honest_words,
+    markdown,
+    mean_of_others,
+    show_candidates,
+    show_ensemble,
+)
 
 
 def gain(value, error):
@@ -201,6 +208,14 @@ def shown(show, ensemble):
     return console.file.getvalue()
 
 
+def test_the_screen_leads_with_who_votes_and_what_that_scores():
+    assert shown(show_ensemble, made()).startswith(
+        "The vote of run-0, run-1, run-2 scores 0.6200 on the 200 holdout images. Chosen on other images than it is "
+    )
+    assert "it has 0.6150, +1.80 ± 0.40 points over the best single run." in headline(made())
+    assert headline(made(members=1)).startswith("run-0 alone scores 0.6200 on the 200 holdout images.")
+
+
 def test_the_screen_shows_every_vote_gain_and_member():
     text = shown(show_ensemble, made())
     for part in ("top 3", "all", "0.6150", "0.0110", "top 3", "…-2", "fpn[x]"):
@@ -208,7 +223,7 @@ def test_the_screen_shows_every_vote_gain_and_member():
     assert " ".join(text.split()).count("selected │ best single │ +2.00 │ 0.40 │ +1.20 │ +2.80") == 1
     assert "20.67 ± 0.10" in text  # Shapley, in points
     assert "Each member beside the others" in text
-    assert "by class: Paper [x] 0.960, Background 0.900; no pixel right of Metal, Glass; neither in" in text
+    assert "by class: Paper [x] 0.960, Background 0.900; IoU 0: Metal, Glass; neither in" in text
     assert "neither in masks nor votes: Battery." in text
     assert "segvote ensemble --studies night" in text
 
