@@ -5,6 +5,7 @@ to be answered at once. What needs them, or the data set itself, is checked by t
 """
 
 import dataclasses
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -17,9 +18,10 @@ from search.study.settings import Settings, resumed
 from search.study.space import Space, grid_points, make_space, repeats
 from search.study.space_file import find_space, is_space_of
 from search.study.study import check_name, data_root, stored_settings, study_name
-from search.tracking.store_file import place_of_store
+from search.tracking.store_file import check_answers, check_writable, place_of_store
 from trainables.config import TrialConfig
 from trainables.data.layout import is_dataset
+from trainables.errors import UserError
 from trainables.names import check_name as check_known
 
 
@@ -36,6 +38,9 @@ def checked(settings: Settings, given: set[str], console: Console) -> Settings:
         settings = _where_it_lies_now(resumed(settings, given, stored_settings(settings, name)), given, name)
     settings = _with_data(dataclasses.replace(settings, name=name), console)
     check_space(make_space(settings), settings)
+    _check_pattern(settings.group_by)
+    check_writable(settings.runs_dir, "--runs-dir")
+    check_answers(settings.tracking_uri)
     if "space" not in given and not settings.resume and settings.data != BUILT_IN:
         say(
             console,
@@ -44,6 +49,13 @@ def checked(settings: Settings, given: set[str], console: Console) -> Settings:
             style="yellow",
         )
     return settings
+
+
+def _check_pattern(group_by: str | None) -> None:
+    try:
+        re.compile(group_by or "")
+    except re.error as error:
+        raise UserError(f"--group-by {group_by!r} is no regular expression: {error}") from error
 
 
 def _where_it_lies_now(settings: Settings, given: set[str], name: str) -> Settings:

@@ -53,7 +53,7 @@ OPTIONS = (
     click.option("--group-by", metavar="REGEX", help="Photos in whose names it finds the same text are one scene."),
     click.option(
         "--seed",
-        type=click.IntRange(0),
+        type=click.IntRange(0, 2**32 - 1),  # what all random generators take
         default=0,
         show_default=True,
         help="Of splits and sampler, and of trials whose space or --fix sets no other.",

@@ -11,7 +11,7 @@ from trainables.data.formats.export import EXPORTERS
 from trainables.data.formats.imported import ImportOptions
 from trainables.data.formats.readers import READERS
 from trainables.data.formats.write import ImportReport, write_dataset
-from trainables.errors import UserError
+from trainables.errors import UserError, nearest
 
 SHOWN_PROBLEMS = 10
 
@@ -19,7 +19,7 @@ SHOWN_PROBLEMS = 10
 def run_import(name: str, source: Path, out: Path, options: ImportOptions, *, copy: bool, console: Console) -> int:
     """Write the data set `out` from `source`, which is in the format `name`, and say what is in it."""
     if name not in READERS:
-        raise UserError(f"unknown format {name!r}: choose one of {', '.join(READERS)}")
+        raise UserError(f"unknown format {name!r}{nearest(name, READERS)}: choose one of {', '.join(READERS)}")
     if not source.exists():
         raise UserError(f"{source}: there is no such directory or file")
     if out.exists():

@@ -119,7 +119,7 @@ def _call(name: str, suggest: Callable[[Any], Any], trial: FirstChoices, *, requ
         suggest(trial)
     except UserError as error:  # what Optuna would refuse, whatever the conditions
         raise UserError(f"suggest(trial) of space {name} fails: {error}") from error
-    except Exception as error:  # a user's code may raise anything, and may mean to under some conditions
+    except (Exception, SystemExit) as error:  # a user's code may raise anything, and may mean to under some conditions
         if required:
             raise UserError(f"suggest(trial) of space {name} fails: {type(error).__name__}: {error}") from error
 

@@ -102,7 +102,7 @@ class Space:
             return replace(self, fixed={**self.fixed, **pinned})(FirstChoices({}))
         except UserError:
             raise
-        except Exception as error:  # a user's code
+        except (Exception, SystemExit) as error:  # a user's code
             raise UserError(f"suggest(trial) of space {self.name} fails: {type(error).__name__}: {error}") from error
 
 
@@ -131,7 +131,7 @@ def _load_module(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a user's code
+    except (Exception, SystemExit) as error:  # a user's code
         raise UserError(f"the space file {path} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(getattr(module, "suggest", None)):
         raise UserError(f"the space file {path} has no function suggest(trial): it must return a dict of plain choices")

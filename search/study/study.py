@@ -26,6 +26,7 @@ from trainables.study_data import PseudoData, StudyData, StudyEdits
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TARGET, TRIALS
 
+LONGEST_NAME = 100  # characters; names of runs and files are made of it
 FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
 # Beside the studies, in the runs directory.
 RESERVED = ("sample", "artifacts", "ensembles", "exported", "foreseen", "downloaded", "mlflow.db")
@@ -147,6 +148,8 @@ def check_name(settings: StudySettings, name: str) -> None:
     """UserError when a new study's name is taken, or there is none to resume under it."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise UserError(f"--name {name!r}: use letters, digits, '-', '_' and '.' only, since it names a directory")
+    if len(name) > LONGEST_NAME and not settings.resume:
+        raise UserError(f"--name has {len(name)} characters: {LONGEST_NAME} are allowed, since it names a directory")
     if name in RESERVED:
         raise UserError(f"--name {name}: the runs directory uses that name itself, take another")
     directory = settings.runs_dir / name

@@ -3,8 +3,6 @@
 import logging
 import os
 import shlex
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy
@@ -14,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from search.tracking.client import StoreClient
 from search.tracking.moved_store import mend_artifact_places
-from search.tracking.store_file import STORE
+from search.tracking.store_file import STORE, check_writable
 from trainables.errors import UserError
 from trainables.files import replacing
 
@@ -145,25 +143,6 @@ def find_experiment(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, st
     if experiment:
         _check_not_deleted(experiment, tracking_uri)
     return client, experiment.experiment_id if experiment else None
-
-
-def check_writable(directory: Path, called: str) -> None:
-    """Raise UserError where the directory cannot be created or written to; leave it as it was."""
-    made: list[Path] = []
-    try:
-        for place in reversed([directory, *directory.parents]):
-            if not place.exists():
-                place.mkdir()
-                made.append(place)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{called} {directory} cannot be written to ({reason}): give another one") from error
-    finally:
-        for place in reversed(made):
-            with suppress(OSError):
-                place.rmdir()
 
 
 def open_store(tracking_uri: str | None, runs_dir: Path) -> tuple[MlflowClient, str]:

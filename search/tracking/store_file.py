@@ -1,12 +1,17 @@
 """MLflow's SQLite store, read as a file, because importing MLflow takes seconds."""
 
+import socket
 import sqlite3
-from contextlib import closing
+import tempfile
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from trainables.errors import UserError, nearest
 
 STORE = "mlflow.db"
+CONNECT_S = 10  # to wait for a server
 
 
 def check_store(runs_dir: Path) -> Path:
@@ -28,6 +33,43 @@ def place_of_store(tracking_uri: str | None, runs_dir: Path) -> str | None:
         if file.name == STORE and not file.exists() and (runs_dir / STORE).exists():
             return None
     return tracking_uri
+
+
+def check_writable(directory: Path, called: str) -> None:
+    """Raise UserError where the directory cannot be created or written to; leave it as it was."""
+    made: list[Path] = []
+    try:
+        for place in reversed([directory, *directory.parents]):
+            if not place.exists():
+                place.mkdir()
+                made.append(place)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{called} {directory} cannot be written to ({reason}): give another one") from error
+    finally:
+        for place in reversed(made):
+            with suppress(OSError):
+                place.rmdir()
+
+
+def check_answers(tracking_uri: str | None) -> None:
+    """Raise UserError where the server of an http address cannot be connected to. Any other store is left to MLflow.
+
+    So is a server that is behind a proxy.
+    """
+    parts = urlsplit(tracking_uri or "")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.scheme in getproxies():
+        return
+    try:
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        with socket.create_connection((parts.hostname, port), timeout=CONNECT_S):
+            pass
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri"
+        ) from error
 
 
 def check_studies(names: tuple[str, ...], runs_dir: Path, known: list[str]) -> None:

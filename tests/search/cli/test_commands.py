@@ -137,6 +137,11 @@ def space(tmp_path):
         (["--grid", "head=unet,fpm"], r"segvote: unknown head 'fpm' \(did you mean fpn\?\)"),
         (["--choices", "head=unet,fpm"], r"segvote: --choices head: fpm is none .* \(did you mean fpn\?\)"),
         (["--unlabelled", "backgroud"], r"'backgroud' is none of background, ignore \(did you mean background\?\)"),
+        (["--group-by", "(["], r"segvote: --group-by '\(\[' is no regular expression: "),
+        (["--name", "x" * 101], "segvote: --name has 101 characters: 100 are allowed"),
+        (["--seed", str(2**32)], "4294967296 is not in the range"),
+        (["--runs-dir", "photos.json"], "segvote: --runs-dir .*photos.json cannot be written to"),
+        (["--tracking-uri", "http://127.0.0.1:1"], "segvote: MLflow's store http://127.0.0.1:1 does not answer"),
         (["--time-budget", "8"], "segvote: --time-budget 8 has no unit: write 8s, 8m, 8h or 8d"),
     ],
 )
@@ -266,6 +271,24 @@ def test_a_mistyped_command_or_flag_is_answered_with_the_nearest(capsys):
     assert "--max-members" in capsys.readouterr().err
     assert main(["ensemble", "--mode", "greeedy"]) == 2
     assert "(did you mean greedy?)" in capsys.readouterr().err
+
+
+def test_a_mistyped_format_is_answered_with_the_nearest(capsys):
+    assert main(["data", "import", "yollo", "photos", "--out", "out"]) == 2
+    assert "unknown format 'yollo' (did you mean yolo?)" in capsys.readouterr().err
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.json")
+    assert main(["data", "compare", str(tmp_path / "pipe.json"), str(tmp_path / "pipe.json")]) == 2
+    assert "pipe.json: is no regular file; give the path of a COCO file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("body", ["import sys\nsys.exit(3)\n", "def suggest(trial):\n    raise SystemExit(3)\n"])
+def test_a_space_that_ends_the_program_is_a_message(command, tmp_path, body):
+    (tmp_path / "my_space.py").write_text(body)
+    code, _, errors = command("--space", "my_space.py")
+    assert (code, "SystemExit: 3" in errors) == (2, True)
 
 
 def test_a_forgotten_space_is_said_on_ones_own_data(capsys, tmp_path):

@@ -16,7 +16,6 @@ from ensembling.runs.ensemble import EnsembleRecord, ListedRun
 from ensembling.runs.tags import KIND
 from search.tracking.store import (
     check_places,
-    check_writable,
     connect,
     create_store,
     default_tracking_uri,
@@ -25,7 +24,7 @@ from search.tracking.store import (
     is_refusal,
     open_store,
 )
-from search.tracking.store_file import place_of_store
+from search.tracking.store_file import check_answers, check_writable, place_of_store
 from search.tracking.study_result import log_result
 from search.tracking.tracker import Tracker
 from search.tracking.ui import keep_view, trials_page
@@ -277,6 +276,17 @@ def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(run
         *("params.`head`", "params.`backbone`", "params.`loss`", "metrics.`holdout/miou`"),
     ]
     assert trials_page("http://127.0.0.1:5001", None) == "http://127.0.0.1:5001"
+
+
+@pytest.mark.parametrize("uri", [None, "sqlite:///x.db", "postgresql://nobody@nowhere/x", "runs"])
+def test_what_is_no_server_is_left_to_mlflow(uri):
+    check_answers(uri)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "http://127.0.0.1:99999", "https://no.such.host.invalid"])
+def test_a_server_that_does_not_answer_is_told_at_once(uri):
+    with pytest.raises(UserError, match=f"{uri} does not answer: .*; give another --tracking-uri"):
+        check_answers(uri)
 
 
 def test_a_store_without_the_experiment_gets_none(tmp_path):

@@ -97,6 +97,8 @@ def read_json(root: Path, name: str) -> Any:
     Raises UserError where it cannot be read, or is not JSON.
     """
     path = root / name
+    if path.exists() and not path.is_file():  # a pipe would be waited for, and a device may have no end
+        raise UserError(f"{path}: is no regular file; give the path of a COCO file")
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
