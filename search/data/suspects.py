@@ -127,8 +127,11 @@ def _as_csv(suspects: Sequence[Suspect], dataset: Dataset) -> str:
 
 
 def _draft(worst: Sequence[Suspect], dataset: Dataset, holdout: set[int]) -> str:
-    """Return an edits file: a rule for each class that is said instead; what is background or holdout is a comment."""
-    relabel: dict[str, list[int]] = defaultdict(list)
+    """Return an edits file: a rule for each class that is said instead; what is background or holdout is a comment.
+
+    Rules name the images, too: annotations of two files may have the same id.
+    """
+    relabel: dict[str, list[Suspect]] = defaultdict(list)
     comments = []
     for one in worst:
         image, says = dataset.images[one.row], dataset.class_names[one.says]
@@ -139,10 +142,13 @@ def _draft(worst: Sequence[Suspect], dataset: Dataset, holdout: set[int]) -> str
                 f"# {image.file_name}, id {one.annotation_id}: background? Look, and delete it if it is wrong."
             )
         else:
-            relabel[says].append(one.annotation_id)
+            relabel[says].append(one)
     lines = ["# A draft: look at each of these in suspects.png, and take out what is right as it is."]
     lines.append("rules:" if relabel else "rules: []  # nothing to relabel among the first suspects")
-    lines += [f"  - relabel: {{annotations: {ids}, to: {_quoted(name)}}}" for name, ids in relabel.items()]
+    for name, those in relabel.items():
+        ids = ", ".join(str(one.annotation_id) for one in those)
+        images = ", ".join(dict.fromkeys(_quoted(dataset.images[one.row].file_name) for one in those))
+        lines.append(f"  - relabel: {{annotations: [{ids}], images: [{images}], to: {_quoted(name)}}}")
     return "\n".join([*lines, *comments]) + "\n"
 
 

@@ -1,6 +1,6 @@
 """Corrections of a data set's labels, from a YAML file; the original files are never touched.
 
-    apply_to_holdout: false         # the default: holdout labels stay as they are
+    apply_to_holdout: false         # the default: labels of the holdout and the test stay as they are
     rules:                          # applied in this order
       - relabel: {annotations: [12, 40], to: Plastic}
       - delete: {classes: [General trash], max_area: 50}
@@ -143,13 +143,14 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def apply_edits(dataset: Dataset, edits: Edits, holdout: Iterable[int] = ()) -> Edited:
-    """Return the data set with the rules applied, in their order, to all labelled rows but those of the `holdout`.
+    """Return the data set with the rules applied, in their order, to all labelled rows but the `holdout` and the test.
 
-    With `apply_to_holdout` the holdout is edited as well. Rows keep their numbers. The fingerprints of the data set and
+    With `apply_to_holdout` these are edited as well. Rows keep their numbers. The fingerprints of the data set and
     of edited images are new ones. Raises UserError for a rule that matches nothing, and for a class that there is not.
     """
     kept = frozenset() if edits.apply_to_holdout else frozenset(holdout)
-    editing = _Editing(dataset, {image.row for image in dataset.images if image.labelled} - kept)
+    rows = {one.row for one in dataset.images if one.labelled and (one.split != "test" or edits.apply_to_holdout)}
+    editing = _Editing(dataset, rows - kept)
     counts = []
     for number, rule in enumerate(edits.rules, start=1):
         what = f"{edits.name}, rule {number} ({rule['do']})"

@@ -25,7 +25,9 @@ def made(tmp_path):
 def test_the_draft_relabels_what_is_neither_background_nor_holdout(tmp_path):
     dataset, suspects = made(tmp_path)
     text = _draft(suspects, dataset, holdout={2})
-    assert yaml.safe_load(text) == {"rules": [{"relabel": {"annotations": [1], "to": "Paper: thin"}}]}
+    assert yaml.safe_load(text) == {
+        "rules": [{"relabel": {"annotations": [1], "images": ["1.png"], "to": "Paper: thin"}}]
+    }
     assert "# 2.png, id 2: background?" in text
     assert "# 3.png, id 3: Paper: thin? It is of the holdout." in text
     (tmp_path / "draft.yaml").write_text(text)

@@ -79,6 +79,16 @@ def test_the_holdout_is_edited_where_the_file_says_so(dataset, tmp_path):
     assert labels(edited.dataset)[3] == [(10, "Paper")]
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_test_is_edited_only_where_the_holdout_is(dataset, tmp_path, whole):
+    """Its annotations have ids of their own, which may be those of other annotations in train.json."""
+    test = coco([image(1, "t.png")], [annotation(11, 1, 2, box(2, 2, 4, 4))], CATEGORIES)
+    dataset = load_dataset(write(dataset.root, test=test))
+    edited = edit(dataset, tmp_path, "- relabel: {annotations: [11], to: Metal}", whole=whole)
+    assert labels(edited.dataset)[0] == [(10, "Paper"), (11, "Metal")]
+    assert labels(edited.dataset)[4] == [(11, "Metal" if whole else "Glass")]
+
+
 def test_classes_are_merged_and_renamed_everywhere(dataset, tmp_path):
     rules = "- merge: {classes: [Paper, Glass], into: Dry}\n- rename: {classes: [Metal], into: Tin}"
     edited = edit(dataset, tmp_path, rules, whole=True).dataset
