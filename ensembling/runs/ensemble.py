@@ -155,6 +155,7 @@ class EnsembleRecord:
     studies: tuple[str, ...] | None = field(default=None, metadata=OPTIONAL)
     min_miou: float | None = None
     all_candidates: bool | None = field(default=None, metadata=OPTIONAL)
+    mixed_edits: bool | None = field(default=None, metadata=OPTIONAL)
     mode: str | None = field(default=None, metadata=OPTIONAL)
     max_members: int | None = field(default=None, metadata=OPTIONAL)
     must_include: tuple[str, ...] | None = field(default=None, metadata=OPTIONAL)

@@ -107,7 +107,7 @@ def select_and_assess(candidates: Sequence[Candidate], target: Predictions, opti
         raise UserError(f"the holdout cannot be scored, and nothing be selected on it: {reason}")
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
-    selection = _sselect_and_assess(candidates, target, images, options)
+    selection = _select(candidates, target, images, options)
     assessment = assess(
         selection,
         pixels,
@@ -143,7 +143,7 @@ def _with_weights(member: ListedMember, study: Path) -> ListedMember:
     return replace(member, study_id=study_id(study), weights_sha256=file_sha256(weights) if weights.exists() else None)
 
 
-def _sselect_and_assess(
+def _select(
     candidates: Sequence[Candidate], target: Predictions, images: np.ndarray, options: EnsembleOptions
 ) -> Selection:
     problem = ([candidate.predictions.pixels for candidate in candidates], target.pixels, len(target.class_names))

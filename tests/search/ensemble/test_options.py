@@ -6,6 +6,7 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
+from ensembling.runs.ensemble import EnsembleRecord
 from ensembling.selection.modes import MODES as SELECTION_MODES
 from search.cli import ensemble as ensemble_cli
 from search.cli import main
@@ -124,3 +125,8 @@ def test_a_mistake_is_one_message_and_exit_code_2(tmp_path, monkeypatch, capsys,
 def test_help_shows_the_lists():
     shown = CliRunner().invoke(ensemble_cli.ensemble_command, ["--help"]).output
     assert "--studies STUDY…" in shown
+
+
+def test_every_option_that_is_recorded_is_a_field_of_the_record():
+    fields = {field.name for field in dataclasses.fields(EnsembleRecord)}
+    assert set(EnsembleOptions(studies=("night",)).recorded()) <= fields
