@@ -24,7 +24,7 @@ def parsed(monkeypatch, tmp_path):
     def parse(*arguments):
         context = ensemble_command.make_context("ensemble", list(arguments))
         flags = dict(context.params)
-        name, out = flags.pop("name"), flags.pop("out")
+        name, out, _ = flags.pop("name"), flags.pop("out"), flags.pop("as_json")
         return EnsembleOptions(**flags), name, out
 
     return parse
@@ -44,7 +44,7 @@ def test_defaults_of_flags_are_those_of_the_options(parsed):
 
 def test_every_option_is_a_flag_and_explained():
     names = {option.name for option in ensemble_command.params}
-    assert names == {field.name for field in dataclasses.fields(EnsembleOptions)} | {"name", "out"}
+    assert names == {field.name for field in dataclasses.fields(EnsembleOptions)} | {"name", "out", "as_json"}
     assert not [option.name for option in ensemble_command.params if not option.help]
 
 
