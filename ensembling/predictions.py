@@ -83,14 +83,14 @@ class Predictions:
         _check_pixels(self)
 
     def maps(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Each image's id and its class map, a view of uint8 (height, width)."""
+        """Yield each image's id and its class map, a view of uint8 (height, width)."""
         start = 0
         for image_id, (height, width) in zip(self.image_ids, self.sizes, strict=True):
             yield image_id, self.pixels[start : start + height * width].reshape(height, width)
             start += height * width
 
     def grouped_ids(self) -> tuple[tuple[str, ...], ...]:
-        """The sorted ids of each group's images, the groups in the order of their first ids: not of the images."""
+        """Return the sorted ids of each group's images; the groups are in the order of their first ids."""
         members: dict[int, list[str]] = {}
         for number, image_id in zip(self.groups or range(len(self.image_ids)), self.image_ids, strict=True):
             members.setdefault(number, []).append(image_id)
@@ -100,7 +100,7 @@ class Predictions:
         """Return the ids of what a cross-fit holds out together: the groups, or stretches of the only one there is.
 
         Stretches are images that follow each other by id, ten of them if there are as many images: frames of a film
-        are liker to the next than to others.
+        resemble the next frame most.
         """
         groups = self.grouped_ids()
         if len(groups) != 1:
@@ -118,10 +118,7 @@ class Predictions:
         return photos
 
     def group_of_pixels(self) -> np.ndarray:
-        """The group of each pixel, unsigned integers (pixels,): its place in `held_out_ids`.
-
-        Made for `select_ensemble`: the folds of its cross-fit then do not depend on the order of the images.
-        """
+        """Return the group of each pixel as its index in `held_out_ids`: unsigned integers (pixels,)."""
         groups = self.held_out_ids()
         place = {image_id: index for index, ids in enumerate(groups) for image_id in ids}
         smallest = np.min_scalar_type(max(0, len(groups) - 1))
@@ -146,11 +143,7 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: str | Path, *, called: str | None = None) -> Predictions:
-    """The predictions in the file. Raises PredictionsError, naming it, where a single bit is not as it was written.
-
-    Errors say `called` in place of the path, where that is none that a user knows.
-    A file that cannot be opened raises OSError.
-    """
+    """Return the predictions in the file. Raises PredictionsError, with its name, where a bit of it was changed."""
     data = Path(path).read_bytes()
     try:
         return _decode(data)
@@ -275,7 +268,7 @@ def _decode(data: bytes) -> Predictions:
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    """Header and payload, both known to be what was written."""
+    """Return header and payload after both were checked."""
     if data[: len(MAGIC)] != MAGIC:
         raise PredictionsError("not a predictions file (it does not begin with SEGVOTE)")
     if len(data) < PREFIX.size:
@@ -337,7 +330,7 @@ def _read_runs(payload: memoryview, runs: int) -> np.ndarray:
 
 
 def _find_runs(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Class and length of each run, uint8 (runs,); one longer than LONGEST is several, all but the last of LONGEST."""
+    """Return class and length of each run, uint8 (runs,); a run longer than LONGEST becomes several."""
     if pixels.size == 0:
         return np.zeros(0, np.uint8), np.zeros(0, np.uint8)
     starts = np.concatenate([[0], np.flatnonzero(pixels[1:] != pixels[:-1]) + 1])
@@ -359,7 +352,7 @@ def _fill_runs(classes: np.ndarray, lengths: np.ndarray, pixel_count: int) -> np
 
 @compiled
 def _write_runs(classes, lengths, pixels):  # pragma: no cover - compiled
-    """Needs LONGEST + 1 pixels after the last run."""
+    """Write the runs to `pixels`, which must have LONGEST + 1 more pixels than the runs."""
     # A run is written wider than it is, the next one over it: a number of stores that is known beforehand is several
     # times as fast as a loop of the run's length. Indices are unsigned, since signed ones may count from the end.
     start = np.uint64(0)
@@ -375,7 +368,7 @@ def _write_runs(classes, lengths, pixels):  # pragma: no cover - compiled
 
 @compiled
 def _highest_class(pixels):  # pragma: no cover - compiled
-    """The highest id that is not 255 (no vote), -1 without any."""
+    """Return the highest id other than 255 (no vote), or -1 where there is none."""
     # Adding one turns 255 into 0, so that one comparison a pixel is enough, and the processor makes 32 of them at once.
     highest = np.uint8(0)
     for pixel in pixels:

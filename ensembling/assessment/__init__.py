@@ -1,1 +1,1 @@
-"""What a selection is worth: baselines, gains and their intervals, and how unlike its members are."""
+"""The assessment of a selection: baselines, gains and their intervals, and how much its members differ."""

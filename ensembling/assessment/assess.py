@@ -1,4 +1,4 @@
-"""What a selection is worth: simpler choices beside it, its gain over them, and how optimistic its score is."""
+"""The assessment of a selection: simpler choices beside it, its gain over them, and how optimistic its score is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from ensembling.selection.select_ensemble import Selection
 
 BASELINE_SIZES = (3, 5, 7, 10)
 FEW_PHOTOS = 10
-"""A class that fewer photos of the holdout have is called rare."""
+"""A class that occurs in fewer photos of the holdout is called rare."""
 
 
 @dataclass(frozen=True, eq=False)
 class WithoutRare:
-    """What the scores are as a mean over the classes that are not rare: of the cross-fit, where there is one."""
+    """The scores as means over the classes that are not rare: cross-fitted, where there is a cross-fit."""
 
     left_out: tuple[int, ...]
     miou: Interval
@@ -27,38 +27,39 @@ class WithoutRare:
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """Everything here is measured by voting anew, scene by scene; nothing is taken from the table of the selection.
+    """What a selection scores. Everything is measured by voting again, scene by scene, not from the selection's table.
 
-    Gains are those of the selected vote over "best_single" and "top_k", the best of the ranking in the same number;
-    `crossfit_gains` compare votes and baselines that were both chosen on other folds than each is scored on.
+    Gains are those of the selected vote over "best_single" and over "top_k", the best of the ranking in the same
+    number. `crossfit_gains` compare votes with baselines that were both chosen on other folds than those they are
+    scored on.
     """
 
     images: int
-    """How many units are held out and drawn as one: images, or scenes of them."""
+    """The number of units that are held out and drawn: images, or scenes of several."""
     topk_miou: np.ndarray
-    """Of the best 1, 2, … candidates: float64 (candidates,)."""
+    """The mIoU of the vote of the best 1, 2, … candidates: float64 (candidates,)."""
     miou: Interval
     best_single: Interval
-    """Of the candidate that scores best alone."""
+    """The mIoU of the candidate that scores best alone."""
     gains: dict[str, Interval]
     crossfit_miou: Interval | None
-    """None with fewer than two images, as are its gains and the optimism."""
+    """None with fewer than two images, as are the gains of the cross-fit and the optimism."""
     crossfit_gains: dict[str, Interval] | None
     class_scenes: np.ndarray
-    """In how many units each class is: int64 (num_classes,)."""
+    """The number of units with each class: int64 (num_classes,)."""
     error_shares: np.ndarray
-    """How much of the mIoU's variance each class causes, float64 (num_classes,), cross-fitted where there is that."""
+    """The share of the mIoU's variance that each class causes, float64 (num_classes,); cross-fitted if there is that."""
     without_rare: WithoutRare | None
     """None where no class is rare, or all are."""
 
     @property
     def optimism(self) -> float | None:
-        """Return how much too high the selected mIoU is: it, less the cross-fitted one."""
+        """Return by how much the selected mIoU exceeds the cross-fitted one; None without a cross-fit."""
         return None if self.crossfit_miou is None else self.miou.value - self.crossfit_miou.value
 
     @property
     def baselines(self) -> dict[str, tuple[int, float]]:
-        """Size and mIoU of the best single, the top 3, 5, 7 and 10 as far as there are more, and all."""
+        """Return size and mIoU of the best single run, of the top 3, 5, 7 and 10 if there are more, and of all."""
         most = len(self.topk_miou)
         sizes = {"best_single": 1} | {f"top_{size}": size for size in BASELINE_SIZES if size < most} | {"all": most}
         return {name: (size, float(self.topk_miou[size - 1])) for name, size in sizes.items()}
@@ -77,10 +78,19 @@ def assess(
     class_photos: np.ndarray | None = None,
     one_scene: bool = False,
 ) -> Assessment:
-    """Return what `select_ensemble` chose from the same arguments is worth; `seed` shuffles folds and draws.
+    """Return the assessment of what `select_ensemble` chose from the same arguments.
 
-    `class_photos` (num_classes,) has the number of photos with each class, where `image_ids` name scenes of several.
-    With `one_scene` they name parts of a single scene, and there is no interval, however many parts there are.
+    Args:
+        selection: The result of `select_ensemble`.
+        predictions: The class maps of the candidates, uint8 (pixels,) each.
+        target: The masks, uint8 (pixels,).
+        num_classes: The number of classes.
+        image_ids: The image or scene of each pixel, (pixels,).
+        ignore_index: Pixels with this target do not count.
+        seed: Shuffles the folds and the draws of the bootstrap.
+        threads: How many threads count.
+        class_photos: The number of photos with each class, (num_classes,), where a scene has several photos.
+        one_scene: Whether `image_ids` name parts of a single scene. Then there is no interval.
     """
     vote = _Votes(predictions, target, num_classes, ignore_index, threads)
     runs = ImageRuns.of(np.asarray(image_ids))
@@ -111,6 +121,8 @@ def assess(
 
 @dataclass(frozen=True, eq=False)
 class _Votes:
+    """The votes of sets of candidates, counted."""
+
     predictions: Sequence[np.ndarray]
     target: np.ndarray
     num_classes: int
@@ -120,14 +132,17 @@ class _Votes:
     def __call__(
         self, candidates: Sequence[int], runs: ImageRuns, keep: Sequence[int], weights: Sequence[int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Counts of the vote of the first 1, 2, … candidates, and image by image after the steps to `keep`."""
+        """Return the counts of the vote of the first 1, 2, … candidates, and those by image after the steps `keep`."""
         rows = [self.predictions[index] for index in candidates]
         how = {"weights": weights, "ignore_index": self.ignore_index, "threads": self.threads}
         return growing_counts(rows, self.target, self.num_classes, runs, keep, **how)
 
 
 def _crossfit_counts(selection: Selection, vote: _Votes, runs: ImageRuns, seed: int) -> np.ndarray:
-    """Counts (3, images, 3, num_classes) of the members, the best single and the top k of each image's other folds."""
+    """Return the counts of the members, the best single run and the top k, each chosen on an image's other folds.
+
+    They are int64 (3, images, 3, num_classes).
+    """
     folds, _ = fold_of_images(runs.num_images, seed)
     counts = 0
     fit = selection.crossfit
@@ -140,7 +155,7 @@ def _crossfit_counts(selection: Selection, vote: _Votes, runs: ImageRuns, seed: 
 
 
 def _compare(counts: np.ndarray, seed: int, one_scene: bool) -> tuple[Interval, dict[str, Interval], Interval]:
-    """Return the first vote's mIoU, its gain over the others (the best single and the top k), and the second's mIoU."""
+    """Return the first vote's mIoU, its gain over the best single run and the top k, and the second vote's mIoU."""
     mious = miou_from_counts(counts.sum(axis=1))
     gains = {name: mious[0] - mious[place] for place, name in enumerate(("best_single", "top_k"), start=1)}
     if one_scene:
@@ -157,11 +172,12 @@ def _compare(counts: np.ndarray, seed: int, one_scene: bool) -> tuple[Interval, 
 
 
 def _scenes_with(counts: np.ndarray) -> np.ndarray:
-    """In how many scenes each class is labelled: int64 (num_classes,)."""
+    """Return the number of scenes in which each class is labelled: int64 (num_classes,)."""
     return (counts[0, :, 2] > 0).sum(axis=0)
 
 
 def _without_rare(counts: np.ndarray, photos: np.ndarray, seed: int, one_scene: bool) -> WithoutRare | None:
+    """Return the scores without the rare classes; None where no class is rare, or all are."""
     occurs = counts.sum(axis=(0, 1)).any(axis=0)
     rare = occurs & (photos < FEW_PHOTOS)
     if not rare.any() or rare.sum() == occurs.sum():

@@ -1,13 +1,13 @@
-"""How far a score or a gain may be off by the chance of which scenes were in the holdout: the bootstrap over scenes.
+"""The bootstrap over scenes: how much a score or a gain depends on which scenes were in the holdout.
 
-Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979). Scenes are drawn, not pixels, since the pixels of one
-image, and the images of one scene, are right or wrong together; votes are compared on the same draws, since they find
-the same images hard. A scene is a single image where no other belongs to it.
+Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979). Scenes are drawn, not pixels, because errors
+within an image and within a scene are correlated. Votes are compared on the same draws, because they err on the same
+images. An image that belongs to no other is a scene by itself.
 
-Percentiles of the draws are no interval that keeps its word where a class is in few photos: on simulated pools they
-held the truth in 84 to 91 % of cases instead of 95. What did are BCa limits (Efron, "Better Bootstrap Confidence
-Intervals", 1987), which correct for bias and skew, stretched by a quantile of Student's t with as many degrees of
-freedom as the scenes that the variance comes from (Satterthwaite, "An Approximate Distribution of Estimates of Variance
+Percentiles of the draws are too narrow an interval where a class is in few photos: on simulated pools they held the
+truth in 84 to 91 % of cases instead of 95. The limits used here are BCa (Efron, "Better Bootstrap Confidence
+Intervals", 1987), which correct for bias and skew, stretched by a quantile of Student's t whose degrees of freedom
+follow from the scenes that cause the variance (Satterthwaite, "An Approximate Distribution of Estimates of Variance
 Components", 1946); see tests/benchmarks/rare_classes.py.
 """
 
@@ -21,12 +21,12 @@ from ensembling.scores import iou_from_counts, miou_from_counts
 DRAWS = 2000
 BLOCK_DRAWS = 256
 LEAST_SCENES = 5
-"""With fewer there is no interval: what other scenes will give cannot be known from these."""
+"""With fewer scenes no interval is given, because they say too little about other scenes."""
 TAIL = 0.025
 KNOWN_BEFORE = 2
-"""Degrees of freedom that a class's variance has before any scene is seen: errors of unlike classes are of one order,
-so that a class in two or three scenes does not stretch an interval beyond use. Chosen by the benchmark."""
-MOST_BIAS = 0.01  # and 1 less that: the share of draws below the value that is believed in
+"""Degrees of freedom that each class's variance has in addition to those of its scenes, so that a class in two or three
+scenes does not make the interval useless. The value was chosen by the benchmark."""
+MOST_BIAS = 0.01  # the share of draws below the value is limited to this and 1 less this
 LEAST_DAMPING = 0.2
 
 
@@ -41,7 +41,7 @@ class Interval:
 
     @property
     def within_error(self) -> bool:
-        """Whether it is no more than one standard error above zero, which chance explains, or has no error at all."""
+        """Return whether chance explains the value: it is at most one standard error above zero, or has no error."""
         return self.standard_error is None or self.value <= self.standard_error
 
 
@@ -63,11 +63,11 @@ def bootstrap_mious(counts: np.ndarray, seed: int, draws: int = DRAWS) -> np.nda
 
 
 def influence(counts: np.ndarray) -> np.ndarray:
-    """Return what each scene adds to each class's part in the vote's mIoU, to first order: float64 (scenes, classes).
+    """Return what each scene adds to each class's part of the vote's mIoU, to first order: float64 (scenes, classes).
 
-    `counts` is int64 (scenes, 3, num_classes). The derivative of the mIoU by the scene's weight: hits less IoU times
-    union, over the class's whole union and the number of classes that occur. Each column adds up to zero; that of a
-    class in neither target nor prediction is zero.
+    `counts` is int64 (scenes, 3, num_classes). The result is the derivative of the mIoU by the scene's weight: hits
+    less IoU times union, divided by the class's whole union and by the number of classes that occur. Each column sums
+    to zero. The column of a class in neither target nor prediction is zero.
     """
     hits, predicted, labelled = np.moveaxis(counts.astype(np.float64), 1, 0)
     unions = predicted + labelled - hits
@@ -77,10 +77,10 @@ def influence(counts: np.ndarray) -> np.ndarray:
 
 
 def interval(value: float, drawn: np.ndarray, influences: np.ndarray, scenes_with: np.ndarray) -> Interval:
-    """Return the interval of a value of which `drawn` (draws,) are the bootstrap's replicates.
+    """Return the interval of a value whose bootstrap replicates are `drawn` (draws,).
 
-    `influences` is float64 (scenes, classes), that of a gain the difference of two; `scenes_with` (classes,) has the
-    number of scenes that each class is in. With fewer than LEAST_SCENES scenes there is none.
+    `influences` is float64 (scenes, classes), for a gain the difference of those of two votes. `scenes_with` (classes,)
+    is the number of scenes with each class. With fewer than LEAST_SCENES scenes there is no interval.
     """
     if len(influences) < LEAST_SCENES:
         return Interval(float(value))
@@ -100,16 +100,16 @@ def interval(value: float, drawn: np.ndarray, influences: np.ndarray, scenes_wit
 
 
 def degrees_of_freedom(influences: np.ndarray, scenes_with: np.ndarray) -> float:
-    """Return those of the variance, after Satterthwaite: few where most of it is of classes in few scenes."""
+    """Return the variance's degrees of freedom by Satterthwaite: few where most of it is of classes in few scenes."""
     variances = (influences**2).sum(axis=0)
     own = np.maximum(scenes_with - 1, 0) + KNOWN_BEFORE
     return float(variances.sum() ** 2 / max((variances**2 / own).sum(), np.finfo(float).tiny))
 
 
 def shares_of_variance(influences: np.ndarray) -> np.ndarray:
-    """Return the share of the value's variance that each class causes: float64 (classes,), adding up to 1.
+    """Return the share of the value's variance that each class causes: float64 (classes,), with the sum 1.
 
-    That of a class is the covariance of its part with the whole, and negative where it makes up for the others.
+    The share of a class is the covariance of its part with the whole; it is negative where the class offsets others.
     """
     whole = influences.sum(axis=1)
     variance = (whole**2).sum()

@@ -1,4 +1,4 @@
-"""How unlike an ensemble's members are, and what each adds to their vote.
+"""How much an ensemble's members differ, and what each contributes to their vote.
 
 Pixels on which all members predict alike, with the same target, are one pattern that counts many times. Everything here
 is computed from the patterns, of which there are far fewer than pixels.

@@ -37,12 +37,12 @@ class Chunk(NamedTuple):
 
     @property
     def disputed(self) -> int:
-        """How many pixels there are."""
+        """Return the number of pixels."""
         return int(self.blocks.pixels.sum()) + len(self.columns.target)
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """Return the number of bytes."""
         return sum(array.nbytes for array in (*self.blocks, *self.columns))
 
     def of_parts(self, wanted: np.ndarray) -> "Chunk":

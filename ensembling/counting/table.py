@@ -52,12 +52,12 @@ class VoteTable:
 
     @property
     def disputed(self) -> int:
-        """How many pixels are packed."""
+        """Return the number of packed pixels."""
         return sum(chunk.disputed for chunk in self.chunks)
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """Return the number of bytes that the packed pixels take."""
         return sum(chunk.nbytes for chunk in self.chunks)
 
     @staticmethod
@@ -123,7 +123,7 @@ class VoteTable:
 
     @property
     def _order(self) -> np.ndarray:
-        """The ranked candidates' indices in the order of packing: int64 (candidates,)."""
+        """Return the indices of the ranked candidates in the order of packing: int64 (candidates,)."""
         index = {candidate: index for index, candidate in enumerate(self.candidates)}
         return np.array([index[candidate] for candidate in self.ranking], np.int64)
 

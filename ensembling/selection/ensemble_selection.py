@@ -34,7 +34,7 @@ class Limits:
 
     @property
     def first(self) -> list[int]:
-        """The members with which a path begins, by rank."""
+        """Return the members with which a path begins, by rank."""
         return sorted({*self.must_include, *self.start})
 
 

@@ -57,7 +57,7 @@ def _moves(table: VoteTable, members: set[int], limits: Limits) -> tuple[list[se
 
 
 def beam(table: VoteTable, limits: Limits) -> Found:
-    """Go on as `greedy` does with the `beam_width` best sets of each size; ties: earlier set, then better rank."""
+    """Extend the `beam_width` best sets of each size as `greedy` does; ties go to the earlier set, then better rank."""
     first = limits.first
     best = (first, path_mious(table, first))
     paths = [best]

@@ -105,12 +105,12 @@ def select_ensemble(
 
 
 def select_from_table(table: VoteTable, options: Options) -> Selection:
-    """Do as `select_ensemble` on a table that is built; its folds are those of the cross-fit."""
+    """Select as `select_ensemble` does, from a table that is already built; its folds are those of the cross-fit."""
     return select_from_tables(lambda folds: table, table.num_folds, options)
 
 
 def select_from_tables(table_for: Callable[[Sequence[int]], VoteTable], num_folds: int, options: Options) -> Selection:
-    """Do the same where `table_for(folds)` has the candidates to choose from on `folds`; the last call names all."""
+    """Select from tables of the candidates on the given folds, which `table_for` returns; its last call is for all."""
     crossfit_miou, fit = crossfit(table_for, num_folds, lambda table: search(table, options))
     table, found = search(table_for(range(num_folds)), options)
     counts = table.vote_counts(found.votes)

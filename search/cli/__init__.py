@@ -1,4 +1,4 @@
-"""The command line: `commands.py` gathers the commands, `errors.py` runs one, and each other file has one's options.
+"""The command line: `commands.py` gathers the commands, `errors.py` runs one, and each other file defines one command.
 
 search/run.py takes its options from here and is one of the commands, so this file imports nothing of the package until
 it is called.
@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def console_script() -> None:
-    """Be the program `segvote`."""
+    """Run the program `segvote`: exit with the exit code of `main`."""
     sys.exit(main())
 
 

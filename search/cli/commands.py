@@ -1,4 +1,4 @@
-"""All commands of `segvote`, in the order in which they are used."""
+"""All commands of `segvote`, in the order in which a user needs them."""
 
 import click
 
@@ -26,8 +26,8 @@ class InOrder(click.Group):
 @click.group(
     cls=InOrder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="Start with `segvote search`: it trains small models on a built-in data set. `segvote COMMAND --help` has "
-    "an example of every command.",
+    epilog="Start with `segvote search`: it trains small models on a built-in data set. `segvote COMMAND --help` shows "
+    "an example of each command.",
 )
 def commands() -> None:
     """Search hyperparameters of semantic-segmentation models on Ray, and select the best vote among the trials."""

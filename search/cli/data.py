@@ -1,4 +1,4 @@
-"""`segvote data …` on the command line. What a command needs is imported when it runs: --help does not wait for it."""
+"""The command line of `segvote data`. Each command imports what it needs when it runs, so that --help is quick."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,13 +40,15 @@ def data_command() -> None:
 @click.argument("name", metavar="FORMAT")
 @click.argument("source", metavar="SRC")
 @click.option("--out", required=True, metavar="DIR", help="The data set to write.")
-@click.option("--classes", metavar="FILE", help="The list of classes, one a line, where the format needs one.")
+@click.option(
+    "--classes", metavar="FILE", help="A file with the names of the classes, one per line, if the format needs it."
+)
 @click.option(
     "--void",
     type=Choice(["background", "ignore"]),
-    help="What pixels of no class in PNG masks become. [default: background for masks, else ignore]",
+    help="What pixels of no class become in PNG masks. [default: background for masks, else ignore]",
 )
-@click.option("--copy", is_flag=True, help="Copy photos, rather than make hard links where that works.")
+@click.option("--copy", is_flag=True, help="Copy the photos instead of making hard links.")
 def import_command(name: str, source: str, out: str, classes: str | None, void: str | None, copy: bool) -> int:
     """Write a data set from labels in another FORMAT at SRC.
 
@@ -74,10 +76,10 @@ def export_command(kind: str, out: str, **data: Any) -> int:
 @data_command.command("report", epilog=example("segvote data report --data my_photos"))
 @with_options(DATA)
 @click.option("--out", default="data-report", show_default=True, metavar="DIR", help="Where its files go.")
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="That a search would make.")
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="The number of folds of a search.")
 @click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
 def report_command(out: str, folds: int, no_photos: bool, **data: Any) -> int:
-    """Write a page that says what is in a data set and what to do about it, its figures, and the numbers."""
+    """Write a page about a data set with advice, and its charts and numbers as files."""
     from search.data.report import run_report
     from search.data.scenes import scenes_of
 
@@ -89,14 +91,22 @@ def report_command(out: str, folds: int, no_photos: bool, **data: Any) -> int:
 
 @data_command.command("show", epilog=example("segvote data show --data my_photos --class Paper --class Glass"))
 @with_options(DATA)
-@click.option("--out", default="data-pictures", show_default=True, metavar="DIR", help="Where the PNGs go.")
-@click.option("--image", "images", multiple=True, metavar="ID|NAME", help="These images; may be repeated.")
-@click.option("--class", "classes", multiple=True, metavar="NAME", help="The largest and smallest of a class.")
-@click.option("--annotations-of", multiple=True, metavar="ID|NAME", help="Each annotation of an image singly.")
-@click.option("--augment", is_flag=True, help="A batch of training photos under every augmentation instead.")
-@click.option("--image-size", default="512", show_default=True, metavar="N|WxH", help="Of the photos for --augment.")
-@click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Tiles of a sheet.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the images that are drawn.")
+@click.option(
+    "--out", default="data-pictures", show_default=True, metavar="DIR", help="The directory for the pictures."
+)
+@click.option("--image", "images", multiple=True, metavar="ID|NAME", help="Draw this image; may be repeated.")
+@click.option(
+    "--class", "classes", multiple=True, metavar="NAME", help="Draw the largest and smallest annotations of a class."
+)
+@click.option("--annotations-of", multiple=True, metavar="ID|NAME", help="Draw each annotation of an image separately.")
+@click.option("--augment", is_flag=True, help="Draw a batch of training photos with each augmentation instead.")
+@click.option(
+    "--image-size", default="512", show_default=True, metavar="N|WxH", help="The size of the photos for --augment."
+)
+@click.option(
+    "--count", type=click.IntRange(1), default=12, show_default=True, help="The number of pictures on a sheet."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed for choosing the images.")
 def show_command(
     out: str,
     images: tuple[str, ...],
@@ -129,12 +139,16 @@ def show_command(
     type=click.FloatRange(0.05, 0.9),
     default=0.2,
     show_default=True,
-    help="Of train.json, where there is no val.json.",
+    help="The share of train.json that is held out if there is no val.json.",
 )
-@click.option("--group-by", metavar="REGEX", help="Photos whose names it finds the same text in are one scene.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the splits.")
-@click.option("--out", default="data-folds", show_default=True, metavar="DIR", help="Where its files go.")
-@click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
+@click.option(
+    "--group-by",
+    metavar="REGEX",
+    help="Photos are one scene if this regular expression matches the same text in their names.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed of the splits.")
+@click.option("--out", default="data-folds", show_default=True, metavar="DIR", help="The directory to write.")
+@click.option("--no-photos", is_flag=True, help="Read the annotations only; --data may then be a single COCO file.")
 def folds_command(
     folds: int,
     folds_by: str,
@@ -146,7 +160,7 @@ def folds_command(
     no_photos: bool,
     **data: Any,
 ) -> int:
-    """Show how even the folds are that a search would make, and that every other method would."""
+    """Show how balanced the folds of a search would be, with this and every other method."""
     from search.data.folds import FoldsOptions, run_folds
     from search.data.scenes import scenes_of
     from trainables.data.scenes import declared_scenes
@@ -163,11 +177,22 @@ def folds_command(
 
 
 @data_command.command("suspects", epilog=example("segvote data suspects --study night"))
-@click.option("--study", required=True, metavar="NAME", help="Whose trials vote; those that left out a fold say most.")
+@click.option(
+    "--study",
+    required=True,
+    metavar="NAME",
+    help="The study whose trials vote; trials that left out a fold are most useful.",
+)
 @RUNS_DIR
 @CACHE_DIR
-@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Suspects to draw and to draft.")
-@click.option("--out", default="data-suspects", show_default=True, metavar="DIR", help="Where its files go.")
+@click.option(
+    "--count",
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    help="How many suspects are drawn and drafted as edits.",
+)
+@click.option("--out", default="data-suspects", show_default=True, metavar="DIR", help="The directory to write.")
 def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out: str) -> int:
     """Rank the annotations that are probably wrong: trials that never saw a photo vote against its labels."""
     from search.data.suspects import run_suspects

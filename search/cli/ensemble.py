@@ -1,4 +1,4 @@
-"""`segvote ensemble` on the command line: flags to EnsembleOptions."""
+"""The command line of `segvote ensemble`."""
 
 import json
 from pathlib import Path
@@ -17,51 +17,67 @@ from search.tracking.store_file import check_studies
     cls=TakesLists,
     epilog=example("segvote ensemble --studies monday tuesday --where \"params.head = 'fpn'\" --max-members 7"),
 )
-@click.option("--studies", multiple=True, metavar="STUDY…", help="Whose trials may vote; they share one holdout.")
 @click.option(
-    "--where", default="", metavar="FILTER", help="Only these trials, in MLflow's words: \"params.head = 'fpn'\"."
+    "--studies",
+    multiple=True,
+    metavar="STUDY…",
+    help="The studies whose trials may vote; all must have the same holdout.",
 )
-@click.option("--min-miou", type=click.FloatRange(0, 1), help="Only trials that score as much on the holdout.")
-@click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung.")
+@click.option("--min-miou", type=click.FloatRange(0, 1), help="Only trials with at least this holdout mIoU.")
+@click.option("--all-candidates", is_flag=True, help="Allow trials that were stopped before the last rung to vote.")
 @click.option(
     "--mixed-edits", is_flag=True, help="Let studies vote together whose training labels were edited differently."
 )
 @click.option("--mode", type=Choice(MODES), default="greedy", show_default=True, help="How members are chosen.")
-@click.option("--max-members", type=click.IntRange(1), default=15, show_default=True, help="Of the ensemble.")
-@click.option("--must-include", multiple=True, metavar="RUN…", help="Runs, by name or id, that vote in any case.")
-@click.option("--start", multiple=True, metavar="RUN…", help="Runs, by name or id, to begin with; swap may drop them.")
-@click.option("--beam-width", type=click.IntRange(1), default=8, show_default=True, help="Sets that beam goes on with.")
+@click.option(
+    "--max-members", type=click.IntRange(1), default=15, show_default=True, help="The most members of the ensemble."
+)
+@click.option("--must-include", multiple=True, metavar="RUN…", help="Names or ids of runs that must be members.")
+@click.option(
+    "--start", multiple=True, metavar="RUN…", help="Names or ids of runs to begin with; the mode swap may drop them."
+)
+@click.option(
+    "--beam-width", type=click.IntRange(1), default=8, show_default=True, help="How many sets the mode beam keeps."
+)
 @click.option(
     "--shortlist",
     type=click.IntRange(1),
     metavar="N",
-    help="Choose among the N most promising. [default: all]",
+    help="Choose among the N most promising candidates. [default: all]",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of cross-fit and bootstrap.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed of cross-fit and bootstrap."
+)
 @click.option(
     "--tta",
     multiple=True,
     metavar="WORD…",
-    help="Predict the holdout again with several views in each run, and select with it: scales=0.75,1.0,1.25 flip.",
+    help="Predict the holdout again, averaging several views, and select with that: scales=0.75,1.0,1.25 flip.",
 )
-@click.option("--window", is_flag=True, help="The same with windows of the training size over photos at their own.")
-@click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side.")
-@click.option("--data", metavar="DIR", help="Where the holdout's photos are, for --tta. [default: the studies']")
+@click.option(
+    "--window", is_flag=True, help="Predict windows of the training size, which slide over photos at their own size."
+)
+@click.option(
+    "--overlap", type=float, default=0.5, show_default=True, help="How much windows overlap, as a share of their side."
+)
+@click.option(
+    "--data", metavar="DIR", help="The data set with the holdout's photos, for --tta. [default: that of the studies]"
+)
 @CACHE_DIR
-@click.option("--threads", type=click.IntRange(1), help="Of the selection. [default: all cores]")
+@click.option("--threads", type=click.IntRange(1), help="How many threads select. [default: all cores]")
 @click.option(
     "--memory",
     type=click.FloatRange(0, min_open=True),
     metavar="GIB",
-    help="What to keep within; the rest is in temporary files (TMPDIR). [default: no bound]",
+    help="A bound on memory; what exceeds it is kept in temporary files (TMPDIR). [default: none]",
 )
-@click.option("--name", help="Of the ensemble's run in MLflow. [default: ensemble and time]")
-@click.option("--out", metavar="DIR", help="Where ensemble.json and plots go. [default: RUNS/ensembles/NAME]")
+@click.option("--name", help="The name of the ensemble's run in MLflow. [default: ensemble and the time]")
+@click.option("--out", metavar="DIR", help="The directory for ensemble.json and plots. [default: RUNS/ensembles/NAME]")
 @RUNS_DIR
 @TRACKING_URI
 @JSON
 def ensemble_command(name: str | None, out: str | None, runs_dir: str, as_json: bool, **flags: Any) -> int:
-    """Select the best vote among the trials of one or more studies, and say what it is worth."""
+    """Select the best vote among the trials of one or more studies, and report what to expect of it."""
     options = EnsembleOptions(runs_dir=Path(runs_dir), **flags)
     if options.tracking_uri is None:
         check_studies(options.studies, options.runs_dir, known_studies(options.runs_dir))

@@ -1,4 +1,4 @@
-"""Runs a command and turns what goes wrong into one message and an exit code."""
+"""How a command is run, and how an error becomes one message and an exit code."""
 
 import os
 import signal
@@ -11,9 +11,9 @@ from trainables.errors import UserError
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.hardware.home import ensure_home
 
-HOW_TO_GO_ON = "what is finished is kept: a study goes on with --resume, all else by the same command"
-INTERRUPTED = 130  # what shells report for Ctrl-C
-# Set before the libraries are imported, and inherited by Ray's workers.
+HOW_TO_GO_ON = "finished work is kept: resume a study with --resume, and other commands by typing them again"
+INTERRUPTED = 130  # the exit code that shells report for Ctrl-C
+# These are set before the libraries are imported, and Ray's workers inherit them.
 QUIET = {
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -26,7 +26,7 @@ QUIET = {
 
 
 def run_command(command: click.Command, arguments: list[str] | None = None, prog_name: str = "segvote") -> int:
-    """Run a command and return its exit code: 0, 1 (no result), 2 (a user's mistake), 130 (Ctrl-C)."""
+    """Run a command and return its exit code: 0 (success), 1 (no result), 2 (an error of the user), 130 (Ctrl-C)."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     interrupted = _note_interrupts()
@@ -41,17 +41,17 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
         return _stopped()
     except click.ClickException as error:
         error.show()
-    except OSError as error:  # a full disk, a directory that may not be written to
+    except OSError as error:  # such as a full disk or a directory without write permission
         click.echo(f"segvote: {describe_full_disk(error, []) or error}; {HOW_TO_GO_ON}", err=True)
     except Exception:
-        if interrupted.is_set():  # what Ctrl-C breaks off may end in any exception: imports make RuntimeErrors of it
+        if interrupted.is_set():  # Ctrl-C may lead to any exception: imports raise RuntimeError
             return _stopped()
         raise
     return 2
 
 
 def _note_interrupts() -> threading.Event:
-    """Return an event that Ctrl-C sets before it raises KeyboardInterrupt."""
+    """Return an event that is set when Ctrl-C is pressed, before KeyboardInterrupt is raised."""
     interrupted = threading.Event()
 
     def interrupt(*_: Any) -> None:

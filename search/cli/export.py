@@ -1,4 +1,4 @@
-"""`segvote export` on the command line."""
+"""The command line of `segvote export`."""
 
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,19 @@ FORMATS = ("torch-export", "torchscript", "onnx")
     metavar="E",
     help=ENSEMBLE_HELP,
 )
-@click.option("--name", help="That MLflow registers the model by. [default: the ensemble's]")
-@click.option("--out", metavar="DIR", help="Where the exported ensemble goes. [default: RUNS/exported/NAME]")
+@click.option("--name", help="The name of the registered model in MLflow. [default: that of the ensemble]")
+@click.option("--out", metavar="DIR", help="The directory to write. [default: RUNS/exported/NAME]")
 @click.option(
     "--format",
     "formats",
     multiple=True,
     type=Choice(FORMATS),
-    help="Write each member as a file that runs without SegVote, too.",
+    help="Also write each member as a file that runs without SegVote.",
 )
 @RUNS_DIR
 @TRACKING_URI
 def export_command(reference: str, runs_dir: str, out: str | None, **flags: Any) -> int:
-    """Keep an ensemble: a directory with all it needs, registered in MLflow as a model that can be served."""
+    """Export an ensemble to a directory with all its files, and register it in MLflow as a model to serve."""
     places = {"runs_dir": Path(runs_dir).expanduser().resolve()}
     places["out"] = Path(out).expanduser().resolve() if out else None
     reference = find_reference(reference, places["runs_dir"], flags["tracking_uri"])

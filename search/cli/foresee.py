@@ -1,4 +1,4 @@
-"""`segvote foresee` on the command line."""
+"""The command line of `segvote foresee`."""
 
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,33 @@ from trainables.errors import UserError
     cls=TakesLists,
     epilog=example("segvote foresee --ensemble monday --images my_photos --halves 500"),
 )
-@with_options(tuple(option for option in PREDICTS if option is not IMAGES))  # --halves does without
+@with_options(tuple(option for option in PREDICTS if option is not IMAGES))  # not required with --halves
 @click.option("--images", metavar="DIR|JSON", help="Photos without labels: a directory, or a COCO file.")
 @click.option(
     "--out",
     metavar="DIR",
-    help="Where class maps and results go. [default: foreseen/NAME in the runs directory]",
+    help="The directory for class maps and results. [default: RUNS/foreseen/NAME]",
 )
 @click.option(
     "--halves",
     type=click.IntRange(4),
     metavar="N",
-    help="Say how far two halves of a test of N photos differ by chance, as a public and a private leaderboard do.",
+    help="Report how much the scores on two halves of N test photos differ by chance, as on a public and a private "
+    "leaderboard.",
 )
 @click.option(
     "--runs",
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help="That predict the photos: the members and the best other candidates. Fewer than 6 say little.",
+    help="How many runs predict: the members and the best other candidates. With fewer than 6 the estimate is rough.",
 )
 def foresee_command(images: str | None, out: str | None, halves: int | None, runs: int, **flags: Any) -> int:
-    """Say what an ensemble will score on photos without labels, with an interval."""
+    """Estimate what an ensemble will score on photos without labels, with an interval."""
     if images is None and halves is None:
-        raise UserError("nothing to foresee: give --images DIR, or --halves N")
+        raise UserError("there is nothing to estimate: give --images DIR or --halves N")
     if images is None and out is not None:
-        raise UserError("--out without --images: there are no photos whose class maps go there")
+        raise UserError("--out needs --images: without photos there are no class maps to write")
     if images is None:
         flags = {**found_places(flags), "images": "", "out": Path()}
     else:

@@ -1,4 +1,4 @@
-"""Flags that several commands have, and how they are read."""
+"""Options that several commands share, and how they are read."""
 
 import re
 import shlex
@@ -30,7 +30,7 @@ class TakesLists(click.Command):
 
 
 class Choice(click.Choice):
-    """A choice among words that answers a mistyped one with the nearest."""
+    """A choice among words whose error message suggests the word nearest to a mistyped one."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         return f"{value!r} is none of {', '.join(map(str, self.choices))}{nearest(value, self.choices)}."
@@ -41,13 +41,13 @@ MAX_MEGAPIXELS = click.option(
     type=click.FloatRange(0, min_open=True),
     default=179.0,
     show_default=True,
-    help="The largest photo that is taken; decoding one takes 3 bytes a pixel.",
+    help="Larger photos are refused; decoding one takes 3 bytes a pixel.",
 )
 EDITS = click.option("--edits", metavar="FILE", help="YAML with corrections of the labels: see docs/data.md.")
 # Every command that reads a data set takes these.
 DATA_FILES = (
-    click.option("--train-json", metavar="FILE", help="The COCO file of the training images, if it has another name."),
-    click.option("--val-json", metavar="FILE", help="The COCO file of the holdout, if it has another name."),
+    click.option("--train-json", metavar="FILE", help="The COCO file of the training images, if it is not train.json."),
+    click.option("--val-json", metavar="FILE", help="The COCO file of the holdout, if it is not val.json."),
     MAX_MEGAPIXELS,
 )
 UNLABELLED = click.option(
@@ -58,7 +58,11 @@ UNLABELLED = click.option(
     help="What pixels without annotation are: class 0, or of no class and not scored.",
 )
 RUNS_DIR = click.option(
-    "--runs-dir", default="runs", show_default=True, metavar="DIR", help="Where studies are; every node must see it."
+    "--runs-dir",
+    default="runs",
+    show_default=True,
+    metavar="DIR",
+    help="The directory of the studies, which every node must see.",
 )
 TRACKING_URI = click.option(
     "--tracking-uri", metavar="URI", help="MLflow's store. [default: the SQLite file in the runs directory]"
@@ -68,7 +72,7 @@ CACHE_DIR = click.option(
     default="~/.cache/segvote",
     show_default=True,
     metavar="DIR",
-    help="Where decoded photos are kept, on every node.",
+    help="The directory for decoded photos, on every node.",
 )
 JSON = click.option(
     "--json",
@@ -82,12 +86,14 @@ ENSEMBLE_HELP = (
     "models:/NAME/VERSION."
 )
 RESOURCES = (
-    click.option("--time-budget", metavar="TIME", help="End the training after 90s, 30m, 8h or 2d."),
-    click.option("--concurrency", type=click.IntRange(1), help="Trials side by side. [default: as many as fit]"),
+    click.option("--time-budget", metavar="TIME", help="Stop training after this time, such as 90s, 30m, 8h or 2d."),
+    click.option(
+        "--concurrency", type=click.IntRange(1), help="How many trials run at once. [default: as many as fit]"
+    ),
     click.option(
         "--gpus-per-trial",
         type=click.FloatRange(0),
-        help="GPUs of each trial; fractions share one. [default: one, where there is any]",
+        help="GPUs of each trial; with a fraction, trials share one. [default: 1 if there are GPUs]",
     ),
     click.option("--cpus-per-trial", type=click.IntRange(1), help="CPU cores of each trial. [default: an even share]"),
     click.option(
@@ -97,34 +103,43 @@ RESOURCES = (
         show_default=True,
         help="How often a trial whose process died is started again.",
     ),
-    click.option(
-        "--wandb", is_flag=True, help="Mirror the trials to Weights & Biases as well; needs the package wandb."
-    ),
+    click.option("--wandb", is_flag=True, help="Also log the trials to Weights & Biases; needs the package wandb."),
     click.option(
         "--address", help="The address of a running Ray cluster; 'auto' on its head node. [default: this machine]"
     ),
 )
 FOLDS = (
     click.option(
-        "--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts that a trial can leave out."
+        "--folds",
+        type=click.IntRange(2),
+        default=5,
+        show_default=True,
+        help="The number of folds, of which a trial can leave out one.",
     ),
     click.option(
         "--folds-by",
         type=Choice(["sgkf", "multilabel", "random", "predefined"]),
         default="sgkf",
         show_default=True,
-        help="What folds are even in: annotations by class; classes, their number and area; photos; or a file says.",
+        help="What the folds balance: annotations by class (sgkf); classes, their number and area (multilabel); photos "
+        "(random); or --folds-file sets them (predefined).",
     ),
-    click.option("--folds-file", metavar="FILE", help="JSON or CSV of image and fold, for predefined folds."),
+    click.option(
+        "--folds-file",
+        metavar="FILE",
+        help="A JSON or CSV file with the fold of each image, for --folds-by predefined.",
+    ),
 )
 PSEUDO = (
-    click.option("--pseudo", metavar="DIR", help="Pseudo-labels to train on as well, as COCO: see docs/serving.md."),
+    click.option(
+        "--pseudo", metavar="DIR", help="A COCO data set with pseudo-labels to train on as well: see docs/serving.md."
+    ),
     click.option(
         "--pseudo-weight",
         type=float,
         default=0.5,
         show_default=True,
-        help="What a photo with pseudo-labels counts in the loss, where a labelled one counts 1.",
+        help="The weight in the loss of a photo with pseudo-labels; a labelled photo has 1.",
     ),
 )
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -155,13 +170,13 @@ def make_console(*, as_json: bool = False) -> Console:
 
 
 def typed_flags(context: click.Context) -> set[str]:
-    """Return the names of the flags that were typed, rather than left at their defaults."""
+    """Return the names of the flags that were typed rather than left at their defaults."""
     typed = click.core.ParameterSource.COMMANDLINE
     return {name for name in context.params if context.get_parameter_source(name) == typed}
 
 
 def typed_line(context: click.Context) -> str:
-    """Return the command as it was typed, for saying how to go on."""
+    """Return the command as it was typed, for messages that say how to resume."""
     script = Path(sys.argv[0]).name
     start = "python search/run.py" if script == "run.py" else f"segvote {context.info_name}"
     rest = sys.argv[1:] if script == "run.py" else sys.argv[2:]

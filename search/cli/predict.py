@@ -1,4 +1,4 @@
-"""`segvote predict` on the command line."""
+"""The command line of `segvote predict`."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from trainables.errors import UserError
 KINDS = ("maps", "overlays", "coco", "csv")
 
 
-IMAGES = click.option("--images", required=True, metavar="DIR|JSON", help="A directory, or a COCO file like test.json.")
+IMAGES = click.option(
+    "--images", required=True, metavar="DIR|JSON", help="The photos: a directory, or a COCO file such as test.json."
+)
 # Of every command that lets an ensemble predict photos.
 PREDICTS = (
     click.option(
@@ -37,12 +39,23 @@ PREDICTS = (
         "--tta",
         multiple=True,
         metavar="WORD…",
-        help="Views to average in each member: scales=0.75,1.0,1.25 flip. [default: those it was selected with]",
+        help="Views that each member averages: scales=0.75,1.0,1.25 flip. [default: those of the selection]",
     ),
     click.option("--window", is_flag=True, help="Slide windows of the training size over photos at their own size."),
-    click.option("--overlap", type=float, default=0.5, show_default=True, help="Of windows, as a share of their side."),
-    click.option("--batch-size", type=click.IntRange(1), help="Photos at once. [default: as in training]"),
-    click.option("--address", help="Of a running Ray cluster, whose GPUs take a member each; 'auto' on its head node."),
+    click.option(
+        "--overlap",
+        type=float,
+        default=0.5,
+        show_default=True,
+        help="How much windows overlap, as a share of their side.",
+    ),
+    click.option(
+        "--batch-size", type=click.IntRange(1), help="How many photos are predicted at once. [default: as in training]"
+    ),
+    click.option(
+        "--address",
+        help="The address of a Ray cluster, which predicts one member on each GPU; 'auto' on its head node.",
+    ),
     MAX_MEGAPIXELS,
     RUNS_DIR,
     TRACKING_URI,
@@ -55,17 +68,22 @@ PREDICTS = (
     epilog=example("segvote predict --ensemble monday --images my_photos/test.json --out answer --write csv overlays"),
 )
 @with_options(PREDICTS)
-@click.option("--out", required=True, metavar="DIR", help="Where the results go; the same command goes on there.")
+@click.option(
+    "--out",
+    required=True,
+    metavar="DIR",
+    help="The directory for the results; the same command resumes a prediction in it.",
+)
 @click.option(
     "--write",
     "kinds",
     multiple=True,
     type=Choice(KINDS),
-    help="Class maps (PNG), overlays, COCO results, the submission. [default: maps csv]",
+    help="What to write: class maps (PNG), overlays, COCO results, the submission. [default: maps csv]",
 )
-@click.option("--each", is_flag=True, help="Write the same for each member alone, too.")
+@click.option("--each", is_flag=True, help="Also write the predictions of each member alone.")
 def predict_command(**flags: Any) -> int:
-    """Predict photos without labels: the hard vote of an ensemble's members."""
+    """Predict photos by the hard vote of an ensemble's members."""
     flags = found(flags)
     from search.predict.command import PredictOptions, run_predict  # torch takes seconds to import
 
@@ -77,7 +95,7 @@ def found(flags: dict[str, Any]) -> dict[str, Any]:
     flags = found_places(flags) | {"out": Path(flags["out"]).expanduser().resolve()}
     if not Path(flags["images"]).expanduser().exists():
         raise UserError(
-            f"--images {flags['images']}: there is neither a directory nor a file; give photos or a COCO file"
+            f"--images {flags['images']}: there is no such directory or file; give a directory of photos or a COCO file"
         )
     return flags
 

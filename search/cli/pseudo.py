@@ -1,4 +1,4 @@
-"""`segvote pseudo` on the command line."""
+"""The command line of `segvote pseudo`."""
 
 from typing import Any
 
@@ -14,21 +14,23 @@ from search.cli.predict import PREDICTS, found
     epilog=example("segvote pseudo --ensemble monday --images more_photos --out pseudo_labels --agree 2"),
 )
 @with_options(PREDICTS)
-@click.option("--out", required=True, metavar="P", help="The data set to write; `segvote search --pseudo P` takes it.")
+@click.option("--out", required=True, metavar="P", help="The data set to write, for `segvote search --pseudo P`.")
 @click.option(
     "--agree",
     type=click.IntRange(1),
     metavar="N",
-    help="Votes that a pixel's class must have; others are ignored. [default: two thirds of all]",
+    help="How many votes the class of a pixel needs, or the pixel is ignored. [default: two thirds]",
 )
 @click.option(
     "--least",
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="Share of a photo's pixels that must be left, else the photo is dropped.",
+    help="The least share of labelled pixels of a photo; photos with less are dropped.",
 )
-@click.option("--member", metavar="RUN", help="What this member says instead of the vote, where enough others agree.")
+@click.option(
+    "--member", metavar="RUN", help="Use the classes of this member instead of the vote's, where enough members agree."
+)
 def pseudo_command(agree: int | None, least: float, member: str | None, **flags: Any) -> int:
     """Label photos by an ensemble's vote, as a data set to train on."""
     flags = found(flags)

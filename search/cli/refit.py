@@ -1,4 +1,4 @@
-"""`segvote refit` on the command line: flags to RefitSettings."""
+"""The command line of `segvote refit`."""
 
 from typing import Any
 
@@ -24,16 +24,22 @@ from search.study.settings import RefitSettings
 
 
 @click.command("refit", epilog=example("segvote refit --ensemble monday --seeds 2 --name final"))
-@click.option("--ensemble", metavar="E", help=f"Whose members are trained again. {ENSEMBLE_HELP}")
-@click.option("--data", metavar="DIR", help="COCO data set with train.json. [default: that of the members]")
+@click.option("--ensemble", metavar="E", help=f"The ensemble whose members are trained again. {ENSEMBLE_HELP}")
+@click.option("--data", metavar="DIR", help="A COCO data set with train.json. [default: that of the members]")
 @with_options(DATA_FILES)
 @with_options(PSEUDO)
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Models per member.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many models are trained of each member."
+)
 @click.option("--keep-holdout", is_flag=True, help="Leave the holdout out of training, and score on it.")
-@click.option("--weights-dir", metavar="DIR", help="One <timm name>.safetensors per backbone. [default: as before]")
+@click.option(
+    "--weights-dir",
+    metavar="DIR",
+    help="A directory with <timm name>.safetensors of each backbone. [default: that of the members]",
+)
 @with_options(RESOURCES)
-@click.option("--name", help="Of the refit. [default: refit and time]")
-@click.option("--resume", is_flag=True, help="Go on with the refit --name, or the newest.")
+@click.option("--name", help="The name of the refit. [default: refit and the time]")
+@click.option("--resume", is_flag=True, help="Resume the refit of this --name, or the newest.")
 @with_options(PLACES)
 @click.pass_context
 def refit_command(context: click.Context, **flags: Any) -> int:

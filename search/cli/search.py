@@ -1,4 +1,4 @@
-"""The options of `segvote search`, which search/run.py is."""
+"""The options of `segvote search`, whose command is in search/run.py."""
 
 from collections.abc import Callable
 
@@ -20,9 +20,12 @@ from search.cli.options import (
 
 OPTIONS = (
     click.option(
-        "--space", default="quickstart", show_default=True, help="A space's name, or the path of your own .py file."
+        "--space",
+        default="quickstart",
+        show_default=True,
+        help="The name of a space, or the path of your own .py file.",
     ),
-    click.option("--list-spaces", is_flag=True, help="Show the spaces and their choices, and do nothing else."),
+    click.option("--list-spaces", is_flag=True, help="Show the spaces and their choices, and exit."),
     click.option(
         "--data", metavar="DIR", help="A COCO data set with train.json, or 'sample'. [default: ./data, else sample]"
     ),
@@ -41,84 +44,94 @@ OPTIONS = (
         type=click.FloatRange(0.05, 0.9),
         default=0.2,
         show_default=True,
-        help="Share of train.json that is held out, where there is no val.json.",
+        help="The share of train.json that is held out if there is no val.json.",
     ),
     click.option(
         "--holdout",
         type=Choice(["val", "scenes"]),
         default="val",
         show_default=True,
-        help="val.json where there is one, or whole scenes of all labelled photos. Without val.json: whole scenes.",
+        help="The holdout: val.json, or whole scenes of all labelled photos. Without val.json: whole scenes.",
     ),
-    click.option("--group-by", metavar="REGEX", help="Photos in whose names it finds the same text are one scene."),
+    click.option(
+        "--group-by",
+        metavar="REGEX",
+        help="Photos are one scene if this regular expression matches the same text in their names.",
+    ),
     click.option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),  # what all random generators take
         default=0,
         show_default=True,
-        help="Of splits and sampler, and of trials whose space or --fix sets no other.",
+        help="The seed of splits, sampler and trials, unless the space or --fix sets another for the trials.",
     ),
     click.option(
-        "--fix", multiple=True, metavar="KEY=VALUE…", help="Pin choices; several may follow one flag: --fix a=1 b=2."
+        "--fix", multiple=True, metavar="KEY=VALUE…", help="Pin choices of the space: --fix head=fpn lr=1e-3."
     ),
     click.option(
         "--choices",
         multiple=True,
         metavar="KEY=A,B…",
-        help="Narrow choices to these values, or a range to these two ends: --choices head=unet,fpn lr=1e-4,1e-3.",
+        help="Narrow choices to some values, or a range to two ends: --choices head=unet,fpn lr=1e-4,1e-3.",
     ),
     click.option(
         "--grid",
         multiple=True,
         metavar="KEY[=A,B]…",
-        help="Vary just this factor over all its values, with everything else fixed; several are combined.",
+        help="Vary only this factor, over all its values or those given; several factors are combined.",
     ),
     click.option(
         "--seeds",
         type=click.IntRange(1),
         default=1,
         show_default=True,
-        help="Train each point of the --grid with this many seeds, so that chance can be told from effect.",
+        help="Train each point of the --grid with this many seeds, to separate effects from chance.",
     ),
-    click.option("--all-folds", is_flag=True, help="Train each point of the --grid once for every fold left out."),
+    click.option(
+        "--all-folds", is_flag=True, help="Train each point of the --grid once for every fold that is left out."
+    ),
     click.option(
         "--pretrained/--no-pretrained",
         default=None,
         help="Start backbones from ImageNet weights. [default: the space's]",
     ),
     click.option(
-        "--weights-dir", metavar="DIR", help="Holds a <timm name>.safetensors per backbone, instead of a download."
+        "--weights-dir",
+        metavar="DIR",
+        help="A directory with <timm name>.safetensors of each backbone, to avoid downloads.",
     ),
     click.option(
         "--init-from", metavar="FILE", help="A checkpoint of the backbone from elsewhere: see docs/models.md."
     ),
     click.option(
-        "--init-partial", is_flag=True, help="Allow it to lack more than a tenth of the backbone's parameters."
+        "--init-partial", is_flag=True, help="Allow --init-from to lack more than a tenth of the backbone's parameters."
     ),
     click.option(
         "--grace-period",
         type=click.IntRange(1),
-        help="Epochs that no trial is stopped before. [default: the space's, or epochs / 9]",
+        help="Stop no trial before this epoch. [default: the space's, or epochs / 9]",
     ),
     click.option(
         "--reduction-factor",
         type=click.FloatRange(1.1),
         default=3.0,
         show_default=True,
-        help="One trial in so many goes on at each rung.",
+        help="At each rung, one in this many trials continues.",
     ),
-    click.option("--brackets", type=click.IntRange(1), default=1, show_default=True, help="How many ASHA brackets."),
+    click.option(
+        "--brackets", type=click.IntRange(1), default=1, show_default=True, help="The number of ASHA brackets."
+    ),
     *RESOURCES,
-    click.option("--name", help="The study's name. [default: space and time]"),
-    click.option("--resume", is_flag=True, help="Go on with the study --name, or the newest of this space."),
+    click.option("--name", help="The name of the study. [default: the space and the time]"),
+    click.option("--resume", is_flag=True, help="Resume the study of this --name, or the newest of this space."),
     *PLACES,
-    click.option("--all-candidates", is_flag=True, help="Let trials vote that were stopped before the last rung."),
+    click.option("--all-candidates", is_flag=True, help="Allow trials that were stopped before the last rung to vote."),
     click.option(
         "--max-members", type=click.IntRange(1), default=15, show_default=True, help="The most members of the vote."
     ),
     JSON,
     click.option(
-        "--dry-run", is_flag=True, help="Show data, splits, resources and first configurations; train nothing."
+        "--dry-run", is_flag=True, help="Show data, splits, resources and first configurations, and train nothing."
     ),
 )
 

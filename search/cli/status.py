@@ -1,4 +1,4 @@
-"""`segvote status` on the command line."""
+"""The command line of `segvote status`."""
 
 import json
 import time
@@ -13,15 +13,17 @@ from search.cli.options import PLACES, example, make_console, with_options
 
 @click.command("status", epilog=example("segvote status --study night --watch 10"))
 @click.option("--study", "name", required=True, metavar="NAME", help="The study's name.")
-@click.option("--watch", type=click.IntRange(1), metavar="SECONDS", help="Show it again every so often, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print all that is shown, and every trial, as JSON.")
+@click.option(
+    "--watch", type=click.IntRange(1), metavar="SECONDS", help="Show it again after so many seconds, until Ctrl-C."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the same and every trial as JSON.")
 @with_options(PLACES)
 def status_command(
     name: str, watch: int | None, as_json: bool, runs_dir: str, cache_dir: str, tracking_uri: str | None
 ) -> int:
-    """Show how far a study is: what trains, what is best, what the vote scores, and how long it takes still.
+    """Show the progress of a study: running trials, the best trials, the score of the vote, and the time left.
 
-    The study may run in another terminal, or elsewhere: where its files are not in --runs-dir, MLflow's store is read.
+    The study may run in another terminal or on another machine: if its files are not in --runs-dir, MLflow is read.
     """
     from search.status.read import reader
     from search.status.show import show_status

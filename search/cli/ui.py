@@ -1,4 +1,4 @@
-"""`segvote ui` on the command line."""
+"""The command line of `segvote ui`."""
 
 from pathlib import Path
 
@@ -9,12 +9,14 @@ from search.cli.options import RUNS_DIR, TRACKING_URI, example, make_console, wi
 
 @click.command("ui", epilog=example("segvote ui --runs-dir runs --port 5000"))
 @with_options((RUNS_DIR, TRACKING_URI))
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="The port, on loopback.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="The port on this machine."
+)
 def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
     """Open MLflow's page of the trials: where --tracking-uri is a server, there; else serve the store on this machine.
 
     The server that is started answers this machine alone, and runs until Ctrl-C.
     """
-    from search.tracking.ui import serve  # mlflow takes seconds to import, which --help need not wait for
+    from search.tracking.ui import serve  # importing mlflow takes seconds, which --help does not need
 
     return serve(Path(runs_dir), tracking_uri, port, make_console())

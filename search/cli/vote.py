@@ -1,4 +1,4 @@
-"""`segvote vote` on the command line: flags to VoteOptions."""
+"""The command line of `segvote vote`."""
 
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,33 @@ from trainables.errors import UserError
 
 @click.command("vote", epilog=example("segvote vote best.csv second.csv third.csv --out vote.csv"))
 @click.argument("files", nargs=-1, metavar="A.csv B.csv …")
-@click.option("--out", required=True, metavar="FILE", help="The vote's CSV.")
-@click.option("--scores", metavar="X,Y,…", help="One a file: the higher, the better its rank. [default: as given]")
-@click.option("--overwrite", is_flag=True, help="Replace --out, and what an earlier vote left in --diff.")
+@click.option("--out", required=True, metavar="FILE", help="The CSV file to write.")
 @click.option(
-    "--diff", metavar="DIR", help="Pictures and counts of the pixels in which the vote differs from the best."
+    "--scores", metavar="X,Y,…", help="The scores of the files, which rank them. [default: ranked in the given order]"
 )
-@click.option("--images", metavar="DIR", help="Photos to draw them on; image_id is the file's name below it.")
-@click.option("--classes", metavar="FILE", help="Names for them: a COCO JSON or an ensemble.json. [default: class ids]")
+@click.option("--overwrite", is_flag=True, help="Replace --out, and the files of an earlier vote in --diff.")
+@click.option(
+    "--diff",
+    metavar="DIR",
+    help="A directory for pictures and counts of the pixels where the vote differs from the best file.",
+)
+@click.option(
+    "--images", metavar="DIR", help="The directory of the photos to draw on; image_id is the path of a photo in it."
+)
+@click.option(
+    "--classes",
+    metavar="FILE",
+    help="A COCO JSON or an ensemble.json with the names of the classes. [default: class ids]",
+)
 def vote_command(scores: str | None, files: tuple[str, ...], overwrite: bool, **paths: str | None) -> int:
-    """Take the hard vote of submission files (image_id,PredictionString), best first.
+    """Write the hard vote of submission files (columns image_id, PredictionString), the best file first.
 
-    The class with most votes wins each pixel; among tied classes, the one that the best-ranked file has among them.
+    The class with most votes wins each pixel; of tied classes, the one that the best-ranked file with one of them has.
     """
     options = VoteOptions(
         files=tuple(map(Path, files)), scores=_numbers(scores), overwrite=overwrite, **_as_paths(paths)
     )
-    from search.vote.command import run_vote  # Numba takes a second to import, which --help need not wait for
+    from search.vote.command import run_vote  # importing Numba takes a second, which --help does not need
 
     return run_vote(options, make_console())
 
@@ -43,4 +53,4 @@ def _numbers(text: str | None) -> tuple[float, ...] | None:
     try:
         return tuple(float(number) for number in text.split(","))
     except ValueError:
-        raise UserError(f"--scores is {text!r}, but must be numbers with commas between, as 0.61,0.60") from None
+        raise UserError(f"--scores is {text!r}, but must be numbers separated by commas, as in 0.61,0.60") from None

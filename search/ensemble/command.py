@@ -1,4 +1,4 @@
-"""`segvote ensemble`: the best vote among the trials of studies that MLflow knows, whoever ran them and when."""
+"""`segvote ensemble`: the best vote among the trials of studies in MLflow, whoever ran them and when."""
 
 import dataclasses
 import time
@@ -29,7 +29,7 @@ from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id
 
 
 def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> EnsembleRecord:
-    """Select, show, write and log the vote; return what its ensemble.json holds."""
+    """Select an ensemble, show it, write it and log it to MLflow; return its record."""
     client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
     _check_filter(client, experiment_id, options.where)
     studies = find_studies(client, experiment_id, options.studies, options.runs_dir)
@@ -52,7 +52,7 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
     if left_out and not candidates:
         raise UserError(f"no trial can vote: {'; '.join(left_out)}")
     candidates = _good_enough(_where_they_lie(candidates, studies, options.runs_dir), target, options)
-    how_to_choose(candidates, options)  # what it refuses should be known before the views, which take long
+    how_to_choose(candidates, options)  # options are refused before the views are predicted, which takes long
     scored = candidates
     if not options.views.plain:
         candidates = _with_views(candidates, target, options, budget, console)
@@ -89,6 +89,7 @@ def _with_views(
     budget: Budget,
     console: Console,
 ) -> list[Candidate]:
+    """Return the candidates with the class maps that they predict with the views that were asked for."""
     with Bars(console) as bars, reading_predictions():
         bar = bars.add(f"predicting the holdout with {options.views}", len(candidates))
         again = []
@@ -99,9 +100,10 @@ def _with_views(
 
 
 def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str], runs_dir: Path) -> list[Run]:
-    """Return the studies' parent runs, in this order, by the name of the study or its directory, or the run's id.
+    """Return the studies' parent runs in the order of `names`, which are names of studies or ids of their runs.
 
-    Raises UserError that names those there are, where one is unknown, and their ids, where a name is that of several.
+    A study is found by the name of its directory as well. Raises UserError, with the names of the known studies, where
+    one is unknown; and with the ids of the runs, where several studies have one name.
     """
     runs = client.search_runs([experiment_id], f"tags.`{KIND}` = 'study'", max_results=50000)
     found = {name: _runs_called(name, runs, study_id(runs_dir / name)) for name in names}
@@ -114,17 +116,17 @@ def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str],
         if len(those) > 1:
             ids = ", ".join(run.info.run_id for run in those)
             raise UserError(f"--studies: {len(those)} studies are named {name}: give the id of one's run, {ids}")
-    return list({those[0].info.run_id: those[0] for those in found.values()}.values())  # each once
+    return list({those[0].info.run_id: those[0] for those in found.values()}.values())  # each study once
 
 
 def _runs_called(name: str, runs: Sequence[Run], identity: str | None) -> list[Run]:
-    """Return the runs of the study in a directory of this name, whose id this is; else those that have the name."""
+    """Return the run of the study with this id where there is one, else the runs with the name or the id `name`."""
     same = [run for run in runs if identity and run.data.tags.get(STUDY_ID) == identity]
     return same or [run for run in runs if name in (run.data.tags[STUDY], run.info.run_id)]
 
 
 def _where_they_lie(candidates: list[Candidate], studies: Sequence[Run], runs_dir: Path) -> list[Candidate]:
-    """Return the candidates with the names that the directories of their studies have now: they may be renamed."""
+    """Return the candidates with the current names of the directories of their studies, which may have been renamed."""
     tags = [run.data.tags for run in studies]
     found = {one[STUDY]: find_study(one[STUDY], one.get(STUDY_ID), [runs_dir]) for one in tags}
     names = {name: directory.name for name, directory in found.items() if directory}
@@ -133,9 +135,9 @@ def _where_they_lie(candidates: list[Candidate], studies: Sequence[Run], runs_di
 
 def _new_directory(directory: Path) -> Path:
     if (directory / ENSEMBLE_FILE).exists():
-        raise UserError(f"there is an ensemble in {directory}: take another --name or --out")
+        raise UserError(f"there is an ensemble in {directory}: choose another --name or --out")
     if not next(path for path in (directory, *directory.parents) if path.exists()).is_dir():
-        raise UserError(f"{directory} cannot be a directory, since a file is in its place: take another --out")
+        raise UserError(f"{directory} cannot be created, because a file is in its place: choose another --out")
     return directory
 
 
@@ -185,7 +187,7 @@ def _common_target(client: MlflowClient, studies: Sequence[Run], console: Consol
 
 
 def _good_enough(candidates: list[Candidate], target: Predictions, options: EnsembleOptions) -> list[Candidate]:
-    """Those that score `min_miou` on the holdout. Raises UserError where none is left."""
+    """Return the candidates that score at least `min_miou` on the holdout. Raises UserError where none is left."""
     if options.min_miou is not None:
         candidates = [one for one in candidates if _own_miou(one, target) >= options.min_miou]
     if not candidates:

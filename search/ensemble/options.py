@@ -1,4 +1,4 @@
-"""EnsembleOptions: whose runs may vote and how members are chosen, and the command that asks for the same again."""
+"""EnsembleOptions: which runs may vote and how members are chosen, and the command that repeats the selection."""
 
 import dataclasses
 import shlex
@@ -26,16 +26,16 @@ RECORDED = (
     ),
     *("tta", "window", "overlap"),
 )
-OF_THE_MACHINE = ("threads", "memory")  # they change no result
+OF_THE_MACHINE = ("threads", "memory")  # the result does not depend on them
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleOptions:
-    """One `segvote ensemble` command; the end of a search is one on its own study."""
+    """The options of one `segvote ensemble` command; the vote at the end of a search uses them for its own study."""
 
     studies: tuple[str, ...]
-    where: str = ""  # MLflow's filter string
+    where: str = ""  # a filter in MLflow's query language
     min_miou: float | None = None
     all_candidates: bool = False
     mixed_edits: bool = False  # whether studies with different edits of the training labels may vote together
@@ -44,14 +44,14 @@ class EnsembleOptions:
     must_include: tuple[str, ...] = ()  # names or ids of runs, as are those of `start`
     start: tuple[str, ...] = ()
     beam_width: int = 8
-    shortlist: int | None = None  # how many candidates are looked at closely
+    shortlist: int | None = None  # how many candidates the selection considers; all by default
     seed: int = 0
-    threads: int | None = None  # all cores
-    memory: float | None = None  # GiB
+    threads: int | None = None  # all cores by default
+    memory: float | None = None  # in GiB
     tta: tuple[str, ...] = ()
     window: bool = False
     overlap: float = 0.5
-    data: str | None = None  # where the holdout's photos are, if not where the studies had them
+    data: str | None = None  # the directory of the holdout's photos, if not that of the studies
     cache_dir: Path = Path("~/.cache/segvote")
     runs_dir: Path = Path("runs")
     tracking_uri: str | None = None
@@ -60,11 +60,11 @@ class EnsembleOptions:
         for name in ("runs_dir", "cache_dir"):
             object.__setattr__(self, name, Path(getattr(self, name)).expanduser().resolve())
         if self.data and self.views.plain:
-            raise UserError("--data is where --tta and --window find the photos: without them none is needed")
+            raise UserError("--data says where --tta and --window find the photos: leave it out without them")
 
     @property
     def views(self) -> TestTimeAugmentation:
-        """What the candidates' class maps are averaged over. Raises UserError for impossible ones."""
+        """Return the views over which each candidate's prediction is averaged. Raises UserError for impossible ones."""
         return TestTimeAugmentation.parse(self.tta, window=self.window, overlap=self.overlap)
 
     def recorded(self) -> dict[str, Any]:
@@ -72,14 +72,17 @@ class EnsembleOptions:
         return {name: getattr(self, name) for name in RECORDED}
 
     def command(self, ended_by: int) -> str:
-        """What to type for the same ensemble, also when the studies have more runs: `ended_by` in ms since 1970."""
+        """Return the command for the same ensemble, which stays the same when the studies get more runs.
+
+        Runs that end after `ended_by`, in milliseconds since 1970, are excluded.
+        """
         clause = f"attributes.end_time <= {ended_by}"
         where = self.where if clause in self.where else " and ".join(filter(None, [self.where, clause]))
         same = dataclasses.replace(self, where=where)
         return shlex.join(["segvote", "ensemble", *same._flags()])
 
     def _flags(self) -> Iterator[str]:
-        """Those that differ from their defaults."""
+        """Yield the flags that differ from their defaults."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             default = field.default.expanduser().resolve() if isinstance(field.default, Path) else field.default

@@ -1,4 +1,4 @@
-"""The vote of a search and of `segvote ensemble`: select, say what it is worth, keep it in a file and in MLflow."""
+"""The vote of a search and of `segvote ensemble`: select it, assess it, and keep it in a file and in MLflow."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -40,12 +40,15 @@ from trainables.errors import UserError
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, TRIALS, study_id
 
-COMPARED = 20  # candidates of a kind
-BATCH = 1000  # metrics that MLflow takes at once
+COMPARED = 20  # candidates of each kind that are compared
+BATCH = 1000  # the most metrics that MLflow takes at once
 
 
 def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> EnsembleRecord | None:
-    """Selects, writes ensemble.json, logs it as a run under the study's; None where no trial has predictions."""
+    """Select the study's ensemble, write ensemble.json, log it as a run below the study's, and return it.
+
+    Returns None where no trial has predictions.
+    """
     options = EnsembleOptions(
         studies=(study.name,),
         all_candidates=include_stopped,
@@ -63,7 +66,7 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
     if not candidates:
         return None
     ensemble = replace(select_and_assess(candidates, target, options), left_out=tuple(left_out))
-    if _is_logged(study, tracker, ensemble):  # the study was resumed after its end, and nothing changed
+    if _is_logged(study, tracker, ensemble):  # the study was resumed after its end and nothing has changed
         return ensemble
     tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
     record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
@@ -75,7 +78,7 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
 
 @contextmanager
 def reading_predictions() -> Iterator[None]:
-    """What can go wrong with MLflow's runs and their files, as UserError."""
+    """Raise UserError for errors of MLflow's runs and their files within the block."""
     try:
         yield
     except (PredictionsError, mlflow.exceptions.MlflowException) as error:
@@ -91,20 +94,21 @@ def _is_logged(study: Study, tracker: Tracker, ensemble: EnsembleRecord) -> bool
         return False
     try:
         logged = read_ensemble(study.ensemble_file)
-    except UserError:  # damaged: it is written again
+    except UserError:  # a damaged file is written again
         return False
-    # Where it was typed, and with it the command, may differ.
+    # The command may differ, because it names the directory in which it was typed.
     return replace(logged, command="").to_json() == replace(ensemble, command="").to_json()
 
 
 def select_and_assess(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> EnsembleRecord:
-    """Return what ensemble.json will say of the best vote of the candidates.
+    """Select the candidates whose vote scores highest, assess the vote, and return its record.
 
-    Raises UserError for a run that is no candidate, impossible flags, and labels against which no score means anything.
+    Raises UserError for a run that is no candidate, for impossible flags, and for labels against which scores are
+    meaningless.
     """
     labelled = np.bincount(target.pixels, minlength=256)[: len(target.class_names)]
     if reason := why_meaningless(labelled, target.class_names):
-        raise UserError(f"the holdout cannot be scored, and nothing be selected on it: {reason}")
+        raise UserError(f"the holdout cannot be scored, so nothing can be selected on it: {reason}")
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
     selection = _select(candidates, target, images, options)
@@ -134,7 +138,7 @@ def select_and_assess(candidates: Sequence[Candidate], target: Predictions, opti
 
 
 def with_weights(members: Sequence[ListedMember], runs_dir: Path) -> tuple[ListedMember, ...]:
-    """Return the members with the ids of their studies and the sums of their weights, of those below `runs_dir`."""
+    """Return the members with the ids of their studies and the checksums of their weights, if below `runs_dir`."""
     return tuple(_with_weights(member, runs_dir / member.study) for member in members)
 
 
@@ -160,7 +164,10 @@ def _select(
 
 
 def how_to_choose(candidates: Sequence[Candidate], options: EnsembleOptions) -> Options:
-    """The selection's own options. Raises UserError for a run that is no candidate, or flags that do not fit."""
+    """Return the options of the selection.
+
+    Raises UserError for a run that is no candidate, and for flags that contradict each other.
+    """
     how = Options(
         mode=options.mode,
         max_members=options.max_members,
@@ -177,7 +184,7 @@ def how_to_choose(candidates: Sequence[Candidate], options: EnsembleOptions) -> 
 
 @contextmanager
 def _refusals_as_user_errors() -> Iterator[None]:
-    """Of an option that does not fit the others, or the number of candidates."""
+    """Raise UserError where an option does not fit the others or the number of candidates."""
     try:
         yield
     except ValueError as error:
@@ -185,9 +192,10 @@ def _refusals_as_user_errors() -> Iterator[None]:
 
 
 def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str, PoolDiversity] | None:
-    """How unlike two candidates are that were trained with pseudo-labels, and two without; None where none was with.
+    """Return how much two candidates differ that were trained with pseudo-labels, and two that were trained without.
 
-    Labels from one vote make models alike. Of each kind the best COMPARED candidates are looked at, pair by pair.
+    Training on the labels of one vote makes models alike. The best COMPARED candidates of each kind are compared pair
+    by pair. Returns None where no candidate was trained with pseudo-labels.
     """
     kinds = {"with": [one for one in ranked if one.pseudo], "without": [one for one in ranked if not one.pseudo]}
     if not kinds["with"]:
@@ -201,7 +209,7 @@ def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str
 
 
 def find_runs(candidates: Sequence[Candidate], asked: Sequence[str]) -> list[int]:
-    """The candidates that the names or ids mean. Raises UserError for one that is none, or several."""
+    """Return the indices of the candidates with these names or ids. Raises UserError for an unknown one or several."""
     places = []
     for run in asked:
         found = [place for place, one in enumerate(candidates) if run in (one.run_id, one.name)]
@@ -223,7 +231,7 @@ def record(
     ensemble: EnsembleRecord,
     directory: Path,
 ) -> None:
-    """Writes ensemble.json and the plots to `directory`, and logs them with all figures as an MLflow run of its own."""
+    """Write ensemble.json and the plots to `directory`, and log them with all figures as an MLflow run of its own."""
     save_ensemble(directory / ENSEMBLE_FILE, ensemble)
     artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble, directory)]
     tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
@@ -249,7 +257,7 @@ def _log(client: MlflowClient, run_id: str, ensemble: EnsembleRecord, artifacts:
 
 
 def ensemble_metrics(ensemble: EnsembleRecord) -> Iterator[Metric]:
-    """Every figure on screen; curves over the number of members, and over the members' ranks, have their steps."""
+    """Yield every figure that is shown. Curves over the number or the ranks of members have these as their steps."""
     single = {"holdout/miou": ensemble.miou, "crossfit/miou": ensemble.crossfit_miou}
     single |= {"optimism": ensemble.optimism, "holdout/miou_error": ensemble.miou_interval.standard_error}
     single |= {f"scenes/{key}": value for key, value in scene_numbers(ensemble.scenes).items()}

@@ -1,4 +1,4 @@
-"""The holdout predicted again with other views than a trial is scored with: what votes is what was selected."""
+"""The holdout, predicted again with other views than those in training, so that the selection scores what will vote."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ from trainables.trial.study_files import ENSEMBLE_FILE
 
 
 def with_views(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> Iterator[Candidate]:
-    """Yields each candidate with the class maps that it makes with `options.views`, kept beside its weights.
+    """Yield each candidate with the class maps that it predicts with `options.views`; they are kept beside its weights.
 
-    What was predicted by an earlier command is read. Raises UserError where a trial's weights or the holdout's photos
-    are gone or others.
+    Predictions of an earlier command are read. Raises UserError where a trial's weights or the holdout's photos are
+    missing or were replaced.
     """
     photos: tuple[Photo, ...] = ()
     for candidate in candidates:
@@ -56,7 +56,10 @@ def _trained(candidate: Candidate, options: EnsembleOptions) -> tuple[Member, Tr
 
 
 def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleOptions) -> tuple[Photo, ...]:
-    """The photos of the holdout, in the target's order. Raises UserError where the data set is gone or another."""
+    """Return the photos of the holdout in the target's order.
+
+    Raises UserError where the data set is missing or was changed.
+    """
     manifest = read_manifest(options.runs_dir / candidate.study)
     root = options.data or data_root(options.runs_dir / candidate.study, manifest)
     dataset = load_dataset(

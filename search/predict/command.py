@@ -1,4 +1,4 @@
-"""`segvote predict`: an ensemble's class maps of photos without labels, and what is made of them."""
+"""`segvote predict`: an ensemble's class maps of photos without labels, and the files that are written of them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ from trainables.inference.tta import TestTimeAugmentation
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions:
-    """One `segvote predict` command."""
+    """The options of one `segvote predict` command."""
 
     reference: str
     images: str
@@ -48,7 +48,7 @@ class PredictOptions:
 
     @property
     def asked_views(self) -> TestTimeAugmentation | None:
-        """None where nothing was asked for: then they are those of the selection."""
+        """Return the views that were asked for; None where none were, so that those of the selection are used."""
         views = TestTimeAugmentation.parse(self.tta, window=self.window, overlap=self.overlap)
         return views if self.tta or self.window else None
 
@@ -57,7 +57,7 @@ class PredictOptions:
 
 
 def run_predict(options: PredictOptions, console: Console) -> int:
-    """Predicts, votes and writes; returns the exit code. What was predicted before is not predicted again."""
+    """Predict, vote and write the results; return the exit code. Photos that were predicted before are not repeated."""
     with predicted(options, options.out, console) as (prediction, listed):
         _write(prediction, listed, options, console)
         _tell_what_to_expect(prediction, options.out, console)
@@ -65,7 +65,7 @@ def run_predict(options: PredictOptions, console: Console) -> int:
 
 
 def _tell_what_to_expect(prediction: Prediction, out: Path, console: Console) -> None:
-    """As `segvote foresee` does, where members enough have class maps of the holdout beside their weights."""
+    """Report what `segvote foresee` would, where enough members have class maps of the holdout beside their weights."""
     if len(prediction.ensemble.members) < FEW_RUNS:
         return
     try:
@@ -79,9 +79,9 @@ def _tell_what_to_expect(prediction: Prediction, out: Path, console: Console) ->
 def predicted(
     options: PredictOptions, directory: Path, console: Console, ensemble: Ensemble | None = None
 ) -> Iterator[tuple[Prediction, PhotoList]]:
-    """The finished prediction in `directory`, which other commands are kept out of meanwhile, and its photos.
+    """Yield the finished prediction in `directory`, which is locked against other commands meanwhile, and its photos.
 
-    By `ensemble` where it is given, else by the one that the options name.
+    The ensemble is `ensemble` where it is given, else the one that the options name.
     """
     views = options.asked_views
     _check_apart(directory, Path(options.images).expanduser())
@@ -94,7 +94,7 @@ def predicted(
     counts = f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each"
     say(console, counts)
     if prediction.views != ensemble.views:
-        say(console, f"The set was selected with {ensemble.views}: what votes now is not quite what was scored.")
+        say(console, f"The ensemble was selected with {ensemble.views}: its score may differ with other views.")
     try:
         with _claimed(prediction):
             if options.address:
@@ -107,9 +107,12 @@ def predicted(
 
 
 def _check_apart(directory: Path, images: Path) -> None:
-    """Raises UserError where class maps would be written among the photos, and be photos the next time."""
+    """Raise UserError where the class maps would be written among the photos and be taken for photos the next time."""
     if images.is_dir() and directory.resolve().is_relative_to(images.resolve()):
-        raise UserError(f"--out {directory} lies in --images {images}, and would be predicted next time: take another")
+        raise UserError(
+            f"--out {directory} lies in --images {images}, so the next prediction would take the class "
+            "maps for photos: choose another directory"
+        )
 
 
 @contextmanager
@@ -128,7 +131,7 @@ def _claimed(prediction: Prediction) -> Iterator[None]:
 
 
 def _predict_here(prediction: Prediction, console: Console) -> None:
-    """One member after another: the device holds one model."""
+    """Predict with one member after another, so that the device holds one model at a time."""
     photos, members = len(prediction.photos), prediction.ensemble.members
     with Bars(console) as bars:
         everything = bars.add("all members", photos * len(members)) if len(members) > 1 else None
@@ -144,7 +147,7 @@ def _predict_here(prediction: Prediction, console: Console) -> None:
 
 
 def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> None:
-    """A member on each GPU of the cluster, or on each core where it has none, all into the same directory."""
+    """Predict with one member on each GPU of the cluster, or on each core where it has no GPU, into one directory."""
     import ray
 
     from search.tuning.resources import start_ray
@@ -164,7 +167,10 @@ def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> N
 
 
 def _fault_in_predicting(prediction: Prediction, place: int) -> str | None:
-    """On the cluster. What a user can mend is returned: raised, Ray would print a traceback of it, once a member."""
+    """Predict with one member on the cluster, and return the message of an error that the user can correct.
+
+    If it were raised, Ray would print its traceback once for each member.
+    """
     try:
         prediction.predict(place)
     except (UserError, ClassMapsError) as error:
@@ -198,7 +204,7 @@ def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, c
 def _counted(
     ballots: Iterator[tuple[Photo, np.ndarray, np.ndarray]], pixels: np.ndarray, scores: LabelledScores | None
 ) -> Iterator[tuple[Photo, np.ndarray]]:
-    """Photos and their votes; `pixels` int64 (256,) counts the classes of the pixels that went by, `scores` all."""
+    """Yield photos and their votes, and count the pixels of each class in `pixels` int64 (256,) and all in `scores`."""
     for photo, maps, winners in ballots:
         pixels += np.bincount(winners.reshape(-1), minlength=256)
         if scores:

@@ -1,4 +1,4 @@
-"""What a prediction is written as: class maps, overlays, COCO results, and the submission."""
+"""The files that a prediction is written as: class maps, overlays, COCO results, and the submission."""
 
 import hashlib
 import itertools
@@ -24,15 +24,15 @@ from trainables.data.unlabelled import Photo, PhotoList
 from trainables.files import replacing
 from trainables.hardware.prefetch import work_ahead
 
-AHEAD = 16  # photos whose files are being written
-LEGEND_WIDTH = 200  # pixels that a legend takes at least: smaller photos have white beside them
-LONGEST_NAME = 200  # bytes of a part of a path; file systems take 255, and temporary names are longer
+AHEAD = 16  # how many photos may be in the process of writing
+LEGEND_WIDTH = 200  # pixels; narrower overlays get white on the right, so that the legend fits
+LONGEST_NAME = 200  # bytes of a part of a path; file systems allow 255, and temporary names are longer
 
 
 class Outputs:
-    """Writes the `kinds` asked for into `directory`: maps/, overlays/, results.json, submission.csv.
+    """A writer of the `kinds` that were asked for into `directory`: maps/, overlays/, results.json, submission.csv.
 
-    `truth` returns a photo's labels as a class map uint8 (H, W), where they are known: overlays show it, too.
+    `truth` returns a photo's labels as a class map uint8 (H, W) where they are known; overlays then show them as well.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Outputs:
 
 
 class ResultsWriter:
-    """A COCO results file, list entry by list entry; it is there when the block succeeds."""
+    """A COCO results file that is written entry by entry and gets its name when the block succeeds."""
 
     def __init__(self, path: Path) -> None:
         self._replacing, self._entries = replacing(path), 0
@@ -128,7 +128,7 @@ def coco_results(image_id: int, class_map: np.ndarray, ids: dict[int, int]) -> l
 def category_ids(classes: dict[int, str], *known: dict[str, int]) -> dict[int, int]:
     """Return the category ids of `classes`, names by class id: those of the first of `known` that has all, else 1, 2, …
 
-    Never some of one and some of another: two classes could get the same id.
+    Ids of several sources are never combined, because two classes could get the same id.
     """
     for ids in known:
         if all(name in ids for name in classes.values()):
@@ -137,11 +137,11 @@ def category_ids(classes: dict[int, str], *known: dict[str, int]) -> dict[int, i
 
 
 def png_names(file_names: Sequence[str]) -> list[str]:
-    """Return a path ending in .png for each photo, of which no two name one file, whatever the file system.
+    """Return a path ending in .png for each photo, no two of which name the same file on any file system.
 
-    It is the photo's own with another suffix. Photos for which that is not enough keep their own suffix before it, and
-    are numbered if they still meet others: names may differ in capitals or in how characters are composed, one may be
-    a folder of another, and long ones are cut.
+    It is the photo's own path with another suffix. Where photos would share one, they keep their own suffix before it
+    and, if that is not enough, are numbered: names may differ only in capitals or in how characters are composed, and
+    one may be a folder of another. Long names are shortened.
     """
     plain = [_shortened(str(PurePosixPath(posixpath.normpath(name)).with_suffix(""))) for name in file_names]
     whole = [_shortened(posixpath.normpath(name)) for name in file_names]
@@ -156,7 +156,7 @@ def png_names(file_names: Sequence[str]) -> list[str]:
 
 
 def _met(paths: Sequence[str]) -> set[int]:
-    """Return the places of paths that another one of them is, or is below."""
+    """Return the indices of the paths that are equal to another one of them or lie in a folder of its name."""
     keys = [unicodedata.normalize("NFC", path).casefold() for path in paths]
     counts = Counter(keys)
     folders = {str(parent) for key in keys for parent in PurePosixPath(key).parents}
@@ -164,7 +164,7 @@ def _met(paths: Sequence[str]) -> set[int]:
 
 
 def _shortened(path: str) -> str:
-    """Return the path with each part cut to LONGEST_NAME bytes, which a digest then tells apart."""
+    """Return the path with each part cut to LONGEST_NAME bytes; a digest keeps shortened parts distinct."""
     parts = []
     for part in path.split("/"):
         if len(part.encode()) > LONGEST_NAME:
@@ -175,6 +175,6 @@ def _shortened(path: str) -> str:
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write the image, whole or not at all. It is not waited for until it is on the disk: there are thousands."""
+    """Write the image, whole or not at all, without waiting until it is on the disk, because there are thousands."""
     with replacing(path, sync=False) as temporary:
         image.save(temporary, format="PNG")

@@ -1,4 +1,4 @@
-"""`segvote pseudo`: what an ensemble says of photos that nobody labelled, as a data set to train on."""
+"""`segvote pseudo`: an ensemble's labels of photos that nobody labelled, as a data set to train on."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from trainables.trial.study_files import TARGET
 
 
 def run_pseudo(options: PredictOptions, agree: int | None, least: float, member: str | None, console: Console) -> int:
-    """Predicts, keeps what enough members agree on, and writes the data set `options.out`; returns the exit code."""
+    """Predict, keep the pixels on which enough members agree, write them as a data set, and return the exit code."""
     if options.out.exists():
-        raise UserError(f"{options.out} exists already: take another --out, or remove it first")
-    # Beside it until the data set is whole: the same command goes on there after a kill.
+        raise UserError(f"{options.out} exists already: choose another --out, or remove it first")
+    # The class maps stay beside the data set until it is complete, so that the command can be resumed.
     work = options.out.with_name(f"{options.out.name}.prediction")
     with predicted(options, work, console) as (prediction, _):
         ensemble = prediction.ensemble
@@ -58,7 +58,7 @@ def _place(ensemble: Ensemble, member: str | None) -> int | None:
         if member in (one.name, one.run_id, str(place + 1)):
             return place
     names = ", ".join(one.name for one in ensemble.members)
-    raise UserError(f"--member {member} is none of the ensemble's: give one's name, run id or rank; they are {names}")
+    raise UserError(f"--member {member} is no member of the ensemble: give the name, run id or rank of one of {names}")
 
 
 def _least_votes(ensemble: Ensemble, agree: int | None) -> int:
@@ -66,12 +66,12 @@ def _least_votes(ensemble: Ensemble, agree: int | None) -> int:
     if agree is None:
         return -(-2 * total // 3)
     if agree > total:
-        raise UserError(f"--agree {agree}: the members of this ensemble have {total} votes in all")
+        raise UserError(f"--agree {agree}: the members of this ensemble have only {total} votes")
     return agree
 
 
 def _holdout_pixels(ensemble: Ensemble) -> list[int] | None:
-    """The labelled holdout's pixels by class, to compare with; None where the study is elsewhere."""
+    """Return the number of the holdout's labelled pixels by class, to compare with; None where it cannot be read."""
     study = ensemble.members[0].weights.parents[2]
     try:
         pixels = read_predictions(study / TARGET).pixels

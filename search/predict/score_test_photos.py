@@ -1,4 +1,4 @@
-"""The test photos of a data set at the end of a search: what the vote scores on them, and a picture of some."""
+"""The test photos of a data set at the end of a search: the score of the vote on them, and a picture of some."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from trainables.data.coco import BACKGROUND
 from trainables.data.layout import find_layout
 from trainables.data.photos.photo_files import decode_photo
 
-SHOWN = 3  # photos in the picture
-PANEL = 200  # pixels, the longer side
+SHOWN = 3  # the number of photos in the picture
+PANEL = 200  # pixels of the longer side of a panel
 COLUMNS = "photo, labels, best run, vote"
 
 
@@ -35,14 +35,15 @@ class Changed:
 
     @property
     def pixels(self) -> int:
-        """How many labelled pixels the vote gives another class than the best run does."""
+        """Return the number of labelled pixels to which the vote gives another class than the best run."""
         return int(((self.best != self.vote) & (self.target != 255)).sum())
 
 
 def score_test(study: Study, settings: StudySettings, console: Console) -> None:
-    """Score the study's vote on its data set's test photos, and write a picture of those that it changed most.
+    """Score the study's vote on the test photos of its data set, and draw those that it changed most.
 
-    Everything is in the study's directory `test`. A data set without test photos, or without labels of them, is left.
+    The results are in the directory `test` of the study. Nothing happens where the data set has no test photos or no
+    labels of them.
     """
     test_json = find_layout(study.data.root, **data_files(study.manifest)).files.get("test")
     if test_json is None:

@@ -1,4 +1,4 @@
-"""What a prediction scores on photos that have labels: at best a test that neither search nor selection saw."""
+"""The scores of a prediction on labelled photos, which are best a test that neither search nor selection has seen."""
 
 import math
 from dataclasses import asdict
@@ -21,22 +21,22 @@ from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 from trainables.files import write_json
 
-SEED = 0  # of the bootstrap
+SEED = 0  # for the bootstrap
 
 
 class LabelledScores:
-    """Counts, photo by photo, the vote and each member against the labels."""
+    """The counts of the vote and of each member against the labels, added photo by photo."""
 
     def __init__(self, labels: Labels, ensemble: Ensemble, *, seen: bool) -> None:
-        """`seen` photos are those that members were trained or selected on."""
+        """Begin without photos. `seen` says that members were trained or selected on the photos to come."""
         self._labels, self._ensemble, self._photos, self.seen = labels, ensemble, 0, seen
         classes = len(ensemble.class_names)
         self._confusions = np.zeros((1 + len(ensemble.members), classes, classes), np.int64)
-        self._counts: list[np.ndarray] = []  # of the vote and of its best-ranked member, photo by photo
+        self._counts: list[np.ndarray] = []  # for each photo those of the vote and of its best-ranked member
 
     @property
     def expected(self) -> tuple[float, float] | None:
-        """The cross-fitted mIoU of the vote's selection and its standard error (0 if unknown), where there is one."""
+        """Return the cross-fitted mIoU of the selection and its standard error (0 if unknown); None without one."""
         description = self._ensemble.description
         value = description.crossfit_miou
         if value is None:
@@ -49,7 +49,7 @@ class LabelledScores:
         return self._labels.mask(photo.image_id, photo.size)
 
     def add(self, photo: Photo, ballots: np.ndarray, winners: np.ndarray) -> None:
-        """Class maps uint8 (members, H, W), and their vote (H, W)."""
+        """Count a photo: the class maps uint8 (members, H, W) of the members, and their vote (H, W)."""
         target, self._photos = self.target(photo), self._photos + 1
         own = np.stack([confusion_matrix(one, target, len(self._confusions[0])) for one in (winners, *ballots)])
         self._confusions += own
@@ -57,14 +57,14 @@ class LabelledScores:
 
     @property
     def interval(self) -> Interval | None:
-        """The vote's mIoU with the bootstrap's error over photos; None where there are too few to draw from."""
+        """Return the vote's mIoU with its interval by the bootstrap over photos; None for fewer than two photos."""
         if self._photos < 2:
             return None
         return interval(miou(self._confusions[0]), self._drawn[:, 0], self._influences[0], self._photos_with)
 
     @property
     def gain(self) -> Interval | None:
-        """The vote's mIoU less that of its best-ranked member, on the same draws; None where there is one member."""
+        """Return the vote's mIoU less that of its best-ranked member, on the same draws; None for a single member."""
         if self._photos < 2 or len(self._confusions) < 3:
             return None
         value, drawn = miou(self._confusions[0]) - miou(self._confusions[1]), self._drawn[:, 0] - self._drawn[:, 1]
@@ -72,25 +72,26 @@ class LabelledScores:
 
     @cached_property
     def _drawn(self) -> np.ndarray:
-        """Replicates of the mIoU of the vote and of its best-ranked member: float64 (draws, 2)."""
+        """Return replicates of the mIoU of the vote and of its best-ranked member: float64 (draws, 2)."""
         return bootstrap_mious(np.stack(self._counts, axis=1), SEED)
 
     @property
     def _influences(self) -> list[np.ndarray]:
+        """Return what each photo adds to the mIoU of the vote and of its best member: float64 (photos, classes)."""
         return [influence(counts) for counts in np.stack(self._counts, axis=1)]
 
     @property
     def _photos_with(self) -> np.ndarray:
-        """How many photos each class is labelled in: int64 (classes,)."""
+        """Return the number of photos in which each class is labelled: int64 (classes,)."""
         return (np.stack(self._counts)[:, 0, 2] > 0).sum(axis=0)
 
     @property
     def meaningless(self) -> str | None:
-        """Why the scores mean nothing; None where they do."""
+        """Return why the scores are meaningless; None where they are not."""
         return why_meaningless(self._confusions[0].sum(axis=1), self._ensemble.class_names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for scores.json; the IoU of a class in neither is null."""
+        """Return plain values for scores.json. The IoU of a class in neither labels nor vote is null."""
         vote, *members = self._confusions
         key = "seen/miou" if self.seen else "test/miou"
         iou = [None if np.isnan(one) else float(one) for one in iou_per_class(vote)]
@@ -108,7 +109,7 @@ class LabelledScores:
 
 
 def scores_of(source: Path, ensemble: Ensemble, console: Console) -> LabelledScores | None:
-    """None, and why on screen, where `source` has no labels of the ensemble's classes."""
+    """Return empty scores for the labels of `source`; None, after saying why, where it has no labels of the classes."""
     try:
         labels = read_labels(source, ensemble.labelled_classes, ensemble.unlabelled)
     except UserError as error:
@@ -137,10 +138,10 @@ def _were_seen(source: Path, ensemble: Ensemble) -> bool:
 
 
 def _beside_expected(value: float, error: float | None, expected: tuple[float, float] | None) -> str:
-    """Return what the selection expected, and whether the score is within that.
+    """Return what the selection expected, and whether the score agrees with it.
 
-    Both are means over photos with an error of their own: their difference is within what was expected where it is at
-    most two standard errors of it.
+    Both are means over photos with errors of their own. They agree where their difference is at most two of its
+    standard errors.
     """
     if expected is None:
         return ""
@@ -154,21 +155,24 @@ def _beside_expected(value: float, error: float | None, expected: tuple[float, f
     side = "above" if difference > 0 else "below"
     return (
         f"; its selection expected {known}, and the score is {abs(difference):.4f} {side} that, more than chance "
-        "explains: these photos are unlike the holdout"
+        "explains: these photos differ from those of the holdout"
     )
 
 
 def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
-    """Writes scores.json, and says what the vote and its members score beside what the selection expected."""
+    """Write scores.json, and show the scores of the vote and its members beside what the selection expected."""
     if scores.meaningless:
-        say(console, f"nothing is scored, though there are labels: {scores.meaningless}", style="yellow")
+        say(console, f"the labelled photos cannot be scored: {scores.meaningless}", style="yellow")
         return
     found, expected = scores.to_dict(), scores.expected
     write_json(out / "scores.json", found)
     error = found["interval"]["standard_error"] if found["interval"] else None
     kind, beside = "test", _beside_expected(found["test/miou"], error, expected) if not scores.seen else ""
     if scores.seen:
-        kind, beside = "seen", ". Members were trained or selected on them: it says nothing of other photos"
+        kind, beside = (
+            "seen",
+            ". Members were trained or selected on these photos, so this score does not hold for others",
+        )
     members = ", ".join(f"{one['name']} {one[f'{kind}/miou']:.4f}" for one in found["members"])
     plus_minus = "" if error is None else f" ± {error:.4f}"
     score = f"mIoU {found[f'{kind}/miou']:.4f}{plus_minus} on {found['photos']} labelled photos"

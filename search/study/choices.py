@@ -8,7 +8,7 @@ from typing import Any
 
 from trainables.errors import UserError
 
-MAX_CALLS = 2000  # of `suggest`; a space with more combinations of nested conditions is explored as far as that
+MAX_CALLS = 2000  # of `suggest`; a space with more combinations of nested conditions is explored in part
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Choice:
 
 
 class FirstChoices:
-    """Stands in for an Optuna trial: answers with first choices and middles of ranges, unless `wanted` says otherwise.
+    """A stand-in for an Optuna trial that answers with first choices and middles of ranges, or with what is `wanted`.
 
-    `seen` is every suggestion that was asked for, by name. Each is refused, with UserError, as Optuna would refuse it.
+    `seen` holds every suggestion that was asked for, by name. A suggestion that Optuna would refuse raises UserError.
     """
 
     def __init__(self, wanted: dict[str, Any]) -> None:
@@ -46,10 +46,12 @@ class FirstChoices:
         self.seen: dict[str, Choice] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        from optuna.distributions import CategoricalDistribution  # nearly a second, which --help need not wait for
+        from optuna.distributions import (
+            CategoricalDistribution,
+        )  # importing it takes nearly a second, which --help does not need
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna warns of values that only some of its storages can keep
+            warnings.simplefilter("ignore")  # Optuna warns about values that only some of its storages can keep
             try:
                 values = CategoricalDistribution(choices).choices
             except (ValueError, TypeError) as error:
@@ -117,15 +119,21 @@ def explore(name: str, suggest: Callable[[Any], Any]) -> dict[str, Choice]:
 def _call(name: str, suggest: Callable[[Any], Any], trial: FirstChoices, *, required: bool) -> None:
     try:
         suggest(trial)
-    except UserError as error:  # what Optuna would refuse, whatever the conditions
+    except UserError as error:  # Optuna would refuse this under all conditions
         raise UserError(f"suggest(trial) of space {name} fails: {error}") from error
-    except (Exception, SystemExit) as error:  # a user's code may raise anything, and may mean to under some conditions
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a user's code may raise anything, and may do so on purpose under some conditions
         if required:
             raise UserError(f"suggest(trial) of space {name} fails: {type(error).__name__}: {error}") from error
 
 
 def _check_same(space: str, known: Choice, choice: Choice, wanted: dict[str, Any]) -> None:
-    """Numbers may have another range from call to call, but a categorical has one set of values."""
+    """Raise UserError where a categorical suggestion has other values than in an earlier call.
+
+    The range of a number may differ from call to call.
+    """
     if known.values == choice.values:
         return
     where = " and ".join(f"{key}={value}" for key, value in wanted.items())

@@ -1,4 +1,4 @@
-"""Where a data set is, as it was typed."""
+"""The directory of a data set, as it was given on the command line."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from rich.console import Console
 from search.report.plain import say
 from trainables.errors import UserError
 
-BUILT_IN = "sample"  # stands for the built-in data set, in place of a directory
+BUILT_IN = "sample"  # the name of the built-in data set, given in place of a directory
 
 
 def data_directory(path: Path, console: Console, flag: str = "--data") -> Path:
-    """Return the directory of a data set; of its train.json where that was named instead, which is said.
+    """Return the directory of a data set. Where its train.json was named instead, print that its directory is taken.
 
     Raises UserError where there is no such directory.
     """
     if path.name == "train.json" and path.is_file():
-        say(console, f"{flag} {path} is a file: going on with its directory, {path.parent}.")
+        say(console, f"{flag} {path} is a file: its directory, {path.parent}, is used.")
         return path.parent
     if path.is_file():
         raise UserError(

@@ -11,8 +11,8 @@ from trainables.errors import UserError
 def asked_edits(settings: Settings) -> list[Edits]:
     """Return the edits files that flags name, each read once.
 
-    Raises UserError for a file that is none, and where trials with labels of their own would be scored on holdouts that
-    differ.
+    Raises UserError for a file that holds no edits, and where trials with different labels would be scored on different
+    holdouts.
     """
     axes = parse_choices([one for one in settings.grid if one.partition("=")[0].strip() == "edits"])
     fixed, narrowed = parse_fix(settings.fix), parse_choices(settings.choices)
@@ -21,7 +21,7 @@ def asked_edits(settings: Settings) -> list[Edits]:
     for one in edits:
         if one.apply_to_holdout and one.name != settings.edits:
             raise UserError(
-                f"{one.name} says apply_to_holdout: true, so that trials with and without it would have different "
-                "holdouts, which cannot be compared: give it as --edits for all trials, or take that line out"
+                f"{one.name} has apply_to_holdout: true, so that trials with and without it would be scored on "
+                "different holdouts and could not be compared: give it as --edits for all trials, or remove that line"
             )
     return edits

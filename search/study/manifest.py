@@ -1,4 +1,4 @@
-"""study.json: what a study is made of, known to be whole and of the right types when it is read."""
+"""study.json: what defines a study, checked for completeness and types when it is read."""
 
 import dataclasses
 from pathlib import Path
@@ -15,7 +15,7 @@ FORMAT_VERSION = 2
 
 
 class DataOfStudy(TypedDict):
-    """The data set, known again by its fingerprint; `root` is where it was when the study was started."""
+    """The data set, recognised by its fingerprint; `root` is the directory it was in when the study was started."""
 
     root: str
     relative_root: NotRequired[str]
@@ -50,7 +50,7 @@ class Manifest(TypedDict):
 
     format_version: int
     id: str
-    name: NotRequired[str]  # when it was started: its directory may be renamed
+    name: NotRequired[str]  # the first name of the study, whose directory may be renamed later
     settings: dict[str, Any]
     data: DataOfStudy
     splits: SplitsOfStudy
@@ -61,9 +61,9 @@ class Manifest(TypedDict):
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """Return what study.json holds.
+    """Return the content of study.json.
 
-    Raises UserError where it is of another version of SegVote, and DamagedFileError where it is not as it was written.
+    Raises UserError where another version of SegVote wrote it, and DamagedFileError where its content is damaged.
     """
     path = directory / MANIFEST
     remedy = "restore it from a backup, or from the artifacts of the study's run in MLflow"
@@ -81,7 +81,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def _stored(kind: type[StudySettings]) -> Any:
-    """Return the type of a study's settings as JSON keeps them; a study of before a setting existed lacks it."""
+    """Return the type of a study's settings as JSON keeps them; a study that is older than a setting lacks it."""
     types = {field.name: field.type for field in dataclasses.fields(kind)}
     lists = {name: list[str] for name, its_type in types.items() if its_type == tuple[str, ...]}
     kept = {name: (types | lists)[name] for name in (*kind.made_of, *kind.ran_with)}

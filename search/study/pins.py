@@ -1,4 +1,4 @@
-"""What flags pin, narrow and vary of a space: --fix, --choices and --grid, read and checked."""
+"""The values that the flags --fix, --choices and --grid pin, narrow and vary in a space, read and checked."""
 
 import dataclasses
 import itertools
@@ -31,7 +31,7 @@ def parse_fix(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_choices(pairs: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Return {key: values} of texts like "key=a,b". Raises UserError for what is no such text, or comes twice."""
+    """Return {key: values} of texts like "key=a,b". Raises UserError for any other text and for a repeated key."""
     narrowed: dict[str, tuple[Any, ...]] = {}
     for pair in pairs:
         key, text = _split("--choices", pair, "--choices head=unet,fpn")
@@ -56,9 +56,10 @@ def _listed(flag: str, pair: str, text: str) -> list[str]:
 
 
 def parse_value(key: str, text: str) -> Any:
-    """Return the value that `text` looks like: 1e-3 and .001 are numbers, true and False truth values.
+    """Return the value that `text` looks like: 1e-3 and .001 are numbers, true and False are truth values.
 
-    Where the configuration's `key` takes a text, it stays one, although it may look like a number: "512" of image_size.
+    It stays a text where the configuration's `key` takes one, although it may look like a number, as "512" does for
+    image_size.
     """
     if KEYS.get(key) in (str, str | None):
         return text
@@ -67,7 +68,7 @@ def parse_value(key: str, text: str) -> Any:
     if not NUMBER.fullmatch(text):
         return text
     try:
-        return json.loads(text)  # keeps 8 an int
+        return json.loads(text)  # 8 stays an int
     except ValueError:
         return float(text)
 
@@ -92,7 +93,7 @@ def check_narrowed(narrowed: dict[str, tuple[Any, ...]], space: str, choices: di
             raise UserError(f"--choices {key}: the space {space} does not suggest it{hint}")
         if not choice.values and len(values) != 2:
             raise UserError(
-                f"--choices {key}: it is a range ({choice}), so give its two ends, as in "
+                f"--choices {key}: its choices are a range ({choice}), so give two ends, as in "
                 f"--choices {key}={choice.low:g},{choice.high:g}, or pin it with --fix {key}={choice.low:g}"
             )
         for value in values:
@@ -122,10 +123,10 @@ def check_recipes(recipes: Iterable[dict[str, Any]], space: str, choices: dict[s
 
 
 def grid_axes(grid: Sequence[str], space: str, choices: dict[str, Choice]) -> list[dict[str, Any]]:
-    """Return what each point of the grid pins, {key: value} for every combination; [] without a grid.
+    """Return what each point of the grid pins, {key: value} for every combination; an empty list without a grid.
 
-    Raises UserError for a key that nobody knows, for one without values that the space does not vary, and for one that
-    comes twice.
+    Raises UserError for an unknown key, for a key without values that the space does not vary, and for a key that comes
+    twice.
     """
     axes: dict[str, list[tuple[str, Any]]] = {}
     for text in grid:
@@ -148,6 +149,7 @@ def _all_values(key: str, space: str, choices: dict[str, Choice]) -> list[Any]:
         )
     if not choice.values:
         raise UserError(
-            f"--grid {key}: it is a range ({choice}), so name the values: --grid {key}={choice.low:g},{choice.high:g}"
+            f"--grid {key}: its choices are a range ({choice}), so name the values: "
+            f"--grid {key}={choice.low:g},{choice.high:g}"
         )
     return list(choice.values)

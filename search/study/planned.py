@@ -1,4 +1,4 @@
-"""How many trials a study is to have, from the settings in its study.json."""
+"""The number of trials that a study is to have, from the settings in its study.json."""
 
 import dataclasses
 from pathlib import Path
@@ -13,7 +13,7 @@ from trainables.errors import UserError
 def planned_trials(stored: dict[str, Any], directory: Path) -> int | None:
     """Return the number of the grid's points, or of the trials asked for, of the study in `directory`.
 
-    That is None where its space is elsewhere by now.
+    Returns None where the file of its space is missing.
     """
     if stored.get("trials") and not stored.get("grid"):
         return stored["trials"]

@@ -1,4 +1,4 @@
-"""What --ensemble and --studies mean: found among the files of the runs directory, before MLflow is imported."""
+"""The meaning of --ensemble: found among the files of the runs directory, before MLflow is imported."""
 
 import re
 import shlex
@@ -18,11 +18,11 @@ TRIAL_NAME = re.compile(r"(.+)-(\d{4,})")
 def find_reference(reference: str, runs_dir: Path, tracking_uri: str | None = None) -> str:
     """Return what `reference` means: the path of an ensemble.json or of a trial's directory, or an address in MLflow.
 
-    It may be an ensemble.json; a directory that holds one, of a study or an exported ensemble; a trial's directory; the
-    name of a study, of an ensemble or of a trial (STUDY-0004) in the runs directory; the id of a run in MLflow; or a
-    registered model, models:/NAME/VERSION. A study whose directory was renamed is found by its first name, too. Raises
-    UserError for anything else, and for a study without an ensemble, with the command that makes one; `tracking_uri` is
-    for that command alone.
+    The reference may be an ensemble.json; a directory that holds one, of a study or an exported ensemble; a trial's
+    directory; the name of a study, of an ensemble or of a trial (STUDY-0004) in the runs directory; the id of a run in
+    MLflow; or a registered model, models:/NAME/VERSION. A study whose directory was renamed is also found by its first
+    name. Raises UserError for anything else, and for a study without an ensemble, with the command that makes one;
+    only that command needs `tracking_uri`.
     """
     if reference.startswith(REGISTERED) or RUN_ID.fullmatch(reference):
         return reference
@@ -37,13 +37,13 @@ def find_reference(reference: str, runs_dir: Path, tracking_uri: str | None = No
             return str(_trained(directory, reference))
         if (directory / MANIFEST).is_file():
             raise UserError(f"--ensemble {reference}: {_no_ensemble_yet(directory, tracking_uri)}")
-    if directories:  # they were all something else, such as an earlier prediction's --out
+    if directories:  # they hold something else, such as the results of an earlier prediction
         raise UserError(f"--ensemble {reference}: {directories[0]} holds no {ENSEMBLE_FILE} and is no study or trial")
     raise UserError(_nothing_there(reference, path, runs_dir))
 
 
 def _directories(reference: str, path: Path, runs_dir: Path) -> list[Path]:
-    """Return the directories that there are by this path, or by this name in the runs directory."""
+    """Return the existing directories of this path, or of this name in the runs directory."""
     found = [path, runs_dir / reference, runs_dir / "ensembles" / reference, runs_dir / "exported" / reference]
     found += _renamed(reference, runs_dir)
     trial = TRIAL_NAME.fullmatch(reference)
@@ -54,7 +54,7 @@ def _directories(reference: str, path: Path, runs_dir: Path) -> list[Path]:
 
 
 def _renamed(name: str, runs_dir: Path) -> list[Path]:
-    """Return the study that was started under this name and whose directory has another by now, if it is one alone."""
+    """Return the study that was started under this name and whose directory was renamed, unless there are several."""
     studies = [path.parent for path in sorted(runs_dir.glob(f"*/{MANIFEST}")) if path.parent.name != name]
     found = [study for study in studies if first_name(study) == name]
     return found if len(found) == 1 else []
@@ -64,13 +64,13 @@ def _trained(directory: Path, reference: str) -> Path:
     if not TrialFiles(directory).best_weights.is_file():
         raise UserError(
             f"--ensemble {reference}: the trial in {directory} has no weights, since it failed or has not finished an "
-            "epoch: name another"
+            "epoch: name another trial"
         )
     return directory
 
 
 def _no_ensemble_yet(directory: Path, tracking_uri: str | None) -> str:
-    """Return what a study without ensemble.json lacks, and the command that makes it."""
+    """Return why a study has no ensemble.json, and the command that makes it."""
     kind = "refit" if is_refit(directory) else "search"
     places = place_flags(directory.parent, tracking_uri)
     resume = shlex.join(["segvote", kind, "--resume", "--name", directory.name, *places])

@@ -1,4 +1,4 @@
-"""Settings: what the command line asked for, checked; the part of it that a study is made of is stored with it."""
+"""Settings: what the command line asked for, checked. The settings that define a study are stored with it."""
 
 import dataclasses
 import importlib.util
@@ -12,11 +12,11 @@ from trainables.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """What every command that trains trials asks for. What is None takes the machine's own value.
+    """The settings that all commands have which train trials. None stands for a default that the machine decides.
 
-    `made_of` names the settings that a study is made of, the same when it is resumed; `ran_with` those that a resumed
-    study takes over unless the flag is given again. Those in `places` say where something is: a resumed study may find
-    it elsewhere, and knows it again by its fingerprint.
+    `made_of` names the settings that define a study and stay the same when it is resumed. `ran_with` names those that a
+    resumed study takes over unless the flag is given again. The settings in `places` are paths: a resumed study may
+    find its data elsewhere, and recognises it by its fingerprint.
     """
 
     made_of: ClassVar[tuple[str, ...]] = (
@@ -29,12 +29,12 @@ class StudySettings:
     places: ClassVar[tuple[str, ...]] = ("data", "train_json", "val_json", "pseudo")
 
     data: str | None = None
-    train_json: str | None = None  # the COCO file of the training images, where it is named otherwise
-    val_json: str | None = None  # and that of the holdout
-    max_megapixels: float = MAX_MEGAPIXELS  # of the largest photo that is taken
+    train_json: str | None = None  # the COCO file of the training images, if it is not train.json
+    val_json: str | None = None  # the COCO file of the holdout, if it is not val.json
+    max_megapixels: float = MAX_MEGAPIXELS  # larger photos are refused
     unlabelled: str = "background"
     pseudo: str | None = None
-    pseudo_weight: float = 0.5  # of a photo with pseudo-labels in the loss; a labelled one has 1
+    pseudo_weight: float = 0.5  # the weight in the loss of a photo with pseudo-labels; labelled photos have 1
     weights_dir: str | None = None
     time_budget: float | None = None  # seconds
     concurrency: int | None = None
@@ -47,7 +47,7 @@ class StudySettings:
     runs_dir: Path = Path("runs")
     cache_dir: Path = Path("~/.cache/segvote")
     tracking_uri: str | None = None
-    wandb: bool = False  # whether Weights & Biases is told of the trials, too
+    wandb: bool = False  # whether the trials are mirrored to Weights & Biases
 
     def __post_init__(self) -> None:
         for path in ("runs_dir", "cache_dir"):
@@ -59,10 +59,11 @@ class StudySettings:
                 self._make_absolute(file)
         if self.weights_dir and not Path(self.weights_dir).is_dir():
             raise UserError(
-                f"--weights-dir {self.weights_dir} is no directory: it must hold one <timm name>.safetensors each"
+                f"--weights-dir {self.weights_dir} is no directory: give one that holds a file "
+                "<timm name>.safetensors for each backbone"
             )
         if self.wandb and importlib.util.find_spec("wandb") is None:
-            raise UserError("--wandb needs the package wandb, which is not here: pip install wandb")
+            raise UserError("--wandb needs the package wandb, which is not installed: pip install wandb")
         if not 0 < self.pseudo_weight < float("inf"):
             raise UserError(f"--pseudo-weight is {self.pseudo_weight}, but must be above 0 and finite")
 
@@ -72,21 +73,21 @@ class StudySettings:
 
     @property
     def vote_limits(self) -> dict[str, Any]:
-        """What the vote of a search keeps to; nothing where its members are chosen already."""
+        """Return the limits that the vote of a search keeps to; empty for a refit, whose members are chosen already."""
         return {}
 
     def lasting(self) -> dict[str, Any]:
-        """The part that makes the study, as plain values; it is compared when the study is resumed."""
+        """Return the settings that define the study, as plain values; they are compared when the study is resumed."""
         return {name: _plain(getattr(self, name)) for name in self.made_of}
 
     def remembered(self) -> dict[str, Any]:
-        """The part that a resumed study takes over unless the flag is given again, as plain values."""
+        """Return the settings that a resumed study takes over unless the flag is given again, as plain values."""
         return {name: getattr(self, name) for name in self.ran_with}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(StudySettings):
-    """One `segvote search` command. What is None takes the space's or the machine's own value."""
+    """The settings of one `segvote search` command. None stands for a default of the space or of the machine."""
 
     made_of: ClassVar[tuple[str, ...]] = (
         "space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "choices",
@@ -100,17 +101,17 @@ class Settings(StudySettings):
     image_size: str | None = None
     folds: int = 5
     holdout_fraction: float = 0.2
-    holdout: str = "val"  # val.json where there is one; or "scenes": whole ones of all labelled photos
+    holdout: str = "val"  # "val": val.json where there is one; "scenes": whole scenes of all labelled photos
     edits: str | None = None  # a file with corrections of labels, for every trial
-    folds_by: str = "sgkf"  # what folds are even in
-    folds_file: str | None = None  # says the fold of each photo, for folds_by "predefined"
+    folds_by: str = "sgkf"  # the method that makes the folds
+    folds_file: str | None = None  # the fold of each photo, for folds_by "predefined"
     group_by: str | None = None  # a regular expression on file names, whose match names a photo's scene
     seed: int = 0
     fix: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()
-    seeds: int = 1  # that each point of the grid is trained with: `seed` and those after it
-    all_folds: bool = False  # whether each point is trained once for every fold that it can leave out
+    seeds: int = 1  # how many seeds each point of the grid is trained with: `seed`, `seed` + 1, …
+    all_folds: bool = False  # whether each point is trained once for every fold that is left out
     pretrained: bool | None = None
     init_from: str | None = None
     init_partial: bool = False
@@ -143,18 +144,18 @@ class Settings(StudySettings):
         if self.init_from is None:
             return
         if not Path(self.init_from).is_file():
-            raise UserError(f"--init-from {self.init_from} is no file: it must be the checkpoint of a backbone")
+            raise UserError(f"--init-from {self.init_from} is no file: give the checkpoint of a backbone")
         if self.pretrained is False:
             raise UserError("--init-from and --no-pretrained contradict each other: leave one out")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefitSettings(StudySettings):
-    """One `segvote refit` command. Without `data` it is what the ensemble's members were trained on."""
+    """The settings of one `segvote refit` command. Without `data`, members use the data set of their own study."""
 
     made_of: ClassVar[tuple[str, ...]] = ("ensemble", *StudySettings.made_of, "seeds", "keep_holdout")
 
-    ensemble: str | None = None  # may be left out when a refit is resumed
+    ensemble: str | None = None  # not needed to resume a refit
     seeds: int = 1
     keep_holdout: bool = False
 
@@ -173,12 +174,13 @@ Kind = TypeVar("Kind", bound=StudySettings)
 
 
 def resumed(settings: Kind, given: set[str], stored: dict[str, Any]) -> Kind:
-    """Return `settings` with what the study was made of and ran with; UserError where a flag `given` says otherwise.
+    """Return `settings` with the settings that the study is defined by and ran with.
 
-    A place that is given replaces the stored one: whether the same lies there is checked by its fingerprint.
+    A path that is given replaces the stored one: the fingerprint shows whether the same data lie there. Raises
+    UserError where one of the flags in `given` contradicts the study.
     """
     defaults = type(settings)()
-    stored = defaults.lasting() | defaults.remembered() | stored  # a study of before a flag existed has its default
+    stored = defaults.lasting() | defaults.remembered() | stored  # a study that is older than a flag has its default
     for name in settings.made_of:
         asked, made = _plain(getattr(settings, name)), stored[name]
         if name in given and name not in settings.places and asked != made:

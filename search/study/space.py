@@ -1,4 +1,4 @@
-"""Spaces as the search sees them: loaded by name or file, pinned and narrowed by flags, and described."""
+"""A search space: loaded by name or from a file, pinned and narrowed by flags, and described."""
 
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,11 @@ DEFAULT_TRIALS = 20
 
 @dataclass(frozen=True)
 class Space:
-    """A space and what the flags make of it. Calling it with an Optuna trial returns that trial's plain configuration.
+    """A space with what flags pin and narrow. Called with an Optuna trial, it returns that trial's plain configuration.
 
-    `fixed` are values by key, of a suggestion or of the result. `narrowed` are the values that are left of a
-    categorical suggestion, or the two ends of a range. `defaults` are values by key of the result that the space may
-    set itself. `folds` is how many the study has.
+    `fixed` holds values by key, of a suggestion or of the result. `narrowed` holds the values that are left of a
+    categorical suggestion, or the two ends of a range. `defaults` holds values of the result that the space may set
+    itself. `folds` is the number of folds of the study.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Space:
         return cls(name, _load_module(name), fixed or {}, folds, **more)
 
     def __reduce__(self) -> tuple:
-        # A module cannot be pickled, its name can.
+        # A module cannot be pickled, but its name can.
         return _load_space, (self.name, self.fixed, self.folds, self.narrowed, self.defaults)
 
     @property
@@ -55,14 +55,15 @@ class Space:
 
     @property
     def scores_test(self) -> bool:
-        """Whether a search of this space ends with the score of its vote on the test photos."""
+        """Return whether a search of this space ends with the score of its vote on the test photos."""
         return getattr(self.module, "SCORE_TEST", False)
 
     @property
     def recipes(self) -> list[dict[str, Any]]:
-        """The module's RECIPES, suggestions to try before any is drawn, that fit what is pinned and narrowed.
+        """Return those of the module's RECIPES that the pins and the narrowed choices leave possible.
 
-        What is pinned is left out of them. Raises UserError for a recipe that the space itself could never suggest.
+        Recipes are suggestions that are tried before any is drawn. Pinned values are left out of them. Raises UserError
+        for a recipe that the space itself could never suggest.
         """
         recipes = list(getattr(self.module, "RECIPES", ()))
         check_recipes(recipes, self.name, replace(self, fixed={}, narrowed={}).choices)
@@ -82,7 +83,7 @@ class Space:
             raise UserError(
                 f"suggest(trial) of space {self.name} returned {type(values).__name__}, but must return a dict"
             )
-        # A pinned suggestion that is no key of the result was turned into other keys by the space itself.
+        # The space itself has turned a pinned suggestion that is no key of the result into other keys.
         pinned = {key: value for key, value in self.fixed.items() if key in values or key not in self.choices}
         return {**self.defaults, **values, **pinned}
 
@@ -91,7 +92,10 @@ class Space:
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """Every suggestion of the space by name, narrowed but not pinned, also those that only others lead to."""
+        """Return every suggestion of the space by name, narrowed but not pinned.
+
+        Suggestions that only some choices of others lead to are included.
+        """
         if not hasattr(self, "_choices"):
             object.__setattr__(self, "_choices", explore(self.name, replace(self, fixed={})._suggest))
         return self._choices
@@ -139,20 +143,20 @@ def _load_module(name: str) -> ModuleType:
 
 
 class _Flagged:
-    """Stands between a space and its trial: answers pinned names itself, narrows the others and passes them on."""
+    """A wrapper of a trial that answers pinned names itself, narrows the other suggestions and passes them on."""
 
     def __init__(self, trial: Any, space: Space) -> None:
         self._trial, self._space = trial, space
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._trial, name)  # number, params and what else a space may ask of an Optuna trial
+        return getattr(self._trial, name)  # number, params and the other attributes of an Optuna trial
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         if name in self._space.fixed:
             return self._space.fixed[name]
         if name in self._space.narrowed:
             left = [value for value in choices if value in self._space.narrowed[name]]
-            choices = left or choices  # under this condition the space offers none of them: it is as if not narrowed
+            choices = left or choices  # where the space offers none of them under this condition, nothing is narrowed
         if name == "fold" and self._space.folds is not None:
             choices = [fold for fold in choices if not isinstance(fold, int) or fold < self._space.folds]
         return self._trial.suggest_categorical(name, choices)
@@ -173,7 +177,7 @@ class _Flagged:
 
 
 def repeats(settings: Settings) -> list[dict[str, Any]]:
-    """Return what each repetition of a grid's points pins: every fold with every seed, where the flags ask for them."""
+    """Return what each repetition of a grid's points pins: every fold with every seed, if the flags ask for them."""
     seeds = [{"seed": settings.seed + place} for place in range(settings.seeds)] if settings.seeds > 1 else [{}]
     folds = [{"fold": fold} for fold in range(settings.folds)] if settings.all_folds else [{}]
     return [seed | fold for seed in seeds for fold in folds]
@@ -182,19 +186,20 @@ def repeats(settings: Settings) -> list[dict[str, Any]]:
 def grid_points(
     space: Space, grid: tuple[str, ...], repetitions: Sequence[dict[str, Any]] = ({},)
 ) -> list[dict[str, Any]]:
-    """Return one configuration per combination of the grid's values, everything else first or pinned; [] without.
+    """Return one configuration for each combination of the grid's values; an empty list without a grid.
 
-    All of them come again for each of the `repetitions`, with what that pins. Raises UserError for a key that is both
-    on the grid and pinned, or varied by the repetitions.
+    Everything else has its pinned value or first choice. The points are repeated for each of the `repetitions`, with
+    the values that it pins. Raises UserError for a key that is on the grid and also pinned, or varied by the
+    repetitions.
     """
     axes = grid_axes(grid, space.name, space.choices) if grid else []
     for key in axes[0] if axes else ():
         if key in space.fixed:
-            raise UserError(f"{key} is pinned to {space.fixed[key]} and is on the --grid as well: leave one out")
+            raise UserError(f"{key} is pinned to {space.fixed[key]} and also on the --grid: leave one out")
     for key in repetitions[0]:
         if axes and (key in axes[0] or key in space.fixed):
             flag = {"seed": "--seeds", "fold": "--all-folds"}[key]
-            raise UserError(f"{flag} varies the {key}, which another flag sets as well: leave one out")
+            raise UserError(f"{flag} varies the {key}, which another flag also sets: leave one out")
     return [space.first(**repetition, **point) for repetition in repetitions for point in axes]
 
 
@@ -205,10 +210,10 @@ def describe_spaces() -> Iterator[tuple[str, str, dict[str, Choice]]]:
 
 
 def make_space(settings: Settings) -> Space:
-    """Return the space with all that flags pin and narrow.
+    """Return the space with all values that flags pin and narrow.
 
-    Raises UserError for a pinned key that nobody knows, for a value that the space does not have, and for two flags
-    that pin one key to different values.
+    Raises UserError for a pinned key that is unknown, for a value that the space does not have, and for two flags that
+    pin one key to different values.
     """
     pinned = {
         "epochs": settings.epochs,
@@ -225,8 +230,8 @@ def make_space(settings: Settings) -> Space:
         if fixed[key] != pinned[key]:
             raise UserError(f"--fix {key}={fixed[key]} contradicts the flag that says {pinned[key]}: give one of them")
     for key in narrowed.keys() & (fixed | pinned).keys():
-        raise UserError(f"{key} is pinned to {(fixed | pinned)[key]} and narrowed by --choices as well: leave one out")
-    # The seed of the trials is the study's, unless the space or --fix says another.
+        raise UserError(f"{key} is pinned to {(fixed | pinned)[key]} and also narrowed by --choices: leave one out")
+    # The trials have the seed of the study, unless the space or --fix sets another.
     space = Space.load(settings.space, fixed | pinned, settings.folds, defaults={"seed": settings.seed})
     for key in fixed:
         check_key("--fix", key, space.name, space.choices)

@@ -1,4 +1,4 @@
-"""A user's own space file: a copy of it lies in the study, which thereby is whole where the file itself is not."""
+"""A user's own space file, of which each study keeps a copy, so that the study does not depend on the original file."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Study: one search on disk. Its directory says what it is made of and how far every trial came."""
+"""Study: one search on disk. Its directory holds its definition and the progress of every trial."""
 
 import hashlib
 import os
@@ -28,13 +28,13 @@ from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TARGET, TRIALS
 
 LONGEST_NAME = 100  # characters; names of runs and files are made of it
 FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
-# Beside the studies, in the runs directory.
+# Names of other files and directories in the runs directory.
 RESERVED = ("sample", "artifacts", "ensembles", "exported", "foreseen", "downloaded", "mlflow.db")
 
 
 @dataclass(frozen=True)
 class Study:
-    """`<runs_dir>/<name>/`: study.json, trials/<number>/, and what the end of the search writes beside them."""
+    """The study in `<runs_dir>/<name>/`: study.json, trials/<number>/, and what the end of a search adds."""
 
     directory: Path
     manifest: dict[str, Any]
@@ -46,12 +46,12 @@ class Study:
 
     @property
     def id(self) -> str:
-        """Told apart by it from another study of the same name: a colleague's, or one whose directory was deleted."""
+        """Return the id that distinguishes it from others of the same name, such as a colleague's or a deleted one."""
         return self.manifest["id"]
 
     @property
     def refit(self) -> dict[str, Any] | None:
-        """What a refit trains again, as search/refit/models.py describes it; None for a search."""
+        """Return what a refit trains again, as search/refit/models.py describes it; None for a search."""
         return self.manifest.get("refit")
 
     def with_data_in(self, root: Path, pseudo_root: Path | None) -> "Study":
@@ -68,9 +68,9 @@ class Study:
 
     @contextmanager
     def claimed(self, *, resume: bool) -> Iterator[None]:
-        """Keeps other commands off this study, and takes its name by writing study.json where it is new.
+        """Lock the study against other commands; where it is new, take its name by writing study.json.
 
-        Raises UserError where another process has it, or a new study's name was taken in the meantime.
+        Raises UserError where another process runs the study, or where the name of a new one was taken in the meantime.
         """
         self.trials_dir.mkdir(parents=True, exist_ok=True)
         try:
@@ -78,12 +78,13 @@ class Study:
                 if not resume:
                     _refuse_taken_name(self.directory)
                     keep_space_file(self.manifest["settings"].get("space", ""), self.directory)
-                if not resume or read_manifest(self.directory) != self.manifest:  # its data lie elsewhere by now
+                if not resume or read_manifest(self.directory) != self.manifest:  # the data set was moved
                     write_json(self.directory / MANIFEST, self.manifest)
                 yield
         except Timeout as error:
             raise UserError(
-                f"the study {self.name} is being run by another process: stop that one first, or take another --name"
+                f"the study {self.name} is being run by another process: stop that process first, or choose "
+                "another --name"
             ) from error
 
     @property
@@ -96,22 +97,28 @@ class Study:
 
     @property
     def target_file(self) -> Path:
-        """The holdout's masks, in the format of a trial's predictions: selection needs nothing else of the data."""
+        """Return the path of the holdout's masks, which have the format of a trial's predictions.
+
+        Selection needs no other file of the data set.
+        """
         return self.directory / TARGET
 
     @property
     def overlap(self) -> Overlap | None:
-        """Which scenes training and holdout share; None where it was not looked for: a refit, or an old study."""
+        """Return which scenes training and holdout share; None for a refit or an old study, where none were counted."""
         found = self.manifest.get("scenes")
         return Overlap.from_dict(found) if found else None
 
     @property
     def holdout_fingerprint(self) -> str:
-        """Names the holdout's images and masks: predictions are compared within one alone."""
+        """Return the fingerprint of the holdout's images and masks, by which predictions are comparable."""
         return self.manifest["data"].get("holdout_fingerprint") or self._fingerprint_of_old()
 
     def _fingerprint_of_old(self) -> str:
-        """In studies of before images had fingerprints of their own: of the data set, and which of its images."""
+        """Return the fingerprint of a study that was started before images had fingerprints of their own.
+
+        It is made of the data set's fingerprint and the rows of the holdout.
+        """
         return hashlib.sha256(f"{self.data.fingerprint} {self.data.splits.holdout}".encode()).hexdigest()
 
     @property
@@ -123,13 +130,13 @@ class Study:
         return TrialFiles(self.trials_dir / f"{number:04d}")
 
     def trials(self) -> list[TrialFiles]:
-        """Those whose configuration was written down, in order of their numbers."""
+        """Return the trials whose configuration was written down, in order of their numbers."""
         found = (TrialFiles(path) for path in sorted(self.trials_dir.glob("[0-9]*")))
         return [files for files in found if files.suggestion.exists()]
 
 
 def study_name(settings: Settings) -> str:
-    """The given name, or that of the newest study of this space when resuming, or space and time."""
+    """Return the name that was given, else that of the newest study when resuming, else one of space and time."""
     if settings.name:
         return settings.name
     space = Path(settings.space).stem
@@ -145,13 +152,13 @@ def study_name(settings: Settings) -> str:
 
 
 def check_name(settings: StudySettings, name: str) -> None:
-    """UserError when a new study's name is taken, or there is none to resume under it."""
+    """Raise UserError where the name of a new study is taken or invalid, or where there is no study of it to resume."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise UserError(f"--name {name!r}: use letters, digits, '-', '_' and '.' only, since it names a directory")
     if len(name) > LONGEST_NAME and not settings.resume:
         raise UserError(f"--name has {len(name)} characters: {LONGEST_NAME} are allowed, since it names a directory")
     if name in RESERVED:
-        raise UserError(f"--name {name}: the runs directory uses that name itself, take another")
+        raise UserError(f"--name {name}: this name is reserved in the runs directory, choose another")
     directory = settings.runs_dir / name
     if not settings.resume:
         _refuse_taken_name(directory)
@@ -171,12 +178,15 @@ def known_studies(runs_dir: Path) -> list[str]:
 def _refuse_taken_name(directory: Path) -> None:
     if (directory / MANIFEST).exists():
         raise UserError(
-            f"a study named {directory.name} exists in {directory}: go on with it by --resume, or take another --name"
+            f"a study named {directory.name} exists in {directory}: resume it with --resume, or choose another --name"
         )
 
 
 def stored_settings(settings: StudySettings, name: str) -> dict[str, Any]:
-    """Raises UserError where the study was started by another kind of command."""
+    """Return the settings in the study's study.json.
+
+    Raises UserError where the study was started by another kind of command.
+    """
     manifest = read_manifest(settings.runs_dir / name)
     kinds = {False: "search", True: "refit"}
     started, resuming = bool(manifest.get("refit")), isinstance(settings, RefitSettings)
@@ -194,7 +204,7 @@ def new_study(
     scenes: Scenes | None = None,
     edits: Sequence[StudyEdits] = (),
 ) -> Study:
-    """A study that is not on disk yet: `claimed` takes its name."""
+    """Return a study that is not on disk yet; `claimed` takes its name."""
     manifest = {
         "format_version": FORMAT_VERSION,
         "id": uuid.uuid4().hex,
@@ -220,11 +230,12 @@ def new_study(
 
 
 def open_study(settings: StudySettings) -> Study:
+    """Return the study that the settings name. Raises UserError where it cannot be read."""
     return study_in(settings.runs_dir / settings.name, settings.cache_dir)
 
 
 def study_in(directory: Path, cache_dir: Path) -> Study:
-    """The study whose directory this is. Raises UserError where it holds none that can be read."""
+    """Return the study in this directory. Raises UserError where it holds none that can be read."""
     return _study(directory, read_manifest(directory), cache_dir)
 
 
@@ -244,7 +255,7 @@ def known_study(runs_dir: Path, name: str, cache_dir: Path) -> Study:
 
 
 def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
-    pseudo = manifest.get("pseudo")  # none in a study of before there were any
+    pseudo = manifest.get("pseudo")  # older studies lack the key
     data = StudyData(
         root=data_root(directory, manifest),
         unlabelled=manifest["settings"]["unlabelled"],
@@ -261,15 +272,15 @@ def _study(directory: Path, manifest: dict[str, Any], cache_dir: Path) -> Study:
 
 
 def _place(root: Path, study: Path) -> dict[str, str]:
-    """Return where a data set is: absolute, and seen from the study's directory, in case both are moved together."""
+    """Return the absolute path of a data set, and the one relative to the study in case both are moved together."""
     return {"root": str(root), "relative_root": os.path.relpath(root, study)}
 
 
 def data_root(directory: Path, manifest: dict[str, Any]) -> Path:
-    """Return the first directory in which the data set of the study in `directory` may lie now.
+    """Return the first existing directory in which the data set of the study in `directory` may be.
 
-    It is looked for beside the study, as it lay when the study was started, and then where it was. That it is the same
-    is known by its fingerprint alone.
+    It is looked for where it was relative to the study, and then at its absolute path. Only the fingerprint shows
+    whether it is the same data set.
     """
     if manifest.get("settings", {}).get("data") == BUILT_IN:
         return directory.parent / BUILT_IN
@@ -280,12 +291,12 @@ def data_root(directory: Path, manifest: dict[str, Any]) -> Path:
 
 
 def data_files(manifest: dict[str, Any]) -> dict[str, str | None]:
-    """Return the names that `load_dataset` needs of a study's COCO files, where they are not those it looks for."""
+    """Return the names of the study's COCO files as arguments of `load_dataset`, None for the usual names."""
     return {key: manifest.get("settings", {}).get(key) for key in ("train_json", "val_json")}
 
 
 def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = None) -> None:
-    """UserError when what is trained on changed since the study was started: its scores could not be compared."""
+    """Raise UserError where the data changed since the study was started, because scores could not be compared."""
     _check_same("data", dataset.root, dataset.fingerprint, study.data.fingerprint, study)
     if pseudo and study.data.pseudo:
         _check_same("pseudo-labels", pseudo.root, pseudo.fingerprint, study.data.pseudo.fingerprint, study)
@@ -294,14 +305,14 @@ def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = 
 def _check_same(what: str, root: Path, found: str, started_on: str, study: Study) -> None:
     if found != started_on:
         raise UserError(
-            f"the {what} in {root} is not that which the study {study.name} was started on (its fingerprint is "
-            f"{found[:12]}, that of the study is {started_on[:12]}): restore it, say with --{FLAG_OF[what]} where it "
-            "lies now, or start another study with another --name"
+            f"the {what} in {root} changed since the study {study.name} was started (the fingerprint is {found[:12]}, "
+            f"that of the study is {started_on[:12]}): restore it, give its present directory as --{FLAG_OF[what]}, or "
+            "start another study with another --name"
         )
 
 
 def code_version() -> str:
-    """The package's version, and the commit where the code runs from a git checkout."""
+    """Return the package's version, and the commit where the code runs from a git checkout."""
     root = Path(__file__).resolve().parents[2]
     try:
         commit = subprocess.run(
@@ -313,7 +324,7 @@ def code_version() -> str:
 
 
 def _space_of(directory: Path) -> str | None:
-    """None for a study whose manifest is damaged: it is not the one that is looked for."""
+    """Return the space of the study; None where its study.json is damaged."""
     try:
         return read_json(directory / MANIFEST)["settings"]["space"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""How a trial ended, and what of it is kept: its verdict, its holdout predictions, a picture of some of them."""
+"""The end of a trial, and what is kept of it: its verdict, its holdout predictions and a picture of some of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,13 @@ from trainables.trial.files import TrialFiles
 
 @dataclass(frozen=True)
 class Outcome:
-    """`status` is completed, stopped (by ASHA, at a rung), failed, or killed; `epochs` is how many were trained.
+    """How a trial ended. `status` is completed, stopped (by ASHA, at a rung), failed or killed.
 
-    `best_epoch` is the one whose weights are kept; 0 where there is none.
+    `epochs` is the number of epochs that were trained. `best_epoch` is the epoch whose weights are kept, 0 where there
+    is none.
 
-    A resumed study `goes_on` with a trial that was killed, since time ran out or Ctrl-C came, and with one that failed
-    for the machine's sake (a full disk, a node that is gone): neither has ended.
+    A resumed study `goes_on` with a trial that was killed, because time ran out or Ctrl-C was pressed, and with one
+    that failed because of the machine (a full disk, a lost node): neither has ended.
     """
 
     status: str
@@ -39,14 +40,15 @@ class Outcome:
     def of(
         cls, study: Study, number: int, *, epochs: int, last_rung: int, failure: str | None, goes_on: bool = False
     ) -> "Outcome":
+        """Return the outcome of a trial by the epochs in its files; `failure` is the reason of a failed trial."""
         records = study.trial_files(number).records()
         done = len(records)
         kept = study.data.kept(records)
         best = kept["epoch"] if kept else 0
         ended = "completed" if done >= epochs else "stopped"
         status = "failed" if failure else "killed" if goes_on else ended
-        far = not failure and done >= min(last_rung, epochs)
-        return cls(status, done, best, reached_last_rung=far, failure=failure, goes_on=goes_on)
+        reached = not failure and done >= min(last_rung, epochs)
+        return cls(status, done, best, reached_last_rung=reached, failure=failure, goes_on=goes_on)
 
     @property
     def mlflow_status(self) -> str:
@@ -54,7 +56,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """One line for people, as the run's tag."""
+        """Return the outcome in one line of words, for the run's tag."""
         if self.failure:
             return f"failed: {self.failure}"
         if self.status == "stopped":
@@ -73,17 +75,18 @@ class Outcome:
 
 
 def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path, str | None]:
-    """Writes what is kept of a trial that ends or pauses; returns the artifacts for MLflow.
+    """Write what is kept of a trial that ends or pauses, and return the artifacts for MLflow by path.
 
-    verdict.json is written last and once, since a trial that has one is never trained again.
+    The value of each is its directory in MLflow, None for the top. verdict.json is written last and once, because a
+    trial that has one is never trained again.
     """
     if not files.verdict.exists():
         if files.best_maps.exists() and not outcome.failure:
             _write_predictions(study, files)
         if not outcome.goes_on:
             files.write_verdict({"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})
-    of_a_score = {} if outcome.failure else {files.predictions: PREDICTIONS, files.picture: None}
-    found = {**of_a_score, files.config: None, files.log: None}
+    scored_files = {} if outcome.failure else {files.predictions: PREDICTIONS, files.picture: None}
+    found = {**scored_files, files.config: None, files.log: None}
     return {path: directory for path, directory in found.items() if path.exists()}
 
 
@@ -112,7 +115,7 @@ def _read_maps(study: Study, packed: PackedData, files: TrialFiles) -> Predictio
 
 
 def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) -> Predictions:
-    """`pixels` uint8, the holdout's class maps (or masks) one after another, as the predictions file holds them."""
+    """Return `pixels` uint8, the concatenated class maps (or masks) of the holdout, as predictions."""
     rows = study.data.splits.holdout
     return Predictions(
         image_ids=tuple(packed.file_names[row] for row in rows),
@@ -126,9 +129,9 @@ def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) ->
 
 
 def holdout_masks(study: Study, packed: PackedData) -> np.ndarray:
-    """Return the holdout's masks, uint8 (pixels,), one after another.
+    """Return the holdout's masks concatenated, uint8 (pixels,).
 
-    Raises UserError where no score against them could mean anything.
+    Raises UserError where scores against them would be meaningless.
     """
     pixels = np.concatenate([np.asarray(packed.full_mask(row)).reshape(-1) for row in study.data.splits.holdout])
     names, photos = study.data.class_names, len(study.data.splits.holdout)
@@ -142,5 +145,5 @@ def holdout_masks(study: Study, packed: PackedData) -> np.ndarray:
 
 
 def write_target(study: Study, packed: PackedData, masks: np.ndarray) -> None:
-    """Keeps the holdout's masks in the predictions' format; ignored pixels are 255."""
+    """Write the holdout's masks in the format of predictions; ignored pixels are 255."""
     write_predictions(study.target_file, holdout_predictions(study, packed, masks))
