@@ -48,7 +48,7 @@ class Assessment:
     class_scenes: np.ndarray
     """The number of units with each class: int64 (num_classes,)."""
     error_shares: np.ndarray
-    """The share of the mIoU's variance that each class causes, float64 (num_classes,); cross-fitted if there is that."""
+    """The share of the mIoU's variance that each class causes, cross-fitted if possible: float64 (num_classes,)."""
     without_rare: WithoutRare | None
     """None where no class is rare, or all are."""
 

@@ -243,13 +243,13 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     assert "no.db: run a search first" in said("--studies", "cnn", "--tracking-uri", missing_store)
     assert not (store.runs / "no.db").exists()
     in_a_file = str(store.runs / "mlflow.db" / "below")
-    assert "a file is in its place: take another --out" in said("--studies", "cnn", "--out", in_a_file)
+    assert "a file is in its place: choose another --out" in said("--studies", "cnn", "--out", in_a_file)
     store.add_study("empty", made_target(), trials=[])
     assert "2 studies are named empty: give the id of one's run" in said("--studies", "empty")
     assert not (store.runs / "ensembles" / "wrong").exists()
     assert store.vote("--studies", "cnn", name="taken")[0] == 0
     assert main(["ensemble", "--studies", "cnn", "--name", "taken", "--runs-dir", str(store.runs)]) == 2
-    assert "take another --name or --out" in capsys.readouterr().err
+    assert "choose another --name or --out" in capsys.readouterr().err
 
 
 def test_trials_of_other_training_labels_vote_together_only_if_asked(store, capsys):

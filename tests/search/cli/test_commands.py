@@ -235,7 +235,7 @@ def _answered_before_slow_libraries(arguments, directory):
 def test_a_data_file_is_taken_for_its_directory(command, space, tmp_path):
     write(tmp_path / "photos", photos=False, train=coco([image(1, "a.png")], [annotation(1, 1, 1)]))
     code, out, errors = command("--space", space, "--data", "photos/train.json")
-    assert "train.json is a file: going on with its directory, " in out
+    assert "train.json is a file: its directory, " in out
     assert (code, "a.png" in errors) == (2, True)
 
 

@@ -132,9 +132,9 @@ def test_halves_need_no_photos(place, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], "nothing to foresee: give --images DIR, or --halves N"),
-        (["--out", "there", "--halves", "50"], "--out without --images"),
-        (["--images", "nowhere"], "there is neither a directory nor a file"),
+        ([], "there is nothing to estimate: give --images DIR or --halves N"),
+        (["--out", "there", "--halves", "50"], "--out needs --images"),
+        (["--images", "nowhere"], "there is no such directory or file"),
         (["--images", "DATA", "--tta", "flip"], "has not predicted the holdout with"),
     ],
 )

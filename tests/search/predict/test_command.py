@@ -63,13 +63,13 @@ def test_a_second_time_nothing_is_predicted_again(place, monkeypatch):
 
 def test_other_views_than_the_selections_are_said(place, capsys):
     assert predict(place, "flipped", "--tta", "flip", "--write", "csv") == 0
-    assert "The set was selected with one view" in capsys.readouterr().out
+    assert "The ensemble was selected with one view" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"images": "nowhere"}, "there is neither a directory nor a file"),
+        ({"images": "nowhere"}, "there is no such directory or file"),
         ({"ensemble": "runs/day/ensemble.json"}, "there is no such file"),
         ({"flags": ["--ensemble", "nightly"]}, "is no study or trial in --runs-dir"),
         ({"flags": ["--ensemble", "ab" * 16]}, "mlflow.db: run a search first"),
@@ -146,7 +146,7 @@ def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
     (place / "runs" / "night" / "study.json").unlink()
     said = capsys.readouterr().out
     assert "seen      mIoU " in said
-    assert "trained or selected on them" in said
+    assert "trained or selected on these photos" in said
     assert "expected" not in said
     assert "seen/miou" in json.loads((place / "seen" / "scores.json").read_text())
 
@@ -159,7 +159,7 @@ def test_labels_of_one_class_alone_are_not_scored(place, capsys):
         one |= {"segmentation": whole, "category_id": 1}
     (place / "data" / "covered.json").write_text(json.dumps(content))
     assert predict(place, "covered", "--write", "csv", images="data/covered.json") == 0
-    assert "nothing is scored, though there are labels: every labelled pixel is" in capsys.readouterr().out
+    assert "the labelled photos cannot be scored: every labelled pixel is" in capsys.readouterr().out
     assert not (place / "covered" / "scores.json").exists()
 
 

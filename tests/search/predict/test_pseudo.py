@@ -66,8 +66,8 @@ def test_one_members_labels_where_others_agree(place):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--agree", "6"], "--agree 6: the members of this ensemble have 5 votes"),
-        (["--member", "day-0001"], "--member day-0001 is none of the ensemble's"),
+        (["--agree", "6"], "--agree 6: the members of this ensemble have only 5 votes"),
+        (["--member", "day-0001"], "--member day-0001 is no member of the ensemble"),
     ],
 )
 def test_mistakes_end_with_one_line_and_no_data_set(place, capsys, flags, said):

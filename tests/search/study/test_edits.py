@@ -33,5 +33,5 @@ def test_edits_are_a_factor_like_any_other(files):
 
 def test_holdouts_that_differ_are_refused(files):
     assert asked_edits(Settings(edits=files["whole"]))[0].apply_to_holdout
-    with pytest.raises(UserError, match="would have different holdouts"):
+    with pytest.raises(UserError, match="would be scored on different holdouts"):
         asked_edits(Settings(grid=(f"edits=none,{files['whole']}",)))

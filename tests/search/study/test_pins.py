@@ -61,12 +61,12 @@ def test_a_key_has_one_value():
     ("settings", "message"),
     [
         ({"fix": ("epochs=3",), "epochs": 5}, "--fix epochs=3 contradicts the flag that says 5"),
-        ({"fix": ("head=fpn",), "choices": ("head=fpn,unet",)}, "head is pinned to fpn and narrowed by --choices"),
+        ({"fix": ("head=fpn",), "choices": ("head=fpn,unet",)}, "head is pinned to fpn and also narrowed by --choices"),
         ({"fix": ("backbon=resnet50",)}, r"--fix backbon: unknown key \(did you mean backbone\?\)$"),
         ({"choices": ("hed=fpn",)}, r"--choices hed: the space quickstart does not suggest it \(did you mean head\?\)"),
         ({"choices": ("head=fpn,unett",)}, r"--choices head: unett is none .* \(did you mean unet\?\)"),
         ({"choices": ("epochs=1,2",)}, "--choices epochs: the space quickstart does not suggest it"),
-        ({"choices": ("lr=1e-3",)}, r"--choices lr: it is a range \(.*\), so give its two ends"),
+        ({"choices": ("lr=1e-3",)}, r"--choices lr: its choices are a range \(.*\), so give two ends"),
         ({"choices": ("lr=1e-3,1",)}, r"--choices lr: 1 is none of the values of quickstart; they are 0.001 … 0.004"),
     ],
 )

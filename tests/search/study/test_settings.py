@@ -28,7 +28,7 @@ def test_the_built_in_data_set_is_no_path():
 
 def test_a_weights_directory_must_be_there(tmp_path):
     assert Settings(weights_dir=str(tmp_path)).weights_dir == str(tmp_path)
-    with pytest.raises(UserError, match=r"--weights-dir .*/nothing is no directory: it must hold one"):
+    with pytest.raises(UserError, match=r"--weights-dir .*/nothing is no directory: give one that holds"):
         Settings(weights_dir=str(tmp_path / "nothing"))
 
 
@@ -103,7 +103,7 @@ def test_initial_weights_must_be_a_file_and_are_part_of_the_study(tmp_path):
     before = stored(init_from=str(file), init_partial=True)
     after = resumed(Settings(resume=True), {"resume"}, before)
     assert (after.init_from, after.init_partial) == (str(file), True)
-    with pytest.raises(UserError, match=r"--init-from .*other\.pth is no file: it must be the checkpoint"):
+    with pytest.raises(UserError, match=r"--init-from .*other\.pth is no file: give the checkpoint"):
         Settings(init_from=str(tmp_path / "other.pth"))
     with pytest.raises(UserError, match="--init-from and --no-pretrained contradict each other"):
         Settings(init_from=str(file), pretrained=False)

@@ -220,8 +220,11 @@ def test_points_come_again_with_every_seed_and_fold(space_file):
     [
         ({"seeds": 2}, "--seeds 2 repeats the points of a grid, but there is none"),
         ({"all_folds": True}, "--all-folds repeats the points of a grid"),
-        ({"all_folds": True, "grid": ("fold",)}, "--all-folds varies the fold, which another flag sets as well"),
-        ({"seeds": 2, "grid": ("optimizer",), "fix": ("seed=3",)}, "--seeds varies the seed, which another flag sets"),
+        ({"all_folds": True, "grid": ("fold",)}, "--all-folds varies the fold, which another flag also sets"),
+        (
+            {"seeds": 2, "grid": ("optimizer",), "fix": ("seed=3",)},
+            "--seeds varies the seed, which another flag also sets",
+        ),
     ],
 )
 def test_repetitions_that_repeat_nothing_are_refused(space_file, flags, message):
@@ -244,7 +247,7 @@ def test_without_a_grid_there_are_no_points(space_file):
         ("optimzer", r"--grid optimzer: unknown key \(did you mean optimizer\?\)$"),
         ("batch_size", r"--grid batch_size: the space .*my_space.py does not vary it, so name the values, .*=A,B; "),
         ("fold=0,", "--grid fold=0, has an empty value"),
-        ("adamw_lr", r"--grid adamw_lr: it is a range \(0.0001 … 0.01 \(log scale\)\), so name the values"),
+        ("adamw_lr", r"--grid adamw_lr: its choices are a range \(0.0001 … 0.01 \(log scale\)\), so name the values"),
     ],
 )
 def test_a_grid_must_know_its_values(space_file, grid, message):

@@ -121,7 +121,7 @@ def test_there_must_be_a_study_to_resume(tmp_path):
 @pytest.mark.parametrize(
     ("name", "resume", "message"),
     [
-        ("mine", False, "a study named mine exists in .*: go on with it by --resume, or take another --name"),
+        ("mine", False, "a study named mine exists in .*: resume it with --resume, or choose another --name"),
         ("other", True, "there is no study other in .* to resume; studies there: mine"),
         ("../mine", False, "--name '../mine': use letters, digits"),
         ("..", False, r"--name '\.\.': use letters, digits"),
@@ -145,7 +145,7 @@ def test_a_data_set_that_changed_is_refused(study, dataset):
     check_same_data(study, dataset)
     changed = dataclasses.replace(dataset, fingerprint="f" * 64)
     with pytest.raises(
-        UserError, match=r"is not that which the study mine was started on \(its fingerprint is ffffffffffff, that"
+        UserError, match=r"changed since the study mine was started \(the fingerprint is ffffffffffff, that"
     ):
         check_same_data(study, changed)
 
