@@ -8,7 +8,7 @@ Percentiles of the draws are too narrow an interval where a class is in few phot
 truth in 84 to 91 % of cases instead of 95. The limits used here are BCa (Efron, "Better Bootstrap Confidence
 Intervals", 1987), which correct for bias and skew, stretched by a quantile of Student's t whose degrees of freedom
 follow from the scenes that cause the variance (Satterthwaite, "An Approximate Distribution of Estimates of Variance
-Components", 1946); see tests/benchmarks/rare_classes.py.
+Components", 1946); see tests/benchmarks/vote/rare_classes.py.
 """
 
 from dataclasses import dataclass

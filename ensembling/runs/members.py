@@ -15,7 +15,7 @@ from ensembling.runs.registered import REGISTERED, download_registered
 from ensembling.runs.tags import KIND, STUDY, TRIAL
 from trainables.config import TrialConfig
 from trainables.data.batches.packed import file_sha256
-from trainables.data.coco import BACKGROUND
+from trainables.data.dataset import BACKGROUND
 from trainables.data.scenes import Overlap
 from trainables.errors import DamagedFileError, UserError
 from trainables.files import read_json

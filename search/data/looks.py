@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from search.report.pictures import overlay, palette, with_legend
 from trainables.data.annotations.annotation import Annotation
-from trainables.data.coco import Dataset, ImageRecord
+from trainables.data.dataset import Dataset, ImageRecord
 from trainables.data.exploration.counts import labelled_share
 from trainables.data.exploration.table import Table
 from trainables.data.photos.photo_files import decode_photo

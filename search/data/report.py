@@ -13,7 +13,7 @@ from search.data import charts, looks
 from search.data.page import Section, bullets, make_page, picture, table
 from search.report.bars import Bars
 from trainables.data import Dataset
-from trainables.data.coco import ImageRecord
+from trainables.data.dataset import ImageRecord
 from trainables.data.exploration.advice import advise
 from trainables.data.exploration.counts import count_numbers
 from trainables.data.exploration.table import Table, make_table

@@ -15,7 +15,7 @@ from search.report.pictures import fitted, overlay, palette, with_legend
 from search.report.plain import say
 from search.study.settings import StudySettings
 from search.study.study import Study, data_files
-from trainables.data.coco import BACKGROUND
+from trainables.data.dataset import BACKGROUND
 from trainables.data.layout import find_layout
 from trainables.data.photos.photo_files import decode_photo
 

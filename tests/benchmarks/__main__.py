@@ -8,24 +8,25 @@ import os
 
 from rich.console import Console
 
-from tests.benchmarks import (
+from tests.benchmarks import foresee, suspects
+from tests.benchmarks.places import CAMVID, WEIGHTS
+from tests.benchmarks.training import (
     copy_paste,
-    foresee,
     gpu,
     head_cost,
+    loader_against_tensors,
+    predict_against_forward,
+    trial_against_loop,
+)
+from tests.benchmarks.vote import (
     honesty,
     large_pool,
-    loader_against_tensors,
     new_scenes,
-    predict_against_forward,
     predictions_file,
     rare_classes,
     selection,
     selection_optimum,
-    suspects,
-    trial_against_loop,
 )
-from tests.benchmarks.places import CAMVID, WEIGHTS
 
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,

@@ -8,7 +8,7 @@ from ensembling import hard_vote, select_ensemble, warm_kernels
 from ensembling.assessment.assess import assess
 from ensembling.assessment.diversity import measure_diversity
 from ensembling.selection.modes import MODES
-from tests.benchmarks.pools import make_pool
+from tests.benchmarks.vote.pools import make_pool
 
 
 @pytest.fixture

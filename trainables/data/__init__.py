@@ -2,7 +2,8 @@
 
 from trainables.data.batches.augment import build_augmentation
 from trainables.data.batches.packed import PackedData, open_packed, pack
-from trainables.data.coco import Dataset, load_dataset
+from trainables.data.coco import load_dataset
+from trainables.data.dataset import Dataset
 from trainables.data.folds.splits import Splits, make_splits
 from trainables.data.pseudo import load_pseudo, write_pseudo
 

@@ -23,7 +23,8 @@ from typing import Any
 
 import yaml
 
-from trainables.data.coco import Annotation, Category, Dataset, ImageRecord
+from trainables.data.annotations.annotation import Annotation
+from trainables.data.dataset import Category, Dataset, ImageRecord
 from trainables.data.exploration.visible import visible_pixels
 from trainables.errors import UserError, nearest
 

@@ -14,7 +14,8 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from trainables.data.annotations.masks import IGNORE_INDEX
-from trainables.data.coco import Category, Dataset, load_dataset
+from trainables.data.coco import load_dataset
+from trainables.data.dataset import Category, Dataset
 from trainables.data.layout import is_dataset
 from trainables.errors import UserError
 from trainables.files import new_directory

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
-from trainables.data.coco import ImageRecord, ambiguous_turn
+from trainables.data.coco import ambiguous_turn
+from trainables.data.dataset import ImageRecord
 from trainables.data.layout import Layout, PhotoFinder
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
 from trainables.data.photos.tones import say_whites

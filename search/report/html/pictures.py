@@ -12,7 +12,7 @@ from search.report.html.charts import Section
 from search.report.pictures import CHANGES, changed_pixels, fitted, overlay, palette
 from search.report.record.gather import Report
 from search.report.record.votes import REASONS, PhotoVotes
-from trainables.data.coco import BACKGROUND
+from trainables.data.dataset import BACKGROUND
 
 LONGEST = 320  # pixels of a panel
 QUALITY = 75  # of WebP

@@ -8,7 +8,7 @@ from ensembling.selection import shortlist
 from ensembling.selection.crossfit import fold_of_images
 from ensembling.selection.options import Options
 from ensembling.selection.shortlist import select_from_many
-from tests.benchmarks.pools import make_pool
+from tests.benchmarks.vote.pools import make_pool
 
 SIZE = (24, 20)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.coco import ImageRecord
+from trainables.data.dataset import ImageRecord
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 

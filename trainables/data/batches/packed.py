@@ -17,7 +17,7 @@ from filelock import FileLock
 from PIL import Image
 
 from trainables.data.annotations.checks import Problem, raise_if_any
-from trainables.data.coco import Dataset, ImageRecord
+from trainables.data.dataset import Dataset, ImageRecord
 from trainables.data.photos.photo_files import PhotoError, decode_photo, forget_photos, memo_path, usable_threads
 from trainables.errors import UserError
 

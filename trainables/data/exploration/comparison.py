@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from pycocotools import mask as coco_mask
 
-from trainables.data.coco import Annotation, Dataset, ImageRecord
+from trainables.data.annotations.annotation import Annotation
+from trainables.data.dataset import Dataset, ImageRecord
 
 
 @dataclass

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.coco import SPLITS
 from trainables.data.exploration.advice import SMALL_AT_512
 from trainables.data.exploration.table import Table
+from trainables.data.layout import SPLITS
 
 AREA_PERCENTILES = (5, 25, 50, 75, 95)
 WHOLE_FRAME = 0.98  # of both sides: a box that covers so much is the frame itself

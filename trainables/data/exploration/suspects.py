@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from trainables.data.coco import Dataset, ImageRecord
+from trainables.data.dataset import Dataset, ImageRecord
 
 PRIOR = 1.0  # annotations of each class that are added, half of them voted right, and half as all are
 LEAST_SHARE = 1e-6  # its logarithm is finite

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from trainables.data.coco import SPLITS, Dataset
+from trainables.data.dataset import Dataset
 from trainables.data.exploration.visible import visible_pixels
+from trainables.data.layout import SPLITS
 
 
 @dataclass(frozen=True, eq=False)

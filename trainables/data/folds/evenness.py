@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainables.data.coco import Dataset
+from trainables.data.dataset import Dataset
 from trainables.data.exploration.counts import classes_per_image
 from trainables.data.exploration.table import Table
 from trainables.data.folds.labels import AREAS, MOST_CLASSES, SIZES, area_bins

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from trainables.data.coco import Dataset
+from trainables.data.dataset import Dataset
 from trainables.data.exploration.visible import visible_pixels
 
 NOTHING = -1  # the label of a photo without annotations; no class id, so that it is a stratum of its own

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainables.data.coco import Dataset
+from trainables.data.dataset import Dataset
 from trainables.errors import UserError
 
 NAMED = 5

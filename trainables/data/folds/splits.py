@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.coco import Dataset
+from trainables.data.dataset import Dataset
 from trainables.data.folds.labels import LABELS, Labels
 from trainables.data.folds.predefined import read_folds
 from trainables.data.scenes import Scenes, declared_scenes

@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from trainables.data.coco import SPLITS, Dataset, ImageRecord
+from trainables.data.dataset import Dataset, ImageRecord
 from trainables.data.formats.class_lists import voc_colour
 from trainables.data.formats.write import as_json
+from trainables.data.layout import SPLITS
 from trainables.errors import UserError
 from trainables.files import new_directory
 

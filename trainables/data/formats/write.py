@@ -15,8 +15,10 @@ from pycocotools import mask as coco_mask
 from trainables.data.annotations.annotation import sound_segmentation
 from trainables.data.annotations.checks import Problem
 from trainables.data.annotations.masks import area_of, to_rle
-from trainables.data.coco import SPLITS, Dataset, load_dataset
+from trainables.data.coco import load_dataset
+from trainables.data.dataset import Dataset
 from trainables.data.formats.imported import SKIPPED, Imported, LabelledPhoto, Shape
+from trainables.data.layout import SPLITS
 from trainables.errors import UserError
 from trainables.files import new_directory
 

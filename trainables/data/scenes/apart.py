@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainables.data.coco import Dataset
+from trainables.data.dataset import Dataset
 from trainables.data.scenes.finding import Progress, find_scenes
 
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from trainables.data.coco import ImageRecord
+from trainables.data.dataset import ImageRecord
 from trainables.data.scenes.scenes import Joined, Scenes
 from trainables.errors import UserError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.coco import Dataset, ImageRecord
+from trainables.data.dataset import Dataset, ImageRecord
 from trainables.data.photos.photo_files import PhotoError, decode_photo, usable_threads
 from trainables.data.scenes.declared import join_declared
 from trainables.data.scenes.likeness import SAME, SIDE, candidates, contours, correlation, describe, turned

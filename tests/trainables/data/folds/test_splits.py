@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.trainables.data.made import box, real, record
 from trainables.data import Dataset, Splits, load_dataset, make_splits
 from trainables.data.annotations.annotation import Annotation
-from trainables.data.coco import Category, ImageRecord
+from trainables.data.dataset import Category, ImageRecord
 from trainables.data.scenes import Scenes
 from trainables.errors import UserError
 

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from trainables.data.annotations.masks import paint_mask
-from trainables.data.coco import Dataset, load_dataset
+from trainables.data.coco import load_dataset
+from trainables.data.dataset import Dataset
 from trainables.data.formats.imported import ImportOptions
 from trainables.data.formats.readers import READERS
 from trainables.data.formats.write import ImportReport, write_dataset

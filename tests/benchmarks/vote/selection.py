@@ -22,7 +22,7 @@ from rich.table import Table
 from ensembling.counting import VoteTable, build_table
 from ensembling.selection.ensemble_selection import add_greedily
 from ensembling.selection.select_ensemble import rank_candidates
-from tests.benchmarks.pools import Pool, make_pool
+from tests.benchmarks.vote.pools import Pool, make_pool
 
 CANDIDATES, MEMBERS, CLASSES = 64, 12, 11
 

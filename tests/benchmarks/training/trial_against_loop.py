@@ -30,7 +30,7 @@ from rich.table import Table
 from torch import Tensor
 
 from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, ROOT, SIZE, WEIGHTS
-from tests.benchmarks.plain_loop import Loop, read_split
+from tests.benchmarks.training.plain_loop import Loop, read_split
 from trainables.hardware.precision import choose_precision
 from trainables.models import build_model
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from ensembling import select_ensemble
 from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.scores import miou_from_counts
-from tests.benchmarks.pools import Pool, make_pool
+from tests.benchmarks.vote.pools import Pool, make_pool
 
 Votes = dict[int, int]
 

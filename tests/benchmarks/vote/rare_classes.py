@@ -14,7 +14,7 @@ from rich.table import Table
 from ensembling.assessment.bootstrap import bootstrap_mious, influence, interval
 from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.scores import miou_from_counts
-from tests.benchmarks.pools import make_pool
+from tests.benchmarks.vote.pools import make_pool
 
 PHOTOS = (3, 6, 12, 25)
 CLASSES = 11

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import predict_against_forward
+from tests.benchmarks.training import predict_against_forward
 from trainables.config import TrialConfig
 from trainables.data import load_dataset, make_splits
 from trainables.data.sample.dataset import write_sample

@@ -16,7 +16,7 @@ from ensembling import Selection, select_ensemble
 from ensembling.assessment.assess import assess
 from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.scores import miou_from_counts
-from tests.benchmarks.pools import Pool, make_pool
+from tests.benchmarks.vote.pools import Pool, make_pool
 
 MODES = ("greedy", "swap", "beam", "bagged_images", "bagged_runs", "replacement")
 

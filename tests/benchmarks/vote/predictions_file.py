@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import Predictions, read_predictions, write_predictions
-from tests.benchmarks.pools import Pool, make_pool
+from tests.benchmarks.vote.pools import Pool, make_pool
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from ensembling.scores import confusion_matrix, miou, miou_from_counts
 from ensembling.selection.inputs import check_inputs
 from ensembling.selection.options import Options
 from ensembling.selection.select_ensemble import rank_candidates, search
-from tests.benchmarks.pools import Pool, make_pool
+from tests.benchmarks.vote.pools import Pool, make_pool
 
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
 HOLDOUT, UNSEEN, SIZE, MEMBERS = 40, 160, (24, 24), 12
