@@ -238,7 +238,7 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     assert "name 2 candidates, but max_members is 1" in said("--studies", "cnn", "--max-members", "1", *two)
     error = said("--studies", "cnn", "--mode", "exhaustive", "--start", "cnn-0001")
     assert "leave start out, or use must_include" in error
-    assert "--data is where --tta and --window find" in said("--studies", "cnn", "--data", str(store.runs))
+    assert "--data says where --tta and --window find" in said("--studies", "cnn", "--data", str(store.runs))
     missing_store = f"sqlite:///{store.runs / 'no.db'}"
     assert "no.db: run a search first" in said("--studies", "cnn", "--tracking-uri", missing_store)
     assert not (store.runs / "no.db").exists()
