@@ -23,6 +23,9 @@ from search.tracking.store_file import check_studies
     metavar="STUDY…",
     help="The studies whose trials may vote; all must have the same holdout.",
 )
+@click.option(
+    "--where", default="", metavar="FILTER", help="Only trials that pass this MLflow filter: \"params.head = 'fpn'\"."
+)
 @click.option("--min-miou", type=click.FloatRange(0, 1), help="Only trials with at least this holdout mIoU.")
 @click.option("--all-candidates", is_flag=True, help="Allow trials that were stopped before the last rung to vote.")
 @click.option(
