@@ -14,7 +14,7 @@ LINE_EVERY_S = 30
 
 
 class Bars:
-    """`add` a piece of work, then call what it returns with how much of it is done."""
+    """The bars of several pieces of work: `add` one, then call what it returns with how much of it is done."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -27,7 +27,7 @@ class Bars:
         self._console = console
 
     def add(self, what: str, total: int) -> Callable[[int], None]:
-        """`total` is in the units of what the returned function is called with; its first call is where it begins."""
+        """Return a function to call with how much is done, in the units of `total`; its first call is the start."""
         task = self._progress.add_task(what, total=total)
         began, said, before = time.monotonic(), time.monotonic(), None
 

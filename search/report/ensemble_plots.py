@@ -13,7 +13,7 @@ from ensembling.runs.ensemble import EnsembleRecord
 
 
 def plot_ensemble(ensemble: EnsembleRecord, directory: Path) -> list[Path]:
-    """Writes ensemble.png, and diversity.png where there is more than one member; returns their paths."""
+    """Write ensemble.png, and diversity.png where there is more than one member; return their paths."""
     plots = [plot_sizes(ensemble, directory / "ensemble.png")]
     if len(ensemble.members) > 1:
         plots.append(plot_diversity(ensemble, directory / "diversity.png"))
@@ -21,7 +21,7 @@ def plot_ensemble(ensemble: EnsembleRecord, directory: Path) -> list[Path]:
 
 
 def plot_sizes(ensemble: EnsembleRecord, path: Path) -> Path:
-    """mIoU of the best k candidates for every k, and along the path of the selection."""
+    """Plot the mIoU of the best k candidates for every k, and that along the path of the selection."""
     figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
     top, steps = ensemble.topk_miou, ensemble.path_miou
     axes.plot(range(1, len(top) + 1), top, marker=".", color="tab:gray", label="top k")
@@ -40,7 +40,7 @@ def plot_sizes(ensemble: EnsembleRecord, path: Path) -> Path:
 
 
 def plot_diversity(ensemble: EnsembleRecord, path: Path) -> Path:
-    """Pairs of members: how often they differ, their kappa, and how often both are wrong."""
+    """Plot for pairs of members how often they differ, their kappa, and how often both are wrong."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
     names = [member.name for member in ensemble.members]
     titles = {"disagreement": "predict different classes", "kappa": "Cohen's kappa", "double_fault": "both wrong"}

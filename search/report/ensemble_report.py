@@ -52,7 +52,7 @@ def headline(ensemble: EnsembleRecord) -> str:
 
 
 def show_candidates(console: Console, ensemble: EnsembleRecord) -> None:
-    """The best of the candidates, in rank order; members are marked."""
+    """Show the best of the candidates in the order of their ranks, with the members marked."""
     members = {member.run_id: member.votes for member in ensemble.members}
     candidates = ensemble.candidates
     table = PlainTable(f"Candidates: {len(candidates)}", ">rank", "run", "study", ">mIoU", ">votes")
@@ -65,7 +65,7 @@ def show_candidates(console: Console, ensemble: EnsembleRecord) -> None:
 
 
 def vote_rows(ensemble: EnsembleRecord) -> list[tuple[str, int, float, float | None]]:
-    """Label, number of runs, mIoU and its standard error (None where not estimated) of every vote that is compared."""
+    """Return label, number of runs, mIoU and its standard error (None where not estimated) of each vote compared."""
     sizes, members = ensemble.baseline_sizes, len(ensemble.members)
     alone = ensemble.best_single_interval
     errors = {"best_single": alone and alone.standard_error}
@@ -96,7 +96,7 @@ def _gains_table(ensemble: EnsembleRecord) -> PlainTable:
 
 
 def _classes_table(ensemble: EnsembleRecord) -> PlainTable:
-    """Each class of the holdout, the rarest last."""
+    """Return the table of the holdout's classes, the rarest last."""
     title = "Classes: holdout photos and scenes with each, and its share of the variance of the mIoU"
     table = PlainTable(title, "class", ">photos", ">scenes", ">IoU", ">share, %")
     for one in sorted(ensemble.classes, key=lambda one: -one.photos):
@@ -124,13 +124,13 @@ def _members_table(ensemble: EnsembleRecord) -> PlainTable:
 
 
 def short_names(names: list[str]) -> list[str]:
-    """What tells the runs of one study apart: 80 columns do not hold their whole names beside the figures."""
+    """Return what tells the runs of one study apart: 80 columns do not hold their whole names beside the figures."""
     studies = {name.rpartition("-")[0] for name in names}
     return [f"…-{name.rpartition('-')[2]}" for name in names] if len(studies) == 1 and studies != {""} else names
 
 
 def _diversity_table(ensemble: EnsembleRecord) -> PlainTable:
-    """Each member against the others, on average."""
+    """Return the table that compares each member with the others, on average."""
     table = PlainTable("Each member beside the others, on average", "run", ">differs, %", ">kappa", ">both wrong, %")
     averages = zip(*map(mean_of_others, (ensemble.disagreement, ensemble.kappa, ensemble.double_fault)))
     for member, (differs, kappa, wrong) in zip(ensemble.members, averages):
@@ -148,13 +148,13 @@ def _views_table(ensemble: EnsembleRecord) -> PlainTable:
 
 
 def mean_of_others(matrix: Sequence[Sequence[float]]) -> np.ndarray:
-    """Of each row, without the diagonal: float64 (members,)."""
+    """Return the mean of each row without its value on the diagonal, float64 (members,)."""
     values = np.array(matrix)
     return (values.sum(axis=1) - np.diagonal(values)) / (len(values) - 1)
 
 
 def class_words(ensemble: EnsembleRecord) -> str:
-    """The IoU of each class under the selected vote, best first; what it never gets right, and what nobody has."""
+    """Return the classes' IoU under the selected vote, best first, and the classes that it never gets right."""
     scored = {name: iou for name, iou in ensemble.iou.items() if iou}
     parts = [", ".join(f"{name} {iou:.3f}" for name, iou in sorted(scored.items(), key=lambda item: -item[1]))]
     for words, value in (("IoU 0:", 0), ("neither in masks nor votes:", None)):
@@ -164,7 +164,7 @@ def class_words(ensemble: EnsembleRecord) -> str:
 
 
 def honest_words(ensemble: EnsembleRecord) -> str:
-    """What to expect on other images, and whether the vote is shown to help at all."""
+    """Return what to expect on other images, and whether the vote is shown to help at all."""
     words = []
     if ensemble.crossfit_miou is not None:
         words.append(f"{expectation_words(ensemble)}: {_optimism_words(100 * ensemble.optimism)}")
@@ -198,7 +198,7 @@ def honest_words(ensemble: EnsembleRecord) -> str:
 
 
 def _units(ensemble: EnsembleRecord) -> str:
-    """What is held out and drawn as one."""
+    """Return the word for what is held out and drawn as one: images, or scenes."""
     several = "s" if ensemble.holdout_groups != 1 else ""
     return f"image{several}" if ensemble.holdout_groups == ensemble.holdout_images else f"group{several} of images"
 
@@ -215,7 +215,7 @@ def _optimism_words(points: float) -> str:
 
 
 def _why_alone(ensemble: EnsembleRecord) -> str:
-    """Why the best candidate votes alone."""
+    """Return the reason why the best candidate votes alone."""
     fewest = min(len(ensemble.candidates), ensemble.max_members)
     if fewest < 3:
         return "Two runs vote as the better one alone: a vote takes three candidates, and --max-members of 3 or more."
@@ -246,7 +246,7 @@ def _gain_words(ensemble: EnsembleRecord) -> list[str]:
 
 
 def rare_words(ensemble: EnsembleRecord) -> list[str]:
-    """What the classes that few photos of the holdout have do to the score, its error and the gains."""
+    """Return what the classes that few photos of the holdout have do to the score, its error and the gains."""
     without = ensemble.without_rare
     if without is None:
         return []
@@ -276,7 +276,7 @@ def _with_error(one: Interval, scale: float, form: str) -> str:
 
 
 def markdown(ensemble: EnsembleRecord) -> str:
-    """For the study's page in MLflow."""
+    """Return the result as Markdown, for the study's page in MLflow."""
     lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
     table = ["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines]
     paragraphs = ["\n".join(table), class_words(ensemble), *scene_warnings(ensemble.scenes), honest_words(ensemble)]

@@ -42,13 +42,16 @@ def palette(num_classes: int, *, background: bool) -> np.ndarray:
 
 
 def _further_colour(class_id: int) -> np.ndarray:
-    """Beyond what eyes can tell apart for sure: hues spread by the golden ratio, light and dark in turn."""
+    """Return a colour for a class beyond those that eyes can surely tell apart.
+
+    Hues are spread by the golden ratio, light and dark in turn.
+    """
     value = 1.0 if class_id % 2 else 0.75
     return np.round(255 * np.array(colorsys.hsv_to_rgb(class_id * 0.618034 % 1, 0.85, value)))
 
 
 def overlay(photo: np.ndarray, class_map: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """photo uint8 (H, W, 3) with its class map uint8 (H, W) painted over it; black classes leave the photo as it is."""
+    """Return the photo, uint8 (H, W, 3), with its class map, uint8 (H, W), painted over it where that is not black."""
     painted = colours[class_map]
     visible = painted.any(axis=-1, keepdims=True)
     mixed = photo * (1 - OPACITY) + painted * OPACITY
@@ -58,7 +61,7 @@ def overlay(photo: np.ndarray, class_map: np.ndarray, colours: np.ndarray) -> np
 def holdout_picture(
     packed: PackedData, rows: Sequence[int], predictions: Predictions, class_names: Sequence[str], *, count: int = 4
 ) -> Image.Image:
-    """A sheet of `count` evenly picked holdout photos: photo, target, prediction, and the legend of classes."""
+    """Return a sheet of `count` evenly picked holdout photos: photo, target, prediction, and the legend of classes."""
     picked = set(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int).tolist())
     colours = palette(len(class_names), background=class_names[0] == "Background")
     strips = []
@@ -73,7 +76,7 @@ def holdout_picture(
 
 
 def with_legend(sheet: np.ndarray, caption: str, names: Mapping[int, str], colours: np.ndarray) -> Image.Image:
-    """The sheet uint8 (H, W, 3) with a caption below it, and the colour and name of each class id in `names`."""
+    """Return the sheet, uint8 (H, W, 3), with a caption below it and each class id's colour and name in `names`."""
     columns = max(1, sheet.shape[1] // 140)
     lines = -(-len(names) // columns) + 1
     image = Image.new("RGB", (sheet.shape[1], sheet.shape[0] + lines * LEGEND_HEIGHT), "white")

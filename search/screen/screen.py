@@ -19,7 +19,7 @@ LINE_TRIALS = 3  # of which such a line tells
 
 
 class Screen:
-    """Shows a Progress. Use it as a context manager.
+    """The display of a Progress, to be used as a context manager.
 
     At the end the live table is taken down, unless trials are still running: then somebody stopped the search, and the
     table stays as it was.

@@ -98,7 +98,7 @@ class StudyStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """What the study still takes at the pace of its last epochs; None where too little is known.
+        """Return how long the study still takes at the pace of its last epochs; None where too little is known.
 
         Trials that are not done are expected to train as long as those that ended did on average.
         """

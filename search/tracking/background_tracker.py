@@ -15,7 +15,7 @@ PAUSE_S = 60  # after MLflow did not answer: all that waits would time out, one 
 
 
 class BackgroundTracker:
-    """Only its thread uses the tracker, from the first trial's start until `finish` has returned.
+    """A thread that tells MLflow; it alone uses the tracker, from the first trial's start until `finish` has returned.
 
     What MLflow refuses ends neither a trial nor the study: the trial's number goes to `behind`, and is made up for at
     its next event or at the study's end.

@@ -21,7 +21,7 @@ def open_mirror(study_name: str, study_id: str, directory: Path) -> "WandbMirror
 
 
 class WandbMirror:
-    """Tells Weights & Biases what a Tracker tells MLflow. It loses nothing that counts: what fails is said in the log.
+    """The mirror that tells Weights & Biases what a Tracker tells MLflow. What fails is said in the log alone.
 
     `init` is wandb's function of that name. A trial is one run, which a resumed study goes on with: its id is made of
     the study's and the trial's number. All is told by a thread of the mirror's own, in order: a server that does not

@@ -35,7 +35,7 @@ def section(report: Report) -> Section | None:
 
 
 def _path(ensemble: EnsembleRecord) -> dict[str, Any]:
-    """What each further member adds on the way, beside votes of the best k runs."""
+    """Return the chart of what each further member adds, beside votes of the best k runs."""
     names = {candidate.run_id: candidate.trial for candidate in ensemble.candidates}
     path, top = ensemble.path_miou, ensemble.topk_miou
     steps = {
@@ -66,7 +66,7 @@ def _path(ensemble: EnsembleRecord) -> dict[str, Any]:
 
 
 def _classes(study: StudyRecord, ensemble: EnsembleRecord, members: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """Of each class the IoU of every member, of the vote, and the vote's less that of the member of the first rank."""
+    """Return for each class the IoU of every member and of the vote, and the vote's gain over the first member."""
     rows = []
     for name in study.class_names:
         alone = [trial.best_record.get(f"holdout/iou/{name}") for trial in members]
@@ -78,13 +78,13 @@ def _classes(study: StudyRecord, ensemble: EnsembleRecord, members: Sequence[Tri
 
 
 def _pairs(ensemble: EnsembleRecord) -> list[list[float | None]]:
-    """How often two members predict different classes; None of a member beside itself."""
+    """Return how often two members predict different classes; None for a member beside itself."""
     values = ensemble.disagreement
     return [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(values)]
 
 
 def _confusion(report: Report, class_names: Sequence[str]) -> list[dict[str, Any]] | None:
-    """Rows of the vote's confusion as shares of the row: what pixels of each class were taken for."""
+    """Return the vote's confusion as shares of its rows: what pixels of each class were taken for."""
     if report.votes is None:
         return None
     counts = report.votes.confusion

@@ -40,7 +40,7 @@ def section(report: Report) -> Section | None:
 
 
 def _by_importance(report: Report) -> list[str]:
-    """The factors, the most important ones first where that is known."""
+    """Return the factors, the most important ones first where that is known."""
     factors = [key for key in report.study.factors if key not in NOT_FACTORS]
     shares = report.importances[0].shares if report.importances else {}
     known = {key: _share(shares, key) for key in factors}
@@ -48,7 +48,7 @@ def _by_importance(report: Report) -> list[str]:
 
 
 def _share(shares: dict[str, float], factor: str) -> float:
-    """Of a parameter: its own, or that of what it was drawn as, as adamw_lr for lr."""
+    """Return the importance of a parameter: its own, or that of what it was drawn as, such as adamw_lr for lr."""
     return shares.get(factor, max((share for key, share in shares.items() if key.endswith(f"_{factor}")), default=0.0))
 
 
@@ -85,7 +85,7 @@ class _Axis:
         return math.log10(value) if self.log else float(value)
 
     def place(self, trial: TrialRecord) -> float | None:
-        """Where the trial's value lies, trials of one value a little apart; None where it has none."""
+        """Return where the trial's value lies, with trials of one value a little apart; None where it has none."""
         if self.factor not in trial.params:
             return None
         value = trial.params[self.factor]
@@ -102,7 +102,7 @@ class _Axis:
 
 
 def _parallel(study: StudyRecord, factors: list[str]) -> dict[str, Any]:
-    """One line a trial through its values, coloured by its score; drawn as lines so that each can be clicked."""
+    """Return a chart with a line for each trial through its values, coloured by its score, that can be clicked."""
     axes = [_Axis(study, factor) for factor in factors]
     low, high = (choose(trial.best for trial in study.scored) for choose in (min, max))
     groups: dict[int, list[TrialRecord]] = {level: [] for level in range(SHADES)}
@@ -137,7 +137,7 @@ def _parallel(study: StudyRecord, factors: list[str]) -> dict[str, Any]:
 
 
 def _strip(study: StudyRecord, factor: str) -> dict[str, Any]:
-    """Every trial's score at the epoch that all came to, over the factor's value."""
+    """Return the chart of every trial's score, at the epoch that all came to, over the factor's value."""
     trials = [one for one in study.scored if factor in one.params and one.best_until(study.common_epoch) is not None]
     values = study.factors[factor]
     if is_range(values):

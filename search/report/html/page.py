@@ -58,5 +58,5 @@ def _percent(value: float | None) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that may stand in a script element: nothing in it ends the element."""
+    """Return JSON that may stand in a script element: nothing in it ends the element."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -46,7 +46,7 @@ def headline(report: Report) -> str:
 
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
-    """What to remember: a label, a figure, and what it means."""
+    """Return what to remember: labels, figures, and what they mean."""
     study, ensemble, spent = report.study, report.study.ensemble, report.spent
     tiles = []
     if ensemble:

@@ -34,12 +34,12 @@ class ValueScores:
 
     @property
     def standard_error(self) -> float | None:
-        """Of the mean; None with fewer than two trials."""
+        """Return the standard error of the mean; None with fewer than two trials."""
         return float(np.std(self.common, ddof=1) / len(self.common) ** 0.5) if len(self.common) > 1 else None
 
 
 def is_range(values: Sequence[Any]) -> bool:
-    """Whether these values of a factor are numbers drawn from a range, rather than choices from a list."""
+    """Return whether these values of a factor are numbers drawn from a range, rather than choices from a list."""
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     fractions = any(isinstance(value, float) and not value.is_integer() for value in values)
     return numbers and len(values) > (MOST_FRACTIONS if fractions else MOST_INTEGERS)

@@ -84,7 +84,7 @@ def _votes(study: Study, record: StudyRecord, lacks: list[str]) -> HoldoutVotes 
 
 
 def _photos(study: Study, record: StudyRecord, votes: HoldoutVotes | None, lacks: list[str]) -> dict[int, np.ndarray]:
-    """The photos that are shown, at the size that the best trial was trained at, which this machine has decoded."""
+    """Return the photos that are shown, at the best trial's size, which this machine has decoded."""
     if votes is None or record.best is None:
         return {}
     try:
@@ -98,7 +98,7 @@ def _photos(study: Study, record: StudyRecord, votes: HoldoutVotes | None, lacks
 
 
 def _other_boards(study: Study, record: StudyRecord, lacks: list[str]) -> list[StudyScores]:
-    """The studies in the same runs directory whose scores are on the same photos."""
+    """Return the studies in the same runs directory whose scores are on the same photos."""
     boards = []
     for manifest in sorted(study.directory.parent.glob(f"*/{MANIFEST}")):
         if manifest.parent == study.directory:

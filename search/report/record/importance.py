@@ -77,7 +77,7 @@ def _importance(
 
 
 def _distribution(values: list[Any]) -> BaseDistribution:
-    """Of the values that were drawn: the evaluators look at no others."""
+    """Return the distribution of the values that were drawn, since the evaluators look at no others."""
     if not is_range(values):
         return CategoricalDistribution(values)
     low, high = float(min(values)), float(max(values))

@@ -32,7 +32,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What the interval says, in a few words."""
+        """Return what the interval says, in a few words."""
         if self.mean is None:
             return "no pair"
         if self.low is None:
@@ -67,7 +67,7 @@ def compare_pairs(study: StudyRecord) -> list[Comparison]:
 
 
 def _groups(trials: Sequence[TrialRecord], factor: str) -> list[dict[Any, TrialRecord]]:
-    """The trials by value of the factor, of each configuration of all else that has more than one value."""
+    """Return the trials by value of the factor, for each configuration of all else that has several values."""
     groups: dict[str, dict[Any, TrialRecord]] = defaultdict(dict)
     for trial in trials:
         if factor in trial.params:

@@ -24,7 +24,7 @@ class Spent:
 
     @property
     def saved(self) -> float:
-        """The share of the hours that stopping early saved."""
+        """Return the share of the hours that stopping early saved."""
         return 1 - self.hours / self.full_hours if self.full_hours else 0.0
 
 

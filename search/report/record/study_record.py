@@ -58,12 +58,12 @@ class TrialRecord:
 
     @cached_property
     def scores(self) -> list[float]:
-        """The holdout's mIoU after each epoch; empty where the study scores nothing."""
+        """Return the holdout's mIoU after each epoch; it is empty where the study scores nothing."""
         return [record[OBJECTIVE] for record in self.records if OBJECTIVE in record]
 
     @property
     def best(self) -> float | None:
-        """The highest of the scores; None without any, and for a trial that failed."""
+        """Return the highest of the scores; None without any, and for a trial that failed."""
         return max(self.scores, default=None) if self.status != "failed" else None
 
     @property
@@ -72,16 +72,16 @@ class TrialRecord:
 
     @property
     def best_record(self) -> dict[str, Any]:
-        """The record of the best epoch; empty where nothing was scored."""
+        """Return the record of the best epoch; it is empty where nothing was scored."""
         return self.records[self.best_epoch - 1] if self.scores else {}
 
     def best_until(self, epoch: int) -> float | None:
-        """The highest score of the first `epoch` epochs; None where the trial did not come as far, or failed."""
+        """Return the highest score of the first `epoch` epochs; None where the trial ended earlier, or failed."""
         return max(self.scores[:epoch]) if 0 < epoch <= len(self.scores) and self.status != "failed" else None
 
     @property
     def seconds(self) -> float:
-        """What its epochs took together."""
+        """Return the seconds that its epochs took together."""
         return sum(record.get("epoch_s", 0.0) for record in self.records)
 
 
@@ -103,7 +103,7 @@ class StudyRecord:
 
     @cached_property
     def scored(self) -> list[TrialRecord]:
-        """The trials that did not fail and have a score, in order of their numbers."""
+        """Return the trials that did not fail and have a score, in the order of their numbers."""
         return [trial for trial in self.trials if trial.best is not None]
 
     @property
@@ -112,18 +112,18 @@ class StudyRecord:
 
     @property
     def common_epoch(self) -> int:
-        """The epoch at which all trials can be compared alike: the first rung, or the last epoch of a grid."""
+        """Return the epoch at which all trials can be compared: the first rung, or the last epoch of a grid."""
         return self.rungs[0] if self.rungs else self.epochs
 
     @cached_property
     def members(self) -> dict[int, int]:
-        """The rank of each of this study's trials that votes, by the trial's number."""
+        """Return the rank of each of this study's trials that votes, by the trial's number."""
         members = self.ensemble.members if self.ensemble else ()
         return {member.trial: member.rank for member in members if member.study == self.name}
 
     @cached_property
     def factors(self) -> dict[str, list[Any]]:
-        """The parameters that differ between trials, each with its values in ascending or alphabetical order."""
+        """Return the parameters that differ between trials, each with its values in ascending or alphabetical order."""
         found: dict[str, list[Any]] = {}
         for key in dict.fromkeys(key for trial in self.trials for key in trial.params):
             values = {trial.params[key] for trial in self.trials if key in trial.params}

@@ -96,7 +96,7 @@ def _photos(
 
 
 def _worth_keeping(photos: list[PhotoVotes]) -> list[PhotoVotes]:
-    """Those that may still be picked: of each kind as many as all kinds together can take."""
+    """Return the photos that may still be picked: of each kind as many as all kinds together can take."""
     kept = {
         photo.place
         for key in REASONS.values()
