@@ -198,7 +198,7 @@ def honest_words(ensemble: EnsembleRecord) -> str:
 
 
 def _units(ensemble: EnsembleRecord) -> str:
-    """Return the word for what is held out and drawn as one: images, or scenes."""
+    """Return the word for what is held out and drawn as one: images, or groups of them."""
     several = "s" if ensemble.holdout_groups != 1 else ""
     return f"image{several}" if ensemble.holdout_groups == ensemble.holdout_images else f"group{several} of images"
 

@@ -112,7 +112,7 @@ def start_ray(address: str | None) -> None:
                 ray.init(address=address, **quiet)
             else:  # "local": a cluster of its own, also where another one runs
                 close_own_cluster()
-                ray.init(address="local", include_dashboard=False, **quiet)
+                _start_own_cluster(quiet)
     except Exception as error:  # Ray raises a plain Exception where its processes take longer than half a minute
         ray.shutdown()
         if not address:
@@ -124,6 +124,17 @@ def start_ray(address: str | None) -> None:
             "and is RAY_AUTH_MODE set here as it is there?"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _start_own_cluster(how: dict[str, Any]) -> None:
+    """Start Ray on this machine; once more where its processes took longer than the half minute that Ray gives them."""
+    try:
+        ray.init(address="local", include_dashboard=False, **how)
+    except Exception as error:
+        ray.shutdown()
+        if "timed out during startup" not in str(error):
+            raise
+        ray.init(address="local", include_dashboard=False, **how)
 
 
 def _close_token_file() -> None:
