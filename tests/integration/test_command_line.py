@@ -107,7 +107,8 @@ def test_list_spaces_shows_choices(capfd):
     assert "swin_tiny_patch4_window7_224" in shown
 
 
-def test_ui_serves_mlflow_on_loopback(line):
+def test_ui_serves_mlflow_on_loopback_and_opens_the_page_of_a_server_that_runs(line, capsys):
+    client, experiment = line.client()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -116,7 +117,11 @@ def test_ui_serves_mlflow_on_loopback(line):
         [*command, "ui", "--runs-dir", str(line.runs), "--port", str(port)], start_new_session=True
     )
     try:
-        assert _answers(f"http://127.0.0.1:{port}/health", server) == b"OK"
+        uri = f"http://127.0.0.1:{port}"
+        assert _answers(f"{uri}/health", server) == b"OK"
+        assert main(["ui", "--tracking-uri", uri]) == 0
+        assert f"{uri}/#/experiments/{experiment}/runs?workflowType=machine_learning" in capsys.readouterr().out
+        assert "mlflow.sharedViewState.segvote" in client.get_experiment(experiment).tags
         started = psutil.Process(server.pid).children(recursive=True)
         assert started
     finally:

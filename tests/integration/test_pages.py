@@ -20,6 +20,7 @@ from urllib.parse import quote
 import pytest
 
 from ensembling import read_predictions
+from ensembling.runs.ensemble import read_ensemble
 from search.report.pictures import holdout_picture
 from search.report.study_report import write_report
 from search.study.settings import Settings
@@ -30,7 +31,6 @@ from search.tracking.tracker import Tracker
 from tests import tiny
 from tests.search.report import made
 from trainables.data import load_dataset
-from trainables.files import read_json
 from trainables.trial.files import TrialFiles
 
 sync_api = pytest.importorskip(
@@ -73,7 +73,7 @@ def finished(tmp_path_factory, empty_store) -> Finished:
     with study.claimed(resume=False):
         made.make_search(study, trials=12, epochs=6, voters=4)
         tracker = Tracker(client, experiment, study.name, study.id)
-        ensemble = read_json(study.ensemble_file)
+        ensemble = read_ensemble(study.ensemble_file)
         for files in study.trials():
             verdict = files.read_verdict()
             if files.predictions.exists():
