@@ -48,7 +48,7 @@ INTERRUPTED = 130
 
 
 def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
-    """Starts or joins Ray and decides what runs where."""
+    """Start or join Ray, and return what runs where. Raises UserError where the study cannot be run as asked."""
     space = make_space(settings)
     points = grid_points(space, settings.grid, repeats(settings))
     first = points[0] if points else space.first()
@@ -72,7 +72,7 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
 
 
 def start_cluster(settings: StudySettings, console: Console) -> Resources:
-    """Starts or joins Ray; what each trial gets of it."""
+    """Start or join Ray, and return what each trial gets of it."""
     with working(console, "Starting Ray …"):
         start_ray(settings.address)
         return cluster_share(
@@ -93,7 +93,10 @@ def _check_one_length(space: Space, points: list[dict[str, Any]], epochs: int) -
 
 
 def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console) -> None:
-    """The data set, its splits, the resources and the first configurations; what a CPU will take; missing weights."""
+    """Show the data set, its splits, the resources, the first configurations, and how long a CPU will take.
+
+    Raises UserError where pretrained weights are missing.
+    """
     study, splits = plan.study, plan.study.data.splits
     labelled(console, "study", f"{study.name} in {study.directory}")
     labelled(console, "data", dataset.summary)
@@ -125,7 +128,7 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
 
 
 def show_scenes(overlap: Overlap | None, console: Console) -> None:
-    """What training and holdout share, and in yellow what that means for the score."""
+    """Show what training and holdout share, and in yellow what that means for the score."""
     if overlap is None:
         return
     labelled(console, "scenes", scenes_line(overlap))
@@ -168,7 +171,7 @@ def _show_cpu_time(plan: Plan, configurations: list[dict[str, Any]], console: Co
 
 
 def _check_all_weights(plan: Plan, console: Console) -> None:
-    """Once, here, rather than in every trial: what no node can load stops the study before it begins."""
+    """Raise UserError for weights that no node can load, here once rather than in every trial."""
     configs = plan.points or [plan.first]
     choice = plan.space.choices.get("backbone")
     varied = choice.values if choice and not plan.points and "backbone" not in plan.space.fixed else ()
@@ -184,7 +187,7 @@ def _check_all_weights(plan: Plan, console: Console) -> None:
 
 
 def _show_initial_weights(params: dict[str, Any], backbones: list[str], console: Console) -> None:
-    """What of --init-from goes into the backbone; UserError where it does not fit, or several would need it to."""
+    """Show what of --init-from goes into the backbone. Raises UserError where it does not fit in all trials."""
     config = TrialConfig.from_dict(params)
     if len(backbones) > 1:
         raise UserError(
@@ -205,7 +208,10 @@ def _show_initial_weights(params: dict[str, Any], backbones: list[str], console:
 
 @contextmanager
 def claimed(plan: Plan, settings: StudySettings) -> Iterator[None]:
-    """From here on the name is taken and no other command runs the study; what was refused before left nothing."""
+    """Return a context in which the name is taken and no other command runs the study.
+
+    What was refused before has left nothing behind.
+    """
     study = plan.study
     with study.claimed(resume=settings.resume):
         if study.data.scored and not study.target_file.exists():
@@ -216,7 +222,7 @@ def claimed(plan: Plan, settings: StudySettings) -> Iterator[None]:
 
 @contextmanager
 def tracked(plan: Plan, settings: StudySettings) -> Iterator[Tracker]:
-    """The study's runs in MLflow; whatever happens, they end with their true status."""
+    """Return a context that yields the writer to MLflow; whatever happens, the runs end with their true status."""
     uri = settings.tracking_uri or default_tracking_uri(settings.runs_dir)
     study = plan.study
     place: dict[str, Any] = {"kind": "refit", "under": study.refit["run_id"]} if study.refit else {}
@@ -309,13 +315,13 @@ def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
             console,
             f"{tuner.broken} trials failed for reasons that are not their configuration's"
             f"{f', and {tuner.not_begun} were not begun' if tuner.not_begun else ''}. Mend what the logs in "
-            f"{plan.study.trials_dir} say, and go on with them by --resume --name {plan.study.name}",
+            f"{plan.study.trials_dir} say; the same command with --resume --name {plan.study.name} goes on with them",
             style="yellow",
         )
 
 
 def vote(plan: Plan, settings: Settings, tracker: Tracker) -> EnsembleRecord | None:
-    """The ensemble; None, and a study that failed, where no trial got as far as a prediction."""
+    """Return the ensemble; None, and mark the study as failed, where no trial got as far as a prediction."""
     ensemble = conclude(plan.study, tracker, **settings.vote_limits)
     if ensemble is None:
         tracker.final_status = "FAILED"
@@ -337,14 +343,14 @@ def keep_report(plan: Plan, settings: Settings, tracker: Tracker, console: Conso
 
 
 def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, settings: Settings, console: Console) -> int:
-    """The result, and where everything is; 1 if no trial got as far as a prediction."""
+    """Show the result and where everything is; return 0, or 1 if no trial got as far as a prediction."""
     for reason in tuner.bad_suggestions:
         say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
     if tuner.cut_off:
         say(
             console,
             f"The time budget of {duration(settings.time_budget)} is spent: {tuner.cut_off} trials were cut off; "
-            f"go on with them by --resume --name {plan.study.name}",
+            f"the same command with --resume --name {plan.study.name} goes on with them",
         )
     say_what_broke(plan, tuner, console)
     if ensemble is None:
