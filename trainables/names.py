@@ -15,7 +15,7 @@ from trainables.errors import UserError, nearest
 ROOT = Path(__file__).resolve().parent
 TABLES = {  # key of a configuration: the file below trainables/ and the dict in it whose keys are the names
     "head": ("models/heads/__init__.py", "HEADS"),
-    "loss": ("losses/__init__.py", "LOSSES"),
+    "loss": ("losses/losses.py", "LOSSES"),
     "optimizer": ("optim.py", "OPTIMIZERS"),
     "augmentation": ("data/batches/augment.py", "AUGMENTATIONS"),
     "schedule": ("optim.py", "SCHEDULES"),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from trainables.losses import SegmentationLoss
+from trainables.losses.losses import SegmentationLoss
 
 
 class BatchLoss:
