@@ -37,6 +37,11 @@ def headline(report: Report) -> str:
             f"the best so far is trial {study.best.number} with {study.best.best:.4f}" if study.best else "no score yet"
         )
         ended = sum(trial.status != UNFINISHED for trial in study.trials)
+        if study.is_refit:
+            return (
+                f"The members of {study.settings['ensemble']} are trained again on all labelled photos: {ended} of "
+                f"{len(study.trials)} models that were begun have ended."
+            )
         return f"There is no vote yet: {ended} of {len(study.trials)} trials that were begun have ended, and {best}."
     number = len(ensemble.members)
     gain = 100 * (ensemble.miou - ensemble.candidates[0].miou)

@@ -101,6 +101,11 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     ensemble: EnsembleRecord | None
 
+    @property
+    def is_refit(self) -> bool:
+        """Return whether the members of an ensemble were trained again, in place of a search of a space."""
+        return "space" not in self.settings
+
     @cached_property
     def scored(self) -> list[TrialRecord]:
         """Return the trials that did not fail and have a score, in the order of their numbers."""
@@ -153,8 +158,13 @@ def read_study_record(study: Study) -> StudyRecord:
         epochs=epochs,
         rungs=tuple(_rungs(settings, epochs, study.directory)),
         trials=trials,
-        ensemble=read_ensemble(study.ensemble_file) if study.ensemble_file.exists() else None,
+        ensemble=_selected(study),
     )
+
+
+def _selected(study: Study) -> EnsembleRecord | None:
+    """Return the record of the study's vote; None before there is one, and for a refit, which selects nothing."""
+    return read_ensemble(study.ensemble_file) if study.ensemble_file.exists() and not study.refit else None
 
 
 def _read_trial(study: Study, files: TrialFiles) -> TrialRecord:

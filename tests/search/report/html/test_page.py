@@ -102,6 +102,14 @@ def test_the_first_sentence_says_what_the_vote_scores(report):
     assert f"scores {ensemble.miou:.4f} mIoU on the 2 holdout photos" in headline(report)
 
 
+def test_the_first_sentence_of_a_refit_says_what_is_trained_again(report):
+    settings = {"ensemble": "night"}
+    refit = replace(report, study=replace(report.study, ensemble=None, settings=settings))
+    assert headline(refit) == (
+        "The members of night are trained again on all labelled photos: 40 of 40 models that were begun have ended."
+    )
+
+
 def test_a_name_that_looks_like_markup_stays_a_name(report):
     """Names of classes and the reason of a failure come from outside."""
     evil = "</script><script>alert(1)</script>"

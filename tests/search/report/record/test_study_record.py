@@ -1,5 +1,6 @@
 """A study's files as plain values."""
 
+import dataclasses
 import shlex
 
 import pytest
@@ -36,6 +37,14 @@ def test_failed_trials_have_no_score_and_unfinished_ones_are_called_so(study):
     assert read_study_record(study).best is None
 
 
+def test_a_refit_selects_nothing(ended):
+    settings = {key: value for key, value in ended.manifest["settings"].items() if key != "space"}
+    manifest = ended.manifest | {"settings": settings | {"ensemble": "night"}, "refit": {"models": []}}
+    record = read_study_record(dataclasses.replace(ended, manifest=manifest))
+    assert read_study_record(ended).ensemble is not None
+    assert (record.ensemble, record.is_refit, read_study_record(ended).is_refit) == (None, True, False)
+
+
 def test_a_trial_is_compared_at_an_epoch_that_it_came_to(study):
     for number, scores in ((1, (0.1, 0.3, 0.2)), (2, (0.5,))):
         write_json(study.trial_files(number).suggestion, {"params": {}, "sampled": {}})
@@ -59,7 +68,7 @@ def test_the_command_of_a_trial_gives_its_configuration(ended):
         words = shlex.split(trial.command)
         assert words[:2] == ["segvote", "search"]
         flags = search_command.make_context("search", words[2:]).params
-        settings = Settings(**{key: value for key, value in flags.items() if key != "list_spaces"})
+        settings = Settings(**{key: value for key, value in flags.items() if key not in ("list_spaces", "as_json")})
         params = make_space(settings).first()
         given = {key: value for key, value in suggestion["params"].items() if key in params}
         made_here = ("epochs", "image_size", "pretrained")  # which these made studies have beside their space
