@@ -12,6 +12,7 @@ from typing import Any
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
 WITHIN_S = 8.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
+GRACE_S = 1.0  # for the message, after WITHIN_S
 AT_ONCE = 130
 SHOW_CURSOR = "\x1b[?25h"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -38,15 +39,22 @@ def stop_signals(
     """
     first: list[float] = []
 
+    def arm() -> None:
+        """Have the system end the process where C code that waits lets no other thread of Python's run."""
+        signal.setitimer(signal.ITIMER_REAL, within_s + GRACE_S)
+
     def stop(*_: Any) -> None:
         if not first:
             first.append(time.monotonic())
+            if not unless():
+                arm()
             raise KeyboardInterrupt
         if time.monotonic() - first[0] > ECHO_S:
             leave(f"segvote: stopped at once. {how_to_resume}", AT_ONCE)
 
     def wait_for_signal() -> None:
         if noted.recv(1)[0] in SIGNALS and not unless():
+            arm()
             time.sleep(within_s)
             leave(f"segvote: stopped, before all of its last steps were done. {how_to_resume}", AT_ONCE)
 
@@ -65,4 +73,4 @@ def stop_signals(
             signal.set_wakeup_fd(wakeup_before)
             noting.send(b"\0")  # ends the thread
         else:
-            STAY_OPEN.append(noting)  # the system goes on to write to it
+            STAY_OPEN.extend((noted, noting))  # the system goes on to write to it

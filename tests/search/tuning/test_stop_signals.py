@@ -13,7 +13,7 @@ from search.tuning.stop_signals import stop_signals
 SLOW = """
     import sys, time
     from search.tuning.stop_signals import stop_signals
-    with stop_signals("Go on by --resume.", within_s=1e6):
+    with stop_signals("Go on by --resume.", unless=lambda: True):
         try:
             print("begun", flush=True)
             time.sleep(600)
@@ -50,6 +50,22 @@ def test_it_takes_its_time_where_there_is_a_reason():
     assert "before all of its last steps" not in errors
 
 
+HOLDS_ALL_THREADS = """
+    from search.tuning.stop_signals import stop_signals
+    with stop_signals("Go on by --resume.", within_s=0.5):
+        try:
+            print("begun", flush=True)
+            while True:
+                pass
+        except KeyboardInterrupt:
+            sum(range(10**12))  # no other thread runs meanwhile
+"""
+
+
+def test_it_ends_where_no_other_thread_can_end_it():
+    assert _terminated(textwrap.dedent(HOLDS_ALL_THREADS))[0] == -signal.SIGALRM
+
+
 def _terminated(code):
     """What a process returns and says that gets SIGTERM once it has begun."""
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -63,7 +79,7 @@ def _terminated(code):
 def test_the_first_signal_is_an_interrupt(number):
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     try:
-        with pytest.raises(KeyboardInterrupt), stop_signals("", within_s=1e6):
+        with pytest.raises(KeyboardInterrupt), stop_signals("", unless=lambda: True):
             signal.raise_signal(number)
     finally:
         signal.set_wakeup_fd(-1)
