@@ -6,11 +6,13 @@ from PIL import Image
 
 from ensembling import read_predictions
 from search.study.study import new_study
-from search.study.trial_end import Outcome, holdout_masks, keep_outcome, write_target
+from search.study.trial_end import Outcome, holdout_masks, holdout_predictions, keep_outcome, write_target
 from tests import tiny
 from trainables.data import load_dataset, pack
+from trainables.data.edits import Edits, edit_whole
 from trainables.errors import UserError
 from trainables.files import read_json, write_json, write_text
+from trainables.study_data import StudyEdits
 
 PIXELS = 2 * tiny.WIDTH * tiny.HEIGHT
 
@@ -162,3 +164,19 @@ def test_a_holdout_on_which_no_score_means_anything_is_refused(settings, tmp_pat
     else:
         with pytest.raises(UserError, match=f"the 2 holdout images .* cannot be scored: {said}"):
             holdout_masks(study, packed)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_predictions_of_an_edited_holdout_say_by_which_edits(settings, dataset, whole):
+    """So they are never voted on with those of another holdout; edits of training labels alone change nothing here."""
+    edits = Edits("e.yaml", ({"do": "delete", "classes": ["Paper"]},), whole)
+    edited = edit_whole(dataset, [edits])
+    study = new_study(settings, edited, tiny.SPLITS, edits=[StudyEdits(edits)])
+    packed = study.data.open((32, 48))
+    masks = holdout_masks(study, packed)
+    predictions, plain = (
+        holdout_predictions(one, packed, masks) for one in (study, new_study(settings, dataset, tiny.SPLITS))
+    )
+    assert predictions.edits == (edits.fingerprint if whole else "")
+    assert (predictions.fingerprint == plain.fingerprint) is not whole
+    assert (masks == 1).any() is np.bool_(not whole)
