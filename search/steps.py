@@ -115,7 +115,7 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         + (
             f"the points of a grid over {', '.join(key.partition('=')[0] for key in settings.grid)}"
             if plan.points
-            else f"stopped early from epoch {plan.grace_period} on"
+            else f"{'paused' if settings.scheduler == 'promote' else 'stopped early'} from epoch {plan.grace_period} on"
         ),
     )
     labelled(console, "resources", str(plan.resources))

@@ -21,7 +21,7 @@ from trainables.study_data import OBJECTIVE, StudyData
 from trainables.trial.files import TrialFiles
 from trainables.trial.trial import Trial
 
-# Workers outlive a driver that is killed by some seconds: a resumed trial waits for the one before to be gone.
+# Workers outlive a driver that is killed by some seconds: a resumed trial waits for the end of an epoch in progress.
 LOCK_TIMEOUT_S = 300
 WORST = 0.0  # the objective of a failed trial, since samplers and schedulers refuse NaN
 
@@ -51,7 +51,14 @@ class SegmentationTrainable(tune.Trainable):
 
         An error of the configuration ends the trial for good. An error of the machine is raised: Tune then starts the
         trial again in another process, and where that fails too, resuming the study does.
+
+        The trial's files are locked for as long as an epoch takes and no longer: a trial that is paused may go on in
+        another process while this one waits for its next trial.
         """
+        with self._lock:
+            return self._step()
+
+    def _step(self) -> dict[str, Any]:
         try:
             return self._next_epoch()
         except Exception as error:
@@ -76,7 +83,6 @@ class SegmentationTrainable(tune.Trainable):
                 "put --runs-dir on a file system that every node mounts at the same path"
             )
         self._lock = FileLock(self._files.lock, timeout=LOCK_TIMEOUT_S)
-        self._lock.acquire()
         self._log_handler = _log_to(self._files.log)
         self._params = config["params"]
         self._trial: Trial | None = None
@@ -84,9 +90,6 @@ class SegmentationTrainable(tune.Trainable):
     def _end(self) -> None:
         """Free the model and the log of the trial before, because one process trains several trials."""
         self._trial = None
-        if getattr(self, "_lock", None):
-            self._lock.release()
-            self._lock = None
         if getattr(self, "_log_handler", None):
             logging.getLogger("trainables").removeHandler(self._log_handler)
             self._log_handler.close()

@@ -107,6 +107,14 @@ OPTIONS = (
         "--init-partial", is_flag=True, help="Allow --init-from to lack more than a tenth of the backbone's parameters."
     ),
     click.option(
+        "--scheduler",
+        type=click.Choice(["stop", "promote"]),
+        default="stop",
+        show_default=True,
+        help="What becomes of trials at a rung: they stop there unless they are among the best, or all pause there and "
+        "the best go on when a slot is free.",
+    ),
+    click.option(
         "--grace-period",
         type=click.IntRange(1),
         help="Stop no trial before this epoch. [default: the space's, or epochs / 9]",

@@ -18,7 +18,7 @@ def label_of(params: dict[str, Any]) -> str:
 
 @dataclass
 class TrialProgress:
-    """One trial that has started: `status` is running, completed, stopped or failed."""
+    """One trial that has started: `status` is running, paused, completed, stopped or failed."""
 
     number: int
     params: dict[str, Any]
@@ -127,7 +127,7 @@ class Progress:
         running, pace = self.running, self._seconds_per_epoch()
         if pace is None or self.started is None:
             return None
-        ended = [trial.epoch for trial in self._begun() if trial.status in ("completed", "stopped")]
+        ended = [trial.epoch for trial in self._begun() if trial.status in ("completed", "stopped", "paused")]
         expected = sum(ended) / len(ended) if ended else self.epochs
         left = (self.total - len(self.trials)) * expected
         left += sum(max(1, min(expected, trial.epochs) - trial.epoch) - trial.share for trial in running)

@@ -97,10 +97,11 @@ class Screen:
             best += f"vote {progress.vote:.4f}; "
         if progress.kept != "best":  # nobody is looking for the best one
             best = ""
-        left = progress.seconds_left()
+        left, paused = progress.seconds_left(), progress.count("paused")
+        waiting = f", {paused} more are paused" if paused else ""
         return (
             f"{progress.ended}/{progress.total} trials ended ({progress.count('completed')} completed, "
-            f"{progress.count('stopped')} stopped, {progress.count('failed')} failed); {best}"
+            f"{progress.count('stopped')} stopped, {progress.count('failed')} failed){waiting}; {best}"
             + ("time left not known yet" if left is None else f"about {duration(left)} left")
         )
 

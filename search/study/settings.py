@@ -92,7 +92,7 @@ class Settings(StudySettings):
     made_of: ClassVar[tuple[str, ...]] = (
         "space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "choices",
         "group_by", "holdout", "folds_by", "folds_file", "edits", "grid", "seeds", "all_folds",
-        "pretrained", "init_from", "init_partial", "grace_period", "reduction_factor", "brackets",
+        "pretrained", "init_from", "init_partial", "scheduler", "grace_period", "reduction_factor", "brackets",
     )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
 
@@ -115,6 +115,7 @@ class Settings(StudySettings):
     pretrained: bool | None = None
     init_from: str | None = None
     init_partial: bool = False
+    scheduler: str = "stop"  # what ASHA does at a rung: "stop" trials there, or pause them to "promote" the best
     grace_period: int | None = None
     reduction_factor: float = 3.0
     brackets: int = 1

@@ -60,6 +60,15 @@ class BackgroundTracker:
         self._running = epochs, gpus
         self._thread.hand(self._tell_running)
 
+    def pause(self, number: int) -> None:
+        """Let MLflow show that the trial is paused and may go on."""
+
+        def tell() -> None:
+            self._tell_epochs(number)
+            self._tracker.pause_trial(number)
+
+        self._hand(number, tell)
+
     def finish(self, timeout: float | None = None) -> bool:
         """Wait until MLflow was told all, and return True; or return False after `timeout` seconds."""
         return self._thread.finish(timeout)

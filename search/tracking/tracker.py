@@ -174,6 +174,11 @@ class Tracker:
             self.client.log_batch(self._runs[number], metrics=metrics)
             self._logged[number] = metrics[-1].step
 
+    def pause_trial(self, number: int) -> None:
+        """Show the trial's run as SCHEDULED, which is MLflow's word for a run that is to go on later."""
+        self.client.update_run(self._runs[number], status="SCHEDULED")
+        self._opened.discard(number)
+
     def end_trial(self, number: int, status: str, tags: dict[str, str], artifacts: dict[Path, str | None]) -> None:
         """Log the trial's tags and artifacts and end its run.
 
@@ -235,7 +240,7 @@ class Tracker:
     def end_study(self) -> None:
         """End the study's run with `final_status`, and as KILLED the run of every trial that is still open."""
         for run in self.trial_runs():
-            if run.info.status == "RUNNING":
+            if run.info.status in ("RUNNING", "SCHEDULED"):
                 self.client.set_terminated(run.info.run_id, "KILLED")
         self.client.set_terminated(self.parent_id, self.final_status)
         if self._mirror:

@@ -1,1 +1,1 @@
-"""A study under Ray Tune: where configurations come from, which trials stop early, and what follows each event."""
+"""A study under Ray Tune: the tuner that runs it, how it resumes, and what follows each event of a trial."""

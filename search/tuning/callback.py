@@ -1,7 +1,7 @@
 """StudyCallback: what Ray Tune tells of trials, passed on to the ledger, MLflow and the screen, without waiting."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Container
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from trainables.hardware.full_disk import describe_full_disk
 from trainables.trial.files import TrialFiles
 from trainables.trial.running_epoch import RunningEpoch
 
-# Trials that break in a row, before their first epoch, until no other is suggested: a node that lacks something would
-# use up all suggestions.
+# After so many trials in a row have failed before their first epoch, no other is suggested: a node that lacks something
+# would use up all suggestions.
 FRUITLESS = 3
-LEDGER_WAIT_S = 10  # for a line that a worker on another node has written
+LEDGER_WAIT_S = 10  # that the driver waits for a line that a worker on another node has written
 
 
 class StudyCallback(Callback):
@@ -51,9 +51,11 @@ class StudyCallback(Callback):
         vote: LiveVote,
         gpus_per_trial: float,
         stop_suggesting: Callable[[], None],
+        paused: Container[int] = (),
     ) -> None:
+        """`paused` are the numbers of the trials that are paused at the moment, as the scheduler has them."""
         self.study, self.screen = study, screen
-        self._stop_suggesting = stop_suggesting
+        self._stop_suggesting, self._paused = stop_suggesting, paused
         self._recorder, self.gpus_per_trial = recorder, gpus_per_trial
         self._mlflow = BackgroundTracker(tracker, screen.warn)
         self._ledger = BackgroundThread("ledger", lambda error: screen.warn(f"a trial's end: {one_line(error)}"))
@@ -62,8 +64,8 @@ class StudyCallback(Callback):
         self.begun: set[int] = set()
         """Trials that this command has begun, or tried to."""
         self._trained: set[int] = set()  # trials of which this command has seen an epoch
-        self._fruitless = 0  # trials in a row that broke before that
-        self._seconds: dict[int, float] = {}  # that each trial's epochs took
+        self._fruitless = 0  # how many trials in a row failed before their first epoch
+        self._seconds: dict[int, float] = {}  # how long each trial's epochs took together
         self._vote = vote
 
     def __getstate__(self) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class StudyCallback(Callback):
 
     @property
     def behind(self) -> set[int]:
-        """The numbers of trials of which MLflow lacks a part."""
+        """Return the numbers of the trials of which MLflow lacks a part."""
         return self._mlflow.behind
 
     def tell_running(self, epochs: dict[int, RunningEpoch], gpus: list[Gpu]) -> None:
@@ -86,8 +88,8 @@ class StudyCallback(Callback):
         """Count the time of all the trial's epochs so far: it is not read again from the ledger."""
         self._seconds[number] = sum(record.get("epoch_s", 0.0) for record in records)
 
-    def show_ended(self, suggestion: Suggestion, records: list[dict[str, Any]], status: str) -> None:
-        """Show a trial on the screen that an earlier command trained."""
+    def show_trial(self, suggestion: Suggestion, records: list[dict[str, Any]], status: str) -> None:
+        """Show a trial on the screen that an earlier command trained, and that has ended or is paused."""
         best = self.study.data.kept_score(records)
         self.progress.start(suggestion.number, suggestion.params, len(records), best)
         self.progress.end(suggestion.number, status)
@@ -134,7 +136,7 @@ class StudyCallback(Callback):
         if number not in self._trained:
             self._trained.add(number)
             self._fruitless = 0
-        # All so far: a report may have been lost with its process.
+        # MLflow is told of all epochs so far, because a report may have been lost with its process.
         records = [*self._records(number)[: record["epoch"] - 1], record]
         self.progress.epoch(number, record, self.study.data.kept_score(records))
         self.count_seconds(number, records)
@@ -142,9 +144,18 @@ class StudyCallback(Callback):
         self.screen.epoch(number)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        result = trial.last_result or {}
+        number, failure = trial.config["number"], (trial.last_result or {}).get("failure")
         self._fruitless = 0  # also where its configuration failed: its node trains
-        self._hand_end(trial.config["number"], result.get("failure"))
+        if number in self._paused and not failure:
+            self.progress.end(number, "paused")
+            self._mlflow.pause(number)
+        else:
+            self._hand_end(number, failure)
+
+    def end_paused(self, numbers: Collection[int]) -> None:
+        """Write down that paused trials have ended: there is nobody left that could be promoted."""
+        for number in sorted(numbers):
+            self._hand_end(number, None)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._ensure_started(trial)
@@ -215,14 +226,14 @@ class StudyCallback(Callback):
 
 
 def _wait_for_records(files: TrialFiles, epochs: int) -> None:
-    """The file system that the nodes share may show the driver the last line a little later than it was written."""
+    """Wait for the ledger's last line: a file system that nodes share may show it to the driver a little later."""
     deadline = time.monotonic() + LEDGER_WAIT_S
     while len(files.records()) < epochs and time.monotonic() < deadline:
         time.sleep(0.2)
 
 
 def _reason(trial: Any) -> str:
-    """Return one line: the last of the traceback that ended the trial for good."""
+    """Return the last line of the traceback that ended the trial for good."""
     if not trial.error_file or not Path(trial.error_file).exists():
         return "its process died"
     lines = [line.strip() for line in Path(trial.error_file).read_text().splitlines() if line.strip()]

@@ -13,15 +13,15 @@ from trainables.errors import UserError
 from trainables.hardware.precision import choose_precision
 from trainables.models import build_model
 
-START_SECONDS = 20  # of the worker processes: mostly importing torch and timm
-PROBES_SECONDS = 15  # after which no further step begins
-PROBE_SIZE = 128  # pixels at most, of two images or as many smaller ones as that; time grows with their number
+START_SECONDS = 20  # that worker processes take to start, mostly to import torch and timm
+PROBES_SECONDS = 15  # after which no further step is timed
+PROBE_SIZE = 128  # pixels that an image of a timed step has on a side at most; time grows with the number of pixels
 
 
 def study_seconds(
     configurations: Sequence[dict[str, Any]], *, num_classes: int, images: int, trials: int, concurrency: int
 ) -> float:
-    """Seconds if `trials` like these configurations ran to their ends.
+    """Return the seconds that the study would take if `trials` like these configurations ran to their ends.
 
     A step of a few small images is made of each head on each backbone, scaled by images and pixels; those that are not
     reached within PROBES_SECONDS count as the mean of the others. Raises UserError where the first one cannot be
@@ -60,7 +60,7 @@ def _pixel_seconds(config: TrialConfig, num_classes: int) -> float:
 
 
 def _step_seconds(config: TrialConfig, num_classes: int, batch: int, size: tuple[int, int]) -> float:
-    """Of the second of two steps: the first one sets up the kernels."""
+    """Return the seconds of the second of two training steps: the first one sets up the kernels."""
     model = build_model(
         head=config.head,
         backbone=config.backbone,

@@ -14,9 +14,9 @@ from trainables.trial.files import TrialFiles
 log = logging.getLogger(__name__)
 
 MOST_TRIALS = 48
-MOST_PIXELS = 1 << 20  # in memory; every n-th stands for all where there are more
-# Pixels times the square of the trials, which the time of a selection grows with: of trials that all differ, this much
-# takes about a second of one core.
+MOST_PIXELS = 1 << 20  # that are kept in memory; where there are more, every n-th is kept
+# The time of a selection grows with the pixels times the square of the trials. Where all trials differ, so many take
+# about a second of one core.
 MOST_WORK = MOST_PIXELS * 24**2
 
 
@@ -49,6 +49,8 @@ class LiveVote:
         self._stride = 0  # of the sample; not known before the first trial has ended
         self._begun = False  # whether the trials that had ended before the first call were read
         self._ended: dict[int, _Ended] = {}
+        self._voted: list[int] = []  # the trials among which members were chosen last
+        self._miou = 0.0  # of their vote
 
     def metrics_after(self, number: int) -> dict[str, float]:
         """Return `vote_miou` of the vote that would be selected, now that trial `number` has ended; none without any.
@@ -73,10 +75,16 @@ class LiveVote:
         voters = sorted(far or self._ended.values(), key=lambda trial: trial.number)
         if not voters:
             return {}
+        numbers = [trial.number for trial in voters]
+        if numbers != self._voted:  # most trials are stopped early, and change nothing
+            self._voted, self._miou = numbers, self._select(voters)
+        return {"vote_miou": self._miou}
+
+    def _select(self, voters: list[_Ended]) -> float:
         step = -(-self._target.size * len(voters) ** 2 // MOST_WORK)
         rows = [np.ascontiguousarray(trial.pixels[::step]) for trial in voters]
         problem = (rows, self._target[::step].copy(), self._study.data.num_classes)
-        return {"vote_miou": select_ensemble(*problem, max_members=self._max_members).miou}
+        return select_ensemble(*problem, max_members=self._max_members).miou
 
     def _read(self, files: TrialFiles) -> None:
         try:

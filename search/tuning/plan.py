@@ -10,7 +10,10 @@ from search.tuning.resources import Resources
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, how far, and on what. A refit has no space, and the points to train have epochs of their own."""
+    """Says what is trained, for how many epochs, and on what.
+
+    A refit has no space, and its points have epochs of their own.
+    """
 
     study: Study
     space: Space | None

@@ -1,4 +1,4 @@
-"""Notices that Ray itself has died: its own driver process would wait for a minute, and end without a word."""
+"""RayWatch notices that Ray itself has died: Ray's own driver would wait for a minute and end without a message."""
 
 import os
 import signal
@@ -10,9 +10,9 @@ import ray
 from search.tuning.stop_signals import leave
 
 EVERY_S = 1.0
-TRIES = 3  # that fail in a row
+TRIES = 3  # that must fail in a row before a process counts as dead
 CONNECT_S = 5.0
-LEAVE_S = 20.0  # for the search to come to its end without Ray
+LEAVE_S = 20.0  # that the search has to come to its end without Ray
 
 
 class RayWatch:

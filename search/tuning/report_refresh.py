@@ -1,4 +1,4 @@
-"""The report of a study that runs, written again now and then by a process of its own: no trial waits for it."""
+"""ReportRefresh writes the report of a running study now and then, in a process of its own: no trial waits for it."""
 
 import subprocess
 import time

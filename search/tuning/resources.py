@@ -24,7 +24,7 @@ ELASTIC_CPUS = 4  # per trial: half of what AWS pairs with one GPU in the instan
 
 @dataclass(frozen=True)
 class Resources:
-    """`cpus` and `gpus` are what one trial gets; `concurrency` is how many run side by side."""
+    """What one trial gets, in `cpus` and `gpus`, and how many trials run side by side (`concurrency`)."""
 
     cpus: int
     gpus: float
@@ -43,7 +43,7 @@ class Node:
     gpus: float = 0.0
 
     def holds(self, cpus: int, gpus: float) -> int:
-        """How many trials of `cpus` cores and `gpus` GPUs fit on it side by side."""
+        """Return how many trials of `cpus` cores and `gpus` GPUs fit on it side by side."""
         by_cpus = self.cpus // cpus
         if not gpus:
             return by_cpus
@@ -60,7 +60,9 @@ def share(
     cpus_per_trial: int | None = None,
     elastic: bool = False,
 ) -> Resources:
-    """One trial per GPU, or per core where there is none, unless told otherwise; each with as many cores as go round.
+    """Return what each trial gets: a GPU of its own, or a core where there is no GPU, unless told otherwise.
+
+    Cores are shared out evenly among the trials that run side by side.
 
     An `elastic` cluster starts the nodes that trials ask for: there, `gpus_per_trial` and `concurrency` are not held
     against what is up already.
@@ -161,7 +163,7 @@ def _empty_directory() -> str:
 
 
 def cluster_share(**wanted: Any) -> Resources:
-    """`share` of what the cluster has. One that is still starting is waited for, a minute at most."""
+    """Return `share` of what the cluster has; a cluster that is still starting is waited for, a minute at most."""
     deadline = time.monotonic() + 60
     while not ray.cluster_resources().get("CPU") and time.monotonic() < deadline:
         time.sleep(1)

@@ -11,8 +11,8 @@ from search.study.study import Study
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.outcome_recorder import OutcomeRecorder
-from search.tuning.schedulers.asha import Asha
-from search.tuning.schedulers.no_stopping import NoStopping
+from search.tuning.schedulers.ladder import Run
+from search.tuning.schedulers.scheduler import Scheduler
 from search.tuning.searchers.grid_search import GridSearch
 from search.tuning.searchers.optuna_search import OptunaSearch
 from search.tuning.searchers.suggestion import Suggestion
@@ -45,7 +45,7 @@ def replay_ledger(
     ledger: list[LedgerTrial],
     *,
     searcher: OptunaSearch | GridSearch,
-    scheduler: Asha | NoStopping,
+    scheduler: Scheduler,
     callback: StudyCallback,
     recorder: OutcomeRecorder,
     tracker: Tracker,
@@ -55,10 +55,8 @@ def replay_ledger(
     A driver that was killed may have left a trial between two of its records. A trial that the scheduler had stopped
     without a verdict in the ledger is given one, and MLflow is told of an end that it had not heard of.
     """
-    scored = [
-        (trial.files.number, trial.records) for trial in ledger if not (trial.verdict and trial.verdict["failure"])
-    ]
-    stopped = scheduler.replay(scored)
+    scored = [trial for trial in ledger if not (trial.verdict and trial.verdict["failure"])]
+    stopped = scheduler.replay([Run(one.files.number, one.records, one.verdict is not None) for one in scored])
     ended = 0
     for trial in ledger:
         number, verdict = trial.files.number, trial.verdict
@@ -67,10 +65,12 @@ def replay_ledger(
             verdict = trial.files.read_verdict()
         searcher.replay(trial.suggestion, trial.records, verdict)
         callback.count_seconds(number, trial.records)
+        if number in scheduler.paused:
+            callback.show_trial(trial.suggestion, trial.records, "paused")
         if verdict is None:
             continue
         ended += 1
-        callback.show_ended(trial.suggestion, trial.records, verdict["status"])
+        callback.show_trial(trial.suggestion, trial.records, verdict["status"])
         if not tracker.has_ended(number):
             recorder.end(trial.suggestion)
     return ended

@@ -22,7 +22,9 @@ from search.tuning.ray_watch import RayWatch, describe_lost
 from search.tuning.report_refresh import ReportRefresh, report_flags
 from search.tuning.resume import read_ledger, replay_ledger
 from search.tuning.schedulers.asha import Asha
-from search.tuning.schedulers.no_stopping import NoStopping
+from search.tuning.schedulers.ladder import Ladder
+from search.tuning.schedulers.promotion import Promotion
+from search.tuning.schedulers.scheduler import Scheduler
 from search.tuning.searchers.grid_search import GridSearch
 from search.tuning.searchers.optuna_search import OptunaSearch
 from search.tuning.searchers.suggestion import Suggestion
@@ -33,12 +35,12 @@ from trainables.ray_trainable import SegmentationTrainable
 from trainables.trial.files import TrialFiles
 from trainables.trial.running_epoch import RunningEpoch
 
-LAST_STEPS_S = 5.0  # for what a stopped search still writes: who stops it waits
-RAY_DEATH_S = 8.0  # until RayWatch has noticed it
+LAST_STEPS_S = 5.0  # that a stopped search may take for what it still writes, while somebody waits for its end
+RAY_DEATH_S = 8.0  # after which RayWatch has noticed that Ray has died
 
 
 class StudyTuner:
-    """`fit` runs the trials that the ledger does not know as ended; afterwards `interrupted` says whether all ended.
+    """Runs the trials of a study. After `fit`, `interrupted` says whether some of them have not ended.
 
     `wait_for_kernels`, which the vote so far calls first, returns when the kernels of the vote have been compiled.
     """
@@ -63,6 +65,7 @@ class StudyTuner:
             vote=LiveVote(plan.study, plan.last_rung, wait_for_kernels=wait_for_kernels, **settings.vote_limits),
             gpus_per_trial=plan.resources.gpus,
             stop_suggesting=self._close,
+            paused=self._scheduler.paused,
         )
         self._refresh = ReportRefresh(report_flags(plan.study.name, settings))
         self._ended = replay_ledger(
@@ -81,7 +84,7 @@ class StudyTuner:
 
     @property
     def broken(self) -> int:
-        """Trials that failed for the machine's sake, which a resumed study goes on with."""
+        """Return how many trials failed because of the machine: a resumed study goes on with them."""
         return len(self._callback.broken)
 
     @property
@@ -91,23 +94,26 @@ class StudyTuner:
     def _close(self) -> None:
         self._searcher.closed = True
 
-    def _make_scheduler(self) -> Asha | NoStopping:
+    def _make_scheduler(self) -> Scheduler:
         plan, settings = self._plan, self._settings
         if plan.points:
-            return NoStopping()
-        return Asha(
+            return Scheduler()
+        ladder = Ladder(
             epochs=plan.epochs,
             grace_period=plan.grace_period,
             reduction_factor=settings.reduction_factor,
             brackets=settings.brackets,
             seed=settings.seed,
         )
+        return Promotion(ladder) if settings.scheduler == "promote" else Asha(ladder)
 
     def _make_searcher(self) -> OptunaSearch | GridSearch:
         plan = self._plan
         if plan.points:
             return GridSearch(plan.points, trial_files=plan.study.trial_files)
-        return _optuna_search(plan, self._settings.seed, trial_files=plan.study.trial_files)
+        promotion = self._scheduler if isinstance(self._scheduler, Promotion) else None
+        how = {"trial_files": plan.study.trial_files, "promotion": promotion}
+        return _optuna_search(plan, self._settings.seed, plan.trials, **how)
 
     def fit(self) -> None:
         """Block until all trials ended, the time budget is spent, or somebody (or Ray's death) stops the search."""
@@ -115,7 +121,7 @@ class StudyTuner:
         if left <= 0:
             return
         try:
-            stopped_at, out_of_time = self._run(left)
+            stopped_at, out_of_time = self._run()
         finally:
             self._refresh.stop()
             all_told = self._callback.finish(LAST_STEPS_S)
@@ -129,12 +135,12 @@ class StudyTuner:
                 break  # a resumed study makes up for the rest
             self._make_up_for(files)
 
-    def _run(self, trials: int) -> tuple[float | None, bool]:
+    def _run(self) -> tuple[float | None, bool]:
         """Run the trials; return when that was stopped, and whether it ended since the time budget was spent.
 
         The first is by the monotonic clock, and None where nobody stopped it: then ledger and MLflow have all.
         """
-        tuner, stopped_at, out_of_time = self._tuner(trials), None, False
+        tuner, stopped_at, out_of_time = self._tuner(), None, False
         started, budget = time.monotonic(), self._settings.time_budget
         epochs = EpochWatch(self._screen, self._running_epoch, self._callback.tell_running)
         go_on = f"Every finished epoch is kept: go on by --resume --name {self._plan.study.name}"
@@ -143,6 +149,8 @@ class StudyTuner:
                 try:
                     tuner.fit()
                     out_of_time = budget is not None and time.monotonic() - started >= budget
+                    if not out_of_time and not self._searcher.closed:
+                        self._callback.end_paused(self._scheduler.paused)
                     self._callback.finish()
                 except (RayError, TuneError):
                     time.sleep(RAY_DEATH_S)  # interrupted where it is Ray's death that Tune fell over
@@ -158,7 +166,7 @@ class StudyTuner:
         return self._plan.study.trial_files(number).running_epoch.read()
 
     def _is_open(self, files: TrialFiles) -> bool:
-        """Whether it was stopped before its end: by Ctrl-C, or since there was no time left."""
+        """Return whether the trial has not ended although it was begun, because of Ctrl-C or of the time budget."""
         left_alone = self._searcher.closed and files.number not in self._callback.begun
         return not files.verdict.exists() and files.number not in self._callback.broken and not left_alone
 
@@ -167,7 +175,7 @@ class StudyTuner:
         suggestion = Suggestion.load(files).with_weights_from(self._settings.weights_dir)
         self._recorder.end(suggestion, failure=self._callback.broken.get(files.number), goes_on=True)
 
-    def _tuner(self, trials: int) -> tune.Tuner:
+    def _tuner(self) -> tune.Tuner:
         study, resources = self._plan.study, self._plan.resources
         trainable = tune.with_resources(
             tune.with_parameters(
@@ -184,7 +192,7 @@ class StudyTuner:
             tune_config=tune.TuneConfig(
                 search_alg=self._searcher,
                 scheduler=self._scheduler,
-                num_samples=trials,
+                num_samples=-1,  # the searcher says when there are enough: a trial that is promoted counts anew here
                 max_concurrent_trials=resources.concurrency,
                 time_budget_s=self._settings.time_budget,
                 reuse_actors=True,
@@ -205,7 +213,7 @@ class StudyTuner:
 
         Raises UserError where the space makes nothing that can be trained.
         """
-        search = _optuna_search(plan, seed)
+        search = _optuna_search(plan, seed, count)
         found = [search.suggest(str(number)) for number in range(count)]
         first = [one["params"] for one in found if isinstance(one, dict)]
         if not first:
@@ -215,7 +223,7 @@ class StudyTuner:
         return first
 
 
-def _optuna_search(plan: Plan, seed: int, trial_files: Callable[[int], TrialFiles] | None = None) -> OptunaSearch:
+def _optuna_search(plan: Plan, seed: int, trials: int, **how: Any) -> OptunaSearch:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return OptunaSearch(
         plan.space,
@@ -223,8 +231,9 @@ def _optuna_search(plan: Plan, seed: int, trial_files: Callable[[int], TrialFile
         epochs=plan.epochs,
         check=_Check(plan),
         constant_liar=plan.resources.concurrency > 1,
+        trials=trials,
         recipes=plan.space.recipes,
-        trial_files=trial_files,
+        **how,
     )
 
 

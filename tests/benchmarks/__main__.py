@@ -24,6 +24,7 @@ from tests.benchmarks.vote import (
     new_scenes,
     predictions_file,
     rare_classes,
+    search_efficiency,
     selection,
     selection_optimum,
 )
@@ -44,6 +45,7 @@ BENCHMARKS = {
     "new_scenes": new_scenes,
     "rare_classes": rare_classes,
     "suspects": suspects,
+    "search_efficiency": search_efficiency,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 

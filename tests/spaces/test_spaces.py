@@ -66,6 +66,7 @@ def first_suggestions(space, count):
         epochs=space.first()["epochs"],
         check=TrialConfig.from_dict,
         constant_liar=False,
+        trials=count,
         recipes=space.recipes,
     )
     return [search.suggest(str(number))["params"] for number in range(count)]

@@ -66,13 +66,18 @@ def test_another_process_goes_on_where_the_first_one_left_the_trial(begin):
     assert begin(epochs=2).step()["epoch"] == 2
 
 
-def test_a_trial_waits_for_the_process_that_still_trains_it(begin, trials_dir):
-    first = begin(epochs=2)
-    with pytest.raises(Timeout):
-        FileLock(TrialFiles(trials_dir / "0001").lock).acquire(timeout=0.1)
-    first.cleanup()
-    with FileLock(TrialFiles(trials_dir / "0001").lock, timeout=0.1):
-        pass
+def test_a_trial_waits_for_the_process_that_still_trains_an_epoch_of_it(begin, trials_dir, monkeypatch):
+    monkeypatch.setattr("trainables.ray_trainable.LOCK_TIMEOUT_S", 0.1)
+    trial = begin(epochs=2)
+    with FileLock(TrialFiles(trials_dir / "0001").lock, timeout=0.1), pytest.raises(Timeout):
+        trial.step()
+    assert trial.step()["epoch"] == 1
+
+
+def test_a_paused_trial_goes_on_in_another_process_while_the_first_one_waits(begin):
+    waiting = begin(epochs=2)
+    waiting.step()
+    assert begin(epochs=2).step()["epoch"] == 2
 
 
 def test_a_loss_that_is_no_number_is_reported_and_not_retried(begin, trials_dir):

@@ -14,12 +14,13 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import NopPruner
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from search.tuning.schedulers.promotion import Promotion
 from search.tuning.searchers.suggestion import Suggestion
-from search.tuning.searchers.tell_optuna import report_epoch, tell_end
+from search.tuning.searchers.tell_optuna import TrialStorage, report_epoch, tell_end
 from trainables.trial.files import TrialFiles, Verdict
 
 MAX_BAD_SUGGESTIONS = 20  # in a row; then the space is taken to be broken for good
@@ -54,63 +55,88 @@ class OptunaSearch(Searcher):
         epochs: int,
         check: Callable[[dict[str, Any]], Any],
         constant_liar: bool,
+        trials: int,
+        promotion: Promotion | None = None,
         recipes: Sequence[dict[str, Any]] = (),
         trial_files: Callable[[int], TrialFiles] | None = None,
     ) -> None:
         """
         Args:
             space: Maps an Optuna trial to a plain configuration.
-            seed: Of all suggestions.
-            epochs: Of a trial that is not stopped.
+            seed: Decides all suggestions, together with the scores of the trials.
+            epochs: How many a trial has that is not stopped.
             check: Raises ValueError for a configuration that cannot be trained.
             constant_liar: Whether trials run side by side.
+            trials: How many to suggest, those of earlier commands included.
+            promotion: The scheduler, where it pauses trials: those that it promotes are handed out again.
             recipes: Values of suggestions to try first, in order; those that one leaves open are drawn.
             trial_files: The ledger that suggestions are written to; None where they are only shown.
         """
         super().__init__()  # no metric: Tune would look for it in results that have none
-        self.study = optuna.create_study(direction="maximize", pruner=NopPruner())
+        self._storage = TrialStorage()
+        self.study = optuna.create_study(storage=self._storage, direction="maximize", pruner=NopPruner())
         self._space, self._check, self._recipes = space, check, list(recipes)
         self._seed, self._epochs, self._constant_liar = seed, epochs, constant_liar
-        self._trial_files = trial_files
-        self._running: dict[str, optuna.Trial] = {}
-        self._unfinished: list[tuple[Suggestion, list[dict[str, Any]]]] = []
-        self._next_number = 1
+        self._trials, self._promotion, self._trial_files = trials, promotion, trial_files
+        self._running: dict[str, tuple[Suggestion, optuna.Trial]] = {}
+        self._unfinished: list[tuple[Suggestion, optuna.Trial]] = []
+        self._paused: dict[int, tuple[Suggestion, optuna.Trial]] = {}
+        self._next_number, self._known = 1, 0
         self.bad_suggestions: list[str] = []
         self.closed = False
         """Set by who wants no further trial to be begun."""
 
     def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: Verdict | None) -> None:
         """Tell the sampler of a trial of the ledger; one without a verdict is handed out again by `suggest`."""
-        self._next_number = max(self._next_number, suggestion.number + 1)
+        self._next_number, self._known = max(self._next_number, suggestion.number + 1), self._known + 1
         self._recipes = [recipe for recipe in self._recipes if not recipe.items() <= suggestion.sampled.items()]
-        if verdict is None:
-            self._unfinished.append((suggestion, records))
+        trial = self._ask_again(suggestion, records)
+        if verdict is not None:
+            tell_end(self.study, trial, epochs=self._epochs, failed=verdict["status"] == "failed")
+        elif self._is_paused(suggestion):
+            self._pause(suggestion, trial)
         else:
-            failed = verdict["status"] == "failed"
-            tell_end(self.study, self._ask_again(suggestion, records), epochs=self._epochs, failed=failed)
+            self._unfinished.append((suggestion, trial))
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return what the next trial trains, None where that is not known yet, or FINISHED."""
         if self.closed:
             return Searcher.FINISHED
-        if self._unfinished:
-            suggestion, records = self._unfinished.pop(0)
-            self._running[trial_id] = self._ask_again(suggestion, records)
-            return {"number": suggestion.number, "params": suggestion.params}
+        found = self._next_unfinished() or self._next_promoted() or self._next_new()
+        if found is None:
+            return None if self._running and self._promotion else Searcher.FINISHED
+        suggestion, _ = self._running[trial_id] = found
+        return {"number": suggestion.number, "params": suggestion.params}
+
+    def _next_unfinished(self) -> tuple[Suggestion, optuna.Trial] | None:
+        return self._unfinished.pop(0) if self._unfinished else None
+
+    def _next_promoted(self) -> tuple[Suggestion, optuna.Trial] | None:
+        number = self._promotion.next_promotion() if self._promotion else None
+        if number is None:
+            return None
+        self._promotion.promote(number)
+        return self._paused.pop(number)
+
+    def _next_new(self) -> tuple[Suggestion, optuna.Trial] | None:
+        """Return a suggestion that is in the ledger; None where there are enough, or where the space makes none."""
+        if self._known >= self._trials:
+            return None
         found = self._draw()
         if found is None:
-            return Searcher.FINISHED
+            self._trials = self._known  # it is not asked again
+            return None
         trial, params = found
         suggestion = Suggestion(self._next_number, params, trial.params)
-        self._next_number += 1
+        self._next_number, self._known = self._next_number + 1, self._known + 1
         if self._trial_files:
             suggestion.save(self._trial_files(suggestion.number))
-        self._running[trial_id] = trial
-        return {"number": suggestion.number, "params": params}
+        return suggestion, trial
 
     def _draw(self) -> tuple[optuna.Trial, dict[str, Any]] | None:
         """Return Optuna's next trial and its configuration; None where the space makes none that can be trained."""
         for attempt in range(MAX_BAD_SUGGESTIONS):
-            self.study.sampler = sampler_of(self._seed, self._next_number, attempt, self._constant_liar)
+            self.study.sampler = self._sampler(attempt)
             if self._recipes:
                 self.study.enqueue_trial(self._recipes.pop(0))
             trial = self.study.ask()
@@ -124,6 +150,10 @@ class OptunaSearch(Searcher):
                 self.bad_suggestions.append(f"{type(error).__name__}: {error}")
         return None
 
+    def _sampler(self, attempt: int) -> BaseSampler:
+        """Return what draws the next suggestion."""
+        return sampler_of(self._seed, self._next_number, attempt, self._constant_liar)
+
     def _ask_again(self, suggestion: Suggestion, records: list[dict[str, Any]]) -> optuna.Trial:
         self.study.enqueue_trial(suggestion.sampled)
         trial = self.study.ask()
@@ -135,14 +165,24 @@ class OptunaSearch(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if not result.get("failure"):
-            report_epoch(self.study, self._running[trial_id], result)
+            report_epoch(self.study, self._running[trial_id][1], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        trial = self._running.pop(trial_id)
+        suggestion, trial = self._running.pop(trial_id)
         failed = error or not result or bool(result.get("failure"))
         if not failed:
             report_epoch(self.study, trial, result)  # Tune tells the last result only here
-        tell_end(self.study, trial, epochs=self._epochs, failed=failed)
+        if self._is_paused(suggestion) and not failed:
+            self._pause(suggestion, trial)
+        else:
+            tell_end(self.study, trial, epochs=self._epochs, failed=failed)
+
+    def _is_paused(self, suggestion: Suggestion) -> bool:
+        return self._promotion is not None and suggestion.number in self._promotion.paused
+
+    def _pause(self, suggestion: Suggestion, trial: optuna.Trial) -> None:
+        self._paused[suggestion.number] = suggestion, trial
+        self._storage.paused.add(trial.number)
 
     def save(self, checkpoint_path: str) -> None:
         """Write nothing: a resumed study replays the ledger, which is never behind."""

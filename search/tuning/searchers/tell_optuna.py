@@ -1,16 +1,45 @@
-"""What Optuna is told of a trial: its score after each epoch, and whether it was completed, stopped early or failed.
+"""What Optuna is told of a trial: its scores, and whether it was completed, paused, stopped early or failed.
 
 A trial that early stopping ended counts as PRUNED at its last epoch, and TPE compares it with others by the epoch that
 it reached. Ray's own OptunaSearch tells COMPLETE with the last value instead, so that a score after 2 epochs competes
 with scores after 30, and it leaves trials that reported NaN RUNNING for ever.
 """
 
+import copy
+from collections.abc import Container
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from trainables.study_data import OBJECTIVE
+
+
+class TrialStorage(InMemoryStorage):
+    """Optuna's trials of one study. Trials in `paused`, by Optuna's numbers, count as PRUNED although they may go on.
+
+    Optuna itself knows no pause: of a trial that has not ended it learns nothing, and one that has cannot go on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused: set[int] = set()
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        trials = super().get_all_trials(study_id, deepcopy=deepcopy)
+        trials = [_as_pruned(trial) if trial.number in self.paused else trial for trial in trials]
+        return [trial for trial in trials if states is None or trial.state in states]
+
+
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    if trial.state is not TrialState.RUNNING:
+        return trial
+    pruned = copy.copy(trial)
+    pruned.state = TrialState.PRUNED
+    return pruned
 
 
 def report_epoch(study: optuna.Study, trial: optuna.Trial, result: dict[str, Any]) -> None:

@@ -42,6 +42,10 @@ class FlakyTracker:
         self._answer()
         self.epochs += [record["epoch"] for record in records if record["epoch"] not in self.epochs]
 
+    def pause_trial(self, number):
+        self._answer()
+        self.ended = "SCHEDULED"
+
     def end_trial(self, number, status, tags, artifacts):
         self._answer()
         self.ended = status
@@ -78,11 +82,11 @@ def callback(study, tracker, monkeypatch):
     return made_callback(study, tracker)
 
 
-def made_callback(study, tracker):
+def made_callback(study, tracker, paused=()):
     screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
     recorder = OutcomeRecorder(study, tracker, epochs=2, last_rung=2)
     how = {"recorder": recorder, "vote": LiveVote(study, 2), "gpus_per_trial": 0}
-    made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"))
+    made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"), paused=paused)
     packed = study.data.open((32, 48))
     write_target(study, packed, holdout_masks(study, packed))
     write_json(study.trial_files(1).config, PARAMS)
@@ -122,6 +126,35 @@ def test_a_trial_is_told_from_start_to_end(study, callback, tracker):
     end(study, callback)
     assert (tracker.epochs, tracker.ended, callback.behind) == ([1, 2], "FINISHED", set())
     assert tracker.study[-1]["trials_done"] == 1
+
+
+def test_a_paused_trial_has_not_ended_and_one_that_is_promoted_goes_on(study, tracker):
+    paused = {1}
+    callback = made_callback(study, tracker, paused)
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    end(study, callback)
+    assert not study.trial_files(1).verdict.exists()
+    assert (tracker.epochs, tracker.ended) == ([1], "SCHEDULED")
+    assert callback.progress.trials[1].status == "paused"
+    paused.clear()
+    callback.on_trial_start(0, [], trial())
+    assert callback.progress.trials[1].status == "running"
+    epoch(study, callback, 2)
+    end(study, callback)
+    assert study.trial_files(1).read_verdict()["status"] == "completed"
+    assert (tracker.epochs, tracker.ended) == ([1, 2], "FINISHED")
+
+
+def test_who_is_still_paused_at_the_end_was_stopped_there(study, tracker):
+    callback = made_callback(study, tracker, paused={1})
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    end(study, callback)
+    callback.end_paused({1})
+    callback.finish()
+    assert study.trial_files(1).read_verdict() == {"status": "stopped", "epochs": 1, "failure": None}
+    assert tracker.ended == "FINISHED"
 
 
 def test_a_store_that_is_away_for_a_while_misses_nothing(study, callback, tracker):

@@ -149,3 +149,13 @@ def test_many_trials_are_compared_on_fewer_pixels(study, target, monkeypatch):
         vote.metrics_after(number)
     size = target.pixels.size
     assert compared == [(1, size), (2, size), (3, -(-size // 3)), (4, -(-size // 4))]
+
+
+def test_members_are_not_chosen_anew_where_a_trial_ended_that_cannot_vote(study, target, monkeypatch):
+    """Most trials are stopped early, and those that are paused end all at once."""
+    vote = LiveVote(study, last_rung=3)
+    end_trial(study, target, 1)
+    before = vote.metrics_after(1)
+    monkeypatch.setattr(live_vote, "select_ensemble", None)
+    end_trial(study, target, 2, epochs=1)
+    assert vote.metrics_after(2) == before

@@ -29,8 +29,7 @@ class ThatTrainsNothing(StudyTuner):
         )
         self._ended, self.cut_off, self.not_begun, self.made_up_for = 0, 0, 0, []
 
-    def _run(self, trials):
-        assert trials == 6
+    def _run(self):
         return self._stopped, False
 
     def _make_up_for(self, files):

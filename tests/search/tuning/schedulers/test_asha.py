@@ -7,8 +7,9 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from search.tuning.schedulers.asha import Asha
-from search.tuning.schedulers.no_stopping import NoStopping
+from search.tuning.schedulers.ladder import Ladder, Run
 from search.tuning.schedulers.rungs import default_grace_period, rungs
+from search.tuning.schedulers.scheduler import Scheduler
 from trainables.study_data import OBJECTIVE
 
 GO, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
@@ -16,7 +17,7 @@ GO, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 
 def asha(**changes):
     how = {"epochs": 9, "grace_period": 1, "reduction_factor": 3.0, "brackets": 1, "seed": 0}
-    return Asha(**{**how, **changes})
+    return Asha(Ladder(**{**how, **changes}))
 
 
 def added(scheduler, number, name=None):
@@ -86,7 +87,7 @@ def test_a_failed_trials_worst_value_is_no_score_to_be_compared_with():
     scheduler = asha()
     failed = added(scheduler, 1)
     scheduler.on_trial_complete(None, failed, {"epoch": 1, OBJECTIVE: 0.0, "failure": "NonFiniteError: nan"})
-    assert [rung.scores for rung in scheduler.brackets[0]] == [{}, {}, {}]
+    assert [rung.scores for rung in scheduler._ladder.brackets[0]] == [{}, {}, {}]
 
 
 def test_a_completed_trials_score_is():
@@ -98,7 +99,7 @@ def test_a_completed_trials_score_is():
 
 def test_replayed_trials_are_compared_with():
     scheduler = asha()
-    scheduler.replay([(1, [{"epoch": epoch, OBJECTIVE: epoch / 10} for epoch in (1, 2, 3)])])
+    scheduler.replay([Run(1, [{"epoch": epoch, OBJECTIVE: epoch / 10} for epoch in (1, 2, 3)])])
     assert decisions(scheduler, 1, [0.05], first=2) == [STOP]
     assert decisions(scheduler, 1, [0.15], first=3) == [GO]
     late = added(scheduler, 4)
@@ -114,7 +115,7 @@ def test_a_replayed_study_decides_as_the_unbroken_one():
         records = [{"epoch": epoch, OBJECTIVE: score} for epoch, score in enumerate(curve, start=1)]
         for record in records:
             unbroken.on_trial_result(None, trial, record)
-        resumed.replay([(number, records)])
+        resumed.replay([Run(number, records)])
     for epoch, score in ((1, 0.15), (1, 0.28), (3, 0.35), (3, 0.44)):
         number = epoch * 100 + int(score * 100)
         assert decision(resumed, added(resumed, number), epoch, score) == decision(
@@ -125,11 +126,11 @@ def test_a_replayed_study_decides_as_the_unbroken_one():
 def test_a_trial_that_goes_on_is_in_each_rung_once_with_that_rungs_score():
     """Replayed up to epoch 3 and then resumed: its score of epoch 4 must not enter the rung of epoch 1."""
     scheduler = asha()
-    scheduler.replay([(1, [{"epoch": epoch, OBJECTIVE: epoch / 10} for epoch in (1, 2, 3)])])
+    scheduler.replay([Run(1, [{"epoch": epoch, OBJECTIVE: epoch / 10} for epoch in (1, 2, 3)])])
     resumed = added(scheduler, 1, name="another id")
     for epoch in (4, 5, 6):
         assert decision(scheduler, resumed, epoch, epoch / 10) == GO
-    recorded = {rung.epoch: list(rung.scores.values()) for rung in scheduler.brackets[0]}
+    recorded = {rung.epoch: list(rung.scores.values()) for rung in scheduler._ladder.brackets[0]}
     assert recorded == {9: [], 3: [0.3], 1: [0.1]}
 
 
@@ -142,22 +143,22 @@ def records(*scores, times=None):
 
 def test_a_trial_that_was_stopped_at_its_last_epoch_is_stopped_again():
     """The driver may have died between the ledger's line and the verdict."""
-    assert asha().replay([(1, records(0.2, 0.3, times=[1, 2])), (2, records(0.1, times=[3]))]) == {2}
-    assert asha().replay([(1, records(0.2, 0.3, times=[1, 2])), (2, records(0.3, times=[3]))]) == set()
+    assert asha().replay([Run(1, records(0.2, 0.3, times=[1, 2])), Run(2, records(0.1, times=[3]))]) == {2}
+    assert asha().replay([Run(1, records(0.2, 0.3, times=[1, 2])), Run(2, records(0.3, times=[3]))]) == set()
 
 
 def test_decisions_are_taken_again_in_the_order_of_the_epochs_ends():
     """Trial 2 was at its rung before trial 1, whose number is smaller."""
     early, late = records(0.1, 0.2, times=[1, 4]), records(0.3, times=[2])
-    assert asha().replay([(1, late), (2, early)]) == set()
-    assert asha().replay([(1, early), (2, late)]) == set()
-    assert asha().replay([(1, records(0.3, times=[1])), (2, records(0.1, times=[2]))]) == {2}
+    assert asha().replay([Run(1, late), Run(2, early)]) == set()
+    assert asha().replay([Run(1, early), Run(2, late)]) == set()
+    assert asha().replay([Run(1, records(0.3, times=[1])), Run(2, records(0.1, times=[2]))]) == {2}
 
 
 def test_who_went_on_after_a_rung_or_came_to_the_end_was_not_stopped():
-    before = (1, records(0.5, times=[1]))
-    assert asha().replay([before, (2, records(0.1, 0.2, times=[2, 3]))]) == set()
-    assert asha(epochs=1).replay([before, (2, records(0.1, times=[2]))]) == set()
+    before = Run(1, records(0.5, times=[1]))
+    assert asha().replay([before, Run(2, records(0.1, 0.2, times=[2, 3]))]) == set()
+    assert asha(epochs=1).replay([before, Run(2, records(0.1, times=[2]))]) == set()
 
 
 def test_decisions_are_those_of_rays_scheduler():
@@ -180,7 +181,8 @@ def test_decisions_are_those_of_rays_scheduler():
 
 
 def test_brackets_are_drawn_from_seed_and_number():
-    drawn = [[asha(brackets=3, seed=seed).bracket(number)[0].epoch for number in range(200)] for seed in (0, 0, 1)]
+    ladders = [Ladder(epochs=9, grace_period=1, reduction_factor=3.0, brackets=3, seed=seed) for seed in (0, 0, 1)]
+    drawn = [[ladder.bracket(number)[0].epoch for number in range(200)] for ladder in ladders]
     assert drawn[0] == drawn[1] != drawn[2]
     counts = [drawn[0].count(first) for first in (1, 3, 9)]  # the first rung of each bracket
     assert sum(counts) == 200
@@ -189,8 +191,8 @@ def test_brackets_are_drawn_from_seed_and_number():
 
 def test_a_grid_stops_nobody_before_the_end():
     """The trial itself says when it is done; what it scores, if anything, does not matter."""
-    scheduler = NoStopping()
-    assert scheduler.replay([(1, [{"epoch": 1}])]) == set()
+    scheduler = Scheduler()
+    assert scheduler.replay([Run(1, [{"epoch": 1}])]) == set()
     bad = added(scheduler, 2)
     assert [scheduler.on_trial_result(None, bad, {"epoch": epoch}) for epoch in range(1, 10)] == [GO] * 9
 

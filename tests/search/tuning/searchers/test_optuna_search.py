@@ -1,9 +1,13 @@
 """OptunaSearch: what it suggests, and what a resumed study hands out again."""
 
+from types import SimpleNamespace
+
 import optuna
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from search.tuning.schedulers.ladder import Ladder, Run
+from search.tuning.schedulers.promotion import Promotion
 from search.tuning.searchers.optuna_search import MAX_BAD_SUGGESTIONS, OptunaSearch
 from search.tuning.searchers.suggestion import Suggestion
 from tests.search.tuning.searchers.made import EPOCHS, result, suggest, told
@@ -199,9 +203,64 @@ def test_a_dry_run_shows_what_the_search_will_draw(ledger):
             raise ValueError("not this one")
         return params
 
-    how = {"seed": 3, "epochs": EPOCHS, "trial_files": ledger, "check": lambda params: None, "constant_liar": True}
+    how = {
+        "seed": 3,
+        "epochs": EPOCHS,
+        "trial_files": ledger,
+        "check": lambda params: None,
+        "constant_liar": True,
+        "trials": 100,
+    }
     searcher = OptunaSearch(sometimes, **how)
     drawn = [searcher.suggest(str(number))["params"] for number in range(5)]
     assert searcher.bad_suggestions, "a space that never raises proves nothing"
     shown = OptunaSearch(sometimes, **{**how, "trial_files": None})
     assert [shown.suggest(str(number))["params"] for number in range(5)] == drawn
+
+
+def promotion(*runs):
+    scheduler = Promotion(Ladder(epochs=EPOCHS, grace_period=1, reduction_factor=3.0, brackets=1, seed=0))
+    scheduler.replay([Run(number, [result(1, score)]) for number, score in runs])
+    return scheduler
+
+
+def test_a_promoted_trial_is_handed_out_before_a_new_one(searcher):
+    scheduler = promotion()
+    ours = searcher(promotion=scheduler, trials=4)
+    first = {name: ours.suggest(name) for name in "abc"}
+    for name, score in zip("abc", (0.3, 0.2, 0.1)):
+        number = first[name]["number"]
+        assert scheduler.on_trial_result(None, SimpleNamespace(config=first[name]), result(1, score)) == "STOP"
+        assert number in scheduler.paused
+        ours.on_trial_complete(name, result(1, score))
+    assert ours.suggest("d") == first["a"]
+    assert ours.suggest("e")["number"] == 4
+
+
+def test_a_search_that_promotes_waits_for_running_trials_and_then_ends(searcher):
+    scheduler = promotion()
+    ours = searcher(promotion=scheduler, trials=1)
+    config = ours.suggest("a")
+    assert ours.suggest("b") is None, "trial 1 may come to be promoted"
+    scheduler.on_trial_result(None, SimpleNamespace(config=config), result(1, 0.3))
+    ours.on_trial_complete("a", result(1, 0.3))
+    assert ours.suggest("b") == Searcher.FINISHED
+
+
+def test_a_resumed_search_hands_out_what_was_running_then_what_is_promoted_then_new_trials(searcher, ledger):
+    before = searcher()
+    for number in range(1, 5):
+        before.suggest(str(number))
+    scheduler = promotion((1, 0.1), (2, 0.3), (3, 0.2))
+    after = searcher(promotion=scheduler)
+    for number, score in ((1, 0.1), (2, 0.3), (3, 0.2)):
+        after.replay(Suggestion.load(ledger(number)), [result(1, score)], None)
+    after.replay(Suggestion.load(ledger(4)), [result(1, 0.3), result(2, 0.3)], None)
+    assert [after.suggest(name)["number"] for name in "abc"] == [4, 2, 5]
+
+
+def test_a_search_ends_after_so_many_trials(searcher, ledger):
+    ours = searcher(trials=2)
+    ours.replay(Suggestion(7, {"lr": 0.1}, {}), [], {"status": "failed"})
+    assert ours.suggest("a")["number"] == 8
+    assert ours.suggest("b") == Searcher.FINISHED

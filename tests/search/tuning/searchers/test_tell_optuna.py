@@ -3,6 +3,8 @@
 import pytest
 from optuna.trial import TrialState
 
+from search.tuning.schedulers.ladder import Ladder, Run
+from search.tuning.schedulers.promotion import Promotion
 from tests.search.tuning.searchers.made import EPOCHS, result, told
 
 
@@ -61,3 +63,36 @@ def test_no_trial_is_left_running(searcher):
     states = [trial.state for trial in ours.study.trials]
     assert states == [TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
     assert ours._running == {}
+
+
+def test_a_paused_trial_counts_as_pruned_and_a_promoted_one_by_what_it_scores_later(searcher):
+    scheduler = Promotion(Ladder(epochs=EPOCHS, grace_period=1, reduction_factor=3.0, brackets=1, seed=0))
+    ours = searcher(promotion=scheduler)
+    ours.suggest("a")
+    scheduler.replay([Run(1, [result(1, 0.25)])])
+    ours.on_trial_complete("a", result(1, 0.25))
+    assert told(ours) == [(TrialState.PRUNED, None, {1: 0.25})]
+    scheduler.replay([Run(number, [result(1, 0.1)], ended=True) for number in (90, 91)])  # trial 1 is the best of three
+    assert ours.suggest("b")["number"] == 1
+    ours.on_trial_result("b", result(2, 0.5))
+    assert told(ours) == [(TrialState.PRUNED, None, {1: 0.25, 2: 0.5})]
+    for epoch in range(3, EPOCHS):
+        ours.on_trial_result("b", result(epoch, 0.5))
+    ours.on_trial_complete("b", result(EPOCHS, 0.75))
+    ((state, value, scores),) = told(ours)
+    assert (state, value, len(scores)) == (TrialState.COMPLETE, 0.75, EPOCHS)
+
+
+def test_tpe_learns_from_paused_trials(searcher):
+    """What it draws depends on them as it does on stopped ones."""
+    drawn = []
+    for promotes in (True, False):
+        scheduler = Promotion(Ladder(epochs=EPOCHS, grace_period=1, reduction_factor=3.0, brackets=1, seed=0))
+        ours = searcher(promotion=scheduler if promotes else None)
+        for number in range(1, 15):
+            ours.suggest(str(number))
+            if promotes:
+                scheduler.paused.add(number)
+            ours.on_trial_complete(str(number), result(1, number / 100))
+        drawn.append(ours.suggest("x")["params"])
+    assert drawn[0] == drawn[1]

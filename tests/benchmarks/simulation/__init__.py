@@ -1,0 +1,1 @@
+"""Searches without training: recorded trials, a surrogate for all others, and a clock that does not wait."""
