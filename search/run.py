@@ -1,7 +1,6 @@
 """The main job: search, log to MLflow, vote. `python search/run.py …` is `segvote search …`."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from rich.console import Console
 
 from search.checked_data import checked_data
-from search.cli.errors import run_command
+from search.cli.errors import end_process, run_command
 from search.cli.options import TakesLists, example, flags_to_settings, make_console, typed_flags, typed_line
 from search.cli.search import list_spaces, search_options
 from search.kernels import KernelsCompiledAhead
@@ -79,4 +78,4 @@ def run_search(
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(search_command, prog_name="python search/run.py"))
+    end_process(run_command(search_command, prog_name="python search/run.py"))

@@ -4,8 +4,6 @@ search/run.py takes its options from here and is one of the commands, so this fi
 it is called.
 """
 
-import sys
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the `segvote` command with these arguments, those of the process by default; return its exit code."""
@@ -17,7 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def console_script() -> None:
     """Run the program `segvote`: exit with the exit code of `main`."""
-    sys.exit(main())
+    from search.cli.errors import end_process
+
+    end_process(main())
 
 
 __all__ = ["console_script", "main"]

@@ -232,7 +232,8 @@ class Tracker:
     def describe_result(self, text: str) -> None:
         """Put `text` (Markdown) on the study's page, with a link to the comparison after its first paragraph."""
         runs, experiments = list(self._runs.values()), [self.experiment_id]
-        link = f"#/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps(experiments))}"
+        where = f"runs={quote(json.dumps(runs))}&experiments={quote(json.dumps(experiments))}"
+        link = f"#/compare-runs?{where}&workflowType=machine_learning"  # else in the mode for language models
         first, _, rest = text.partition("\n\n")
         note = f"{first}\n\n[Compare the {len(runs)} trials]({link})\n\n{rest}"
         self.client.set_tag(self.parent_id, MLFLOW_RUN_NOTE, note if len(note) <= MAX_NOTE else text)

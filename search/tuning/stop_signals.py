@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
-WITHIN_S = 8.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
+WITHIN_S = 7.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
 GRACE_S = 1.0  # for the message, after WITHIN_S
 AT_ONCE = 130
 SHOW_CURSOR = "\x1b[?25h"
