@@ -41,11 +41,11 @@ RUN = (
     ("python search/run.py --space swin_heads --data DIR --name night --resume", {}, SMALL),
     ("segvote search --data my_photos --edits edits.yaml", {"my_photos": "DIR"}, f"{SMALL} --trials 1 --name swin-big"),
     ("segvote search --data my_photos --grid fold=0,1,2,3,4 --name folds", {"fold=0,1,2,3,4": "fold=0,1"}, SMALL),
-    ("segvote ensemble --studies night swin-big --max-members 7", {}, "--name monday"),
+    ("segvote ensemble --studies night swin-big --max-members 7", {}, "--mixed-edits --name monday"),
     (
         "segvote ensemble --studies night swin-big --where \"params.head = 'upernet'\" --min-miou 0.4 --max-members 7",
         {"upernet": "fpn", "0.4": "0.0"},
-        "",
+        "--mixed-edits",
     ),
     ("segvote predict --ensemble runs/night --images data/test.json --out answer --write csv maps overlays", {}, ""),
     (
