@@ -63,7 +63,6 @@ RUN = (
         {"3": "1"},
         "--name again --concurrency 1 --cpus-per-trial 1",
     ),
-    ("segvote pseudo --ensemble runs/night --images unlabelled/ --out P", {}, ""),
     ("segvote export --ensemble runs/night --name litter", {}, ""),
     (
         "segvote export --ensemble runs/night --name litter --format torch-export torchscript",
@@ -89,6 +88,9 @@ NOT_RUN = {
     "it trains for hours": (
         "python search/run.py --space swin_heads --data DIR --name night",
         "python search/run.py --space cnn_heads --data DIR --fix backbone=resnet50 --grid loss",
+    ),
+    "networks of one epoch see nothing but background: test_refit.py makes pseudo-labels": (
+        "segvote pseudo --ensemble runs/night --images unlabelled/ --out P",
     ),
     "it is a grid as that of the folds, with more trials": (
         "segvote search --data my_photos --grid edits=none,edits.yaml",
@@ -162,7 +164,6 @@ def test_the_documented_commands_run(directory, monkeypatch):
         "answer/results.json",
         "runs/foreseen/unlabelled/foresee.json",
         "runs/again/ensemble.json",
-        "P/train.json",
         "runs/exported/litter/ensemble.json",
         "runs/exported/litter-files/members/01/model.pt2",
         "imported/train.json",
