@@ -170,6 +170,15 @@ def test_ctrl_c_is_said_and_has_its_own_exit_code(command, tmp_path):
     assert errors.strip() == f"segvote: stopped; {HOW_TO_GO_ON}"
 
 
+def test_a_stopped_command_does_not_wait_for_what_libraries_do_when_python_ends(tmp_path):
+    (tmp_path / "my_space.py").write_text("raise KeyboardInterrupt\n")
+    program = "import atexit, search.cli, time; atexit.register(time.sleep, 9999); search.cli.console_script()"
+    command = [sys.executable, "-c", program, "search", "--space", "my_space.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stderr.startswith("segvote: stopped")) == (130, True)
+
+
 def test_the_ui_needs_a_store(tmp_path, capsys):
     assert main(["ui", "--runs-dir", str(tmp_path)]) == 2
     assert "there is no" in (said := capsys.readouterr().err)
