@@ -176,7 +176,7 @@ def test_a_stopped_command_does_not_wait_for_what_libraries_do_when_python_ends(
     command = [sys.executable, "-c", program, "search", "--space", "my_space.py"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-    assert (ended.returncode, ended.stderr.startswith("segvote: stopped")) == (130, True)
+    assert (ended.returncode, "segvote: stopped" in ended.stderr) == (130, True)
 
 
 def test_the_ui_needs_a_store(tmp_path, capsys):
