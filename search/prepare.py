@@ -129,7 +129,10 @@ def pseudo_data(
 
 
 def _show_apart(apart: Apart, root: Path, dataset: Dataset, console: Console) -> None:
-    """Say which photos of --pseudo are left out, and which make the score too high. Raises UserError where none is left."""
+    """Report which photos of --pseudo are left out, and which make the score too high.
+
+    Raises UserError where none is left.
+    """
     given = len(apart.rows) + apart.copies + apart.frames
     why = [f"{apart.copies} are copies of labelled photos of {dataset.root}"] * bool(apart.copies)
     why += [f"{apart.frames} are of scenes that the holdout or the test has"] * bool(apart.frames)
