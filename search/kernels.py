@@ -12,13 +12,14 @@ class KernelsCompiledAhead:
     """A context in which another process compiles the kernels, where they are not kept on disk already.
 
     Compiling takes about half a minute of one core and holds the interpreter lock: in the search's own process, the
-    first trial's end would keep all others waiting for as long.
+    first trial's end would keep all others waiting for as long. The process has the priority of the search itself,
+    since the search waits for it: behind everything else it would not come to its end on a busy machine.
     """
 
     def __enter__(self) -> "KernelsCompiledAhead":
         self._process = None
         with suppress(OSError):  # where no process can be started, the first vote compiles them
-            self._process = start_process(PROGRAM)
+            self._process = start_process(PROGRAM, niceness=0)
         return self
 
     def wait(self) -> None:

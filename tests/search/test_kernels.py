@@ -20,11 +20,12 @@ def test_nothing_of_it_outlives_the_search(monkeypatch):
     before = set(psutil.Process(os.getpid()).children())
     with KernelsCompiledAhead():
         (started,) = set(psutil.Process(os.getpid()).children()) - before
+        assert started.nice() == psutil.Process().nice()  # the search waits for it
     assert not started.is_running()
 
 
 def test_a_machine_that_starts_no_process_goes_without(monkeypatch):
-    def refuse(code):
+    def refuse(code, niceness):
         raise OSError("no memory")
 
     monkeypatch.setattr(kernels, "start_process", refuse)
