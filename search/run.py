@@ -54,6 +54,7 @@ def run_search(
         close_own_cluster()
     with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
         from search import prepare, steps
+        from search.report.end_of_search import search_result
 
     study, dataset = prepare.prepare_data(settings, dataset, console)
     plan = steps.make_plan(study, settings, console)
@@ -73,7 +74,7 @@ def run_search(
         steps.keep_report(plan, settings, tracker, console)
         code = steps.report(plan, tuner, ensemble, settings, console)
         if as_json:
-            click.echo(json.dumps(steps.search_result(study, ensemble, settings.runs_dir, settings.tracking_uri)))
+            click.echo(json.dumps(search_result(study, ensemble, settings.runs_dir, settings.tracking_uri)))
         return code
 
 

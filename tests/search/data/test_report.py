@@ -59,7 +59,7 @@ def test_the_same_bytes_in_two_files_are_told(root, tmp_path):
     found = json.loads((tmp_path / "out/numbers.json").read_text())["duplicates"]
     assert (found["groups"], found["across_splits"]) == (1, 1)
     assert found["listed"] == [["train: a.png", "val: v.png"]]
-    assert "1 of them have photos in several files" in (tmp_path / "out/report.html").read_text()
+    assert "1 of them has photos in several files" in (tmp_path / "out/report.html").read_text()
 
 
 def test_the_four_looks_are_files(root, tmp_path):

@@ -2,6 +2,7 @@
 
 import logging
 import struct
+import time
 
 import pytest
 
@@ -28,6 +29,24 @@ def log_records(data):
             parts = []
 
 
+def read_back(files, wandb_internal_pb2):
+    """The configuration and the steps of each run, by its name; None is the name of a run that says none."""
+    found = {}
+    for file in files:
+        name, config, steps = None, {}, []
+        for data in log_records(file.read_bytes()):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            if record.HasField("run"):
+                name = name or record.run.display_name
+                config |= {item.key: item.value_json for item in record.run.config.update}
+                assert record.run.run_group == "night"
+            if record.HasField("history"):
+                steps.append({item.key or "/".join(item.nested_key): item.value_json for item in record.history.item})
+        found[name] = (config, steps)
+    return found
+
+
 def test_offline_runs_hold_what_was_logged(tmp_path, monkeypatch):
     """By the real package, without a network: what it wrote is read back by its own reader."""
     pytest.importorskip("wandb", reason="this test needs the optional package wandb")
@@ -46,19 +65,10 @@ def test_offline_runs_hold_what_was_logged(tmp_path, monkeypatch):
 
     files = sorted((tmp_path / "wandb").glob("**/*.wandb"))
     assert len(files) == 2
-    found = {}
-    for file in files:
-        name, config, steps = None, {}, []
-        for data in log_records(file.read_bytes()):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
-            if record.HasField("run"):
-                name = name or record.run.display_name
-                config |= {item.key: item.value_json for item in record.run.config.update}
-                assert record.run.run_group == "night"
-            if record.HasField("history"):
-                steps.append({item.key or "/".join(item.nested_key): item.value_json for item in record.history.item})
-        found[name] = (config, steps)
+    found, until = read_back(files, wandb_internal_pb2), time.monotonic() + 60
+    while None in found and time.monotonic() < until:  # a process of the package's own writes them
+        time.sleep(0.5)
+        found = read_back(files, wandb_internal_pb2)
     assert sorted(found) == ["night-0001", "night-0002"]
     for config, steps in found.values():
         assert (config["head"], config["lr"]) == ('"unet"', "0.01")

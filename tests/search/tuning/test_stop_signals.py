@@ -70,6 +70,7 @@ def _terminated(code):
     """What a process returns and says that gets SIGTERM once it has begun."""
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "begun\n"
+    time.sleep(0.5)  # so that it is in the C code
     process.send_signal(signal.SIGTERM)
     out, errors = process.communicate(timeout=300)
     return process.returncode, out, errors

@@ -13,6 +13,7 @@ from trainables.trial.trial import Trial
 
 @pytest.fixture
 def files(tmp_path):
+    (tmp_path / "0001").mkdir()
     return TrialFiles(tmp_path / "0001")
 
 
@@ -67,6 +68,7 @@ def test_what_cannot_be_read_is_left_out(files, content):
 
 
 def test_what_cannot_be_written_ends_no_trial(files, tmp_path):
+    files.directory.rmdir()
     files.directory.write_text("a file where the directory should be")
     files.running_epoch.begin(1)
     files.running_epoch.step(1, 2, torch.tensor(1.0))
