@@ -12,12 +12,13 @@ NICENESS = 15  # of a process that nobody waits for: training goes first
 Task = Callable[[], None]
 
 
-def start_process(code: str, arguments: Sequence[str] = (), *, niceness: int = NICENESS) -> subprocess.Popen:
-    """Start Python with this code, silent, out of reach of the user's Ctrl-C, and by default behind everything else."""
+def start_process(code: str, arguments: Sequence[str] = (), *, behind: bool = True) -> subprocess.Popen:
+    """Start Python with this code, silent, out of reach of the user's Ctrl-C, and `behind` everything else."""
     nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([sys.executable, "-P", "-c", code, *arguments], start_new_session=True, **nothing)
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
+    if behind:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
 
 

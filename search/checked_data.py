@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.report.plain import say, working
+from search.report.console import say, working
 from search.study.settings import StudySettings
 from trainables.data import Dataset, load_dataset
 from trainables.errors import UserError

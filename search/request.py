@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.report.plain import say
+from search.report.console import say
 from search.study.data_place import BUILT_IN, data_directory
 from search.study.manifest import read_manifest
 from search.study.pins import KEYS

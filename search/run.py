@@ -11,9 +11,9 @@ from search.checked_data import checked_data
 from search.cli.errors import end_process, run_command
 from search.cli.options import TakesLists, example, flags_to_settings, make_console, typed_flags, typed_line
 from search.cli.search import list_spaces, search_options
-from search.kernels import KernelsCompiledAhead
+from search.compile_ahead import KernelsCompiledAhead
 from search.ray_access import close_own_cluster
-from search.report.plain import working
+from search.report.console import working
 from search.request import checked
 from search.study.data_place import BUILT_IN
 from search.study.settings import Settings

@@ -11,10 +11,10 @@ from rich.console import Console
 from ensembling.runs.ensemble import EnsembleRecord
 from search.ensemble.record import conclude
 from search.predict.score_test_photos import score_test
+from search.report.console import labelled, say, working
 from search.report.durations import duration
 from search.report.end_of_search import show_trials, show_what_is_next
 from search.report.ensemble_report import show_ensemble
-from search.report.plain import labelled, say, working
 from search.report.scene_words import scene_warnings, scenes_line
 from search.report.study_report import write_report
 from search.screen.progress import Progress

@@ -45,7 +45,7 @@ An example of eight pixels, three candidates, ranked A, B, C, and the classes 0,
    What one more vote of each candidate changes is counted at the same time: where it makes a class win that is a vote
    short, its bit is set.
 
-Pixels on which a candidate abstains, or of more than six classes, are in no group: they stay class ids, and plain.py
+Pixels on which a candidate abstains, or of more than six classes, are in no group: they stay ids, and reference.py
 counts them one by one. It is also the shortest statement of what all of this computes, and the place to begin reading.
 Pixels belong to parts (folds or images), which can be counted apart: each group has the pixels of one part. A large
 holdout is cut in chunks (chunks.py), which are packed and counted by several threads.

@@ -11,7 +11,7 @@ from ensembling.counting.count_blocks import count_alone, count_blocks, members_
 from ensembling.counting.count_sets import count_sets
 from ensembling.counting.count_two_classes import count_two_classes
 from ensembling.counting.group_pixels import Ids
-from ensembling.counting.plain import count_plainly
+from ensembling.counting.reference import count_plainly
 from ensembling.memory import Budget
 from ensembling.threads import in_threads
 

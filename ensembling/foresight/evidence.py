@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ensembling.foresight.sight import LabelledSight, Sight
+from ensembling.foresight.agreement_counts import LabelledSight, Sight
 from ensembling.scores import iou_from_counts, miou_from_counts
 
 PRIOR_PIXELS = 20.0  # that a cell of the table borrows from all others of its class

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ensembling.foresight.agreement_counts import LabelledSight, Sight
 from ensembling.foresight.evidence import (
     agreement,
     agreement_change,
@@ -22,7 +23,6 @@ from ensembling.foresight.evidence import (
     unanimity_change,
     unanimity_of_photos,
 )
-from ensembling.foresight.sight import LabelledSight, Sight
 from ensembling.scores import iou_from_counts, miou_from_counts
 
 WEIGHTS = (1.19, 0.77, -0.50)  # of the changes of agreement, confidence and unanimity

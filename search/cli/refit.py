@@ -19,7 +19,7 @@ from search.cli.options import (
 )
 from search.ray_access import close_own_cluster
 from search.refit.request import checked
-from search.report.plain import working
+from search.report.console import working
 from search.study.settings import RefitSettings
 
 

@@ -21,7 +21,7 @@ def report_command(
 
     It may be written while the study runs, and again whenever you like.
     """
-    from search.report.plain import say, working
+    from search.report.console import say, working
     from search.report.study_report import write_report  # importing mlflow takes seconds, which --help does not need
     from search.study.study import known_study
     from search.tracking.store import open_store

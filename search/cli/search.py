@@ -151,7 +151,7 @@ def search_options(command: Callable) -> Callable:
 
 def list_spaces(console: Console) -> int:
     """Show every space of spaces/ with its choices; return the exit code."""
-    from search.report.plain import say
+    from search.report.console import say
     from search.study.space import describe_spaces
 
     for name, summary, choices in describe_spaces():

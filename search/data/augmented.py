@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from search.data.looks import TILE, as_png
+from search.data.galleries import TILE, as_png
 from search.report.bars import Bars
 from search.report.pictures import overlay, palette, with_legend
 from trainables.data import Dataset, PackedData, build_augmentation, pack

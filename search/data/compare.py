@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.report.plain import say
+from search.report.console import say
 from trainables.data.coco import load_annotations
 from trainables.data.exploration.comparison import Comparison, compare
 

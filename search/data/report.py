@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 
-from search.data import charts, looks
+from search.data import charts, galleries
 from search.data.page import Section, bullets, make_page, picture, table
 from search.report.bars import Bars
 from trainables.data import Dataset
@@ -55,7 +55,7 @@ def run_report(
     for name, figure in figures.items():
         _write(out / f"{name}.png", charts.as_png(figure))
     for look, sheet in sheets:
-        _write(out / PICTURES / f"{look.name}.png", looks.as_png(sheet))
+        _write(out / PICTURES / f"{look.name}.png", galleries.as_png(sheet))
     sections = _sections(numbers, {name: charts.as_svg(figure) for name, figure in figures.items()}, advice, sheets)
     subtitle = f"{numbers['images']} images, {numbers['annotations']} annotations, {numbers['categories']} categories"
     _write(out / NUMBERS, json.dumps(numbers, indent=1).encode())
@@ -80,27 +80,29 @@ def belonging_together(dataset: Dataset, scenes: Scenes) -> dict[str, Any]:
     }
 
 
-def _sheets(made: Table, bars: Bars) -> list[tuple[looks.Look, Image.Image]]:
+def _sheets(made: Table, bars: Bars) -> list[tuple[galleries.Look, Image.Image]]:
     chosen = default_looks(made, SHOWN, SHOWN_OF_CLASS, seed=0)
     total = sum(len(look.tiles) for look in chosen)
     return list(draw_all(chosen, made.dataset, bars.add("Reading photos", total)))
 
 
-def default_looks(made: Table, count: int, of_class: int, seed: int) -> list[looks.Look]:
+def default_looks(made: Table, count: int, of_class: int, seed: int) -> list[galleries.Look]:
     """Return the four looks: images, images by area, classes by area, and the annotations of one image."""
     chosen = [
-        looks.random_images(made, count, seed),
-        looks.images_by_area(made, count, ascending=False),
-        looks.images_by_area(made, count, ascending=True),
+        galleries.random_images(made, count, seed),
+        galleries.images_by_area(made, count, ascending=False),
+        galleries.images_by_area(made, count, ascending=True),
     ]
     for category in range(min(MOST_CLASSES, len(made.names))):
-        chosen += [looks.class_by_area(made, category, of_class, ascending=ascending) for ascending in (False, True)]
+        chosen += [
+            galleries.class_by_area(made, category, of_class, ascending=ascending) for ascending in (False, True)
+        ]
     busiest = Counter(made.image.tolist()).most_common(1)
-    chosen += [looks.annotations_of(made, row) for row, _ in busiest]
+    chosen += [galleries.annotations_of(made, row) for row, _ in busiest]
     return [look for look in chosen if look.tiles]
 
 
-def draw_all(chosen: Sequence[looks.Look], dataset: Dataset, update: Any) -> Any:
+def draw_all(chosen: Sequence[galleries.Look], dataset: Dataset, update: Any) -> Any:
     """Yield each look with its sheet; `update` is called with the number of photos read."""
     done = 0
 
@@ -110,14 +112,14 @@ def draw_all(chosen: Sequence[looks.Look], dataset: Dataset, update: Any) -> Any
         update(done)
 
     for look in chosen:
-        yield look, looks.draw_look(look, dataset, step)
+        yield look, galleries.draw_look(look, dataset, step)
 
 
 def _sections(
     numbers: dict[str, Any],
     figures: dict[str, str],
     advice: dict[str, list[str]],
-    sheets: Sequence[tuple[looks.Look, Image.Image]],
+    sheets: Sequence[tuple[galleries.Look, Image.Image]],
 ) -> list[Section]:
     summary = table(
         ("file", "images", "annotations", "megapixels"),

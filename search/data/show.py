@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.data import looks
+from search.data import galleries
 from search.data.report import default_looks, draw_all
 from search.report.bars import Bars
 from trainables.data import Dataset
@@ -34,23 +34,23 @@ def run_show(dataset: Dataset, options: ShowOptions, out: Path, console: Console
         total = sum(len(look.tiles) for look in chosen)
         for look, sheet in draw_all(chosen, dataset, bars.add("Reading photos", total)):
             with replacing(out / f"{look.name}.png", sync=False) as temporary:
-                temporary.write_bytes(looks.as_png(sheet))
+                temporary.write_bytes(galleries.as_png(sheet))
     for look in chosen:
         console.print(f"{out / look.name!s}.png  {look.title}", soft_wrap=True)
     return 0
 
 
-def _chosen(made: Table, options: ShowOptions) -> list[looks.Look]:
+def _chosen(made: Table, options: ShowOptions) -> list[galleries.Look]:
     chosen = []
     if options.images:
         rows = [find_image(made.dataset, text) for text in options.images]
-        chosen.append(looks.choose_images(made.dataset, rows, "images", "Images with their masks"))
+        chosen.append(galleries.choose_images(made.dataset, rows, "images", "Images with their masks"))
     for name in options.classes:
         if name not in made.names:
             raise UserError(f"--class {name!r}: the classes are {', '.join(made.names)}")
         place = made.names.index(name)
-        chosen += [looks.class_by_area(made, place, options.count, ascending=one) for one in (False, True)]
-    chosen += [looks.annotations_of(made, find_image(made.dataset, text)) for text in options.annotations_of]
+        chosen += [galleries.class_by_area(made, place, options.count, ascending=one) for one in (False, True)]
+    chosen += [galleries.annotations_of(made, find_image(made.dataset, text)) for text in options.annotations_of]
     return [look for look in chosen if look.tiles]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ensembling import read_predictions
-from search.data import looks
+from search.data import galleries
 from search.data.report import draw_all
 from search.report.bars import Bars
-from search.report.plain import PlainTable, say
+from search.report.console import PlainTable, say
 from search.study.study import Study, known_study
 from trainables.data import Dataset, load_dataset
 from trainables.data.edits import edit_whole
@@ -40,7 +40,7 @@ def run_suspects(name: str, runs_dir: Path, cache_dir: Path, out: Path, count: i
     if worst:
         with Bars(console) as bars:
             for _, sheet in draw_all([_look(worst, dataset)], dataset, bars.add("Reading photos", len(worst))):
-                _write(out / PICTURE, looks.as_png(sheet))
+                _write(out / PICTURE, galleries.as_png(sheet))
     _show(suspects, dataset, len(trials), out, console)
     return 0
 
@@ -156,14 +156,14 @@ def _quoted(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
-def _look(worst: Sequence[Suspect], dataset: Dataset) -> looks.Look:
+def _look(worst: Sequence[Suspect], dataset: Dataset) -> galleries.Look:
     names = dataset.class_names
     tiles = []
     for one in worst:
         own = dataset.images[one.row].annotations
         tiles.append((one.row, next(a for a in own if a.id == one.annotation_id)))
     captions = tuple(f"{one.annotation_id} {names[one.label]}: {names[one.says]}?"[:38] for one in worst)
-    return looks.Look("suspects", "Labels that the vote contradicts, outlined", tuple(tiles), captions)
+    return galleries.Look("suspects", "Labels that the vote contradicts, outlined", tuple(tiles), captions)
 
 
 def _write(path: Path, data: bytes) -> None:

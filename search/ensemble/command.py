@@ -21,8 +21,8 @@ from search.ensemble.options import EnsembleOptions
 from search.ensemble.record import how_to_choose, reading_predictions, record, select_and_assess
 from search.ensemble.tta import effect_of_views, with_views
 from search.report.bars import Bars
+from search.report.console import say, working
 from search.report.ensemble_report import show_candidates, show_ensemble
-from search.report.plain import say, working
 from search.tracking.store import open_store
 from trainables.errors import UserError
 from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id

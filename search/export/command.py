@@ -12,7 +12,7 @@ from ensembling.export.bundle import check_members, check_new, write_ensemble
 from ensembling.export.member_formats import FORMATS, Export, export_members
 from ensembling.runs.members import Ensemble, open_ensemble
 from ensembling.runs.registered import REGISTERED
-from search.report.plain import PlainTable, say, working
+from search.report.console import PlainTable, say, working
 from search.tracking.ensemble_run import find_run
 from search.tracking.model_registry import check_model_name, register
 from search.tracking.store import connect, default_tracking_uri

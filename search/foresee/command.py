@@ -4,11 +4,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ensembling.foresight.halves import Halves, halves_of_test
+from ensembling.foresight.leaderboard_halves import Halves, halves_of_test
 from ensembling.runs.members import open_ensemble
+from search.foresee.expectation import tell
 from search.foresee.holdout import SeenHoldout, other_runs, see_holdout
 from search.foresee.show import show_halves
-from search.foresee.telling import tell
 from search.predict.command import PredictOptions, predicted
 from trainables.errors import UserError
 

@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from ensembling import Predictions, PredictionsError, check_same_holdout, hard_vote, read_predictions
 from ensembling.assessment.top_k import ImageRuns, growing_counts
-from ensembling.foresight.sight import LabelledSight, Looking
+from ensembling.foresight.agreement_counts import LabelledSight, Looking
 from ensembling.memory import Budget
 from ensembling.runs.candidates import load_predictions
 from ensembling.runs.ensemble import ListedMember

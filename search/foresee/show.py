@@ -6,9 +6,9 @@ import numpy as np
 from rich.console import Console
 
 from ensembling.foresight.foresee import Foreseen, Foresight
-from ensembling.foresight.halves import Halves
+from ensembling.foresight.leaderboard_halves import Halves
 from ensembling.predict.prediction import Prediction
-from search.report.plain import PlainTable, say
+from search.report.console import PlainTable, say
 
 FEW_RUNS = 6
 SHOWN_PHOTOS = 5

@@ -14,13 +14,13 @@ from ensembling.predict.class_maps import ClassMapsError
 from ensembling.predict.prediction import Prediction
 from ensembling.predict.submission import SubmissionError
 from ensembling.runs.members import Ensemble, open_ensemble
+from search.foresee.expectation import tell
 from search.foresee.holdout import see_holdout
 from search.foresee.show import FEW_RUNS
-from search.foresee.telling import tell
 from search.predict.outputs import Outputs
 from search.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
-from search.report.plain import say, working
+from search.report.console import say, working
 from search.tracking.store import open_store
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS
 from trainables.data.unlabelled import Photo, PhotoList, list_photos

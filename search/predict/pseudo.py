@@ -11,7 +11,7 @@ from ensembling.predict.prediction import Prediction, agreement
 from ensembling.runs.members import Ensemble
 from search.predict.command import PredictOptions, predicted
 from search.report.bars import Bars
-from search.report.plain import say
+from search.report.console import say
 from trainables.data.pseudo import PseudoItem, write_pseudo
 from trainables.errors import UserError
 from trainables.trial.study_files import TARGET

@@ -11,8 +11,8 @@ from rich.console import Console
 from ensembling.runs.members import Ensemble
 from search.predict.command import PredictOptions, predicted
 from search.predict.scores import scores_of, show_scores
+from search.report.console import say
 from search.report.pictures import fitted, overlay, palette, with_legend
-from search.report.plain import say
 from search.study.settings import StudySettings
 from search.study.study import Study, data_files
 from trainables.data.dataset import BACKGROUND

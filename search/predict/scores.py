@@ -12,7 +12,7 @@ from rich.console import Console
 from ensembling.assessment.bootstrap import Interval, bootstrap_mious, influence, interval
 from ensembling.runs.members import Ensemble
 from ensembling.scores import confusion_matrix, counts_from_confusion, iou_per_class, miou, why_meaningless
-from search.report.plain import say
+from search.report.console import say
 from search.study.manifest import read_manifest
 from search.study.study import data_files, data_root
 from trainables.data.annotations.labels import Labels, read_labels

@@ -11,7 +11,7 @@ from ensembling.runs.ensemble import TIE_RULE, EnsembleRecord, ListedMember, Ref
 from ensembling.runs.members import described_data
 from ensembling.scores import confusion_matrix, miou
 from search.ensemble.record import with_weights
-from search.report.plain import say
+from search.report.console import say
 from search.study.study import Study
 from search.tracking.tracker import Tracker
 from trainables.trial.files import TrialFiles

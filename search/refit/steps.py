@@ -10,7 +10,7 @@ from ensembling.runs.members import Ensemble, open_ensemble
 from search.checked_data import checked_data
 from search.prepare import edited_data, packed_data, pseudo_data
 from search.refit.models import Original, describe_refit, refit_models
-from search.report.plain import labelled, say, working
+from search.report.console import labelled, say, working
 from search.steps import show_pseudo, start_cluster
 from search.study.data_place import BUILT_IN
 from search.study.settings import RefitSettings

@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from search.report.console import say
 from search.report.durations import duration
-from search.report.plain import say
 
 LINE_EVERY_S = 30
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from ensembling.runs.ensemble import EnsembleRecord, ListedMember, ListedRun
-from search.report.plain import PlainTable, say
+from search.report.console import PlainTable, say
 from search.study.place_flags import place_flags
 from search.study.study import Study
 from trainables.trial.files import TrialFiles

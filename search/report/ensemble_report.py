@@ -7,7 +7,7 @@ from rich.console import Console
 
 from ensembling.assessment.bootstrap import Interval
 from ensembling.runs.ensemble import EnsembleRecord
-from search.report.plain import PlainTable, say
+from search.report.console import PlainTable, say
 from search.report.scene_words import expectation_words, scene_warnings
 from trainables.inference.tta import TestTimeAugmentation
 

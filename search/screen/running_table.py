@@ -7,8 +7,8 @@ from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from search.report.console import PlainTable
 from search.report.durations import short_duration
-from search.report.plain import PlainTable
 from search.screen.sparkline import sparkline
 from trainables.trial.running_epoch import RunningEpoch
 

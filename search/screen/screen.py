@@ -7,8 +7,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from search.report.console import say
 from search.report.durations import duration
-from search.report.plain import say
 from search.screen.gpus import Gpu, read_gpus
 from search.screen.progress import Progress, TrialProgress
 from search.screen.running_table import Row, RunningTable, step_of

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
+from search.report.console import PlainTable
 from search.report.durations import duration
-from search.report.plain import PlainTable
 from search.screen.running_table import Row, RunningTable
 from search.screen.sparkline import sparkline
 from search.status.status import StudyStatus, TrialStatus

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.report.plain import say
+from search.report.console import say
 from trainables.errors import UserError
 
 BUILT_IN = "sample"  # the name of the built-in data set, given in place of a directory

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from search.report.plain import say
+from search.report.console import say
 from search.tracking.store import default_tracking_uri, find_experiment
 from search.tracking.store_file import check_store
 from trainables.study_data import OBJECTIVE

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from ensembling.predict.submission import SubmissionFile
 from ensembling.scores import confusion_matrix
+from search.report.console import PlainTable, say
 from search.report.pictures import overlay, palette, with_legend
-from search.report.plain import PlainTable, say
 from trainables.data.dataset import BACKGROUND
 from trainables.data.photos.photo_files import PhotoError, decode_photo, inspect_photos
 from trainables.errors import UserError

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from ensembling import hard_vote
 from ensembling.predict.submission import SubmissionError, SubmissionFile, SubmissionWriter
-from search.report.plain import PlainTable, say
+from search.report.console import PlainTable, say
 from search.vote.changes import check_places, read_class_names, show_changes, write_changes
 from search.vote.options import VoteOptions
 from trainables.errors import UserError

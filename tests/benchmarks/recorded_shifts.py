@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ensembling import hard_vote, select_ensemble
-from ensembling.foresight.sight import LabelledSight, Looking
+from ensembling.foresight.agreement_counts import LabelledSight, Looking
 from tests.benchmarks.recorded_pool import unpacked
 from tests.benchmarks.recording.designs import COMMON, SHIFTED, TO_COMMON
 

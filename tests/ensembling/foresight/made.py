@@ -3,7 +3,7 @@
 import numpy as np
 
 from ensembling import hard_vote
-from ensembling.foresight.sight import LabelledSight, Looking
+from ensembling.foresight.agreement_counts import LabelledSight, Looking
 
 CLASSES, SIZE = 4, (24, 32)
 SKILLS = (0.90, 0.88, 0.85, 0.82, 0.80, 0.75)

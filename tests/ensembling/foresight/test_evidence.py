@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ensembling.foresight.agreement_counts import Looking
 from ensembling.foresight.evidence import (
     agreement,
     agreement_change,
@@ -12,7 +13,6 @@ from ensembling.foresight.evidence import (
     from_probit,
     probit,
 )
-from ensembling.foresight.sight import Looking
 from ensembling.scores import counts_from_confusion, miou_from_counts
 from tests.ensembling.foresight.made import look_at
 

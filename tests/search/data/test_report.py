@@ -90,7 +90,7 @@ def test_what_cannot_be_shown_is_an_error(root, tmp_path, options, message):
 
 
 def test_a_single_object_is_drawn_where_it_is(root):
-    from search.data.looks import TILE, class_by_area, draw_look
+    from search.data.galleries import TILE, class_by_area, draw_look
     from trainables.data.exploration.table import make_table
 
     made = make_table(load_dataset(root))

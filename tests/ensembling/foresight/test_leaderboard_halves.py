@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ensembling.foresight.halves import halves_of_test
+from ensembling.foresight.leaderboard_halves import halves_of_test
 from ensembling.scores import miou_from_counts
 
 

@@ -19,7 +19,7 @@ class KernelsCompiledAhead:
     def __enter__(self) -> "KernelsCompiledAhead":
         self._process = None
         with suppress(OSError):  # where no process can be started, the first vote compiles them
-            self._process = start_process(PROGRAM, niceness=0)
+            self._process = start_process(PROGRAM, behind=False)
         return self
 
     def wait(self) -> None:

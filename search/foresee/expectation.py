@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from ensembling.foresight.agreement_counts import Looking
 from ensembling.foresight.foresee import Foresight, foresee
-from ensembling.foresight.sight import Looking
 from ensembling.predict.prediction import Prediction
 from search.foresee.holdout import SeenHoldout
 from search.foresee.pictures import draw_least_like

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ensembling.counting import build_table, chunks
-from ensembling.counting.plain import count_plainly
+from ensembling.counting.reference import count_plainly
 from tests.ensembling import naive
 
 

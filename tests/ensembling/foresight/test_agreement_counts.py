@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ensembling import hard_vote
-from ensembling.foresight.sight import Looking
+from ensembling.foresight.agreement_counts import Looking
 from ensembling.scores import confusion_matrix, counts_from_confusion
 
 CLASSES, RUNS = 3, 4

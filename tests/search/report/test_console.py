@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from search.report.bars import Bars
-from search.report.plain import PlainTable, labelled, say, working
+from search.report.console import PlainTable, labelled, say, working
 
 SEARCH = Path(__file__).resolve().parents[3] / "search"
 NAMES = ("cat [male]", "switch [/off]", "[bold]", "a\\[b]", "C:\\[x", "[link=file:///etc]here[/link]")

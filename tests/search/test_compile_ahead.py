@@ -4,19 +4,19 @@ import os
 
 import psutil
 
-from search import kernels
-from search.kernels import KernelsCompiledAhead
+from search import compile_ahead
+from search.compile_ahead import KernelsCompiledAhead
 
 
 def test_who_waits_finds_them_on_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(kernels, "PROGRAM", f"open({str(tmp_path / 'done')!r}, 'w')")
+    monkeypatch.setattr(compile_ahead, "PROGRAM", f"open({str(tmp_path / 'done')!r}, 'w')")
     with KernelsCompiledAhead() as ahead:
         ahead.wait()
         assert (tmp_path / "done").exists()
 
 
 def test_nothing_of_it_outlives_the_search(monkeypatch):
-    monkeypatch.setattr(kernels, "PROGRAM", "import time; time.sleep(600)")
+    monkeypatch.setattr(compile_ahead, "PROGRAM", "import time; time.sleep(600)")
     before = set(psutil.Process(os.getpid()).children())
     with KernelsCompiledAhead():
         (started,) = set(psutil.Process(os.getpid()).children()) - before
@@ -25,9 +25,9 @@ def test_nothing_of_it_outlives_the_search(monkeypatch):
 
 
 def test_a_machine_that_starts_no_process_goes_without(monkeypatch):
-    def refuse(code, niceness):
+    def refuse(code, behind):
         raise OSError("no memory")
 
-    monkeypatch.setattr(kernels, "start_process", refuse)
+    monkeypatch.setattr(compile_ahead, "start_process", refuse)
     with KernelsCompiledAhead() as ahead:
         ahead.wait()
