@@ -20,8 +20,8 @@ from trainables.hardware.peak_memory import PeakMemory
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import evaluate
 from trainables.inference.metrics import iou_per_class, miou, pixel_accuracy
+from trainables.losses import build_loss, class_weights_from
 from trainables.losses.batch_loss import BatchLoss
-from trainables.losses.losses import build_loss, class_weights_from
 from trainables.models import build_model
 from trainables.optim import build_optimizer, build_schedule
 from trainables.study_data import StudyData

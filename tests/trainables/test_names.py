@@ -8,7 +8,7 @@ import timm
 
 from trainables.data.batches.augment import AUGMENTATIONS
 from trainables.errors import UserError
-from trainables.losses.losses import LOSSES
+from trainables.losses import LOSSES
 from trainables.models import HEADS
 from trainables.names import ROOT, check_backbone, check_name, known_names, timm_models
 from trainables.optim import OPTIMIZERS, SCHEDULE_NAMES

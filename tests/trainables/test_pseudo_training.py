@@ -12,8 +12,8 @@ from tests import tiny
 from trainables.data import load_dataset, load_pseudo, write_pseudo
 from trainables.data.batches.training_batches import TrainingBatches
 from trainables.errors import UserError
+from trainables.losses import build_loss
 from trainables.losses.batch_loss import BatchLoss
-from trainables.losses.losses import build_loss
 from trainables.study_data import PseudoData
 from trainables.training import Trainer
 

@@ -5,7 +5,7 @@ import segmentation_models_pytorch as smp
 import torch
 
 from trainables.errors import UserError
-from trainables.losses.losses import LOSSES, build_loss, class_weights_from
+from trainables.losses import LOSSES, build_loss, class_weights_from
 
 torch.set_num_threads(1)
 
