@@ -1,7 +1,8 @@
 """The table of the trials that train, which the screen of a search and `segvote status` show alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -34,6 +35,12 @@ class Row:
     best: float | None
     seconds_left: float | None
     label: str
+
+    @classmethod
+    def of(cls, trial: Any, now: float) -> "Row":
+        """Return the row of a TrialProgress or a TrialStatus, which name their figures alike, at the time `now`."""
+        figures = {field.name: getattr(trial, field.name) for field in fields(cls) if field.name != "seconds_left"}
+        return cls(**figures, seconds_left=trial.seconds_left(now))
 
 
 class RunningTable:

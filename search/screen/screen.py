@@ -107,22 +107,9 @@ class Screen:
 
     def _render(self) -> Group:
         progress = self.progress
-        rows = [self._row(trial) for trial in progress.running]
+        rows = [Row.of(trial, progress.clock()) for trial in progress.running]
         table = RunningTable(self.name, rows, progress.rungs, progress.kept or "score")
         return Group(table, Text(self._summary()), *(Text(str(gpu)) for gpu in self.gpus()))
-
-    def _row(self, trial: TrialProgress) -> Row:
-        return Row(
-            number=trial.number,
-            epoch=trial.epoch,
-            epochs=trial.epochs,
-            running=trial.running,
-            loss=trial.loss,
-            scores=trial.scores,
-            best=trial.best,
-            seconds_left=trial.seconds_left(self.progress.clock()),
-            label=trial.label,
-        )
 
     def gpus(self) -> list[Gpu]:
         """Return what this machine's GPUs do, asked for every few seconds: the table is drawn more often."""

@@ -47,22 +47,8 @@ def sentence(status: StudyStatus) -> str:
 
 
 def _training(status: StudyStatus) -> RunningTable:
-    rows = [_row(trial, status.now) for trial in status.unfinished]
+    rows = [Row.of(trial, status.now) for trial in status.unfinished]
     return RunningTable(f"Not ended: {len(rows)}", rows, status.rungs)
-
-
-def _row(trial: TrialStatus, now: float) -> Row:
-    return Row(
-        number=trial.number,
-        epoch=trial.epoch,
-        epochs=trial.epochs,
-        running=trial.running,
-        loss=trial.loss,
-        scores=trial.scores,
-        best=trial.best,
-        seconds_left=trial.seconds_left(now),
-        label=trial.label,
-    )
 
 
 def _best(trials: Sequence[TrialStatus]) -> PlainTable:
