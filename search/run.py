@@ -55,24 +55,25 @@ def run_search(
     with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
         from search import prepare, steps
         from search.report.end_of_search import search_result
+        from search.tuning.tuner import StudyTuner
 
     study, dataset = prepare.prepare_data(settings, dataset, console)
     plan = steps.make_plan(study, settings, console)
-    steps.show_plan(plan, dataset, settings, console)
+    steps.show_plan(plan, dataset, console)
     if settings.dry_run:
         return 0
     with (
-        steps.claimed(plan, settings),
-        steps.tracked(plan, settings) as tracker,
-        steps.running_screen(plan, settings, console) as screen,
+        steps.claimed(plan),
+        steps.tracked(plan) as tracker,
+        steps.running_screen(plan, console) as screen,
     ):
-        tuner = steps.make_tuner(plan, settings, tracker, screen, kernels.wait)
+        tuner = StudyTuner(plan, tracker, screen, kernels.wait)
         tuner.fit()
         if tuner.interrupted:
             return steps.say_how_to_resume(plan, command, tracker, console)
-        ensemble = steps.vote(plan, settings, tracker)
-        steps.keep_report(plan, settings, tracker, console)
-        code = steps.report(plan, tuner, ensemble, settings, console)
+        ensemble = steps.vote(plan, tracker)
+        steps.keep_report(plan, tracker, console)
+        code = steps.report(plan, tuner, ensemble, console)
         if as_json:
             click.echo(json.dumps(search_result(study, ensemble, settings.runs_dir, settings.tracking_uri)))
         return code

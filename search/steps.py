@@ -1,7 +1,7 @@
 """The steps of a search, in the order in which run.py takes them."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ from search.tuning.cpu_time import study_seconds
 from search.tuning.plan import Plan
 from search.tuning.report_refresh import report_flags
 from search.tuning.resources import Resources, cluster_share, start_ray
-from search.tuning.schedulers.rungs import default_grace_period, rungs
+from search.tuning.searchers.suggestion import Suggestion
 from search.tuning.tuner import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import Dataset
@@ -42,8 +42,8 @@ from trainables.models.pretrained.weights import check_weights
 from trainables.study_data import StudyData
 from trainables.trial.study_files import MANIFEST
 
-SHOWN_CONFIGURATIONS = 3
-PROBED_CONFIGURATIONS = 8
+SHOWN_SUGGESTIONS = 3  # by a dry run
+PROBED_SUGGESTIONS = 8  # of which training steps are timed
 INTERRUPTED = 130
 
 
@@ -51,24 +51,13 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
     """Start or join Ray, and return what runs where. Raises UserError where the study cannot be run as asked."""
     space = make_space(settings)
     points = grid_points(space, settings.grid, repeats(settings))
-    first = points[0] if points else space.first()
-    configs = [TrialConfig.from_dict(point) for point in points or [first]]
+    suggestions = [Suggestion(number, params) for number, params in enumerate(points, start=1)]
+    configs = [TrialConfig.from_dict(params) for params in points or [space.first()]]
     for config in configs:
         study.data.splits.fold_rows(config.fold)
-    epochs = configs[0].epochs
-    _check_one_length(space, points, epochs)
-    grace_period = settings.grace_period or space.grace_period
-    grace_period = min(epochs, grace_period or default_grace_period(epochs, settings.reduction_factor))
-    return Plan(
-        study=study,
-        space=space,
-        points=points,
-        trials=len(points) or settings.trials or space.trials,
-        epochs=epochs,
-        grace_period=grace_period,
-        last_rung=rungs(epochs, grace_period, settings.reduction_factor)[-1] if not points else epochs,
-        resources=start_cluster(settings, console),
-    )
+    _check_one_length(space, configs)
+    resources = start_cluster(settings, console)
+    return Plan(study, settings, space, suggestions, configs, resources)
 
 
 def start_cluster(settings: StudySettings, console: Console) -> Resources:
@@ -83,21 +72,21 @@ def start_cluster(settings: StudySettings, console: Console) -> Resources:
         )
 
 
-def _check_one_length(space: Space, points: list[dict[str, Any]], epochs: int) -> None:
+def _check_one_length(space: Space, configs: list[TrialConfig]) -> None:
     if "epochs" in space.choices and "epochs" not in space.fixed:
         raise UserError(
             f"space {space.name} varies epochs, but ASHA compares trials of one length: pin it with --epochs"
         )
-    if any(point["epochs"] != epochs for point in points if "epochs" in point):
+    if len({config.epochs for config in configs}) > 1:
         raise UserError("--grid epochs: ASHA compares trials of one length; run one study per number of epochs")
 
 
-def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console) -> None:
+def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     """Show the data set, its splits, the resources, the first configurations, and how long a CPU will take.
 
     Raises UserError where pretrained weights are missing.
     """
-    study, splits = plan.study, plan.study.data.splits
+    study, settings, splits = plan.study, plan.settings, plan.study.data.splits
     labelled(console, "study", f"{study.name} in {study.directory}")
     labelled(console, "data", dataset.summary)
     labelled(
@@ -114,16 +103,17 @@ def show_plan(plan: Plan, dataset: Dataset, settings: Settings, console: Console
         f"{plan.space.name}: {plan.trials} trials of up to {plan.epochs} epochs, "
         + (
             f"the points of a grid over {', '.join(key.partition('=')[0] for key in settings.grid)}"
-            if plan.points
+            if plan.suggestions
             else f"{'paused' if settings.scheduler == 'promote' else 'stopped early'} from epoch {plan.grace_period} on"
         ),
     )
     labelled(console, "resources", str(plan.resources))
-    first = _first_configurations(plan, settings, PROBED_CONFIGURATIONS)
+    first = _first_suggestions(plan)
     if settings.dry_run:
-        _show_configurations(first[:SHOWN_CONFIGURATIONS], console)
+        _show_suggestions(first[:SHOWN_SUGGESTIONS], console)
     if not plan.resources.gpus:
-        _show_cpu_time(plan, first if plan.points else [plan.first, *first], console)
+        configs = [suggestion.config for suggestion in first]
+        _show_cpu_time(plan, configs if plan.suggestions else [*plan.configs, *configs], console)
     _check_all_weights(plan, console)
 
 
@@ -142,21 +132,21 @@ def show_pseudo(data: StudyData, console: Console) -> None:
         labelled(console, "pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
 
 
-def _first_configurations(plan: Plan, settings: Settings, most: int) -> list[dict[str, Any]]:
+def _first_suggestions(plan: Plan) -> list[Suggestion]:
     """Return what is tried first; all points of a grid. Raises UserError where the search could suggest nothing."""
-    return plan.points or StudyTuner.first_suggestions(plan, settings.seed, min(plan.trials, most))
+    return plan.suggestions or StudyTuner.first_suggestions(plan, min(plan.trials, PROBED_SUGGESTIONS))
 
 
-def _show_configurations(configurations: list[dict[str, Any]], console: Console) -> None:
-    for number, params in enumerate(configurations, start=1):
-        values = ", ".join(f"{key}={value}" for key, value in params.items())
-        say(console, f"trial {number}: {values}")
+def _show_suggestions(suggestions: list[Suggestion], console: Console) -> None:
+    for suggestion in suggestions:
+        values = ", ".join(f"{key}={value}" for key, value in suggestion.params.items())
+        say(console, f"trial {suggestion.number}: {values}")
 
 
-def _show_cpu_time(plan: Plan, configurations: list[dict[str, Any]], console: Console) -> None:
+def _show_cpu_time(plan: Plan, configs: list[TrialConfig], console: Console) -> None:
     with working(console, "Timing training steps …"):
         seconds = study_seconds(
-            configurations,
+            configs,
             num_classes=plan.study.data.num_classes,
             images=plan.study.data.photos_per_epoch(FOLD_ALL),
             trials=plan.trials,
@@ -165,30 +155,29 @@ def _show_cpu_time(plan: Plan, configurations: list[dict[str, Any]], console: Co
     say(
         console,
         f"No GPU was found. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
-        f"early, going by single steps of {'these' if plan.points else 'its first'} configurations."
+        f"early, going by single steps of {'these' if plan.suggestions else 'its first'} configurations."
         + (" Ctrl-C stops it; --space quickstart is made for a CPU." if seconds > 3600 else ""),
     )
 
 
 def _check_all_weights(plan: Plan, console: Console) -> None:
     """Raise UserError for weights that no node can load, here once rather than in every trial."""
-    configs = plan.points or [plan.first]
+    configs = plan.configs
     choice = plan.space.choices.get("backbone")
-    varied = choice.values if choice and not plan.points and "backbone" not in plan.space.fixed else ()
-    backbones = dict.fromkeys([*(config["backbone"] for config in configs), *varied])
-    if configs[0].get("init_from"):
+    varied = choice.values if choice and not plan.suggestions and "backbone" not in plan.space.fixed else ()
+    backbones = dict.fromkeys([*(config.backbone for config in configs), *varied])
+    if configs[0].init_from:
         _show_initial_weights(configs[0], list(backbones), console)
         return
-    if not any(config.get("pretrained", True) for config in configs):
+    if not any(config.pretrained for config in configs):
         return
     for backbone in backbones:
         with working(console, f"Looking for the weights of {backbone} …"):
-            check_weights(backbone, configs[0].get("weights_dir"))
+            check_weights(backbone, configs[0].weights_dir)
 
 
-def _show_initial_weights(params: dict[str, Any], backbones: list[str], console: Console) -> None:
+def _show_initial_weights(config: TrialConfig, backbones: list[str], console: Console) -> None:
     """Show what of --init-from goes into the backbone. Raises UserError where it does not fit in all trials."""
-    config = TrialConfig.from_dict(params)
     if len(backbones) > 1:
         raise UserError(
             f"{config.init_from} is the checkpoint of one backbone, but the trials have {', '.join(backbones)}: "
@@ -207,24 +196,24 @@ def _show_initial_weights(params: dict[str, Any], backbones: list[str], console:
 
 
 @contextmanager
-def claimed(plan: Plan, settings: StudySettings) -> Iterator[None]:
+def claimed(plan: Plan) -> Iterator[None]:
     """Return a context in which the name is taken and no other command runs the study.
 
     What was refused before has left nothing behind.
     """
     study = plan.study
-    with study.claimed(resume=settings.resume):
+    with study.claimed(resume=plan.settings.resume):
         if study.data.scored and not study.target_file.exists():
-            packed = study.data.open(TrialConfig.from_dict(plan.first).size)
+            packed = study.data.open(plan.configs[0].size)
             write_target(study, packed, holdout_masks(study, packed))
         yield
 
 
 @contextmanager
-def tracked(plan: Plan, settings: StudySettings) -> Iterator[Tracker]:
+def tracked(plan: Plan) -> Iterator[Tracker]:
     """Return a context that yields the writer to MLflow; whatever happens, the runs end with their true status."""
+    study, settings = plan.study, plan.settings
     uri = settings.tracking_uri or default_tracking_uri(settings.runs_dir)
-    study = plan.study
     place: dict[str, Any] = {"kind": "refit", "under": study.refit["run_id"]} if study.refit else {}
     if settings.wandb:
         place["mirror"] = open_mirror(study.name, study.id, study.directory / "wandb")
@@ -232,7 +221,7 @@ def tracked(plan: Plan, settings: StudySettings) -> Iterator[Tracker]:
     try:
         try:
             files = [study.directory / MANIFEST, *([study.target_file] if study.data.scored else [])]
-            tracker.describe_study(_study_params(plan, settings), files)
+            tracker.describe_study(_study_params(plan), files)
             yield tracker
         except BaseException as error:
             tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
@@ -243,9 +232,9 @@ def tracked(plan: Plan, settings: StudySettings) -> Iterator[Tracker]:
         raise explain_failure(error, uri) from error
 
 
-def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
+def _study_params(plan: Plan) -> dict[str, Any]:
     data = plan.study.data
-    made_of = {key: value for key, value in settings.lasting().items() if value not in (None, [])}
+    made_of = {key: value for key, value in plan.settings.lasting().items() if value not in (None, [])}
     if data.pseudo:
         made_of |= {"pseudo_fingerprint": data.pseudo.fingerprint, "pseudo_images": len(data.pseudo.rows)}
     else:
@@ -260,7 +249,7 @@ def _study_params(plan: Plan, settings: StudySettings) -> dict[str, Any]:
         "training_images": sum(map(len, data.splits.folds)),
         "code_version": plan.study.manifest["code_version"],
         "trials_planned": plan.trials,
-        "rungs": " ".join(map(str, _stops(plan, settings))),
+        "rungs": " ".join(map(str, plan.rungs)),
         **_scene_params(plan.study.overlap),
     }
 
@@ -277,28 +266,13 @@ def _scene_params(overlap: Overlap | None) -> dict[str, int]:
 
 
 @contextmanager
-def running_screen(plan: Plan, settings: StudySettings, console: Console) -> Iterator[Screen]:
+def running_screen(plan: Plan, console: Console) -> Iterator[Screen]:
+    """Return a context that yields the screen of the running search."""
     data = plan.study.data
     kept = None if not data.scored else "last" if data.keep_last else "best"
-    stops = _stops(plan, settings)
-    progress = Progress(plan.trials, plan.epochs, kept=kept, rungs=stops, budget_s=settings.time_budget)
+    progress = Progress(plan.trials, plan.epochs, kept=kept, rungs=plan.rungs, budget_s=plan.settings.time_budget)
     with Screen(progress, console, plan.study.name) as screen:
         yield screen
-
-
-def _stops(plan: Plan, settings: StudySettings) -> tuple[int, ...]:
-    """Return the epochs at which trials are compared and may be stopped; none in a grid or a refit."""
-    return () if plan.points else tuple(rungs(plan.epochs, plan.grace_period, settings.reduction_factor))
-
-
-def make_tuner(
-    plan: Plan,
-    settings: StudySettings,
-    tracker: Tracker,
-    screen: Screen,
-    wait_for_kernels: Callable[[], None] | None = None,
-) -> StudyTuner:
-    return StudyTuner(plan, settings, tracker, screen, wait_for_kernels)
 
 
 def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Console) -> int:
@@ -320,21 +294,21 @@ def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
         )
 
 
-def vote(plan: Plan, settings: Settings, tracker: Tracker) -> EnsembleRecord | None:
+def vote(plan: Plan, tracker: Tracker) -> EnsembleRecord | None:
     """Return the ensemble; None, and mark the study as failed, where no trial got as far as a prediction."""
-    ensemble = conclude(plan.study, tracker, **settings.vote_limits)
+    ensemble = conclude(plan.study, tracker, **plan.settings.vote_limits)
     if ensemble is None:
         tracker.final_status = "FAILED"
     return ensemble
 
 
-def keep_report(plan: Plan, settings: Settings, tracker: Tracker, console: Console) -> None:
+def keep_report(plan: Plan, tracker: Tracker, console: Console) -> None:
     """Write the report and log it to the study's run. The study is whole without it: what goes wrong is said."""
     try:
         with working(console, "Writing the report …"):
             path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
     except (UserError, OSError) as error:
-        again = shlex.join(["segvote", *report_flags(plan.study.name, settings)])
+        again = shlex.join(["segvote", *report_flags(plan.study.name, plan.settings)])
         say(console, f"The report could not be written ({error}); try again by\n    {again}")
         return
     for lack in shown.lacks:
@@ -342,8 +316,9 @@ def keep_report(plan: Plan, settings: Settings, tracker: Tracker, console: Conso
     say(console, f"report    {path}")
 
 
-def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, settings: Settings, console: Console) -> int:
+def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, console: Console) -> int:
     """Show the result and where everything is; return 0, or 1 if no trial got as far as a prediction."""
+    settings = plan.settings
     for reason in tuner.bad_suggestions:
         say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
     if tuner.cut_off:
@@ -362,7 +337,7 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, setti
     show_ensemble(console, ensemble)
     show_trials(console, plan.study)
     say(console, f"ensemble  {plan.study.ensemble_file}")
-    if plan.space.scores_test and not plan.points:
+    if plan.space.scores_test and not plan.suggestions:
         score_test(plan.study, settings, console)
     show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
     return 0

@@ -6,6 +6,7 @@ from search import steps
 from search.refit import steps as refit_steps
 from search.refit.record import conclude_refit, report_refit
 from search.study.settings import RefitSettings
+from search.tuning.tuner import StudyTuner
 
 
 def run_refit(settings: RefitSettings, command: str, console: Console) -> int:
@@ -14,11 +15,11 @@ def run_refit(settings: RefitSettings, command: str, console: Console) -> int:
     plan = refit_steps.make_plan(study, settings, console)
     refit_steps.show_plan(plan, console)
     with (
-        steps.claimed(plan, settings),
-        steps.tracked(plan, settings) as tracker,
-        steps.running_screen(plan, settings, console) as screen,
+        steps.claimed(plan),
+        steps.tracked(plan) as tracker,
+        steps.running_screen(plan, console) as screen,
     ):
-        tuner = steps.make_tuner(plan, settings, tracker, screen)
+        tuner = StudyTuner(plan, tracker, screen)
         tuner.fit()
         if tuner.interrupted or tuner.cut_off:
             return steps.say_how_to_resume(plan, command, tracker, console)

@@ -24,6 +24,7 @@ from search.study.trial_end import holdout_masks
 from search.tracking.ensemble_run import find_run
 from search.tracking.store import check_places, connect, default_tracking_uri
 from search.tuning.plan import Plan
+from search.tuning.searchers.suggestion import Suggestion
 from trainables.config import TrialConfig, parse_size
 from trainables.data import Dataset, Splits, make_splits
 from trainables.data.edits import Edits, edit_whole
@@ -156,20 +157,11 @@ def _client(settings: RefitSettings) -> tuple[MlflowClient, str]:
 
 def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:
     """Return the plan of the refit, after Ray was started or joined and the weights to start from were found."""
-    points = [model["params"] for model in study.refit["models"]]
-    configs = [TrialConfig.from_dict(point) for point in points]
+    suggestions = [Suggestion(number, model["params"]) for number, model in enumerate(study.refit["models"], start=1)]
+    configs = [suggestion.config for suggestion in suggestions]
     _check_start(configs, console)
-    epochs = max(config.epochs for config in configs)
-    return Plan(
-        study=study,
-        space=None,
-        points=points,
-        trials=len(points),
-        epochs=epochs,
-        grace_period=epochs,
-        last_rung=epochs,
-        resources=start_cluster(settings, console),
-    )
+    resources = start_cluster(settings, console)
+    return Plan(study, settings, None, suggestions, configs, resources)
 
 
 def _check_start(configs: list[TrialConfig], console: Console) -> None:

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Sequence
 from statistics import mean
-from typing import Any
 
 import torch
 
@@ -19,9 +18,9 @@ PROBE_SIZE = 128  # pixels that an image of a timed step has on a side at most; 
 
 
 def study_seconds(
-    configurations: Sequence[dict[str, Any]], *, num_classes: int, images: int, trials: int, concurrency: int
+    configs: Sequence[TrialConfig], *, num_classes: int, images: int, trials: int, concurrency: int
 ) -> float:
-    """Return the seconds that the study would take if `trials` like these configurations ran to their ends.
+    """Return the seconds that the study would take if `trials` trials like these ran to their ends.
 
     A step of a few small images is made of each head on each backbone, scaled by images and pixels; those that are not
     reached within PROBES_SECONDS count as the mean of the others. Raises UserError where the first one cannot be
@@ -32,9 +31,8 @@ def study_seconds(
     trial_seconds = []
     torch.set_num_threads(max(1, threads // concurrency))
     try:
-        for params in configurations:
+        for config in configs:
             try:
-                config = TrialConfig.from_dict({**params, "pretrained": False})
                 kind = config.head, config.backbone, config.size
                 if kind not in per_pixel:
                     if per_pixel and time.perf_counter() - started > PROBES_SECONDS:

@@ -12,7 +12,6 @@ from ray.tune.error import TuneError
 
 from search.screen.screen import Screen
 from search.screen.watch import EpochWatch
-from search.study.settings import StudySettings
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
@@ -48,12 +47,11 @@ class StudyTuner:
     def __init__(
         self,
         plan: Plan,
-        settings: StudySettings,
         tracker: Tracker,
         screen: Screen,
         wait_for_kernels: Callable[[], None] | None = None,
     ) -> None:
-        self._plan, self._settings, self._tracker, self._screen = plan, settings, tracker, screen
+        self._plan, self._settings, self._tracker, self._screen = plan, plan.settings, tracker, screen
         self._scheduler = self._make_scheduler()
         self._searcher = self._make_searcher()
         self._recorder = OutcomeRecorder(plan.study, tracker, epochs=plan.epochs, last_rung=plan.last_rung)
@@ -62,14 +60,14 @@ class StudyTuner:
             tracker,
             screen,
             recorder=self._recorder,
-            vote=LiveVote(plan.study, plan.last_rung, wait_for_kernels=wait_for_kernels, **settings.vote_limits),
+            vote=LiveVote(plan.study, plan.last_rung, wait_for_kernels=wait_for_kernels, **plan.settings.vote_limits),
             gpus_per_trial=plan.resources.gpus,
             stop_suggesting=self._close,
             paused=self._scheduler.paused,
         )
-        self._refresh = ReportRefresh(report_flags(plan.study.name, settings))
+        self._refresh = ReportRefresh(report_flags(plan.study.name, plan.settings))
         self._ended = replay_ledger(
-            read_ledger(plan.study, settings.weights_dir),
+            read_ledger(plan.study, plan.settings.weights_dir),
             searcher=self._searcher,
             scheduler=self._scheduler,
             callback=self._callback,
@@ -96,7 +94,7 @@ class StudyTuner:
 
     def _make_scheduler(self) -> Scheduler:
         plan, settings = self._plan, self._settings
-        if plan.points:
+        if plan.suggestions:
             return Scheduler()
         ladder = Ladder(
             epochs=plan.epochs,
@@ -109,11 +107,11 @@ class StudyTuner:
 
     def _make_searcher(self) -> OptunaSearch | GridSearch:
         plan = self._plan
-        if plan.points:
-            return GridSearch(plan.points, trial_files=plan.study.trial_files)
+        if plan.suggestions:
+            return GridSearch(plan.suggestions, trial_files=plan.study.trial_files)
         promotion = self._scheduler if isinstance(self._scheduler, Promotion) else None
         how = {"trial_files": plan.study.trial_files, "promotion": promotion}
-        return _optuna_search(plan, self._settings.seed, plan.trials, **how)
+        return _optuna_search(plan, plan.trials, **how)
 
     def fit(self) -> None:
         """Block until all trials ended, the time budget is spent, or somebody (or Ray's death) stops the search."""
@@ -208,14 +206,14 @@ class StudyTuner:
         )
 
     @staticmethod
-    def first_suggestions(plan: Plan, seed: int, count: int) -> list[dict[str, Any]]:
+    def first_suggestions(plan: Plan, count: int) -> list[Suggestion]:
         """Return what a new study would try first, by the search's own code and without its ledger.
 
         Raises UserError where the space makes nothing that can be trained.
         """
-        search = _optuna_search(plan, seed, count)
+        search = _optuna_search(plan, count)
         found = [search.suggest(str(number)) for number in range(count)]
-        first = [one["params"] for one in found if isinstance(one, dict)]
+        first = [Suggestion(**one) for one in found if isinstance(one, dict)]
         if not first:
             raise UserError(
                 f"space {plan.space.name} suggests nothing that can be trained: {search.bad_suggestions[-1]}"
@@ -223,11 +221,11 @@ class StudyTuner:
         return first
 
 
-def _optuna_search(plan: Plan, seed: int, trials: int, **how: Any) -> OptunaSearch:
+def _optuna_search(plan: Plan, trials: int, **how: Any) -> OptunaSearch:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return OptunaSearch(
         plan.space,
-        seed=seed,
+        seed=plan.settings.seed,
         epochs=plan.epochs,
         check=_Check(plan),
         constant_liar=plan.resources.concurrency > 1,

@@ -10,6 +10,7 @@ from rich.console import Console
 from search.steps import _show_initial_weights
 from search.study.settings import Settings
 from search.study.space import make_space
+from trainables.config import TrialConfig
 from trainables.errors import UserError
 
 
@@ -22,7 +23,7 @@ def checkpoint(tmp_path):
 
 def shown(space, backbones):
     console = Console(file=StringIO(), width=300)
-    _show_initial_weights(space.first(), backbones, console)
+    _show_initial_weights(TrialConfig.from_dict(space.first()), backbones, console)
     return console.file.getvalue()
 
 

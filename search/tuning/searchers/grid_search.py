@@ -1,4 +1,4 @@
-"""GridSearch: the points of a grid, one after another, each of which is trained to its end."""
+"""GridSearch: trials that are all known beforehand, one after another, each of which is trained to its end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ from trainables.trial.files import TrialFiles, Verdict
 
 
 class GridSearch(Searcher):
-    """Hands out the points of a grid in order; when a study is resumed, those that have not ended."""
+    """Hands out the trials of a grid or a refit in order; when a study is resumed, those that have not ended."""
 
-    def __init__(self, points: list[dict[str, Any]], *, trial_files: Callable[[int], TrialFiles]) -> None:
-        super().__init__()  # no metric: whatever its trials score, if anything, every point is trained
-        self._waiting = [Suggestion(number, params, {}) for number, params in enumerate(points, start=1)]
+    def __init__(self, suggestions: list[Suggestion], *, trial_files: Callable[[int], TrialFiles]) -> None:
+        super().__init__()  # no metric: whatever its trials score, if anything, all of them are trained
+        self._waiting = list(suggestions)
         self._trial_files = trial_files
         self.bad_suggestions: list[str] = []
         self.closed = False

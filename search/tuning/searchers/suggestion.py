@@ -1,19 +1,28 @@
 """Suggestion: the configuration that a searcher hands out, as it is kept in the trial's directory."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from trainables.config import TrialConfig
 from trainables.files import write_json
 from trainables.trial.files import TrialFiles
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """`number` names the trial in this study; `sampled` is what Optuna drew, `params` what the space made of it."""
+    """The configuration of the trial `number` of a study: `params` is what the space or the refit says of it.
+
+    `sampled` is what Optuna drew, of which the space made `params`; it is empty in a grid and in a refit.
+    """
 
     number: int
     params: dict[str, Any]
-    sampled: dict[str, Any]
+    sampled: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> TrialConfig:
+        """Return the configuration with every default. Raises UserError where it cannot be trained."""
+        return TrialConfig.from_dict(self.params)
 
     def save(self, files: TrialFiles) -> None:
         """Write the suggestion to the trial's directory, which is made if it is not there."""

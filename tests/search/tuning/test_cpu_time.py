@@ -4,21 +4,15 @@ import pytest
 
 from search.tuning import cpu_time
 from search.tuning.cpu_time import START_SECONDS, study_seconds
+from trainables.config import TrialConfig
 from trainables.errors import UserError
 
 STUDY = {"num_classes": 3, "images": 100, "trials": 6, "concurrency": 2}
 
 
-def _params(head, **more):
-    return {
-        "head": head,
-        "backbone": "mobilenetv3_small_050",
-        "lr": 1e-3,
-        "image_size": "32",
-        "batch_size": 4,
-        "epochs": 2,
-        **more,
-    }
+def config_of(head, **more):
+    values = {"image_size": "32", "batch_size": 4, "epochs": 2, **more}
+    return TrialConfig(head=head, backbone="mobilenetv3_small_050", **values)
 
 
 @pytest.fixture
@@ -36,21 +30,21 @@ def clock(monkeypatch):
 
 
 def test_heads_count_by_their_own_steps(clock):
-    seconds = study_seconds([_params("unet"), _params("fcn"), _params("fcn"), _params("unet")], **STUDY)
+    seconds = study_seconds([config_of("unet"), config_of("fcn"), config_of("fcn"), config_of("unet")], **STUDY)
     per_image = (1.0 + 9.0) / 2 / 4
     assert seconds == pytest.approx(START_SECONDS + per_image * 100 * 2 * 6 / 2)
     assert clock == ["unet", "fcn"]
 
 
 def test_longer_trials_count_as_such(clock):
-    seconds = study_seconds([_params("unet", image_size="64", epochs=4)], **STUDY)
+    seconds = study_seconds([config_of("unet", image_size="64", epochs=4)], **STUDY)
     assert seconds == pytest.approx(START_SECONDS + 1.0 / 4 * 100 * 4 * 6 / 2)
 
 
 def test_large_images_are_scaled_from_two_smaller_ones(monkeypatch):
     asked = []
     monkeypatch.setattr(cpu_time, "_step_seconds", lambda config, classes, *probe: asked.append(probe) or 1.0)
-    seconds = study_seconds([_params("unet", image_size="512x256")], **STUDY)
+    seconds = study_seconds([config_of("unet", image_size="512x256")], **STUDY)
     assert asked == [(2, (128, 128))]
     assert seconds == pytest.approx(START_SECONDS + 1.0 / 2 * 8 * 100 * 2 * 6 / 2)
 
@@ -62,24 +56,30 @@ def test_backbones_that_take_one_size_alone_are_tried_at_it(monkeypatch):
         return 1.0
 
     monkeypatch.setattr(cpu_time, "_step_seconds", step)
-    seconds = study_seconds([_params("unet", image_size="224")], **STUDY)
+    seconds = study_seconds([config_of("unet", image_size="224")], **STUDY)
     assert seconds == pytest.approx(START_SECONDS + 1.0 / 2 * 100 * 2 * 6 / 2)
     with pytest.raises(UserError, match="another size"):
-        study_seconds([_params("unet", image_size="256")], **STUDY)
+        study_seconds([config_of("unet", image_size="256")], **STUDY)
 
 
 def test_no_step_begins_when_the_time_for_them_is_over(clock, monkeypatch):
     monkeypatch.setattr(cpu_time, "PROBES_SECONDS", -1)
-    study_seconds([_params("unet"), _params("fcn"), _params("unet")], **STUDY)
+    study_seconds([config_of("unet"), config_of("fcn"), config_of("unet")], **STUDY)
     assert clock == ["unet"]
 
 
-def test_only_the_first_configuration_must_be_right(clock):
-    wrong = _params("unet", lr=-1.0)
-    assert study_seconds([_params("unet"), wrong], **STUDY) == study_seconds([_params("unet")], **STUDY)
-    with pytest.raises(UserError, match="lr"):
-        study_seconds([wrong, _params("unet")], **STUDY)
+def test_only_the_first_configuration_must_fit_its_backbone(monkeypatch):
+    def step(config, num_classes, batch, size):
+        if config.head == "fpn":
+            raise UserError("another size")
+        return 1.0
+
+    monkeypatch.setattr(cpu_time, "_step_seconds", step)
+    right, wrong = config_of("unet"), config_of("fpn")
+    assert study_seconds([right, wrong], **STUDY) == study_seconds([right], **STUDY)
+    with pytest.raises(UserError, match="another size"):
+        study_seconds([wrong, right], **STUDY)
 
 
 def test_steps_are_really_made():
-    assert study_seconds([_params("unet"), _params("fpn")], **STUDY) > START_SECONDS
+    assert study_seconds([config_of("unet"), config_of("fpn")], **STUDY) > START_SECONDS

@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 from optuna.trial import TrialState
@@ -9,11 +10,12 @@ from rich.console import Console
 
 from search.screen.progress import Progress
 from search.screen.screen import Screen
-from search.study.space import Space
+from search.study.space import make_space
 from search.tuning.plan import Plan
 from search.tuning.resources import Resources
 from search.tuning.tuner import StudyTuner
 from tests import tiny
+from trainables.config import TrialConfig
 from trainables.files import write_json
 
 
@@ -51,18 +53,13 @@ def left_behind(study, number, scores, at, *, verdict=None):
 
 
 def resumed_tuner(study, settings, tracker):
-    plan = Plan(
-        study=study,
-        space=Space.load("quickstart"),
-        points=[],
-        trials=9,
-        epochs=9,
-        grace_period=1,
-        last_rung=3,
-        resources=Resources(cpus=1, gpus=0.0, concurrency=1),
-    )
+    settings = replace(settings, space="quickstart", trials=9, epochs=9, grace_period=1)
+    space = make_space(settings)
+    configs = [TrialConfig.from_dict(space.first())]
+    plan = Plan(study, settings, space, [], configs, Resources(cpus=1, gpus=0.0, concurrency=1))
+    assert plan.rungs == (1, 3)
     screen = Screen(Progress(total=9, epochs=9), Console(file=io.StringIO()), "mine")
-    return StudyTuner(plan, settings, tracker, screen)
+    return StudyTuner(plan, tracker, screen)
 
 
 def test_the_decision_that_the_driver_died_on_is_taken_again(study, settings):
