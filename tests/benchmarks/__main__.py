@@ -8,8 +8,9 @@ import os
 
 from rich.console import Console
 
-from tests.benchmarks import foresee, suspects
+from tests.benchmarks import foresee, search_efficiency, suspects
 from tests.benchmarks.places import CAMVID, WEIGHTS
+from tests.benchmarks.search import idle_share
 from tests.benchmarks.training import (
     copy_paste,
     gpu,
@@ -24,7 +25,6 @@ from tests.benchmarks.vote import (
     new_scenes,
     predictions_file,
     rare_classes,
-    search_efficiency,
     selection,
     selection_optimum,
 )
@@ -46,6 +46,7 @@ BENCHMARKS = {
     "rare_classes": rare_classes,
     "suspects": suspects,
     "search_efficiency": search_efficiency,
+    "idle_share": idle_share,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 
