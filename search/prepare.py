@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from search.checked_data import checked_data, show_problems
 from search.report.console import say, working
+from search.study.checked_data import checked_data, show_problems
 from search.study.edits import asked_edits
 from search.study.settings import Settings, StudySettings
 from search.study.space import make_space

@@ -7,16 +7,16 @@ from typing import Any
 import click
 from rich.console import Console
 
-from search.checked_data import checked_data
+from search.check_flags import check_flags
 from search.cli.errors import end_process, run_command
 from search.cli.options import TakesLists, example, flags_to_settings, make_console, typed_flags, typed_line
 from search.cli.search import list_spaces, search_options
-from search.compile_ahead import KernelsCompiledAhead
-from search.ray_access import close_own_cluster
 from search.report.console import working
-from search.request import checked
+from search.study.checked_data import checked_data
 from search.study.data_place import BUILT_IN
 from search.study.settings import Settings
+from search.tuning.cluster.ray_access import close_own_cluster
+from search.tuning.compile_ahead import KernelsCompiledAhead
 from trainables.data import Dataset
 
 EXAMPLE = "segvote search --space cnn_heads --data my_photos --choices head=unet,fpn --fix epochs=20 --trials 12"
@@ -31,7 +31,7 @@ def search_command(context: click.Context, **flags: Any) -> int:
     console = make_console(as_json=as_json)
     if flags.pop("list_spaces"):
         return list_spaces(console)
-    settings = checked(Settings(**flags_to_settings(flags)), typed_flags(context), console)
+    settings = check_flags(Settings(**flags_to_settings(flags)), typed_flags(context), console)
     dataset = None if settings.data == BUILT_IN else checked_data(Path(settings.data), settings, console)
     with KernelsCompiledAhead() as kernels:
         return run_search(settings, dataset, typed_line(context), console, kernels, as_json=as_json)
@@ -53,27 +53,27 @@ def run_search(
     if not settings.address:
         close_own_cluster()
     with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
-        from search import prepare, steps
+        from search import prepare, search_steps
         from search.report.end_of_search import search_result
         from search.tuning.tuner import StudyTuner
 
     study, dataset = prepare.prepare_data(settings, dataset, console)
-    plan = steps.make_plan(study, settings, console)
-    steps.show_plan(plan, dataset, console)
+    plan = search_steps.make_plan(study, settings, console)
+    search_steps.show_plan(plan, dataset, console)
     if settings.dry_run:
         return 0
     with (
-        steps.claimed(plan),
-        steps.tracked(plan) as tracker,
-        steps.running_screen(plan, console) as screen,
+        search_steps.claimed(plan),
+        search_steps.tracked(plan) as tracker,
+        search_steps.running_screen(plan, console) as screen,
     ):
         tuner = StudyTuner(plan, tracker, screen, kernels.wait)
         tuner.fit()
         if tuner.interrupted:
-            return steps.say_how_to_resume(plan, command, tracker, console)
-        ensemble = steps.vote(plan, tracker)
-        steps.keep_report(plan, tracker, console)
-        code = steps.report(plan, tuner, ensemble, console)
+            return search_steps.say_how_to_resume(plan, command, tracker, console)
+        ensemble = search_steps.vote(plan, tracker)
+        search_steps.keep_report(plan, tracker, console)
+        code = search_steps.report(plan, tuner, ensemble, console)
         if as_json:
             click.echo(json.dumps(search_result(study, ensemble, settings.runs_dir, settings.tracking_uri)))
         return code

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("search", "spaces", "trainables", "ensembling")
+PACKAGES = ("search", "spaces", "trainables", "ensembling")
+MOST_ENTRIES = 16  # of a folder; __init__.py counts
+ONE_FILE_EACH = ("trainables/models/heads",)  # folders with a file for each thing of a kind, however many there are
 READS_RUNS_OR_MODELS = ("ensembling.runs", "ensembling.predict", "ensembling.export")  # MLflow's runs, models
 PROBE = """
 import importlib, json, sys
@@ -22,8 +24,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-def modules(room):
-    paths = sorted((ROOT / room).rglob("*.py"))
+def modules(package):
+    paths = sorted((ROOT / package).rglob("*.py"))
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
     assert names
     return names
@@ -70,10 +72,29 @@ def test_help_does_not_wait_for_slow_libraries(foreign):
     assert foreign not in imported("search.cli", "search.run", "search.study.space")
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_no_module_has_the_name_of_one_of_pythons_own(room):
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_has_the_name_of_one_of_pythons_own(package):
     """`python search/run.py` puts search/ first on the path."""
-    assert not {path.stem for path in (ROOT / room).rglob("*.py")} & (set(sys.stdlib_module_names) - {"__init__"})
+    assert not {path.stem for path in (ROOT / package).rglob("*.py")} & (set(sys.stdlib_module_names) - {"__init__"})
+
+
+def entries_of_folders():
+    """Return the names in each folder that holds a module, by the folder's path below the root."""
+    folders = {path.parent for top in (*PACKAGES, "tests") for path in (ROOT / top).rglob("*.py")}
+    return {
+        str(folder.relative_to(ROOT)): sorted(one.name for one in folder.iterdir() if one.name != "__pycache__")
+        for folder in folders
+    }
+
+
+def test_a_folder_reads_as_its_list_of_concepts():
+    """A folder whose list is longer than a glance holds more than one concept."""
+    large = {
+        folder: len(names)
+        for folder, names in entries_of_folders().items()
+        if len(names) > MOST_ENTRIES and folder not in ONE_FILE_EACH
+    }
+    assert not large, f"these folders have more than {MOST_ENTRIES} entries: {large}"
 
 
 def imports_of(path):
@@ -86,7 +107,9 @@ def imports_of(path):
 
 
 def test_the_counting_engine_is_used_through_its_table_alone():
-    outside = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if path.parent.name != "counting"]
+    outside = [
+        path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.parent.name != "counting"
+    ]
     for path in outside + list((ROOT / "tests" / "benchmarks").rglob("*.py")):
         for module, names in imports_of(path):
             if module == "ensembling.counting":
@@ -97,7 +120,11 @@ def test_the_counting_engine_is_used_through_its_table_alone():
 
 
 def paths_of_modules():
-    return {name: path for room in ROOMS for name, path in zip(modules(room), sorted((ROOT / room).rglob("*.py")))}
+    return {
+        name: path
+        for package in PACKAGES
+        for name, path in zip(modules(package), sorted((ROOT / package).rglob("*.py")))
+    }
 
 
 def imports_between(paths):

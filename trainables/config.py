@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainables.errors import UserError, nearest
-from trainables.names import check_name
+from trainables.known_names import check_name
 
 FOLD_ALL = "all"
 IMAGE_SIZES = (16, 8192)  # pixels, each side

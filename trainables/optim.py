@@ -10,8 +10,8 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from trainables.errors import UserError
+from trainables.known_names import ONE_CYCLE
 from trainables.models.backbones.layer_decay import layer_ids
-from trainables.names import ONE_CYCLE
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 

@@ -9,7 +9,7 @@ from ensembling.counting.bits import WORD_BITS
 from ensembling.counting.blocks import Blocks, finish_blocks, join_blocks
 from ensembling.counting.group_pixels import HASH_BITS, MOST_CLASSES, Ids, Packing, new_packing
 from ensembling.counting.pack_pixels import pack_pixels
-from ensembling.memory import Budget
+from ensembling.memory_budget import Budget
 from ensembling.vote import ABSTAIN, check_class_ids
 
 CHUNK_PIXELS = 1 << 22

@@ -12,7 +12,7 @@ from ensembling.counting.count_sets import count_sets
 from ensembling.counting.count_two_classes import count_two_classes
 from ensembling.counting.group_pixels import Ids
 from ensembling.counting.reference import count_plainly
-from ensembling.memory import Budget
+from ensembling.memory_budget import Budget
 from ensembling.threads import in_threads
 
 Votes = Iterable[int] | Mapping[int, int]

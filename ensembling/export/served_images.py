@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from trainables.data.photo_list import Photo
 from trainables.data.photos.photo_files import PhotoError, inspect_header
-from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 
 COLUMNS = ("path", "image")

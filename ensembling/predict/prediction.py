@@ -12,7 +12,7 @@ import numpy as np
 from ensembling.predict.class_maps import ClassMapWriter, count_class_maps, keep_class_maps, read_class_maps
 from ensembling.runs.members import MEMBERS, Ensemble, Member
 from ensembling.vote import hard_vote
-from trainables.data.unlabelled import Photo
+from trainables.data.photo_list import Photo
 from trainables.errors import UserError
 from trainables.files import read_json, write_json
 from trainables.inference.predictor import Predictor

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from ensembling.memory import Budget
+from ensembling.memory_budget import Budget
 from ensembling.predictions import Predictions, PredictionsError, check_same_holdout, read_predictions
 from ensembling.runs.tags import CANDIDATE, KIND, STATUS, STUDY, TRIAL
 from trainables.trial.study_files import TARGET

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ensembling.counting import VoteTable, build_table
-from ensembling.memory import Budget
+from ensembling.memory_budget import Budget
 from ensembling.selection.crossfit import fold_of_pixels
 from ensembling.selection.options import Options, check_options, check_whole
 from ensembling.vote import check_num_classes

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ensembling.counting import VoteTable, build_table
-from ensembling.memory import Budget
+from ensembling.memory_budget import Budget
 from ensembling.scores import miou_from_counts
 from ensembling.selection.ensemble_selection import add_greedily, rank_by_miou
 from ensembling.selection.inputs import SelectionInputs, check_inputs

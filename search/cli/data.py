@@ -55,7 +55,7 @@ def import_command(name: str, source: str, out: str, classes: str | None, void: 
     FORMAT is masks (PNG files and a list of classes), voc, ade20k, cityscapes, yolo, label-studio, cvat, labelme,
     roboflow or coco.
     """
-    from search.data.formats import run_import
+    from search.commands.data.formats import run_import
     from trainables.data.formats.imported import ImportOptions
 
     options = ImportOptions(_path(classes) if classes else None, void)
@@ -68,7 +68,7 @@ def import_command(name: str, source: str, out: str, classes: str | None, void: 
 @click.option("--out", required=True, metavar="DIR", help="The directory to write.")
 def export_command(kind: str, out: str, **data: Any) -> int:
     """Write a data set as PNG masks or as COCO."""
-    from search.data.formats import run_export
+    from search.commands.data.formats import run_export
 
     return run_export(kind, _dataset(**data), _path(out), make_console())
 
@@ -80,8 +80,8 @@ def export_command(kind: str, out: str, **data: Any) -> int:
 @click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
 def report_command(out: str, folds: int, no_photos: bool, **data: Any) -> int:
     """Write a page about a data set with advice, and its charts and numbers as files."""
-    from search.data.report import run_report
-    from search.data.scenes import scenes_of
+    from search.commands.data.report import run_report
+    from search.commands.data.scenes import scenes_of
 
     console = make_console()
     dataset = _dataset(**data, photos=not no_photos)
@@ -119,11 +119,11 @@ def show_command(
     **data: Any,
 ) -> int:
     """Draw a data set's images with their masks, by labelled area, by class, and annotation by annotation."""
-    from search.data.show import ShowOptions, run_show
+    from search.commands.data.show import ShowOptions, run_show
     from trainables.config import parse_size
 
     if augment:
-        from search.data.augmented import run_augment
+        from search.commands.data.augmented import run_augment
 
         size, cache = parse_size(image_size), _path(data["cache_dir"])
         return run_augment(_dataset(**data), size, _path(out), cache, count, seed, make_console())
@@ -161,8 +161,8 @@ def folds_command(
     **data: Any,
 ) -> int:
     """Show how balanced the folds of a search would be, with this and every other method."""
-    from search.data.folds import FoldsOptions, run_folds
-    from search.data.scenes import scenes_of
+    from search.commands.data.folds import FoldsOptions, run_folds
+    from search.commands.data.scenes import scenes_of
     from trainables.data.scenes import declared_scenes
 
     console = make_console()
@@ -195,7 +195,7 @@ def folds_command(
 @click.option("--out", default="data-suspects", show_default=True, metavar="DIR", help="The directory to write.")
 def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out: str) -> int:
     """Rank the annotations that are probably wrong: trials that never saw a photo vote against its labels."""
-    from search.data.suspects import run_suspects
+    from search.commands.data.suspects import run_suspects
 
     return run_suspects(study, _path(runs_dir), _path(cache_dir), _path(out), count, make_console())
 
@@ -206,7 +206,7 @@ def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out:
 @JSON
 def compare_command(one: str, other: str, as_json: bool) -> int:
     """Show what differs between two annotation files: images, classes, and annotations."""
-    from search.data.compare import run_compare
+    from search.commands.data.compare import run_compare
 
     return run_compare(_path(one), _path(other), "background", make_console(as_json=as_json), as_json=as_json)
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from search.cli.options import CACHE_DIR, JSON, RUNS_DIR, TRACKING_URI, Choice, TakesLists, example, make_console
-from search.ensemble.options import MODES, EnsembleOptions
+from search.commands.ensemble.options import MODES, EnsembleOptions
 from search.study.study import known_studies
 from search.tracking.store_file import check_studies
 
@@ -84,7 +84,7 @@ def ensemble_command(name: str | None, out: str | None, runs_dir: str, as_json: 
     options = EnsembleOptions(runs_dir=Path(runs_dir), **flags)
     if options.tracking_uri is None:
         check_studies(options.studies, options.runs_dir, known_studies(options.runs_dir))
-    from search.ensemble.command import run_ensemble  # mlflow takes seconds to import
+    from search.commands.ensemble.command import run_ensemble  # mlflow takes seconds to import
     from search.report.end_of_search import recommendation
 
     target = Path(out).expanduser().resolve() if out else None

@@ -35,6 +35,6 @@ def export_command(reference: str, runs_dir: str, out: str | None, **flags: Any)
     places = {"runs_dir": Path(runs_dir).expanduser().resolve()}
     places["out"] = Path(out).expanduser().resolve() if out else None
     reference = find_reference(reference, places["runs_dir"], flags["tracking_uri"])
-    from search.export.command import ExportOptions, run_export  # torch takes seconds to import
+    from search.commands.export.command import ExportOptions, run_export  # torch takes seconds to import
 
     return run_export(ExportOptions(reference=reference, **places, **flags), make_console())

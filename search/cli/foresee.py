@@ -47,7 +47,7 @@ def foresee_command(images: str | None, out: str | None, halves: int | None, run
     else:
         out = out or str(Path(flags["runs_dir"]) / "foreseen" / Path(images).absolute().stem)
         flags = found({**flags, "images": images, "out": out})
-    from search.foresee.command import run_foresee  # torch takes seconds to import
-    from search.predict.command import PredictOptions
+    from search.commands.foresee.command import run_foresee  # torch takes seconds to import
+    from search.commands.predict.command import PredictOptions
 
     return run_foresee(PredictOptions(**flags), halves, runs, make_console())

@@ -85,7 +85,7 @@ PREDICTS = (
 def predict_command(**flags: Any) -> int:
     """Predict photos by the hard vote of an ensemble's members."""
     flags = found(flags)
-    from search.predict.command import PredictOptions, run_predict  # torch takes seconds to import
+    from search.commands.predict.command import PredictOptions, run_predict  # torch takes seconds to import
 
     return run_predict(PredictOptions(**flags), make_console())
 

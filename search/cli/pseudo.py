@@ -34,7 +34,7 @@ from search.cli.predict import PREDICTS, found
 def pseudo_command(agree: int | None, least: float, member: str | None, **flags: Any) -> int:
     """Label photos by an ensemble's vote, as a data set to train on."""
     flags = found(flags)
-    from search.predict.command import PredictOptions
-    from search.predict.pseudo import run_pseudo
+    from search.commands.predict.command import PredictOptions
+    from search.commands.predict.pseudo import run_pseudo
 
     return run_pseudo(PredictOptions(**flags), agree, least, member, make_console())

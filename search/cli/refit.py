@@ -17,10 +17,10 @@ from search.cli.options import (
     typed_line,
     with_options,
 )
-from search.ray_access import close_own_cluster
-from search.refit.request import checked
+from search.commands.refit.check_flags import check_flags
 from search.report.console import working
 from search.study.settings import RefitSettings
+from search.tuning.cluster.ray_access import close_own_cluster
 
 
 @click.command("refit", epilog=example("segvote refit --ensemble monday --seeds 2 --name final"))
@@ -46,10 +46,10 @@ def refit_command(context: click.Context, **flags: Any) -> int:
     """Train the members of an ensemble again on all labelled photos, and make an ensemble of them."""
     settings = RefitSettings(**flags_to_settings(flags))
     console = make_console()
-    settings = checked(settings, typed_flags(context), console)
+    settings = check_flags(settings, typed_flags(context), console)
     if not settings.address:
         close_own_cluster()
     with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
-        from search.refit.command import run_refit
+        from search.commands.refit.command import run_refit
 
     return run_refit(settings, typed_line(context), console)

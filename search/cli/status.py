@@ -25,8 +25,8 @@ def status_command(
 
     The study may run in another terminal or on another machine: if its files are not in --runs-dir, MLflow is read.
     """
-    from search.status.read import reader
-    from search.status.show import show_status
+    from search.commands.status.read import reader
+    from search.commands.status.show import show_status
 
     console = make_console()
     read = reader(name, Path(runs_dir).expanduser().resolve(), Path(cache_dir).expanduser().resolve(), tracking_uri)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from search.cli.options import example, make_console
-from search.vote.options import VoteOptions
+from search.commands.vote.options import VoteOptions
 from trainables.errors import UserError
 
 
@@ -38,7 +38,7 @@ def vote_command(scores: str | None, files: tuple[str, ...], overwrite: bool, **
     options = VoteOptions(
         files=tuple(map(Path, files)), scores=_numbers(scores), overwrite=overwrite, **_as_paths(paths)
     )
-    from search.vote.command import run_vote  # importing Numba takes a second, which --help does not need
+    from search.commands.vote.command import run_vote  # importing Numba takes a second, which --help does not need
 
     return run_vote(options, make_console())
 

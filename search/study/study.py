@@ -51,7 +51,7 @@ class Study:
 
     @property
     def refit(self) -> dict[str, Any] | None:
-        """Return what a refit trains again, as search/refit/models.py describes it; None for a search."""
+        """Return what a refit trains again, as search/commands/refit/models.py describes it; None for a search."""
         return self.manifest.get("refit")
 
     def with_data_in(self, root: Path, pseudo_root: Path | None) -> "Study":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from search.study.settings import RefitSettings, Settings
 from search.study.space import Space
 from search.study.study import Study
-from search.tuning.resources import Resources
+from search.tuning.cluster.resources import Resources
 from search.tuning.schedulers.rungs import default_grace_period, rungs
 from search.tuning.searchers.suggestion import Suggestion
 from trainables.config import TrialConfig

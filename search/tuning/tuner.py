@@ -14,10 +14,10 @@ from search.screen.screen import Screen
 from search.screen.watch import EpochWatch
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
+from search.tuning.cluster.ray_watch import RayWatch, describe_lost
 from search.tuning.live_vote import LiveVote
 from search.tuning.outcome_recorder import OutcomeRecorder
 from search.tuning.plan import Plan
-from search.tuning.ray_watch import RayWatch, describe_lost
 from search.tuning.report_refresh import ReportRefresh, report_flags
 from search.tuning.resume import read_ledger, replay_ledger
 from search.tuning.schedulers.asha import Asha

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from search.data.suspects import cast_votes, studied_data, voting_trials
+from search.commands.data.suspects import cast_votes, studied_data, voting_trials
 from search.study.study import known_study
 from tests.benchmarks.places import ROOT
 from trainables.data.exploration.suspects import Suspect

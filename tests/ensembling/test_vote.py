@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ensembling import hard_vote, vote
-from tests.ensembling import naive
+from tests.ensembling.recounted import naive
 
 BALLOTS = hnp.arrays(
     np.uint8,

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensembling import Predictions, hard_vote, memory, read_predictions, write_predictions
-from ensembling.memory import mapped
+from ensembling import Predictions, hard_vote, memory_budget, read_predictions, write_predictions
+from ensembling.memory_budget import mapped
 from ensembling.scores import confusion_matrix, miou
 from search.cli import main
 from search.tracking.store import connect, default_tracking_uri
@@ -231,7 +231,9 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     error = said("--studies", "cnn", "--where", "head is fpn")
     assert "--where 'head is fpn' is no filter that MLflow understands" in error
     assert "predictions" not in error
-    monkeypatch.setattr("search.ensemble.command.with_views", lambda *_: pytest.fail("predicted before it was checked"))
+    monkeypatch.setattr(
+        "search.commands.ensemble.command.with_views", lambda *_: pytest.fail("predicted before it was checked")
+    )
     nobody = ("--must-include", "cnn-0009", "--tta", "flip")
     assert "run cnn-0009 is no candidate; candidates are cnn-0001" in said("--studies", "cnn", *nobody)
     two = ("--must-include", "cnn-0001", "cnn-0002")
@@ -358,7 +360,7 @@ def test_a_shortlist_within_bounds_of_memory(shared_store, capsys, monkeypatch):
     assert "the 5 most promising of 9 candidates" in " ".join(capsys.readouterr().out.split())
     assert len(plain["candidates"]) == len(plain["topk_miou"]) == 9
     in_files = []
-    monkeypatch.setattr(memory, "mapped", lambda array: in_files.append(array.nbytes) or mapped(array))
+    monkeypatch.setattr(memory_budget, "mapped", lambda array: in_files.append(array.nbytes) or mapped(array))
     flags = ("--studies", "cnn", "swin", "--max-members", "3", "--shortlist", "5", "--threads", "2")
     pixels = IMAGES * HEIGHT * WIDTH
     code, bounded = shared_store.vote(*flags, "--memory", str((2**29 + (6 + 2) * pixels) / 2**30), name="bounded")

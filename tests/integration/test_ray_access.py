@@ -8,10 +8,10 @@ import pytest
 
 # What the search does first, and then the address of its cluster and its token.
 SEARCH = """
-from search.ray_access import close_own_cluster
+from search.tuning.cluster.ray_access import close_own_cluster
 close_own_cluster()
 import os, sys, ray
-from search.tuning.resources import start_ray
+from search.tuning.cluster.resources import start_ray
 start_ray(None)
 print(ray.get_runtime_context().gcs_address, os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"], flush=True)
 sys.stdin.read()

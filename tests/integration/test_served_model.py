@@ -26,7 +26,7 @@ from search.tracking.store import connect, default_tracking_uri
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from tests.integration.conftest import ROOT, TIMEOUT_S
-from trainables.data.unlabelled import list_photos
+from trainables.data.photo_list import list_photos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,7 +7,7 @@ import timm
 import torch
 from rich.console import Console
 
-from search.steps import _show_initial_weights
+from search.search_steps import _show_initial_weights
 from search.study.settings import Settings
 from search.study.space import make_space
 from trainables.config import TrialConfig

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from search.checked_data import checked_data
 from search.prepare import pseudo_data
+from search.study.checked_data import checked_data
 from search.study.study import check_same_data, new_study, open_study
 from tests import tiny
 from tests.trainables.data.made import write_photo

@@ -9,9 +9,9 @@ from spaces import SPACES
 from spaces._batch_size import BACKBONES, CARD_GB, batch, estimated_gb
 from spaces._batch_size import HEADS as HEADS_IN_MEMORY
 from trainables.config import TrialConfig
+from trainables.known_names import check_backbone
 from trainables.models import HEADS
 from trainables.models.pretrained.packaged import find_packaged
-from trainables.names import check_backbone
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SUGGESTIONS = 200

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from trainables.config import TrialConfig
+from trainables.data.photo_list import Photo
 from trainables.data.photos.photo_files import PhotoError, decode_at_sizes, resize_photo, usable_threads
-from trainables.data.unlabelled import Photo
 from trainables.errors import UserError
 from trainables.hardware.out_of_memory import is_out_of_memory, run_in_memory
 from trainables.hardware.precision import choose_precision

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.errors import UserError
+from trainables.known_names import check_backbone
 from trainables.models.backbones.backbone import Backbone, build_backbone
 from trainables.models.heads import HEADS
 from trainables.models.heads.base import Head, Pyramid
 from trainables.models.pretrained.checkpoints import load_checkpoint
 from trainables.models.pretrained.weights import find_weights
-from trainables.names import check_backbone
 
 
 class SegmentationModel(nn.Module):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ensembling import Predictions, hard_vote, read_predictions
-from ensembling.memory import Budget
+from ensembling.memory_budget import Budget
 from ensembling.runs.ensemble import EnsembleRecord
 from ensembling.scores import confusion_matrix
 from search.study.study import Study

@@ -21,8 +21,8 @@ from torch import Tensor
 from ensembling.predict.class_maps import ClassMapWriter
 from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, SIZE
 from trainables.config import TrialConfig
+from trainables.data.photo_list import Photo, list_photos
 from trainables.data.photos.photo_files import decode_photo
-from trainables.data.unlabelled import Photo, list_photos
 from trainables.inference.predictor import Predictor
 from trainables.inference.tta import TestTimeAugmentation
 from trainables.models import build_model

@@ -23,7 +23,7 @@ from ensembling.assessment.assess import assess
 from ensembling.assessment.diversity import measure_diversity
 from ensembling.selection.options import Options
 from ensembling.selection.shortlist import select_from_many
-from search.ensemble.memory import GIB, MemoryBound
+from search.commands.ensemble.memory_bound import GIB, MemoryBound
 from tests.benchmarks.vote.pools import make_pool
 
 CLASSES, SIZE, IMAGES, MEMBERS = 11, (512, 512), 4, 15

@@ -4,8 +4,8 @@ import pytest
 from ensembling import select_ensemble
 from ensembling.assessment.assess import assess
 from ensembling.selection.crossfit import fold_of_pixels
-from tests.ensembling import naive
-from tests.ensembling.cases import random_case
+from tests.ensembling.recounted import naive
+from tests.ensembling.recounted.cases import random_case
 
 
 def assessed(case, **changes):

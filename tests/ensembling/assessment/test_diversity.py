@@ -9,8 +9,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from ensembling.assessment import diversity
 from ensembling.assessment.diversity import find_patterns, mean_disagreement, measure_diversity, shapley_values
-from tests.ensembling import naive
-from tests.ensembling.cases import random_case
+from tests.ensembling.recounted import naive
+from tests.ensembling.recounted.cases import random_case
 
 
 def counted(case):

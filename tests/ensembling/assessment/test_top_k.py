@@ -4,8 +4,8 @@ import pytest
 from ensembling.assessment import top_k
 from ensembling.assessment.top_k import ImageRuns, growing_counts
 from ensembling.scores import counts_from_confusion
-from tests.ensembling import naive
-from tests.ensembling.cases import random_case
+from tests.ensembling.recounted import naive
+from tests.ensembling.recounted.cases import random_case
 
 
 def naive_counts(rows, target, num_classes, ignore_index):

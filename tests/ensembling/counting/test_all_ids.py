@@ -6,7 +6,7 @@ import pytest
 from ensembling.counting import build_table
 from ensembling.counting.compare_candidates import list_classes
 from ensembling.scores import confusion_matrix, counts_from_confusion
-from tests.ensembling import naive
+from tests.ensembling.recounted import naive
 
 
 def test_a_pixel_with_all_256_values_stays_within_the_arrays():

@@ -5,7 +5,7 @@ import pytest
 
 from ensembling.counting import build_table, chunks
 from ensembling.counting.reference import count_plainly
-from tests.ensembling import naive
+from tests.ensembling.recounted import naive
 
 
 def problem(seed, *, candidates=9, pixels=700, num_classes=4, right=0.6, abstain=0.0, ignored=0.1):

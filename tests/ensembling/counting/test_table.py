@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from ensembling.counting import VoteTable, build_table
-from ensembling.memory import Budget
+from ensembling.memory_budget import Budget
 from ensembling.scores import confusion_matrix, counts_from_confusion
-from tests.ensembling import naive
-from tests.ensembling.cases import random_case
+from tests.ensembling.recounted import naive
+from tests.ensembling.recounted.cases import random_case
 
 
 def table_of(case, **arguments):

@@ -17,7 +17,7 @@ from ensembling.predict.prediction import make_predictor
 from ensembling.runs.members import open_ensemble
 from tests import tiny
 from tests.ensembling.made_ensemble import make_study
-from trainables.data.unlabelled import list_photos
+from trainables.data.photo_list import list_photos
 from trainables.errors import UserError
 from trainables.inference.tta import TestTimeAugmentation
 

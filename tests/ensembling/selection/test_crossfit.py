@@ -3,8 +3,8 @@ import pytest
 
 from ensembling import select_ensemble
 from ensembling.selection.crossfit import fold_of_pixels
-from tests.ensembling import naive
-from tests.ensembling.cases import random_case
+from tests.ensembling.recounted import naive
+from tests.ensembling.recounted.cases import random_case
 
 BATCHES, BATCH_CASES = 5, 200
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembling import hard_vote, memory, select_ensemble
+from ensembling import hard_vote, memory_budget, select_ensemble
 from ensembling.counting import build_table
 from ensembling.selection.ensemble_selection import best_beginning, rank_by_miou
 from ensembling.selection.options import Options
 from ensembling.selection.select_ensemble import select_from_table
-from tests.ensembling import naive
-from tests.ensembling.cases import assert_same, random_case
+from tests.ensembling.recounted import naive
+from tests.ensembling.recounted.cases import assert_same, random_case
 
 BATCHES, BATCH_CASES = 10, 1000
 
@@ -228,8 +228,8 @@ def test_rows_may_be_memory_mapped_or_strided(tmp_path):
 def test_memory_changes_where_the_table_is_and_nothing_else(monkeypatch):
     case = random_case(12, candidates=6, pixels=5000)
     problem = (case.predictions, case.target, case.num_classes)
-    in_files, mapped = [], memory.mapped
-    monkeypatch.setattr(memory, "mapped", lambda array: in_files.append(array.nbytes) or mapped(array))
+    in_files, mapped = [], memory_budget.mapped
+    monkeypatch.setattr(memory_budget, "mapped", lambda array: in_files.append(array.nbytes) or mapped(array))
     expected = select_ensemble(*problem, image_ids=case.image_ids)
     assert not in_files
     selection = select_ensemble(*problem, image_ids=case.image_ids, memory_bytes=104_000)

@@ -3,8 +3,8 @@ import pytest
 
 from ensembling import hard_vote, select_ensemble
 from ensembling.selection.modes import MODES
-from tests.ensembling import naive, naive_modes
-from tests.ensembling.cases import assert_same, random_case
+from tests.ensembling.recounted import naive, naive_modes
+from tests.ensembling.recounted.cases import assert_same, random_case
 
 CASES = 120
 

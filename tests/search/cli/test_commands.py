@@ -12,12 +12,12 @@ import click
 import pytest
 from rich.console import Console
 
+from search.check_flags import check_flags
 from search.cli import main
 from search.cli.commands import commands
 from search.cli.errors import HOW_TO_GO_ON
 from search.cli.options import seconds
 from search.cli.refit import refit_command
-from search.request import checked
 from search.run import search_command
 from search.study.settings import RefitSettings, Settings
 from search.study.space import Space
@@ -302,8 +302,8 @@ def test_a_space_that_ends_the_program_is_a_message(command, tmp_path, body):
 
 def test_a_forgotten_space_is_said_on_ones_own_data(capsys, tmp_path):
     settings = Settings(data=str(tmp_path), runs_dir=tmp_path / "runs")
-    checked(settings, {"data"}, Console())
+    check_flags(settings, {"data"}, Console())
     assert "No --space was given: quickstart trains small models" in capsys.readouterr().out
-    checked(settings, {"data", "space"}, Console())
-    checked(Settings(data="sample", runs_dir=tmp_path / "runs"), set(), Console())
+    check_flags(settings, {"data", "space"}, Console())
+    check_flags(Settings(data="sample", runs_dir=tmp_path / "runs"), set(), Console())
     assert "No --space was given" not in capsys.readouterr().out

@@ -11,8 +11,8 @@ from ensembling import read_predictions, write_predictions
 from ensembling.predictions import Predictions
 from ensembling.runs.candidates import Candidate
 from ensembling.runs.ensemble import EnsembleRecord, save_ensemble
-from search.ensemble.options import EnsembleOptions
-from search.ensemble.record import select_and_assess
+from search.commands.ensemble.options import EnsembleOptions
+from search.commands.ensemble.record import select_and_assess
 from search.study.study import Study
 from search.study.trial_end import holdout_masks, write_target
 from search.tuning.schedulers.rungs import rungs

@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from search.request import checked
+from search.check_flags import check_flags
 from search.study.space_file import find_space
 from search.study.study import new_study
 from tests import tiny
@@ -35,7 +35,7 @@ def started(settings, dataset, tmp_path):
 
 def resume(settings, given, console):
     asked = dataclasses.replace(settings, resume=True)
-    return checked(asked, given, console).space
+    return check_flags(asked, given, console).space
 
 
 def test_a_study_whose_space_file_is_gone_goes_on_with_its_copy(started, tmp_path, console):

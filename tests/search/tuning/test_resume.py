@@ -11,8 +11,8 @@ from rich.console import Console
 from search.screen.progress import Progress
 from search.screen.screen import Screen
 from search.study.space import make_space
+from search.tuning.cluster.resources import Resources
 from search.tuning.plan import Plan
-from search.tuning.resources import Resources
 from search.tuning.tuner import StudyTuner
 from tests import tiny
 from trainables.config import TrialConfig

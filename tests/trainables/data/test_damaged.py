@@ -12,7 +12,7 @@ from tests.trainables.data.made import annotation, box, coco, image, write
 from trainables.data import load_dataset
 from trainables.data.annotations.labels import read_labels
 from trainables.data.coco import load_annotations
-from trainables.data.unlabelled import list_photos
+from trainables.data.photo_list import list_photos
 from trainables.errors import UserError
 
 VALUES = (

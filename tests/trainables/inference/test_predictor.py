@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from tests import tiny
 from trainables.data import load_dataset
-from trainables.data.unlabelled import as_photos, list_photos
+from trainables.data.photo_list import as_photos, list_photos
 from trainables.errors import UserError
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import predict_maps

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainables.data.annotations.checks import Problem
-from trainables.data.unlabelled import SUFFIXES
+from trainables.data.photo_list import SUFFIXES
 from trainables.errors import UserError
 
 SKIPPED = "skipped; correct it and import again"

@@ -15,7 +15,7 @@ from trainables.data.formats.class_lists import ClassList
 from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape
 from trainables.data.formats.write import as_json
-from trainables.data.unlabelled import SUFFIXES
+from trainables.data.photo_list import SUFFIXES
 from trainables.errors import UserError
 
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", "labelmap.txt")

@@ -10,8 +10,8 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import YAML_FILES
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape
+from trainables.data.photo_list import SUFFIXES
 from trainables.data.photos.photo_files import PhotoError, inspect_header
-from trainables.data.unlabelled import SUFFIXES
 from trainables.errors import UserError
 
 

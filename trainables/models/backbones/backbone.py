@@ -13,13 +13,13 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from trainables.errors import UserError
+from trainables.known_names import MIX_TRANSFORMERS
 from trainables.models.backbones import contracting_path  # noqa: F401 (makes its encoders known to timm)
 from trainables.models.backbones.beit import take_any_size
 from trainables.models.backbones.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.backbones.necks import JoinBranches, TapNorms
 from trainables.models.backbones.swin import pad_before_shift
 from trainables.models.pretrained.weights import Weights, load_weights
-from trainables.names import MIX_TRANSFORMERS
 
 STRIDES = (4, 8, 16, 32)
 ALL_TAPS = (-4, -3, -2, -1)

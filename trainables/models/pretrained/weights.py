@@ -9,10 +9,10 @@ import timm
 from torch import Tensor, nn
 
 from trainables.errors import NodeError, UserError
+from trainables.known_names import MIX_TRANSFORMERS
 from trainables.models.pretrained.checkpoints import match_tensors, paired, read_checkpoint
 from trainables.models.pretrained.dialects import recognised
 from trainables.models.pretrained.packaged import PACKAGED, find_packaged
-from trainables.names import MIX_TRANSFORMERS
 
 HUB_FILE = "model.safetensors"
 PROBE_TIMEOUT_S = 5.0

@@ -4,7 +4,7 @@ import json
 
 from rich.console import Console
 
-from search.data.compare import run_compare
+from search.commands.data.compare import run_compare
 from tests.trainables.data.made import annotation, box, coco, image, write
 from trainables.data.coco import load_annotations
 from trainables.data.exploration.comparison import compare

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.trainables.data.made import annotation, coco, image, small, write, write_photo
 from trainables.data import load_dataset, pack
+from trainables.data.photo_list import list_photos
 from trainables.data.photos.photo_files import PhotoError, decode_photo, inspect_header, inspect_photos
 from trainables.data.photos.tones import say_whites
-from trainables.data.unlabelled import list_photos
 from trainables.errors import UserError
 
 STORED = np.zeros((24, 32, 3), np.uint8)  # a colour for each quarter

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from trainables.errors import UserError
+from trainables.known_names import check_backbone
 from trainables.models.backbones.backbone import build_backbone
-from trainables.names import check_backbone
 
 torch.set_num_threads(1)
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 
-from trainables.models.pretrained.dialects.authors import AUTHORS
 from trainables.models.pretrained.dialects.base import Dialect
 from trainables.models.pretrained.dialects.efficientnet_pytorch import EFFICIENTNET_PYTORCH
 from trainables.models.pretrained.dialects.inverted_residuals import INVERTED_RESIDUALS
 from trainables.models.pretrained.dialects.mmsegmentation import MMSEGMENTATION
+from trainables.models.pretrained.dialects.original_code import AUTHORS
 from trainables.models.pretrained.dialects.torchvision import TORCHVISION
 
 DIALECTS = (*MMSEGMENTATION, *TORCHVISION, *INVERTED_RESIDUALS, *EFFICIENTNET_PYTORCH, *AUTHORS)

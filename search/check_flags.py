@@ -1,0 +1,94 @@
+"""What a search was asked for, checked within a second or two: names, paths and the space.
+
+torch, ray and mlflow are imported only after this: that takes up to a minute on a busy machine, and a mistyped name is
+to be answered at once. What needs them, or the data set itself, is checked by the steps that follow.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from rich.console import Console
+
+from search.report.console import say
+from search.study.data_place import BUILT_IN, data_directory
+from search.study.manifest import read_manifest
+from search.study.pins import KEYS
+from search.study.settings import Settings, resumed
+from search.study.space import Space, grid_points, make_space, repeats
+from search.study.space_file import find_space, is_space_of
+from search.study.study import check_name, data_root, stored_settings, study_name
+from search.tracking.store_file import check_answers, check_writable, place_of_store
+from trainables.config import TrialConfig
+from trainables.data.layout import is_dataset
+from trainables.errors import UserError
+from trainables.known_names import check_name as check_known
+
+
+def check_flags(settings: Settings, given: set[str], console: Console) -> Settings:
+    """Return `settings` with its name, the flags that a resumed study was started with, and the place of its data.
+
+    `given` are the flags that were typed. Raises UserError for whatever names something that there is not.
+    """
+    name = study_name(settings)
+    check_name(settings, name)
+    if settings.resume:
+        if is_space_of(settings.space, settings.runs_dir / name):
+            given = given - {"space"}  # the same file, whatever its path
+        settings = _where_it_lies_now(resumed(settings, given, stored_settings(settings, name)), given, name)
+    settings = _with_data(dataclasses.replace(settings, name=name), console)
+    check_space(make_space(settings), settings)
+    _check_pattern(settings.group_by)
+    check_writable(settings.runs_dir, "--runs-dir")
+    check_answers(settings.tracking_uri)
+    if "space" not in given and not settings.resume and settings.data != BUILT_IN:
+        say(
+            console,
+            f"No --space was given: {settings.space} trains small models for a short time, to see that everything "
+            "works. For scores that count, name another: segvote search --list-spaces shows them.",
+            style="yellow",
+        )
+    return settings
+
+
+def _check_pattern(group_by: str | None) -> None:
+    try:
+        re.compile(group_by or "")
+    except re.error as error:
+        raise UserError(f"--group-by {group_by!r} is no regular expression: {error}") from error
+
+
+def _where_it_lies_now(settings: Settings, given: set[str], name: str) -> Settings:
+    """Return the settings of a resumed study with the places of its space file, store and data, which may be others."""
+    directory = settings.runs_dir / name
+    settings = dataclasses.replace(settings, space=find_space(settings.space, directory))
+    if "tracking_uri" not in given:
+        uri = place_of_store(settings.tracking_uri, settings.runs_dir)
+        settings = dataclasses.replace(settings, tracking_uri=uri)
+    if "data" in given or settings.data == BUILT_IN:
+        return settings
+    return dataclasses.replace(settings, data=str(data_root(directory, read_manifest(directory))))
+
+
+def check_space(space: Space, settings: Settings) -> None:
+    """Raise UserError where the space, as the flags bend it, has a name, value or recipe that cannot be trained."""
+    for choice in space.choices.values():
+        if choice.name in KEYS and choice.name not in space.fixed:
+            for value in choice.values:
+                check_known(choice.name, value)
+    _ = space.recipes  # looks at each of them
+    for params in grid_points(space, settings.grid, repeats(settings)) or [space.first()]:
+        TrialConfig.from_dict(params)
+
+
+def _with_data(settings: Settings, console: Console) -> Settings:
+    data = settings.data or Space.load(settings.space).data
+    if data is None:
+        data = str(Path("data").resolve()) if is_dataset(Path("data")) else BUILT_IN
+        where = "./data" if data != BUILT_IN else "the built-in data set (there is no ./data/train.json)"
+        say(console, f"No --data was given: training on {where}.")
+    if data != BUILT_IN:
+        data = str(data_directory(Path(data), console))
+    if settings.pseudo:
+        settings = dataclasses.replace(settings, pseudo=str(data_directory(Path(settings.pseudo), console, "--pseudo")))
+    return dataclasses.replace(settings, data=data)

@@ -1,0 +1,40 @@
+"""`segvote foresee`: what an ensemble will score on photos without labels, and how far chance alone moves a score."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from ensembling.foresight.leaderboard_halves import Halves, halves_of_test
+from ensembling.runs.members import open_ensemble
+from search.commands.foresee.expectation import tell
+from search.commands.foresee.holdout import SeenHoldout, other_runs, see_holdout
+from search.commands.foresee.show import show_halves
+from search.commands.predict.command import PredictOptions, predicted
+from trainables.errors import UserError
+
+
+def run_foresee(options: PredictOptions, halves: int | None, runs: int, console: Console) -> int:
+    """Predict the photos as far as they are not predicted, and say what to expect; return the exit code.
+
+    Beside the ensemble's members its best other candidates predict, `runs` in all. Without `options.images` only the
+    `halves` are told.
+    """
+    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
+    others = other_runs(ensemble, Path(options.reference), options.runs_dir, max(0, runs - len(ensemble.members)))
+    # What cannot be had should be known before photos are predicted, which takes long.
+    holdout = see_holdout(ensemble, options.asked_views or ensemble.views, options.connect, others)
+    if halves is not None:
+        show_halves(halves_of(holdout, halves), console)
+    if options.images:
+        with predicted(options, options.out, console, holdout.pool) as (prediction, _):
+            tell(prediction, holdout, options.out, console)
+    return 0
+
+
+def halves_of(holdout: SeenHoldout, photos: int) -> Halves:
+    """Return how far two halves of a test of so many photos differ by chance. Raises UserError for too few."""
+    counts, photos_per_group = holdout.counts_by_group()
+    try:
+        return halves_of_test(counts, photos, photos_per_group=photos_per_group)
+    except ValueError as error:
+        raise UserError(f"--halves {photos}: {error}") from error

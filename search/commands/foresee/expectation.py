@@ -1,0 +1,40 @@
+"""From a finished prediction and the holdout to what is expected: on screen, in foresee.json and in a picture."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from ensembling.foresight.agreement_counts import Looking
+from ensembling.foresight.foresee import Foresight, foresee
+from ensembling.predict.prediction import Prediction
+from search.commands.foresee.holdout import SeenHoldout
+from search.commands.foresee.pictures import draw_least_like
+from search.commands.foresee.show import described, show_foresight
+from search.report.bars import Bars
+from trainables.files import write_json
+
+RESULT = "foresee.json"
+PICTURE = "least_like_the_holdout.png"
+
+
+def tell(prediction: Prediction, holdout: SeenHoldout, out: Path, console: Console) -> None:
+    """Foresee, show it, and write foresee.json and the picture of the photos that are least like the holdout."""
+    foresight = foresight_of(prediction, holdout, console)
+    write_json(out / RESULT, described(foresight, prediction, holdout.voting))
+    draw_least_like(foresight, prediction, holdout.vote, out / PICTURE)
+    show_foresight(foresight, prediction, holdout.voting, console)
+    console.print(escape(f"in        {out / RESULT}, {out / PICTURE}"), soft_wrap=True, highlight=False)
+
+
+def foresight_of(prediction: Prediction, holdout: SeenHoldout, console: Console) -> Foresight:
+    """Return what the photos will score that the holdout's pool has predicted."""
+    pool = holdout.pool
+    with Bars(console) as bars:
+        known = holdout.look(bars.add("the holdout", len(holdout.target.image_ids)))
+        update = bars.add("the photos", len(prediction.photos))
+        looking = Looking(len(pool.members), len(pool.class_names))
+        for done, (_, maps, _) in enumerate(prediction.ballots(), start=1):
+            looking.add(maps, holdout.vote(maps))
+            update(done)
+    return foresee(known, looking.sight(), holdout_miou=pool.description.crossfit_miou)

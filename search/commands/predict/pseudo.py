@@ -1,0 +1,80 @@
+"""`segvote pseudo`: an ensemble's labels of photos that nobody labelled, as a data set to train on."""
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from rich.console import Console
+
+from ensembling import PredictionsError, read_predictions
+from ensembling.predict.prediction import Prediction, agreement
+from ensembling.runs.members import Ensemble
+from search.commands.predict.command import PredictOptions, predicted
+from search.report.bars import Bars
+from search.report.console import say
+from trainables.data.pseudo import PseudoItem, write_pseudo
+from trainables.errors import UserError
+from trainables.trial.study_files import TARGET
+
+
+def run_pseudo(options: PredictOptions, agree: int | None, least: float, member: str | None, console: Console) -> int:
+    """Predict, keep the pixels on which enough members agree, write them as a data set, and return the exit code."""
+    if options.out.exists():
+        raise UserError(f"{options.out} exists already: choose another --out, or remove it first")
+    # The class maps stay beside the data set until it is complete, so that the command can be resumed.
+    work = options.out.with_name(f"{options.out.name}.prediction")
+    with predicted(options, work, console) as (prediction, _):
+        ensemble = prediction.ensemble
+        place, least_votes = _place(ensemble, member), _least_votes(ensemble, agree)
+        with Bars(console) as bars:
+            update = bars.add("labelling", len(prediction.photos))
+            report = write_pseudo(
+                options.out,
+                ensemble.class_names,
+                _items(prediction, place, update),
+                agree=least_votes,
+                least=least,
+                unlabelled=ensemble.unlabelled,
+            )
+    shutil.rmtree(work)
+    say(console, f"at least {least_votes} of {sum(ensemble.votes)} votes for each pixel")
+    say(console, report.summary(_holdout_pixels(ensemble)))
+    say(console, f"train with it: segvote search --pseudo {options.out!s} …")
+    return 0
+
+
+def _items(prediction: Prediction, place: int | None, update: Callable[[int], None]) -> Iterator[PseudoItem]:
+    votes = prediction.ensemble.votes
+    for done, (photo, ballots, winners) in enumerate(prediction.ballots(), start=1):
+        labels = winners if place is None else ballots[place]
+        yield photo.path, photo.file_name, labels, agreement(ballots, labels, votes)
+        update(done)
+
+
+def _place(ensemble: Ensemble, member: str | None) -> int | None:
+    if member is None:
+        return None
+    for place, one in enumerate(ensemble.members):
+        if member in (one.name, one.run_id, str(place + 1)):
+            return place
+    names = ", ".join(one.name for one in ensemble.members)
+    raise UserError(f"--member {member} is no member of the ensemble: give the name, run id or rank of one of {names}")
+
+
+def _least_votes(ensemble: Ensemble, agree: int | None) -> int:
+    total = sum(ensemble.votes)
+    if agree is None:
+        return -(-2 * total // 3)
+    if agree > total:
+        raise UserError(f"--agree {agree}: the members of this ensemble have only {total} votes")
+    return agree
+
+
+def _holdout_pixels(ensemble: Ensemble) -> list[int] | None:
+    """Return the number of the holdout's labelled pixels by class, to compare with; None where it cannot be read."""
+    study = ensemble.members[0].weights.parents[2]
+    try:
+        pixels = read_predictions(study / TARGET).pixels
+    except (OSError, PredictionsError):
+        return None
+    return np.bincount(pixels, minlength=256)[: len(ensemble.class_names)].tolist()

@@ -1,0 +1,41 @@
+"""The status of a study from its own files."""
+
+import time
+
+from search.commands.status.status import StudyStatus, TrialStatus
+from search.report.record.study_record import UNFINISHED, TrialRecord, read_study_record
+from search.screen.progress import label_of
+from search.study.planned import planned_trials
+from search.study.study import Study
+from trainables.trial.files import TrialFiles
+
+
+def status_from_ledger(study: Study, vote: float | None = None, gpus: tuple[str, ...] = ()) -> StudyStatus:
+    """Return how far the study is; `vote` and `gpus` are what MLflow knows beyond its files (see StudyStatus)."""
+    record = read_study_record(study)
+    return StudyStatus(
+        name=study.name,
+        now=time.time(),
+        total=len(study.refit["models"]) if study.refit else planned_trials(record.settings, study.directory),
+        rungs=record.rungs,
+        trials=tuple(_trial(trial, study.trial_files(trial.number)) for trial in record.trials),
+        vote=record.ensemble.miou if record.ensemble else vote,
+        gpus=gpus,
+    )
+
+
+def _trial(trial: TrialRecord, files: TrialFiles) -> TrialStatus:
+    done = len(trial.records)
+    running = files.running_epoch.read() if trial.status == UNFINISHED else None
+    return TrialStatus(
+        number=trial.number,
+        label=label_of(trial.params),
+        status=trial.status,
+        epochs=trial.epochs,
+        scores=tuple(trial.scores),
+        moments=tuple(one["time"] for one in trial.records if "time" in one),
+        epoch_s=trial.seconds / done if done else None,
+        memory_gb=max((one["peak_memory_gb"] for one in trial.records if "peak_memory_gb" in one), default=None),
+        loss=trial.records[-1].get("train/loss") if done else None,
+        running=running if running and running.epoch > done else None,
+    )

@@ -1,0 +1,343 @@
+"""The steps of a search, in the order in which run.py takes them."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from rich.console import Console
+
+from ensembling.runs.ensemble import EnsembleRecord
+from search.commands.ensemble.record import conclude
+from search.commands.predict.score_test_photos import score_test
+from search.report.console import labelled, say, working
+from search.report.durations import duration
+from search.report.end_of_search import show_trials, show_what_is_next
+from search.report.ensemble_report import show_ensemble
+from search.report.scene_words import scene_warnings, scenes_line
+from search.report.study_report import write_report
+from search.screen.progress import Progress
+from search.screen.screen import Screen
+from search.study.settings import Settings, StudySettings
+from search.study.space import Space, grid_points, make_space, repeats
+from search.study.study import Study
+from search.study.trial_end import holdout_masks, write_target
+from search.tracking.store import connect, default_tracking_uri, explain_failure
+from search.tracking.tracker import Tracker
+from search.tracking.wandb_mirror import open_mirror
+from search.tuning.cluster.resources import Resources, cluster_share, start_ray
+from search.tuning.cpu_time import study_seconds
+from search.tuning.plan import Plan
+from search.tuning.report_refresh import report_flags
+from search.tuning.searchers.suggestion import Suggestion
+from search.tuning.tuner import StudyTuner
+from trainables.config import FOLD_ALL, TrialConfig
+from trainables.data import Dataset
+from trainables.data.scenes import Overlap
+from trainables.errors import UserError
+from trainables.models import build_model
+from trainables.models.pretrained.checkpoints import load_checkpoint
+from trainables.models.pretrained.weights import check_weights
+from trainables.study_data import StudyData
+from trainables.trial.study_files import MANIFEST
+
+SHOWN_SUGGESTIONS = 3  # by a dry run
+PROBED_SUGGESTIONS = 8  # of which training steps are timed
+INTERRUPTED = 130
+
+
+def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
+    """Start or join Ray, and return what runs where. Raises UserError where the study cannot be run as asked."""
+    space = make_space(settings)
+    points = grid_points(space, settings.grid, repeats(settings))
+    suggestions = [Suggestion(number, params) for number, params in enumerate(points, start=1)]
+    configs = [TrialConfig.from_dict(params) for params in points or [space.first()]]
+    for config in configs:
+        study.data.splits.fold_rows(config.fold)
+    _check_one_length(space, configs)
+    resources = start_cluster(settings, console)
+    return Plan(study, settings, space, suggestions, configs, resources)
+
+
+def start_cluster(settings: StudySettings, console: Console) -> Resources:
+    """Start or join Ray, and return what each trial gets of it."""
+    with working(console, "Starting Ray …"):
+        start_ray(settings.address)
+        return cluster_share(
+            concurrency=settings.concurrency,
+            gpus_per_trial=settings.gpus_per_trial,
+            cpus_per_trial=settings.cpus_per_trial,
+            elastic=settings.address is not None,
+        )
+
+
+def _check_one_length(space: Space, configs: list[TrialConfig]) -> None:
+    if "epochs" in space.choices and "epochs" not in space.fixed:
+        raise UserError(
+            f"space {space.name} varies epochs, but ASHA compares trials of one length: pin it with --epochs"
+        )
+    if len({config.epochs for config in configs}) > 1:
+        raise UserError("--grid epochs: ASHA compares trials of one length; run one study per number of epochs")
+
+
+def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
+    """Show the data set, its splits, the resources, the first configurations, and how long a CPU will take.
+
+    Raises UserError where pretrained weights are missing.
+    """
+    study, settings, splits = plan.study, plan.settings, plan.study.data.splits
+    labelled(console, "study", f"{study.name} in {study.directory}")
+    labelled(console, "data", dataset.summary)
+    labelled(
+        console,
+        "splits",
+        f"{len(splits.holdout)} holdout, {sum(map(len, splits.folds))} training in {len(splits.folds)} folds, "
+        f"{len(splits.test)} test",
+    )
+    show_scenes(study.overlap, console)
+    show_pseudo(study.data, console)
+    labelled(
+        console,
+        "space",
+        f"{plan.space.name}: {plan.trials} trials of up to {plan.epochs} epochs, "
+        + (
+            f"the points of a grid over {', '.join(key.partition('=')[0] for key in settings.grid)}"
+            if plan.suggestions
+            else f"{'paused' if settings.scheduler == 'promote' else 'stopped early'} from epoch {plan.grace_period} on"
+        ),
+    )
+    labelled(console, "resources", str(plan.resources))
+    first = _first_suggestions(plan)
+    if settings.dry_run:
+        _show_suggestions(first[:SHOWN_SUGGESTIONS], console)
+    if not plan.resources.gpus:
+        configs = [suggestion.config for suggestion in first]
+        _show_cpu_time(plan, configs if plan.suggestions else [*plan.configs, *configs], console)
+    _check_all_weights(plan, console)
+
+
+def show_scenes(overlap: Overlap | None, console: Console) -> None:
+    """Show what training and holdout share, and in yellow what that means for the score."""
+    if overlap is None:
+        return
+    labelled(console, "scenes", scenes_line(overlap))
+    for words in scene_warnings(overlap):
+        say(console, words, style="yellow")
+
+
+def show_pseudo(data: StudyData, console: Console) -> None:
+    if data.pseudo:
+        photos, weight = len(data.pseudo.rows), data.pseudo.weight
+        labelled(console, "pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
+
+
+def _first_suggestions(plan: Plan) -> list[Suggestion]:
+    """Return what is tried first; all points of a grid. Raises UserError where the search could suggest nothing."""
+    return plan.suggestions or StudyTuner.first_suggestions(plan, min(plan.trials, PROBED_SUGGESTIONS))
+
+
+def _show_suggestions(suggestions: list[Suggestion], console: Console) -> None:
+    for suggestion in suggestions:
+        values = ", ".join(f"{key}={value}" for key, value in suggestion.params.items())
+        say(console, f"trial {suggestion.number}: {values}")
+
+
+def _show_cpu_time(plan: Plan, configs: list[TrialConfig], console: Console) -> None:
+    with working(console, "Timing training steps …"):
+        seconds = study_seconds(
+            configs,
+            num_classes=plan.study.data.num_classes,
+            images=plan.study.data.photos_per_epoch(FOLD_ALL),
+            trials=plan.trials,
+            concurrency=plan.resources.concurrency,
+        )
+    say(
+        console,
+        f"No GPU was found. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
+        f"early, going by single steps of {'these' if plan.suggestions else 'its first'} configurations."
+        + (" Ctrl-C stops it; --space quickstart is made for a CPU." if seconds > 3600 else ""),
+    )
+
+
+def _check_all_weights(plan: Plan, console: Console) -> None:
+    """Raise UserError for weights that no node can load, here once rather than in every trial."""
+    configs = plan.configs
+    choice = plan.space.choices.get("backbone")
+    varied = choice.values if choice and not plan.suggestions and "backbone" not in plan.space.fixed else ()
+    backbones = dict.fromkeys([*(config.backbone for config in configs), *varied])
+    if configs[0].init_from:
+        _show_initial_weights(configs[0], list(backbones), console)
+        return
+    if not any(config.pretrained for config in configs):
+        return
+    for backbone in backbones:
+        with working(console, f"Looking for the weights of {backbone} …"):
+            check_weights(backbone, configs[0].weights_dir)
+
+
+def _show_initial_weights(config: TrialConfig, backbones: list[str], console: Console) -> None:
+    """Show what of --init-from goes into the backbone. Raises UserError where it does not fit in all trials."""
+    if len(backbones) > 1:
+        raise UserError(
+            f"{config.init_from} is the checkpoint of one backbone, but the trials have {', '.join(backbones)}: "
+            f"pin it, as with --fix backbone={backbones[0]}"
+        )
+    with working(console, f"Reading {config.init_from} …"):
+        model = build_model(
+            head=config.head,
+            backbone=config.backbone,
+            num_classes=2,
+            pretrained=False,
+            image_size=config.size,
+        )
+        report = load_checkpoint(model.backbone.model, config.init_from, allow_partial=config.init_partial)
+    labelled(console, "initial weights", report.summary())
+
+
+@contextmanager
+def claimed(plan: Plan) -> Iterator[None]:
+    """Return a context in which the name is taken and no other command runs the study.
+
+    What was refused before has left nothing behind.
+    """
+    study = plan.study
+    with study.claimed(resume=plan.settings.resume):
+        if study.data.scored and not study.target_file.exists():
+            packed = study.data.open(plan.configs[0].size)
+            write_target(study, packed, holdout_masks(study, packed))
+        yield
+
+
+@contextmanager
+def tracked(plan: Plan) -> Iterator[Tracker]:
+    """Return a context that yields the writer to MLflow; whatever happens, the runs end with their true status."""
+    study, settings = plan.study, plan.settings
+    uri = settings.tracking_uri or default_tracking_uri(settings.runs_dir)
+    place: dict[str, Any] = {"kind": "refit", "under": study.refit["run_id"]} if study.refit else {}
+    if settings.wandb:
+        place["mirror"] = open_mirror(study.name, study.id, study.directory / "wandb")
+    tracker = Tracker(*connect(uri, settings.runs_dir), study.name, study.id, **place)
+    try:
+        try:
+            files = [study.directory / MANIFEST, *([study.target_file] if study.data.scored else [])]
+            tracker.describe_study(_study_params(plan), files)
+            yield tracker
+        except BaseException as error:
+            tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+            raise
+        finally:
+            tracker.end_study()
+    except MlflowException as error:
+        raise explain_failure(error, uri) from error
+
+
+def _study_params(plan: Plan) -> dict[str, Any]:
+    data = plan.study.data
+    made_of = {key: value for key, value in plan.settings.lasting().items() if value not in (None, [])}
+    if data.pseudo:
+        made_of |= {"pseudo_fingerprint": data.pseudo.fingerprint, "pseudo_images": len(data.pseudo.rows)}
+    else:
+        del made_of["pseudo_weight"]
+    if data.edits:
+        made_of["edits_fingerprint"] = ", ".join(one.edits.fingerprint[:12] for one in data.edits)
+    return {
+        **made_of,
+        "data_fingerprint": data.fingerprint,
+        "num_classes": data.num_classes,
+        "holdout_images": len(data.splits.holdout),
+        "training_images": sum(map(len, data.splits.folds)),
+        "code_version": plan.study.manifest["code_version"],
+        "trials_planned": plan.trials,
+        "rungs": " ".join(map(str, plan.rungs)),
+        **_scene_params(plan.study.overlap),
+    }
+
+
+def _scene_params(overlap: Overlap | None) -> dict[str, int]:
+    if overlap is None:
+        return {}
+    return {
+        "holdout_scenes": overlap.holdout_scenes,
+        "training_scenes": overlap.training_scenes,
+        "shared_scenes": overlap.shared_scenes,
+        "holdout_photos_of_shared_scenes": overlap.shared_photos,
+    }
+
+
+@contextmanager
+def running_screen(plan: Plan, console: Console) -> Iterator[Screen]:
+    """Return a context that yields the screen of the running search."""
+    data = plan.study.data
+    kept = None if not data.scored else "last" if data.keep_last else "best"
+    progress = Progress(plan.trials, plan.epochs, kept=kept, rungs=plan.rungs, budget_s=plan.settings.time_budget)
+    with Screen(progress, console, plan.study.name) as screen:
+        yield screen
+
+
+def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Console) -> int:
+    tracker.final_status = "KILLED"
+    resume = command if "--resume" in command else f"{command} --resume"
+    name = "" if "--name" in command else f" --name {plan.study.name}"
+    say(console, f"Stopped. Every finished epoch is kept; go on with:\n    {resume}{name}")
+    return INTERRUPTED
+
+
+def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
+    if tuner.broken:
+        say(
+            console,
+            f"{tuner.broken} trials failed for reasons that are not their configuration's"
+            f"{f', and {tuner.not_begun} were not begun' if tuner.not_begun else ''}. Mend what the logs in "
+            f"{plan.study.trials_dir} say; the same command with --resume --name {plan.study.name} goes on with them",
+            style="yellow",
+        )
+
+
+def vote(plan: Plan, tracker: Tracker) -> EnsembleRecord | None:
+    """Return the ensemble; None, and mark the study as failed, where no trial got as far as a prediction."""
+    ensemble = conclude(plan.study, tracker, **plan.settings.vote_limits)
+    if ensemble is None:
+        tracker.final_status = "FAILED"
+    return ensemble
+
+
+def keep_report(plan: Plan, tracker: Tracker, console: Console) -> None:
+    """Write the report and log it to the study's run. The study is whole without it: what goes wrong is said."""
+    try:
+        with working(console, "Writing the report …"):
+            path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
+    except (UserError, OSError) as error:
+        again = shlex.join(["segvote", *report_flags(plan.study.name, plan.settings)])
+        say(console, f"The report could not be written ({error}); try again by\n    {again}")
+        return
+    for lack in shown.lacks:
+        say(console, lack)
+    say(console, f"report    {path}")
+
+
+def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, console: Console) -> int:
+    """Show the result and where everything is; return 0, or 1 if no trial got as far as a prediction."""
+    settings = plan.settings
+    for reason in tuner.bad_suggestions:
+        say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
+    if tuner.cut_off:
+        say(
+            console,
+            f"The time budget of {duration(settings.time_budget)} is spent: {tuner.cut_off} trials were cut off; "
+            f"the same command with --resume --name {plan.study.name} goes on with them",
+        )
+    say_what_broke(plan, tuner, console)
+    if ensemble is None:
+        say(
+            console,
+            f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
+        )
+        return 1
+    show_ensemble(console, ensemble)
+    show_trials(console, plan.study)
+    say(console, f"ensemble  {plan.study.ensemble_file}")
+    if plan.space.scores_test and not plan.suggestions:
+        score_test(plan.study, settings, console)
+    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
+    return 0
