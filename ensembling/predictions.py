@@ -107,7 +107,7 @@ class Predictions:
             return groups
         ids = groups[0]
         number = min(STRETCHES, len(ids))
-        bounds = [len(ids) * place // number for place in range(number + 1)]
+        bounds = [len(ids) * index // number for index in range(number + 1)]
         return tuple(ids[start:stop] for start, stop in pairwise(bounds))
 
     def photos_with_classes(self) -> np.ndarray:
@@ -120,10 +120,10 @@ class Predictions:
     def group_of_pixels(self) -> np.ndarray:
         """Return the group of each pixel as its index in `held_out_ids`: unsigned integers (pixels,)."""
         groups = self.held_out_ids()
-        place = {image_id: index for index, ids in enumerate(groups) for image_id in ids}
+        group_of = {image_id: index for index, ids in enumerate(groups) for image_id in ids}
         smallest = np.min_scalar_type(max(0, len(groups) - 1))
-        places = np.array([place[image_id] for image_id in self.image_ids], smallest)
-        return np.repeat(places, [height * width for height, width in self.sizes])
+        indices = np.array([group_of[image_id] for image_id in self.image_ids], smallest)
+        return np.repeat(indices, [height * width for height, width in self.sizes])
 
 
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
@@ -194,8 +194,8 @@ def _difference(ours: str | tuple, theirs: str | tuple) -> str:
     if isinstance(ours, str) or len(ours) != len(theirs):
         sizes = (repr(ours), repr(theirs)) if isinstance(ours, str) else (len(ours), len(theirs))
         return f"{sizes[0]} against {sizes[1]}"
-    place = next(index for index, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
-    return f"{ours[place]!r} against {theirs[place]!r} at place {place}"
+    index = next(number for number, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+    return f"{ours[index]!r} against {theirs[index]!r} at index {index}"
 
 
 def _check_names(predictions: Predictions) -> None:
@@ -358,11 +358,11 @@ def _write_runs(classes, lengths, pixels):  # pragma: no cover - compiled
     start = np.uint64(0)
     for run in range(classes.size):
         class_id, length = classes[run], np.uint64(lengths[run])
-        for place in range(np.uint64(64)):
-            pixels[start + place] = class_id
+        for offset in range(np.uint64(64)):
+            pixels[start + offset] = class_id
         if length > np.uint64(64):
-            for place in range(np.uint64(64), np.uint64(256)):
-                pixels[start + place] = class_id
+            for offset in range(np.uint64(64), np.uint64(256)):
+                pixels[start + offset] = class_id
         start += length
 
 

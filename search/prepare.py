@@ -25,7 +25,7 @@ from trainables.study_data import PseudoData, StudyEdits
 
 
 def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) -> tuple[Study, Dataset]:
-    """Return the study, new or resumed, and its data set. What could not be written to later is refused first.
+    """Return the study, new or resumed, and its data set, after a check that results can be written later.
 
     `dataset` is the data set as it was read; None for the built-in one.
     """
@@ -67,10 +67,16 @@ def edited_data(
     settings: StudySettings,
     console: Console,
 ) -> StudyEdits:
-    """Return the corrections with the training photos that they drop.
-
-    They are applied to the training photos, which are decoded at all `sizes`, and it is said how many labels each rule
+    """Return the corrections of the training labels with the photos that they drop, and print how many labels each rule
     changed.
+
+    Args:
+        dataset: The data set without these corrections.
+        edits: The corrections.
+        splits: The splits; the labels of their holdout stay as they are.
+        sizes: (height, width) at which the corrected photos are decoded into the cache.
+        settings: The settings of the command.
+        console: Where to print.
     """
     if edits.apply_to_holdout:
         return StudyEdits(edits)  # they are in `dataset` already
@@ -94,7 +100,7 @@ def scenes_of(dataset: Dataset, group_by: str | None, settings: StudySettings, c
 
 @contextmanager
 def _looking(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while scenes are looked for; yield what it is to be told, the photos looked at and all of them."""
+    """Show a bar while scenes are looked for; yield a function to call with the numbers of photos done and of all."""
     with Bar(console=console, transient=True) as bar:
         task = bar.add_task("Looking for scenes", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -108,10 +114,20 @@ def pseudo_data(
     console: Console,
     group_by: str | None = None,
 ) -> PseudoData | None:
-    """Return the photos of --pseudo that may be trained on, decoded at all `sizes`; None without the flag.
+    """Return the photos of --pseudo that may be trained on; None without the flag.
 
-    Copies of labelled photos and frames of scenes that are only scored are left out, which is said. Raises UserError
-    for other categories than the data set's, and where no photo is left.
+    Copies of labelled photos and frames of scenes that are only scored are left out, and the console says how many.
+
+    Args:
+        dataset: The labelled data set.
+        splits: Its splits.
+        sizes: (height, width) at which the photos are decoded into the cache.
+        settings: The settings of the command.
+        console: Where to print.
+        group_by: The regular expression of --group-by.
+
+    Raises:
+        UserError: The photos have other categories than the data set, or none of them may be trained on.
     """
     if settings.pseudo is None:
         return None

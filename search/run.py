@@ -48,7 +48,13 @@ def run_search(
 ) -> int:
     """Run or resume one study and return the exit code.
 
-    `dataset` is None for the built-in one, and `command` is the line that was typed.
+    Args:
+        settings: The checked flags.
+        dataset: The data set as it was read; None for the built-in one.
+        command: The command line that was typed.
+        console: Where to print.
+        kernels: The process that compiles the kernels of the vote.
+        as_json: Whether the result is also printed as JSON on standard output.
     """
     if not settings.address:
         close_own_cluster()

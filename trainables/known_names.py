@@ -65,7 +65,7 @@ def check_name(key: str, value: str) -> None:
 
 
 def _registered(model: str) -> bool:
-    """Whether `model` was registered with timm by code that runs: source files do not name it."""
+    """Return whether `model` was registered with timm at run time, so that no source file of timm names it."""
     timm = sys.modules.get("timm")
     return timm is not None and hasattr(timm, "is_model") and timm.is_model(model)
 

@@ -33,16 +33,24 @@ def build_optimizer(
     momentum: float = 0.9,
     layer_decay: float = 1.0,
 ) -> Optimizer:
-    """Return the optimizer `name`, a key of OPTIMIZERS, over all of `model`'s trainable parameters.
+    """Return the optimizer `name` over all of `model`'s trainable parameters.
 
-    Parameters of `model.backbone` learn at `lr`, all others at `head_lr` (`lr` if None). With `layer_decay` d below
-    1, a backbone's layer i of n learns at lr d^(n - i), where layer n comes after the last block (see
-    trainables/models/backbones/layer_decay.py). Norms, biases and other one-dimensional parameters, tokens and tables
-    of positions have no weight decay. Groups are named backbone or head, "/", decay or no_decay, with "/" and the
-    layer's number after backbone where layers differ. `momentum` is SGD's.
+    Norms, biases and other one-dimensional parameters, tokens and tables of positions have no weight decay. Groups are
+    named backbone or head, "/", decay or no_decay, with "/" and the layer's number after backbone where layers differ.
 
-    Raises UserError for an unknown name, for values out of range, and for a backbone whose layers have no known order
-    where `layer_decay` is below 1.
+    Args:
+        model: The model, whose attribute `backbone` is its backbone.
+        name: A key of OPTIMIZERS.
+        lr: The learning rate of the backbone's parameters.
+        head_lr: The learning rate of all others; None for `lr`.
+        weight_decay: The weight decay.
+        momentum: The momentum of SGD.
+        layer_decay: With d below 1, layer i of n of a backbone learns at lr d^(n - i), where layer n comes after the
+            last block (see trainables/models/backbones/layer_decay.py).
+
+    Raises:
+        UserError: The name is unknown, a value is out of range, or `layer_decay` is below 1 and the order of the
+            backbone's layers is not known.
     """
     if name not in OPTIMIZERS:
         raise UserError(f"unknown optimizer {name!r}: choose one of {', '.join(OPTIMIZERS)}")

@@ -157,16 +157,16 @@ def _crossfit_counts(selection: Selection, vote: _Votes, runs: ImageRuns, seed: 
 def _compare(counts: np.ndarray, seed: int, one_scene: bool) -> tuple[Interval, dict[str, Interval], Interval]:
     """Return the first vote's mIoU, its gain over the best single run and the top k, and the second vote's mIoU."""
     mious = miou_from_counts(counts.sum(axis=1))
-    gains = {name: mious[0] - mious[place] for place, name in enumerate(("best_single", "top_k"), start=1)}
+    gains = {name: mious[0] - mious[index] for index, name in enumerate(("best_single", "top_k"), start=1)}
     if one_scene:
-        first, second = (Interval(float(mious[place])) for place in range(2))
+        first, second = (Interval(float(mious[index])) for index in range(2))
         return first, {name: Interval(float(gain)) for name, gain in gains.items()}, second
     drawn, scenes_with = bootstrap_mious(counts, seed), _scenes_with(counts)
     influences = [influence(one) for one in counts]
-    first, second = (interval(mious[place], drawn[:, place], influences[place], scenes_with) for place in range(2))
+    first, second = (interval(mious[index], drawn[:, index], influences[index], scenes_with) for index in range(2))
     between = {
-        name: interval(gain, drawn[:, 0] - drawn[:, place], influences[0] - influences[place], scenes_with)
-        for place, (name, gain) in enumerate(gains.items(), start=1)
+        name: interval(gain, drawn[:, 0] - drawn[:, index], influences[0] - influences[index], scenes_with)
+        for index, (name, gain) in enumerate(gains.items(), start=1)
     }
     return first, between, second
 

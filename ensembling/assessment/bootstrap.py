@@ -77,10 +77,14 @@ def influence(counts: np.ndarray) -> np.ndarray:
 
 
 def interval(value: float, drawn: np.ndarray, influences: np.ndarray, scenes_with: np.ndarray) -> Interval:
-    """Return the interval of a value whose bootstrap replicates are `drawn` (draws,).
+    """Return the interval of a value; with fewer than LEAST_SCENES scenes there is none.
 
-    `influences` is float64 (scenes, classes), for a gain the difference of those of two votes. `scenes_with` (classes,)
-    is the number of scenes with each class. With fewer than LEAST_SCENES scenes there is no interval.
+    Args:
+        value: The value on the holdout.
+        drawn: Its bootstrap replicates, float64 (draws,).
+        influences: What each scene adds to each class's part of the value, float64 (scenes, classes); of a gain, the
+            difference of those of the two votes.
+        scenes_with: The number of scenes with each class, (classes,).
     """
     if len(influences) < LEAST_SCENES:
         return Interval(float(value))

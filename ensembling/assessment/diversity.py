@@ -62,10 +62,19 @@ def measure_diversity(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Diversity:
-    """Measure the diversity of the members' predictions `rows`, uint8 (pixels,) each, in rank order.
+    """Measure how much the members' predictions differ, and what each contributes to their vote.
 
-    Kappa as in Margineantu and Dietterich, "Pruning Adaptive Boosting" (ICML 1997), double fault as in Giacinto and
-    Roli, "Design of effective neural network ensembles" (2001). An abstention is no class, hence wrong.
+    Kappa is that of Margineantu and Dietterich, "Pruning Adaptive Boosting" (ICML 1997), double fault that of Giacinto
+    and Roli, "Design of effective neural network ensembles" (2001). An abstention is no class, hence wrong.
+
+    Args:
+        rows: The members' predictions in rank order, uint8 (pixels,) each, 255 for an abstention.
+        target: The masks, uint8 (pixels,).
+        num_classes: The number of classes.
+        weights: The number of votes of each member; one each unless given.
+        ignore_index: Pixels with this target do not count.
+        rounds: How many random orders of the members the Shapley values are estimated from.
+        seed: Draws these orders.
     """
     patterns = find_patterns(rows, target, num_classes, weights=weights, ignore_index=ignore_index)
     shapley, error = shapley_values(patterns, rounds, seed)

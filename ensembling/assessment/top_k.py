@@ -49,11 +49,22 @@ def growing_counts(
     ignore_index: int = 255,
     threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the vote of the first 1, 2, … of `rows`, as in scores, and image by image after the steps to `keep`.
+    """Count the vote of the first 1, 2, … of `rows`, and that of each image after the steps to `keep`.
 
-    They are int64 (rows, 3, num_classes) and (len(keep), images, 3, num_classes). `rows` are uint8 (pixels,), in rank
-    order, best first, and may be memory-mapped: they are read in blocks. Each casts one vote, or as many as its weight
-    says. `target` is uint8 (pixels,); pixels outside `runs` do not count. `threads` change no result.
+    Args:
+        rows: The class maps in rank order, best first, uint8 (pixels,) each. They may be memory-mapped: they are read
+            in blocks.
+        target: The masks, uint8 (pixels,).
+        num_classes: The number of classes.
+        runs: Where the images lie among the pixels; pixels outside of them do not count.
+        keep: The numbers of rows after which each image is counted.
+        weights: The number of votes of each row; one each unless given.
+        ignore_index: Pixels with this target do not count.
+        threads: How many threads count; they change no result.
+
+    Returns:
+        Hits, predicted and labelled pixels, as in ensembling/scores.py: of all images, int64 (rows, 3, num_classes),
+        and of each image, int64 (len(keep), images, 3, num_classes).
     """
     votes_cast = np.ones(len(rows), np.int64) if weights is None else np.asarray(weights, np.int64)
     whole = list(zip(runs.starts, runs.stops, runs.images, strict=True))

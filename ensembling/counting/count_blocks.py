@@ -3,7 +3,7 @@
 The votes for a class are a number in vertical counters: bit i of the words of `tally`, from the lowest level up, are
 those of pixel i, and a member's word is added by carries. Most votes, ties and a lead of one are comparisons of such
 numbers; the winner falls out of the members' words in rank order. What one more vote of a candidate changes is then its
-word, as far as the pixels lie within its reach.
+word, on the pixels where one more vote decides.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Block(NamedTuple):
     rows: np.ndarray  # uint64 (rows, candidates): the words of all blocks
     row: int  # the block's row for its first class
     step: int  # from the row of one class to that of the next
-    number: int  # of classes
+    num_classes: int  # of the group
     valid: int  # uint64: the bits that hold a pixel
 
 
@@ -49,7 +49,7 @@ class Count(NamedTuple):
     most: np.ndarray  # (levels,), how many votes the winner has, as vertical counters
     tied: np.ndarray  # (classes,), where a class has as many votes as the winner
     winner: np.ndarray  # (classes,), where a class wins
-    reach: np.ndarray  # (classes,), where one more vote lets a class win
+    winnable: np.ndarray  # (classes,), where one more vote lets a class win
     if_better: np.ndarray  # (classes,), where one does that comes from a candidate better than all for the winner
     decided: np.ndarray  # (members + 1,), where one of the first i members votes for the winner
     won: np.ndarray  # (classes, candidates), what a class wins by the vote of a candidate
@@ -93,23 +93,23 @@ def count_blocks(blocks, members, counts, gains):  # pragma: no cover - compiled
     count = _new_count(members, num_candidates)
     wins, net = np.empty(MOST_CLASSES, np.int64), np.empty((MOST_CLASSES, num_candidates), np.int64)
     for group in range(blocks.pixels.size):
-        number, pixels = blocks.num_classes[group], blocks.pixels[group]
-        if number == 2:
+        num_classes, pixels = blocks.num_classes[group], blocks.pixels[group]
+        if num_classes == 2:
             continue
         wins[:], net[:] = 0, 0
         step = blocks_for(pixels)
         for index in range(step):
             valid = first_bits(pixels - index * WORD_BITS)
-            block = Block(blocks.rows, blocks.first_row[group] + index, step, number, valid)
+            block = Block(blocks.rows, blocks.first_row[group] + index, step, num_classes, valid)
             _add_members(block, members, count)
             _find_winner(block, count)
-            for kind in range(number):
-                wins[kind] += population(count.winner[kind])
+            for class_index in range(num_classes):
+                wins[class_index] += population(count.winner[class_index])
             if num_candidates:
-                _find_reach(block, count)
+                _find_winnable(block, count)
                 _add_changes(block, members.better, count, net)
-        for kind in range(number - 1):
-            net[kind] -= wins[kind]
+        for class_index in range(num_classes - 1):
+            net[class_index] -= wins[class_index]
         add_group(blocks, group, wins, net, counts, gains)
 
 
@@ -121,13 +121,13 @@ def count_alone(blocks, counts, gains):  # pragma: no cover - compiled
     """
     wins, net = np.empty(MOST_CLASSES, np.int64), np.empty((MOST_CLASSES, gains.shape[2]), np.int64)
     for group in range(blocks.pixels.size):
-        number, row = blocks.num_classes[group], blocks.first_row[group]
+        num_classes, row = blocks.num_classes[group], blocks.first_row[group]
         wins[:], net[:] = 0, 0
-        wins[number - 1] = blocks.pixels[group]
-        for kind in range(number - 1):
+        wins[num_classes - 1] = blocks.pixels[group]
+        for class_index in range(num_classes - 1):
             for _ in range(blocks_for(blocks.pixels[group])):
                 for candidate in range(gains.shape[2]):
-                    net[kind, candidate] += population(blocks.rows[row, candidate])
+                    net[class_index, candidate] += population(blocks.rows[row, candidate])
                 row += 1
         add_group(blocks, group, wins, net, counts, gains)
 
@@ -173,36 +173,36 @@ def _add_members(block, members, count):  # pragma: no cover - compiled
     """Read the votes of the members for each class, and add them up."""
     # Here and below, arrays are taken out of tuples before loops: each access counts a reference.
     rows, candidates, weights, votes, tally = block.rows, members.candidates, members.weights, count.votes, count.tally
-    tally[: block.number] = NONE
+    tally[: block.num_classes] = NONE
     for index in range(candidates.size):
         rest = ALL
-        for kind in range(block.number):
+        for class_index in range(block.num_classes):
             word = rest
-            if kind < block.number - 1:
-                word = rows[block.row + kind * block.step, candidates[index]]
+            if class_index < block.num_classes - 1:
+                word = rows[block.row + class_index * block.step, candidates[index]]
                 rest &= ~word
-            votes[index, kind] = word
-            add_votes(word, weights[index], tally[kind])
+            votes[index, class_index] = word
+            add_votes(word, weights[index], tally[class_index])
 
 
 @inlined
 def _find_winner(block, count):  # pragma: no cover - compiled
     """Find the pixels that each class wins: of those with most votes, the class for which the best member votes."""
     votes, tally, most, tied, winner = count.votes, count.tally, count.most, count.tied, count.winner
-    for kind in range(block.number):
-        tied[kind], winner[kind] = block.valid, NONE
+    for class_index in range(block.num_classes):
+        tied[class_index], winner[class_index] = block.valid, NONE
     for level in range(tally.shape[1] - 1, -1, -1):
         most[level] = NONE
-        for kind in range(block.number):
-            most[level] |= tied[kind] & tally[kind, level]
-        for kind in range(block.number):
-            tied[kind] &= tally[kind, level] | ~most[level]
+        for class_index in range(block.num_classes):
+            most[level] |= tied[class_index] & tally[class_index, level]
+        for class_index in range(block.num_classes):
+            tied[class_index] &= tally[class_index, level] | ~most[level]
     undecided = block.valid
     for index in range(votes.shape[0]):
         decided = NONE
-        for kind in range(block.number):
-            won = undecided & tied[kind] & votes[index, kind]
-            winner[kind] |= won
+        for class_index in range(block.num_classes):
+            won = undecided & tied[class_index] & votes[index, class_index]
+            winner[class_index] |= won
             decided |= won
         undecided &= ~decided
         if undecided == NONE:
@@ -210,28 +210,28 @@ def _find_winner(block, count):  # pragma: no cover - compiled
 
 
 @inlined
-def _find_reach(block, count):  # pragma: no cover - compiled
+def _find_winnable(block, count):  # pragma: no cover - compiled
     """Find the pixels on which one more vote lets a class win.
 
     A class that is tied needs one vote more. One that is a vote behind comes to a tie by it, and wins that if its best
     voter ranks better than the winner's: a member may be such a voter already, or else the candidate has to be.
     """
     votes, tally, most, tied, winner = count.votes, count.tally, count.most, count.tied, count.winner
-    reach, if_better, decided = count.reach, count.if_better, count.decided
-    for kind in range(block.number):
-        behind, carry = block.valid & ~winner[kind], ALL
+    winnable, if_better, decided = count.winnable, count.if_better, count.decided
+    for class_index in range(block.num_classes):
+        behind, carry = block.valid & ~winner[class_index], ALL
         for level in range(tally.shape[1]):
-            behind &= ~(tally[kind, level] ^ carry ^ most[level])
-            carry &= tally[kind, level]
-        reach[kind], if_better[kind] = tied[kind] & ~winner[kind], behind
+            behind &= ~(tally[class_index, level] ^ carry ^ most[level])
+            carry &= tally[class_index, level]
+        winnable[class_index], if_better[class_index] = tied[class_index] & ~winner[class_index], behind
     decided[0] = NONE
     for index in range(votes.shape[0]):
         decided[index + 1] = decided[index]
-        for kind in range(block.number):
-            is_best = if_better[kind] & votes[index, kind] & ~decided[index]
-            reach[kind] |= is_best
-            if_better[kind] &= ~is_best
-            decided[index + 1] |= votes[index, kind] & winner[kind]
+        for class_index in range(block.num_classes):
+            is_best = if_better[class_index] & votes[index, class_index] & ~decided[index]
+            winnable[class_index] |= is_best
+            if_better[class_index] &= ~is_best
+            decided[index + 1] |= votes[index, class_index] & winner[class_index]
 
 
 @inlined
@@ -244,18 +244,19 @@ def _add_changes(block, better, count, net):  # pragma: no cover - compiled
     decided = count.decided
     for candidate in range(better.size):
         changed[candidate], rest[candidate], beaten[candidate] = NONE, ALL, decided[better[candidate]]
-    for kind in range(block.number):
-        reach, if_better, row = count.reach[kind], count.if_better[kind], block.row + kind * block.step
+    for class_index in range(block.num_classes):
+        winnable, if_better = count.winnable[class_index], count.if_better[class_index]
+        row = block.row + class_index * block.step
         for candidate in range(better.size):
-            vote = rows[row, candidate] if kind < block.number - 1 else rest[candidate]
+            vote = rows[row, candidate] if class_index < block.num_classes - 1 else rest[candidate]
             rest[candidate] &= ~vote
-            won[kind, candidate] = vote & (reach | (if_better & ~beaten[candidate]))
-            changed[candidate] |= won[kind, candidate]
-    for kind in range(block.number - 1):
-        winner = count.winner[kind]
+            won[class_index, candidate] = vote & (winnable | (if_better & ~beaten[candidate]))
+            changed[candidate] |= won[class_index, candidate]
+    for class_index in range(block.num_classes - 1):
+        winner = count.winner[class_index]
         for candidate in range(better.size):
             # What it wins it had not: one population is that of both.
-            net[kind, candidate] += population(won[kind, candidate] | (winner & ~changed[candidate]))
+            net[class_index, candidate] += population(won[class_index, candidate] | (winner & ~changed[candidate]))
 
 
 @compiled
@@ -265,19 +266,19 @@ def add_group(blocks, group, wins, net, counts, gains):  # pragma: no cover - co
     `wins`, int64 (classes,), are the pixels that each class wins; `net`, int64 (classes, candidates), how many more
     each class but the last has with one more vote.
     """
-    number, target = blocks.num_classes[group], blocks.target[group]
-    last = np.int64(blocks.classes[group, number - 1])
-    for kind in range(number):
-        class_id = np.int64(blocks.classes[group, kind])
-        counts[1, class_id] += wins[kind]
-        if kind == target:
-            counts[0, class_id] += wins[kind]
-    for kind in range(number - 1):
-        class_id = np.int64(blocks.classes[group, kind])
+    num_classes, target = blocks.num_classes[group], blocks.target[group]
+    last = np.int64(blocks.classes[group, num_classes - 1])
+    for class_index in range(num_classes):
+        class_id = np.int64(blocks.classes[group, class_index])
+        counts[1, class_id] += wins[class_index]
+        if class_index == target:
+            counts[0, class_id] += wins[class_index]
+    for class_index in range(num_classes - 1):
+        class_id = np.int64(blocks.classes[group, class_index])
         for candidate in range(gains.shape[2]):
-            gains[1, class_id, candidate] += net[kind, candidate]
-            gains[1, last, candidate] -= net[kind, candidate]
-            if kind == target:
-                gains[0, class_id, candidate] += net[kind, candidate]
-            elif target == number - 1:
-                gains[0, last, candidate] -= net[kind, candidate]
+            gains[1, class_id, candidate] += net[class_index, candidate]
+            gains[1, last, candidate] -= net[class_index, candidate]
+            if class_index == target:
+                gains[0, class_id, candidate] += net[class_index, candidate]
+            elif target == num_classes - 1:
+                gains[0, last, candidate] -= net[class_index, candidate]

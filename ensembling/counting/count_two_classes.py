@@ -54,8 +54,8 @@ def count_two_classes(blocks, members, counts, gains):  # pragma: no cover - com
             lost_to_best += population(loss_of_best)
             either, either_of_best = gain | loss, gain_of_best | loss_of_best
             for candidate in range(num_candidates):
-                reach = either | (either_of_best & ranks_best[candidate])
-                gained[candidate] += population(reach & rows[row, candidate])
+                winnable = either | (either_of_best & ranks_best[candidate])
+                gained[candidate] += population(winnable & rows[row, candidate])
         for candidate in range(num_candidates):
             gained[candidate] -= lost + (lost_to_best if ranks_best[candidate] else 0)
         add_group(blocks, group, wins, net, counts, gains)

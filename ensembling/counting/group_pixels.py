@@ -28,7 +28,7 @@ class Ids(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """Where disputed pixels go, with space for the worst case. A group's number is its place in the hash table.
+    """Where disputed pixels go, with space for the worst case. A group's number is its slot in the hash table.
 
     A key has a byte for each class, ascending, 255 where there are fewer than six, then the target's index among them
     (their number where it is none of them).
@@ -158,16 +158,16 @@ def _add_column(tile, pixel, label, packing):  # pragma: no cover - compiled
 @compiled
 def _find_group(key, packing):  # pragma: no cover - compiled
     """Return the number of the group with this key, a new one if need be; -1 where there are too many."""
-    place = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - HASH_BITS))
-    while packing.keys[place] != key:
-        if packing.keys[place] == EMPTY:
+    slot = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - HASH_BITS))
+    while packing.keys[slot] != key:
+        if packing.keys[slot] == EMPTY:
             if packing.used[0].groups == packing.most_groups:
                 return EMPTY
-            packing.keys[place] = key
+            packing.keys[slot] = key
             packing.used[0].groups += 1
         else:
-            place = (place + 1) & ((1 << HASH_BITS) - 1)
-    return place
+            slot = (slot + 1) & ((1 << HASH_BITS) - 1)
+    return slot
 
 
 @compiled

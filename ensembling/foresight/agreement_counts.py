@@ -1,4 +1,4 @@
-"""What a pool's class maps of some photos tell without labels, as counts; and with labels, what is true of them.
+"""How often the runs of a pool agree on photos without labels, and with labels how often they are right, as counts.
 
 Voters are the pool's runs, in rank order, and after them their vote. Counts are all that is kept of the maps, so that
 any number of photos takes the memory of one.
@@ -13,7 +13,7 @@ from ensembling.vote import ABSTAIN
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class AgreementCounts:
     """Counts of pixels, summed over photos, int64.
 
     `together` (voters, voters, classes): how often two voters predict the class both; on the diagonal, how often one
@@ -31,14 +31,14 @@ class Sight:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledSight:
-    """A Sight of labelled photos, with `truth`: `support` by the label, int64 (voters, classes, runs + 1, classes).
+class LabelledCounts:
+    """The counts of labelled photos, with `truth`: `support` by the label, int64 (voters, classes, runs + 1, classes).
 
     `hits` int64 (photos, 3, classes) are the vote's counts photo by photo, as in ensembling/scores.py. Pixels whose
-    label is ignored count in neither of these, nor in `sight`.
+    label is ignored count in neither of these, nor in `counts`.
     """
 
-    sight: Sight
+    counts: AgreementCounts
     truth: np.ndarray
     hits: np.ndarray
 
@@ -48,8 +48,8 @@ class LabelledSight:
         return self.truth.sum(axis=2).swapaxes(1, 2)
 
 
-class Looking:
-    """Counts one photo after another; `sight` and `labelled_sight` are what was seen so far."""
+class AgreementCounter:
+    """Counts one photo after another; `counts` and `labelled_counts` return the sums so far."""
 
     def __init__(self, runs: int, num_classes: int, *, labelled: bool = False) -> None:
         voters = runs + 1
@@ -74,13 +74,13 @@ class Looking:
             confusion = own.sum(axis=1).T
             self._hits.append(np.stack([np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)]))
 
-    def sight(self) -> Sight:
-        """Return what the photos told, without their labels."""
-        return Sight(self._together, self._truth.sum(axis=3), np.stack(self._of_photos))
+    def counts(self) -> AgreementCounts:
+        """Return the counts of the photos so far, without their labels."""
+        return AgreementCounts(self._together, self._truth.sum(axis=3), np.stack(self._of_photos))
 
-    def labelled_sight(self) -> LabelledSight:
+    def labelled_counts(self) -> LabelledCounts:
         """Return the same, with their labels."""
-        return LabelledSight(self.sight(), self._truth, np.stack(self._hits))
+        return LabelledCounts(self.counts(), self._truth, np.stack(self._hits))
 
 
 @compiled

@@ -2,21 +2,21 @@
 
 Agreement: where classifiers agree less, they are right less, and in probits about as much so (Baek et al.,
 "Agreement-on-the-Line: Predicting the Performance of Neural Networks under Distribution Shift", NeurIPS 2022). Here
-agreement is the mIoU of one voter with the other as target, so that it is moved by what moves mIoU.
+agreement is the mIoU of one voter with the other as target, so that it changes with what changes mIoU.
 
-Confidence: how many of the runs stand behind a class says how likely it is the label, as counted on the holdout. Garg
+Confidence: the more runs predict a class, the likelier it is the label, as counted on the holdout. Garg
 et al. ("Leveraging Unlabeled Data to Predict Out-of-Distribution Performance", ICLR 2022) threshold the confidence of a
 network; a table by class and support keeps the confusions, hence gives IoU.
 
-Unanimity: the share of runs that say what a voter says, over pixels. Beside the other two, which give each class the
-same weight, it tells whether what changed are many pixels of large classes, which move mIoU less.
+Unanimity: the share of runs that predict what a voter predicts, over pixels. Beside the other two, which weigh all
+classes alike, it tells whether what changed are many pixels of large classes, which change mIoU less.
 """
 
 from statistics import NormalDist
 
 import numpy as np
 
-from ensembling.foresight.agreement_counts import LabelledSight, Sight
+from ensembling.foresight.agreement_counts import AgreementCounts, LabelledCounts
 from ensembling.scores import iou_from_counts, miou_from_counts
 
 PRIOR_PIXELS = 20.0  # that a cell of the table borrows from all others of its class
@@ -26,18 +26,18 @@ probit = np.vectorize(lambda share: _NORMAL.inv_cdf(min(max(share, NEAREST), 1 -
 from_probit = np.vectorize(_NORMAL.cdf, otypes=[float])
 
 
-def agreement(sight: Sight) -> np.ndarray:
+def agreement(counts: AgreementCounts) -> np.ndarray:
     """Return the IoU of each class between each two voters, one taken as target: float64 (voters, voters, classes).
 
     NaN where neither predicts the class.
     """
-    hits = np.maximum(sight.together, sight.together.swapaxes(0, 1))
-    own = np.diagonal(sight.together).T
+    hits = np.maximum(counts.together, counts.together.swapaxes(0, 1))
+    own = np.diagonal(counts.together).T
     first, second = (np.broadcast_to(one, hits.shape) for one in (own[:, None], own[None]))
     return iou_from_counts(np.stack([hits, first, second], axis=-2))
 
 
-def agreement_change(holdout: Sight, photos: Sight) -> np.ndarray:
+def agreement_change(holdout: AgreementCounts, photos: AgreementCounts) -> np.ndarray:
     """Return how much each voter's agreement with the runs changed, in probits of mIoU: float64 (voters,).
 
     That of a run is the mean over all other runs, that of the vote over all runs. Zero where there is no other run.
@@ -48,7 +48,7 @@ def agreement_change(holdout: Sight, photos: Sight) -> np.ndarray:
     return np.where(others, change, 0).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
 
 
-def expected_confusions(holdout: LabelledSight, photos: Sight) -> np.ndarray:
+def expected_confusions(holdout: LabelledCounts, photos: AgreementCounts) -> np.ndarray:
     """Return pixels by label and prediction, as far as they are to be expected: float64 (voters, classes, classes).
 
     A pixel's label is taken to be what it was on the holdout's pixels of the same predicted class and support.
@@ -66,23 +66,23 @@ def counts_of(confusions: np.ndarray) -> np.ndarray:
     return np.stack([hits, confusions.sum(axis=-2), confusions.sum(axis=-1)], axis=-2)
 
 
-def confidence_change(holdout: LabelledSight, photos: Sight) -> np.ndarray:
+def confidence_change(holdout: LabelledCounts, photos: AgreementCounts) -> np.ndarray:
     """Return how much each voter's expected mIoU differs from the one that is expected on the holdout, in probits."""
     before, after = (
-        probit(miou_from_counts(counts_of(expected_confusions(holdout, one)))) for one in (holdout.sight, photos)
+        probit(miou_from_counts(counts_of(expected_confusions(holdout, one)))) for one in (holdout.counts, photos)
     )
     return after - before
 
 
-def unanimity_change(holdout: Sight, photos: Sight) -> np.ndarray:
+def unanimity_change(holdout: AgreementCounts, photos: AgreementCounts) -> np.ndarray:
     """Return how much the mean share of runs that say what a voter says changed, in probits: float64 (voters,)."""
     before, after = (probit(_mean_share(one.support.sum(axis=1))) for one in (holdout, photos))
     return after - before
 
 
-def unanimity_of_photos(sight: Sight) -> np.ndarray:
+def unanimity_of_photos(counts: AgreementCounts) -> np.ndarray:
     """Return the mean share of runs that say what the vote says, photo by photo: float64 (photos,)."""
-    return _mean_share(sight.of_photos.sum(axis=1))
+    return _mean_share(counts.of_photos.sum(axis=1))
 
 
 def _mean_share(by_support: np.ndarray) -> np.ndarray:

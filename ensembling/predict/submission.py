@@ -140,7 +140,7 @@ class SubmissionFile:
         return ids[:count]
 
     def _index(self) -> dict[str, tuple[int, int]]:
-        places: dict[str, tuple[int, int]] = {}
+        rows: dict[str, tuple[int, int]] = {}
         self._check_header()
         for line, offset, record in _records(self._file, line=2):
             if not record.strip():
@@ -148,15 +148,15 @@ class SubmissionFile:
             image_id, _ = self._split(line, record)
             if not image_id:
                 raise SubmissionError(f"{self.path}: line {line} has an empty image_id")
-            if image_id in places:
+            if image_id in rows:
                 raise SubmissionError(
-                    f"{self.path}: image_id {image_id!r} is in line {places[image_id][0]} and again in line {line}; "
+                    f"{self.path}: image_id {image_id!r} is in line {rows[image_id][0]} and again in line {line}; "
                     "remove one of them"
                 )
-            places[image_id] = line, offset
-        if not places:
+            rows[image_id] = line, offset
+        if not rows:
             raise SubmissionError(f"{self.path}: there is no row below the header")
-        return places
+        return rows
 
     def _check_header(self) -> None:
         first = self._file.readline(1 << 12).removeprefix(_BOM)
@@ -242,8 +242,8 @@ def _write_ids(ids, text):  # pragma: no cover - compiled
     length = 0
     for class_id in ids:
         # Four bytes are written for any width and the next id overwrites the rest: no loop depends on the id.
-        for place in range(4):
-            text[length + place] = _DIGITS[class_id, place]
+        for digit in range(4):
+            text[length + digit] = _DIGITS[class_id, digit]
         length += _WIDTHS[class_id]
     return length
 
@@ -252,11 +252,11 @@ def _write_ids(ids, text):  # pragma: no cover - compiled
 def _parse_ids(text, ids):  # pragma: no cover - compiled
     """Fill `ids` and return their number, or -1 - p where the text at index p is no class id."""
     count, value, start = 0, -1, 0
-    for place in range(text.size):
-        byte = np.int64(text[place])
+    for index in range(text.size):
+        byte = np.int64(text[index])
         if 48 <= byte <= 57:
             if value < 0:
-                value, start = 0, place
+                value, start = 0, index
             value = 10 * value + byte - 48
             if value > LAST_ID:
                 return -1 - start
@@ -266,7 +266,7 @@ def _parse_ids(text, ids):  # pragma: no cover - compiled
                 count += 1
             value = -1
         else:
-            return -1 - (start if value >= 0 else place)
+            return -1 - (start if value >= 0 else index)
     if value >= 0:
         ids[count] = value
         count += 1

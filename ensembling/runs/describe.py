@@ -30,7 +30,16 @@ def describe_ensemble(
     target: Predictions,
     seed: int,
 ) -> EnsembleRecord:
-    """Return the record of a selection. A score that does not exist (an absent class, no cross-fit) is None."""
+    """Return the record of a selection. A score that does not exist (an absent class, no cross-fit) is None.
+
+    Args:
+        selection: Which candidates were chosen, by their indices.
+        assessment: What their vote scores.
+        diversity: How much the members differ.
+        candidates: All candidates.
+        target: The holdout's masks.
+        seed: The seed of the cross-fit's folds.
+    """
     ids = [candidate.run_id for candidate in candidates]
     return EnsembleRecord(
         holdout_fingerprint=target.fingerprint,
@@ -107,14 +116,14 @@ def _members(selection: Selection, diversity: Diversity, candidates: Sequence[Ca
     return tuple(
         ListedMember(
             **vars(_run(candidates[index], selection.scores[index])),
-            rank=place + 1,
-            votes=selection.weights[place],
-            leave_one_out=_number(diversity.leave_one_out[place]),
-            shapley=float(diversity.shapley[place]),
-            shapley_error=float(diversity.shapley_error[place]),
+            rank=rank + 1,
+            votes=selection.weights[rank],
+            leave_one_out=_number(diversity.leave_one_out[rank]),
+            shapley=float(diversity.shapley[rank]),
+            shapley_error=float(diversity.shapley_error[rank]),
             params=candidates[index].params,
         )
-        for place, index in enumerate(selection.members)
+        for rank, index in enumerate(selection.members)
     )
 
 

@@ -69,7 +69,10 @@ def check_inputs(
     image_ids: np.ndarray | Sequence[int] | Sequence[str] | None,
     threads: int,
 ) -> SelectionInputs:
-    """Return the arguments of `select_ensemble` as one, or raise ValueError for the first that is wrong."""
+    """Return the arguments of `select_ensemble` in one record.
+
+    The arguments are described there. Raises ValueError for the first that is wrong.
+    """
     num_classes = check_num_classes(num_classes)
     ignore_index = check_whole(ignore_index, "ignore_index", 0, 255)
     target = _check_pixels(target, "target")

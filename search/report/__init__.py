@@ -1,1 +1,1 @@
-"""What people see of a study: the live screen, the tables at its end, pictures, and the HTML page."""
+"""What is shown of a study's result: the tables at its end, plots, pictures, and the HTML page."""

@@ -30,7 +30,10 @@ def working(console: Console, text: str) -> Status:
 
 
 class PlainTable(Table):
-    """A table whose title, headings and cells are shown as they are. Headings that begin with > are of numbers."""
+    """A table whose title, headings and cells are shown as they are.
+
+    A heading that begins with > is that of a column of numbers.
+    """
 
     def __init__(self, title: str, *headings: str, **how: Any) -> None:
         super().__init__(title=Text(title, style="italic"), title_justify="left", **how)

@@ -180,8 +180,9 @@ def honest_words(ensemble: EnsembleRecord) -> str:
     words += rare_words(ensemble)
     if len(ensemble.candidates) > (ensemble.shortlist or len(ensemble.candidates)):
         words.append(
-            f"Members are of a shortlist, the {ensemble.shortlist} most promising of "
-            f"{len(ensemble.candidates)} candidates; the cross-fit drew up others, without the images scored."
+            f"Members were chosen from a shortlist of the {ensemble.shortlist} most promising of "
+            f"{len(ensemble.candidates)} candidates; the cross-fit made shortlists of its own, without the images that "
+            "they are scored on."
         )
     if ensemble.pool_diversity:
         kinds = [

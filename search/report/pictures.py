@@ -10,10 +10,11 @@ from ensembling import Predictions
 from trainables.data import PackedData
 
 IGNORED = (255, 255, 255)
-FIRST = (255, 238, 0)  # of class 0 where it is no background
-# Blue and orange, and then always the colour of those on a grid whose nearest neighbour among black, white and the
-# colours before it is farthest, in CIELAB, to the worst of four pairs of eyes: usual ones, and such without red, green
-# or blue cones (Machado et al., A Physiologically-based Model for Simulation of Color Vision Deficiency, 2009).
+FIRST = (255, 238, 0)  # the colour of class 0 where it is no background
+# Blue and orange come first. Each further colour is the one on a grid that is farthest in CIELAB from black, white and
+# all colours before it, as seen by people with usual colour vision and by people without red, green or blue cones,
+# whichever of the four tells it apart worst (Machado et al., A Physiologically-based Model for Simulation of Color
+# Vision Deficiency, 2009).
 COLOURS = np.frombuffer(
     bytes.fromhex(
         "0072B2 E69F00 9900FF EE1155 88FF99 880055 554400 4411AA DDAADD FF44FF 99CC99 996600 DD4488 771177 224422 "
@@ -21,7 +22,7 @@ COLOURS = np.frombuffer(
     ),
     np.uint8,
 ).reshape(-1, 3)
-# Of what a vote changed: blue and orange are told apart by all.
+# The colours of what a vote changed; everybody can tell blue and orange apart.
 CHANGES = {"wrong to right": (0, 114, 178), "right to wrong": (230, 97, 0), "wrong to wrong": (240, 228, 66)}
 TILE = 256  # pixels, the longer side
 LEGEND_HEIGHT = 22
@@ -83,8 +84,8 @@ def with_legend(sheet: np.ndarray, caption: str, names: Mapping[int, str], colou
     image.paste(Image.fromarray(sheet))
     draw = ImageDraw.Draw(image)
     draw.text((6, sheet.shape[0] + 4), caption, fill="black")
-    for place, (class_id, name) in enumerate(names.items()):
-        line, column = divmod(place, columns)
+    for index, (class_id, name) in enumerate(names.items()):
+        line, column = divmod(index, columns)
         left, top = column * 140 + 6, sheet.shape[0] + (line + 1) * LEGEND_HEIGHT
         draw.rectangle((left, top + 3, left + 14, top + 15), fill=tuple(colours[class_id].tolist()), outline="black")
         draw.text((left + 20, top + 3), name[:18], fill="black")

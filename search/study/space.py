@@ -178,7 +178,7 @@ class _Flagged:
 
 def repeats(settings: Settings) -> list[dict[str, Any]]:
     """Return what each repetition of a grid's points pins: every fold with every seed, if the flags ask for them."""
-    seeds = [{"seed": settings.seed + place} for place in range(settings.seeds)] if settings.seeds > 1 else [{}]
+    seeds = [{"seed": settings.seed + offset} for offset in range(settings.seeds)] if settings.seeds > 1 else [{}]
     folds = [{"fold": fold} for fold in range(settings.folds)] if settings.all_folds else [{}]
     return [seed | fold for seed in seeds for fold in folds]
 

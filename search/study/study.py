@@ -204,7 +204,17 @@ def new_study(
     scenes: Scenes | None = None,
     edits: Sequence[StudyEdits] = (),
 ) -> Study:
-    """Return a study that is not on disk yet; `claimed` takes its name."""
+    """Return a study that is not on disk yet; `claimed` takes its name.
+
+    Args:
+        settings: The settings of the command.
+        dataset: The data set.
+        splits: Its splits.
+        pseudo: The photos with pseudo-labels, if there are any.
+        refit: What a refit trains again (see search/commands/refit/models.py); None for a search.
+        scenes: The scenes of the data set; None where they were not looked for.
+        edits: The corrections of training labels that trials may ask for.
+    """
     manifest = {
         "format_version": FORMAT_VERSION,
         "id": uuid.uuid4().hex,

@@ -40,7 +40,16 @@ class Outcome:
     def of(
         cls, study: Study, number: int, *, epochs: int, last_rung: int, failure: str | None, goes_on: bool = False
     ) -> "Outcome":
-        """Return the outcome of a trial by the epochs in its files; `failure` is the reason of a failed trial."""
+        """Return the outcome of a trial by the epochs in its files.
+
+        Args:
+            study: The study.
+            number: The number of the trial.
+            epochs: The epochs of a trial that is not stopped.
+            last_rung: The epoch from which on a stopped trial may vote.
+            failure: Why the trial failed; None where it did not.
+            goes_on: Whether a resumed study goes on with the trial.
+        """
         records = study.trial_files(number).records()
         done = len(records)
         kept = study.data.kept(records)

@@ -23,10 +23,17 @@ def check_model_name(name: str) -> None:
 
 
 def register(client: MlflowClient, experiment_id: str, run_id: str | None, name: str, directory: Path) -> str:
-    """Log and register the exported ensemble in `directory`, and return the version that MLflow gives it.
+    """Log and register the exported ensemble, and return the version that MLflow gives it.
 
-    It is logged under the run `run_id`, or under a new run where that is None. Raises UserError where MLflow refuses
-    it; `directory` is kept.
+    Args:
+        client: The client of the store.
+        experiment_id: The experiment of the new run.
+        run_id: The run under which the model is logged; None for a new one.
+        name: The name of the registered model.
+        directory: The exported ensemble, which is kept whatever happens.
+
+    Raises:
+        UserError: MLflow refuses it.
     """
     try:
         run = nullcontext(run_id) if run_id else _own_run(client, experiment_id, name)

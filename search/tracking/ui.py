@@ -28,8 +28,12 @@ LISTED = {
     "orderByKey": f"metrics.`{OBJECTIVE}`",
     "orderByAsc": False,
     "selectedColumns": [
-        *("attributes.`Start Time`", "attributes.`Duration`"),
-        *("params.`head`", "params.`backbone`", "params.`loss`", f"metrics.`{OBJECTIVE}`"),
+        "attributes.`Start Time`",
+        "attributes.`Duration`",
+        "params.`head`",
+        "params.`backbone`",
+        "params.`loss`",
+        f"metrics.`{OBJECTIVE}`",
     ],
 }
 HOST = "127.0.0.1"

@@ -50,10 +50,18 @@ def replay_ledger(
     recorder: OutcomeRecorder,
     tracker: Tracker,
 ) -> int:
-    """Tell everybody of the trials in the ledger; return how many of them have ended.
+    """Tell all parts of a search what the ledger says of its trials, and return how many of these have ended.
 
     A driver that was killed may have left a trial between two of its records. A trial that the scheduler had stopped
-    without a verdict in the ledger is given one, and MLflow is told of an end that it had not heard of.
+    without a verdict in the ledger is given one, and MLflow is told of an end that it lacks.
+
+    Args:
+        ledger: The trials that earlier commands trained.
+        searcher: Learns their scores, and hands out again those that have not ended.
+        scheduler: Learns their scores at its rungs.
+        callback: Shows them on the screen.
+        recorder: Writes down the ends that lack a record.
+        tracker: Says which trials have ended in MLflow.
     """
     scored = [trial for trial in ledger if not (trial.verdict and trial.verdict["failure"])]
     stopped = scheduler.replay([Run(one.files.number, one.records, one.verdict is not None) for one in scored])

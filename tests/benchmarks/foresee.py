@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     weights = _fit(chosen)
     console.print(
         f"fitted on all designs: weights {weights.round(2)} (in the rule: {rule.WEIGHTS}), half of the interval "
-        f"{_widths(chosen, weights)} (in the rule: {rule.WIDTH_AT_REST} and {rule.WIDTH_PER_CHANGE})",
+        f"{_widths(chosen, weights)} (in the rule: {rule.WIDTH_UNCHANGED} and {rule.WIDTH_PER_CHANGE})",
         highlight=False,
     )
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
 def _row(case: Case) -> Row:
     before, after = (miou_from_counts(counts_of(one.confusions))[-1] for one in (case.holdout, case.photos))
     known = before if case.selected_miou is None else case.selected_miou
-    changes = rule.changes_of(case.holdout, case.photos.sight)[-1]
+    changes = rule.changes_of(case.holdout, case.photos.counts)[-1]
     return Row(case, float(probit(known)), float(probit(after)), changes)
 
 

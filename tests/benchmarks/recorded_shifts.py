@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ensembling import hard_vote, select_ensemble
-from ensembling.foresight.agreement_counts import LabelledSight, Looking
+from ensembling.foresight.agreement_counts import AgreementCounter, LabelledCounts
 from tests.benchmarks.recorded_pool import unpacked
 from tests.benchmarks.recording.designs import COMMON, SHIFTED, TO_COMMON
 
@@ -50,8 +50,8 @@ class Case:
     kind: str
     strength: int
     photos_of: str
-    holdout: LabelledSight
-    photos: LabelledSight
+    holdout: LabelledCounts
+    photos: LabelledCounts
     selected_miou: float | None
 
     @property
@@ -147,14 +147,14 @@ class _Pool:
         self._runs = [run for run in self.selection.ranking if scores[run] >= LEAST_SCORE * best][:MOST_RUNS]
         self._runs += [run for run in self.selection.members if run not in self._runs]
 
-    def look(self, seen: Seen) -> LabelledSight:
+    def look(self, seen: Seen) -> LabelledCounts:
         """What the runs and the vote of the selected ones say of the photos."""
-        looking = Looking(len(self._runs), self._classes, labelled=True)
+        counter = AgreementCounter(len(self._runs), self._classes, labelled=True)
         for photo, target in enumerate(seen.target):
             maps = np.ascontiguousarray(seen.maps[:, photo])
             vote = hard_vote(maps[list(self.selection.members)], self._classes)
-            looking.add(maps[self._runs], vote, target)
-        return looking.labelled_sight()
+            counter.add(maps[self._runs], vote, target)
+        return counter.labelled_counts()
 
 
 def _picked(target: np.ndarray, classes: int) -> Iterator[np.ndarray]:

@@ -237,11 +237,11 @@ def test_pixels_read_from_files_can_be_selected_from(tmp_path):
         ({"edits": "e2"}, r"run 1 and run 2 differ in the edits of their holdout's labels.*'e1' against 'e2'"),
         (
             {"class_names": ("Background", "Glass", "Paper")},
-            "differ in class names.*'Paper' against 'Glass' at place 1",
+            "differ in class names.*'Paper' against 'Glass' at index 1",
         ),
         ({"class_names": ("Background", "Paper", "Glass", "Metal")}, "differ in class names.*3 against 4"),
-        ({"image_ids": ("b.jpg", "c.jpg", "é.jpg")}, "differ in image ids.*'a.jpg' against 'c.jpg' at place 1"),
-        ({"sizes": ((3, 2), (1, 1), (3, 2))}, r"differ in sizes.*\(2, 3\) against \(3, 2\) at place 0"),
+        ({"image_ids": ("b.jpg", "c.jpg", "é.jpg")}, "differ in image ids.*'a.jpg' against 'c.jpg' at index 1"),
+        ({"sizes": ((3, 2), (1, 1), (3, 2))}, r"differ in sizes.*\(2, 3\) against \(3, 2\) at index 0"),
     ],
 )
 def test_predictions_of_different_holdouts_are_never_mixed(changes, message):

@@ -182,7 +182,7 @@ class _Editing:
         )
 
     def chosen(self, rule: dict[str, Any], what: str) -> dict[int, list[int]]:
-        """Return the places of the annotations that the rule chooses, by row."""
+        """Return the indices of the annotations that the rule chooses, by row."""
         ids = set(rule["annotations"]) if "annotations" in rule else None
         classes = {self.category(name, what).id for name in rule["classes"]} if "classes" in rule else None
         low, high = rule.get("min_area", 0), rule.get("max_area", float("inf"))
@@ -190,15 +190,15 @@ class _Editing:
         for row in self.rows_of(rule, what):
             own = self.annotations[row]
             areas = visible_pixels(own) if "min_area" in rule or "max_area" in rule else [low] * len(own)
-            places = [
-                place
-                for place, (one, area) in enumerate(zip(own, areas))
+            indices = [
+                index
+                for index, (one, area) in enumerate(zip(own, areas))
                 if (ids is None or one.id in ids)
                 and (classes is None or one.category_id in classes)
                 and low <= area <= high
             ]
-            if places:
-                found[row] = places
+            if indices:
+                found[row] = indices
         return found
 
     def rows_of(self, rule: dict[str, Any], what: str) -> list[int]:
@@ -214,11 +214,11 @@ class _Editing:
     def replace(self, chosen: dict[int, list[int]], change: Callable[[Annotation], Annotation | None]) -> int:
         """Put what `change` returns in the place of each chosen annotation; return how many are different now."""
         changed = 0
-        for row, places in chosen.items():
+        for row, indices in chosen.items():
             own: list[Annotation | None] = list(self.annotations[row])
-            for place in places:
-                before, own[place] = own[place], change(own[place])
-                changed += own[place] is not before and own[place] != before
+            for index in indices:
+                before, own[index] = own[index], change(own[index])
+                changed += own[index] is not before and own[index] != before
             self.annotations[row] = [one for one in own if one is not None]
         return changed
 
@@ -261,9 +261,9 @@ def _delete(editing: _Editing, rule: dict[str, Any], what: str) -> int:
 def _min_area(editing: _Editing, rule: dict[str, Any], what: str) -> int:
     """Delete what has fewer visible pixels. Areas are those before the rule: what it uncovers is not looked at."""
     chosen: dict[int, list[int]] = {}
-    for row, places in editing.chosen({key: rule[key] for key in SELECTORS if key in rule}, what).items():
+    for row, indices in editing.chosen({key: rule[key] for key in SELECTORS if key in rule}, what).items():
         areas = visible_pixels(editing.annotations[row])
-        few = [place for place in places if areas[place] < rule["pixels"]]
+        few = [index for index in indices if areas[index] < rule["pixels"]]
         if few:
             chosen[row] = few
     return editing.replace(chosen, lambda one: None)
@@ -286,7 +286,7 @@ def _merge(editing: _Editing, rule: dict[str, Any], what: str) -> int:
     editing.replace(everything, lambda one: replace(one, category_id=into.id) if one.category_id in gone else one)
     left = [replace(one, name=rule["into"]) if one is into else one for one in editing.categories if one.id not in gone]
     first = min(one.class_id for one in editing.categories)
-    editing.categories = [replace(one, class_id=first + place) for place, one in enumerate(left)]
+    editing.categories = [replace(one, class_id=first + index) for index, one in enumerate(left)]
     return len(gone) + (into.name != rule["into"])
 
 

@@ -44,14 +44,14 @@ class PseudoReport:
         """Return lines of text: the counts, and each class's share beside that of the `labelled` pixels, by class."""
         lines = [f"{self.kept} photos kept, {self.dropped} dropped, {100 * self.ignored_share:.1f} % of pixels ignored"]
         width = max(map(len, self.class_names))
-        for place, name in enumerate(self.class_names):
-            line = f"  {name:<{width}} {_percent(self.pixels, place)}"
-            lines.append(line if labelled is None else f"{line}, {_percent(labelled, place)} of the labelled pixels")
+        for index, name in enumerate(self.class_names):
+            line = f"  {name:<{width}} {_percent(self.pixels, index)}"
+            lines.append(line if labelled is None else f"{line}, {_percent(labelled, index)} of the labelled pixels")
         return "\n".join(lines)
 
 
-def _percent(counts: Sequence[int], place: int) -> str:
-    return f"{100 * counts[place] / max(1, sum(counts)):6.2f} %"
+def _percent(counts: Sequence[int], index: int) -> str:
+    return f"{100 * counts[index] / max(1, sum(counts)):6.2f} %"
 
 
 def write_pseudo(
@@ -63,21 +63,27 @@ def write_pseudo(
     least: float = LEAST,
     unlabelled: Literal["background", "ignore"] = "background",
 ) -> PseudoReport:
-    """Write the data set `out`: train.json and the photos below out/images.
-
-    `class_names` and `unlabelled` are those of the labelled data set. Each of `items` is a photo's path, its file name
-    below out/images, its class map uint8 (H, W), 255 ignored, and uint8 (H, W), the number of members that vote for
-    the winner. Pixels with fewer than `agree` of them become 255; a photo of which less than the share `least` is left
-    is dropped.
+    """Write the data set `out`: train.json and the photos below out/images. It appears whole or not at all.
 
     train.json is plain COCO. Its categories are the labelled data set's by name, with ids from 1 on in their order, and
     one more, "ignore". An image has at most one annotation per category, a compressed RLE of all pixels of that class
     (of "ignore": all that are 255), and none overlap. Pixels without annotation are background, as they are in the
-    labelled data set; with `unlabelled` "ignore" every pixel is annotated. Whoever knows nothing of all this sees one
-    more class. Photos are hard links where the file system allows it, else copies.
+    labelled data set; with `unlabelled` "ignore" every pixel is annotated. A program that knows nothing of this sees
+    one more class. Photos are hard links where the file system allows it, else copies. One photo at a time is in
+    memory.
 
-    Holds one photo at a time. The directory appears whole or not at all. Raises UserError where `out` exists, a file
-    name leads out of it or comes twice, a class map does not fit, and where no photo is left.
+    Args:
+        out: The directory to write.
+        class_names: The names of the labelled data set's classes, by class id.
+        items: For each photo its path, its file name below out/images, its class map uint8 (H, W), 255 ignored, and the
+            number of members that vote for the winner, uint8 (H, W).
+        agree: Pixels with fewer votes for the winner than this become 255.
+        least: A photo of which a smaller share of pixels is left is dropped.
+        unlabelled: What pixels without annotation are in the labelled data set.
+
+    Raises:
+        UserError: `out` exists, a file name leads out of it or comes twice, a class map does not fit, or no photo is
+            left.
     """
     out = Path(out).absolute()
     if IGNORE in class_names:
@@ -108,11 +114,11 @@ class _Writer:
     def __init__(self, directory: Path, file: Any, class_names: tuple[str, ...], *, first: int) -> None:
         self._directory, self._file, self._names, self._first = directory, file, class_names, first
         named = [*class_names[first:], IGNORE]
-        self._category_of = {first + place: place + 1 for place in range(len(named) - 1)} | {IGNORE_INDEX: len(named)}
+        self._category_of = {first + index: index + 1 for index in range(len(named) - 1)} | {IGNORE_INDEX: len(named)}
         self._images: dict[str, dict[str, Any]] = {}
         self._counts = np.zeros(256, np.int64)
         self._annotations = self._dropped = 0
-        categories = [{"id": place + 1, "name": name} for place, name in enumerate(named)]
+        categories = [{"id": index + 1, "name": name} for index, name in enumerate(named)]
         file.write(f'{{"categories": {json.dumps(categories)},\n"annotations": [')
 
     def add(self, photo: Path, file_name: str, class_map: np.ndarray, least: float) -> None:
@@ -186,7 +192,7 @@ def load_pseudo(
     if not is_dataset(root):
         raise UserError(f"{root} holds no pseudo-labels: there is no train.json; give --pseudo the directory of one")
     dataset = load_dataset(root, unlabelled=unlabelled, cache_dir=cache_dir)
-    class_ids = {name: place for place, name in enumerate(class_names) if place or unlabelled == "ignore"}
+    class_ids = {name: index for index, name in enumerate(class_names) if index or unlabelled == "ignore"}
     class_ids[IGNORE] = IGNORE_INDEX
     found = {category.name for category in dataset.categories}
     for name in [*(found - class_ids.keys()), *(class_ids.keys() - found - {IGNORE})]:

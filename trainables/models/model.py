@@ -92,16 +92,25 @@ def build_model(
     drop_path: float = 0.0,
     dropout: float = 0.1,
 ) -> SegmentationModel:
-    """Return `head` (a key of HEADS) on `backbone` (a timm model name, or mit_b0 to mit_b5), in train mode.
+    """Return a model of `head` on `backbone`, in train mode.
 
-    `num_classes` counts background. With `pretrained` the backbone's weights are `<weights_dir>/<backbone>.safetensors`
-    or, where that is absent, timm's download; `init_from`, a checkpoint of the backbone from elsewhere, takes their
-    place, and `init_partial` allows that it lacks more than a tenth of the parameters.
+    Auxiliary heads are part of the model, and are used by `training_logits` alone.
 
-    `image_size` (height, width) is the size that the model is trained at: BEiT's position tables are made for it.
-    `drop_path` is the backbone's stochastic depth rate, `dropout` the head's. Auxiliary heads are part of the model,
-    and used by `training_logits` alone. Raises UserError for names that do not exist, values out of range and weights
-    that cannot be had.
+    Args:
+        head: A key of HEADS.
+        backbone: The name of a timm model, or mit_b0 to mit_b5.
+        num_classes: The number of classes; background counts.
+        pretrained: Whether the backbone starts from weights: `<weights_dir>/<backbone>.safetensors`, or timm's download
+            where that file is absent.
+        weights_dir: The directory of that file.
+        init_from: A checkpoint of the backbone from elsewhere, which takes the place of those weights.
+        init_partial: Whether that checkpoint may lack more than a tenth of the backbone's parameters.
+        image_size: (height, width) at which the model is trained: BEiT's position tables are made for it.
+        drop_path: The backbone's stochastic depth rate.
+        dropout: The head's dropout rate.
+
+    Raises:
+        UserError: A name does not exist, a value is out of range, or weights cannot be had.
     """
     if head not in HEADS:
         raise UserError(f"unknown head {head!r}: choose one of {', '.join(HEADS)}")

@@ -21,7 +21,17 @@ COLUMNS = 6
 def run_augment(
     dataset: Dataset, size: tuple[int, int], out: Path, cache_dir: Path, count: int, seed: int, console: Console
 ) -> int:
-    """Write one PNG for each policy below `out`: `count` photos of train.json as a trial would see them."""
+    """Write one PNG for each augmentation policy, and return the exit code.
+
+    Args:
+        dataset: The data set.
+        size: (height, width) at which trials would see the photos.
+        out: The directory of the PNG files.
+        cache_dir: The directory of the decoded photos.
+        count: How many photos of train.json a PNG shows.
+        seed: Chooses the photos.
+        console: Where to print.
+    """
     with Bars(console) as bars:
         update = bars.add("Decoding photos", len(dataset.images))
         packed = pack(dataset, size, cache_dir, progress=lambda done, total: update(done))

@@ -22,9 +22,18 @@ ROW = 0.22  # inches a class
 MOST_IN_MATRIX = 25  # classes; the JSON file has them all
 FEW_VALUES = 40  # up to which each has a bar of its own
 STYLE = {
-    **{"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 8.5, "axes.titlesize": 9},
-    **{key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
-    **{"axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "segvote"},
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "segvote",
 }
 
 
@@ -61,31 +70,31 @@ def _class_rows(numbers: dict[str, Any]) -> float:
 
 def _classes(table: Table, numbers: dict[str, Any]) -> Figure:
     figure, axes = _figure(_class_rows(numbers), 3, sharey=True)
-    places = np.arange(len(numbers["classes"]))
+    positions = np.arange(len(numbers["classes"]))
     for axis, key, title, colour in zip(
         axes, ("annotation", "image", "pixel"), ("annotations", "images", "pixels"), BARS
     ):
         shares = [100 * one[f"{key}_share"] for one in numbers["classes"]]
-        axis.barh(places, shares, color=colour)
+        axis.barh(positions, shares, color=colour)
         axis.set_title(f"% of {title}")
-        for place, share in zip(places, shares):
-            axis.text(share, place, f" {share:.1f}" if share else " none", va="center", fontsize=7)
+        for position, share in zip(positions, shares):
+            axis.text(share, position, f" {share:.1f}" if share else " none", va="center", fontsize=7)
         axis.set_xlim(0, max(*shares, 0.1) * 1.35)
-    axes[0].set_yticks(places, table.names)
-    axes[0].set_ylim(len(places) - 0.4, -0.6)
+    axes[0].set_yticks(positions, table.names)
+    axes[0].set_ylim(len(positions) - 0.4, -0.6)
     return figure
 
 
 def _splits(table: Table, numbers: dict[str, Any]) -> Figure:
     figure, (axis,) = _figure(_class_rows(numbers))
     splits = {name: its for name, its in numbers["splits"].items() if its["annotations"]}
-    places = np.arange(len(numbers["classes"]))
+    positions = np.arange(len(numbers["classes"]))
     height = 0.8 / max(1, len(splits))
     for number, (name, its) in enumerate(splits.items()):
         shares = 100 * np.array(its["annotations_by_class"]) / its["annotations"]
-        axis.barh(places + number * height, shares, height, color=BARS[number], label=name)
-    axis.set_yticks(places + height * (len(splits) - 1) / 2, table.names)
-    axis.set_ylim(len(places) - 0.2, -0.6)
+        axis.barh(positions + number * height, shares, height, color=BARS[number], label=name)
+    axis.set_yticks(positions + height * (len(splits) - 1) / 2, table.names)
+    axis.set_ylim(len(positions) - 0.2, -0.6)
     axis.set_xlabel("% of the file's annotations")
     axis.legend(frameon=False, ncols=len(splits), loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
     return figure
@@ -137,7 +146,7 @@ def _cooccurrence(table: Table, numbers: dict[str, Any]) -> Figure:
     shares = np.where(np.eye(len(chosen), dtype=bool), np.nan, 100 * counts / own)
     figure, (axis,) = _figure(1.6 + 0.2 * len(chosen))
     picture = axis.imshow(shares, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-    names = [table.names[place] for place in chosen]
+    names = [table.names[index] for index in chosen]
     axis.set_xticks(range(len(names)), names, rotation=90)
     axis.set_yticks(range(len(names)), names)
     if len(names) <= 12:
@@ -174,11 +183,11 @@ def _hidden(table: Table, numbers: dict[str, Any]) -> Figure:
     axes[0].set_xlim(0, 100)
     axes[0].set_xlabel("% hidden, where any is")
     axes[0].set_ylabel("annotations")
-    places = np.arange(len(numbers["classes"]))
+    positions = np.arange(len(numbers["classes"]))
     shares = [100 * one["mostly_hidden"] / max(1, one["annotations"]) for one in numbers["classes"]]
-    axes[1].barh(places, shares, color=BARS[1])
-    axes[1].set_yticks(places, table.names)
-    axes[1].set_ylim(len(places) - 0.4, -0.6)
+    axes[1].barh(positions, shares, color=BARS[1])
+    axes[1].set_yticks(positions, table.names)
+    axes[1].set_ylim(len(positions) - 0.4, -0.6)
     axes[1].set_xlim(0, max(*shares, 1.0) * 1.1)
     axes[1].set_xlabel("% that are mostly hidden")
     return figure

@@ -98,9 +98,9 @@ def _shares(measured: Evenness, kind: str, title: str) -> Shown:
     shown.add_column(HEADINGS[kind], overflow="fold")
     for name in ("training", *measured.parts):
         shown.add_column(name, justify="right", no_wrap=True)
-    for place, (its_kind, name) in enumerate(measured.strata):
-        if its_kind == kind and (measured.overall[place] or measured.shares[:, place].any()):
-            values = (measured.overall[place], *measured.shares[:, place])
+    for index, (its_kind, name) in enumerate(measured.strata):
+        if its_kind == kind and (measured.overall[index] or measured.shares[:, index].any()):
+            values = (measured.overall[index], *measured.shares[:, index])
             shown.add_row(name, *(f"{value:.1f}" for value in values))
     if kind == "count":
         shown.add_row("photos", "", *map(str, measured.photos), style="bold")
@@ -149,7 +149,7 @@ def draw_folds(measured: dict[str, Evenness]) -> Figure:
     """Return a panel a method: how far each fold's share of each stratum is from that of all, in points."""
     first = next(iter(measured.values()))
     used = np.flatnonzero(np.any([one.shares.any(axis=0) for one in measured.values()], axis=0))
-    labels = [LABELS[kind].format(name) for kind, name in (first.strata[place] for place in used)]
+    labels = [LABELS[kind].format(name) for kind, name in (first.strata[index] for index in used)]
     limit = max(1.0, *(float(np.abs(one.deviations[:, used]).max()) for one in measured.values()))
     with rc_context(STYLE):
         figure = Figure(figsize=(2.2 + 1.9 * len(measured), 1.4 + ROW * len(used)), layout="constrained")

@@ -17,7 +17,19 @@ SHOWN_PROBLEMS = 10
 
 
 def run_import(name: str, source: Path, out: Path, options: ImportOptions, *, copy: bool, console: Console) -> int:
-    """Write the data set `out` from `source`, which is in the format `name`, and say what is in it."""
+    """Write a data set from labels in another format, print what is in it, and return the exit code.
+
+    Args:
+        name: The name of the format, a key of READERS.
+        source: The file or directory in that format.
+        out: The directory to write.
+        options: What the format does not say itself.
+        copy: Whether photos are copied instead of linked.
+        console: Where to print.
+
+    Raises:
+        UserError: The format is unknown, `source` is missing or wrong, or `out` exists.
+    """
     if name not in READERS:
         raise UserError(f"unknown format {name!r}{nearest(name, READERS)}: choose one of {', '.join(READERS)}")
     if not source.exists():

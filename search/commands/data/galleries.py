@@ -55,7 +55,7 @@ def images_by_area(table: Table, count: int, *, ascending: bool) -> Look:
 
 
 def class_by_area(table: Table, category: int, count: int, *, ascending: bool) -> Look:
-    """Return the annotations of one category, by its place, with the largest or smallest visible area."""
+    """Return the annotations of one category, by its index, with the largest or smallest visible area."""
     own = np.flatnonzero((table.category == category) & (table.visible > 0))
     areas = table.visible[own]
     chosen = own[np.argsort(areas if ascending else -areas, kind="stable")][:count]
@@ -73,10 +73,10 @@ def annotations_of(table: Table, row: int) -> Look:
     return Look(f"annotations-of-{image.split}-{image.image_id}", f"Each annotation of {image.file_name}", tiles)
 
 
-def _annotation(table: Table, place: int) -> tuple[int, Annotation]:
-    row = int(table.image[place])
+def _annotation(table: Table, index: int) -> tuple[int, Annotation]:
+    row = int(table.image[index])
     first = int(np.searchsorted(table.image, row))
-    return row, table.dataset.images[row].annotations[place - first]
+    return row, table.dataset.images[row].annotations[index - first]
 
 
 def draw_look(look: Look, dataset: Dataset, step: Callable[[], None] | None = None) -> Image.Image:

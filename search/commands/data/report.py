@@ -43,7 +43,16 @@ TITLES = {
 def run_report(
     dataset: Dataset, out: Path, *, folds: int, scenes: Scenes | None, pictures: bool, console: Console
 ) -> int:
-    """Write report.html, a PNG for each figure and numbers.json below `out`; scenes need photos, as pictures do."""
+    """Write report.html, a PNG for each figure and numbers.json, and return the exit code.
+
+    Args:
+        dataset: The data set.
+        out: The directory to write.
+        folds: The number of folds of a search, for advice on rare classes.
+        scenes: Which photos belong together; None where the photos were not read.
+        pictures: Whether photos are drawn.
+        console: Where to print.
+    """
     with Bars(console) as bars:
         made = make_table(dataset, bars.add("Counting visible pixels", len(dataset.images)))
         numbers = count_numbers(made)

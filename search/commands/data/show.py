@@ -48,8 +48,8 @@ def _chosen(made: Table, options: ShowOptions) -> list[galleries.Look]:
     for name in options.classes:
         if name not in made.names:
             raise UserError(f"--class {name!r}: the classes are {', '.join(made.names)}")
-        place = made.names.index(name)
-        chosen += [galleries.class_by_area(made, place, options.count, ascending=one) for one in (False, True)]
+        index = made.names.index(name)
+        chosen += [galleries.class_by_area(made, index, options.count, ascending=one) for one in (False, True)]
     chosen += [galleries.annotations_of(made, find_image(made.dataset, text)) for text in options.annotations_of]
     return [look for look in chosen if look.tiles]
 

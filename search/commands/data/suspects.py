@@ -28,7 +28,16 @@ SHOWN = 10
 
 
 def run_suspects(name: str, runs_dir: Path, cache_dir: Path, out: Path, count: int, console: Console) -> int:
-    """Write the ranking as CSV, overlays of the first `count`, and a draft edits file that would relabel them."""
+    """Write the annotations that are probably wrong, the most suspicious first, and return the exit code.
+
+    Args:
+        name: The name of the study whose trials vote.
+        runs_dir: The directory of the studies.
+        cache_dir: The directory of the decoded photos.
+        out: The directory to write: the ranking as CSV, a sheet of pictures, and a draft of edits that relabels.
+        count: How many annotations are drawn and drafted.
+        console: Where to print.
+    """
     study = known_study(runs_dir, name, cache_dir)
     dataset = studied_data(study)
     trials = voting_trials(study)

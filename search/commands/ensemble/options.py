@@ -11,21 +11,9 @@ from trainables.errors import UserError
 from trainables.inference.tta import TestTimeAugmentation
 
 RECORDED = (
-    *(
-        "studies",
-        "min_miou",
-        "all_candidates",
-        "mixed_edits",
-        "mode",
-        "max_members",
-        "must_include",
-        "start",
-        "beam_width",
-        "shortlist",
-        "seed",
-    ),
-    *("tta", "window", "overlap"),
-)
+    "studies", "min_miou", "all_candidates", "mixed_edits", "mode", "max_members", "must_include", "start",
+    "beam_width", "shortlist", "seed", "tta", "window", "overlap",
+)  # fmt: skip
 OF_THE_MACHINE = ("threads", "memory")  # the result does not depend on them
 MODES = ("greedy", "swap", "beam", "exhaustive", "bagged_images", "bagged_runs", "replacement")
 

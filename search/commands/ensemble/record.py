@@ -210,17 +210,17 @@ def pool_diversity(ranked: Sequence[Candidate], target: Predictions) -> dict[str
 
 def find_runs(candidates: Sequence[Candidate], asked: Sequence[str]) -> list[int]:
     """Return the indices of the candidates with these names or ids. Raises UserError for an unknown one or several."""
-    places = []
+    indices = []
     for run in asked:
-        found = [place for place, one in enumerate(candidates) if run in (one.run_id, one.name)]
+        found = [index for index, one in enumerate(candidates) if run in (one.run_id, one.name)]
         if len(found) > 1:
-            ids = ", ".join(candidates[place].run_id for place in found)
+            ids = ", ".join(candidates[index].run_id for index in found)
             raise UserError(f"run {run} is the name of {len(found)} candidates: give one of their ids, {ids}")
         if not found:
             names = ", ".join(sorted(one.name for one in candidates)[:20])
             raise UserError(f"run {run} is no candidate; candidates are {names}")
-        places += found
-    return places
+        indices += found
+    return indices
 
 
 def record(
@@ -231,7 +231,16 @@ def record(
     ensemble: EnsembleRecord,
     directory: Path,
 ) -> None:
-    """Write ensemble.json and the plots to `directory`, and log them with all figures as an MLflow run of its own."""
+    """Write ensemble.json and the plots to `directory`, and log them with all figures as an MLflow run of its own.
+
+    Args:
+        client: The client of the store.
+        experiment_id: The experiment that holds the studies.
+        name: The name of the run.
+        tags: The tags of the run.
+        ensemble: What is written and logged.
+        directory: The directory of ensemble.json and the plots.
+    """
     save_ensemble(directory / ENSEMBLE_FILE, ensemble)
     artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble, directory)]
     tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ensembling.foresight.agreement_counts import Looking
+from ensembling.foresight.agreement_counts import AgreementCounter
 from ensembling.foresight.foresee import Foresight, foresee
 from ensembling.predict.prediction import Prediction
 from search.commands.foresee.holdout import SeenHoldout
@@ -33,8 +33,8 @@ def foresight_of(prediction: Prediction, holdout: SeenHoldout, console: Console)
     with Bars(console) as bars:
         known = holdout.look(bars.add("the holdout", len(holdout.target.image_ids)))
         update = bars.add("the photos", len(prediction.photos))
-        looking = Looking(len(pool.members), len(pool.class_names))
+        counter = AgreementCounter(len(pool.members), len(pool.class_names))
         for done, (_, maps, _) in enumerate(prediction.ballots(), start=1):
-            looking.add(maps, holdout.vote(maps))
+            counter.add(maps, holdout.vote(maps))
             update(done)
-    return foresee(known, looking.sight(), holdout_miou=pool.description.crossfit_miou)
+    return foresee(known, counter.counts(), holdout_miou=pool.description.crossfit_miou)

@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from ensembling import Predictions, PredictionsError, check_same_holdout, hard_vote, read_predictions
 from ensembling.assessment.top_k import ImageRuns, growing_counts
-from ensembling.foresight.agreement_counts import LabelledSight, Looking
+from ensembling.foresight.agreement_counts import AgreementCounter, LabelledCounts
 from ensembling.memory_budget import Budget
 from ensembling.runs.candidates import load_predictions
 from ensembling.runs.ensemble import ListedMember
@@ -41,17 +41,17 @@ class SeenHoldout:
         """Return the members' vote uint8 (H, W) of the pool's class maps uint8 (runs, H, W)."""
         return hard_vote(maps[: self.voting], len(self.pool.class_names), self.pool.votes[: self.voting])
 
-    def look(self, progress: Callable[[int], None] = lambda done: None) -> LabelledSight:
-        """Return the counts of what the runs and the vote say; `progress` hears how many photos are done."""
+    def look(self, progress: Callable[[int], None] = lambda done: None) -> LabelledCounts:
+        """Return the counts of what the runs and the vote say; `progress` is called with the number of photos done."""
         classes, start = len(self.pool.class_names), 0
-        looking = Looking(len(self.maps), classes, labelled=True)
+        counter = AgreementCounter(len(self.maps), classes, labelled=True)
         for done, (_, labels) in enumerate(self.target.maps(), start=1):
             pixels = slice(start, start + labels.size)
             ballots = np.stack([maps[pixels].reshape(labels.shape) for maps in self.maps])
-            looking.add(ballots, self.vote(ballots), labels)
+            counter.add(ballots, self.vote(ballots), labels)
             start += labels.size
             progress(done)
-        return looking.labelled_sight()
+        return counter.labelled_counts()
 
     def counts_by_group(self) -> tuple[np.ndarray, float]:
         """Return the counts of the vote and of the best member by group of photos, and the photos in a group.
@@ -97,8 +97,8 @@ def see_holdout(
 def other_runs(ensemble: Ensemble, reference: Path, runs_dir: Path, number: int) -> list[Member]:
     """Return up to `number` candidates that are no members, the best first, whose weights are there.
 
-    They are those of ensemble.json, beside or below `reference`. Runs far below the best one are left out: what they
-    say of the others is noise.
+    They are those of ensemble.json, beside or below `reference`. Runs far below the best one are left out, since what
+    they say of the others is mostly chance.
     """
     candidates = ensemble.description.candidates or ()
     known = {member.run_id for member in ensemble.members}

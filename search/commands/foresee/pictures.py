@@ -24,20 +24,20 @@ def draw_least_like(
     `vote` makes one class map uint8 (H, W) of those of all runs, uint8 (runs, H, W).
     """
     ensemble = prediction.ensemble
-    names, places = ensemble.class_names, foresight.least_like(PHOTOS)
+    names, indices = ensemble.class_names, foresight.least_like(PHOTOS)
     colours = palette(len(names), background=ensemble.unlabelled == "background")
     strips: dict[int, np.ndarray] = {}
-    for place, (photo, maps, _) in enumerate(prediction.ballots()):
-        if place in places:
+    for index, (photo, maps, _) in enumerate(prediction.ballots()):
+        if index in indices:
             winners = vote(maps)
             scale = TILE / max(photo.size)
             size = tuple(max(1, round(length * scale)) for length in photo.size)
             pixels = decode_photo(photo.path.read_bytes(), photo.size, size)
             doubt = (maps != winners).mean(axis=0)
             grey = np.repeat((255 * doubt).astype(np.uint8)[..., None], 3, axis=-1)
-            strips[place] = np.hstack([pixels, overlay(pixels, _resized(winners, size), colours), _resized(grey, size)])
+            strips[index] = np.hstack([pixels, overlay(pixels, _resized(winners, size), colours), _resized(grey, size)])
     width = max(strip.shape[1] for strip in strips.values())
-    sheet = np.vstack([np.pad(strips[at], ((0, 4), (0, width - strips[at].shape[1]), (0, 0))) for at in places])
+    sheet = np.vstack([np.pad(strips[at], ((0, 4), (0, width - strips[at].shape[1]), (0, 0))) for at in indices])
     caption = "photo, vote, where runs differ (white); the least like the holdout at the top"
     save_png(with_legend(sheet, caption, dict(enumerate(names)), colours), path)
 

@@ -27,8 +27,8 @@ def described(foresight: Foresight, prediction: Prediction, voting: int) -> dict
         "photos": len(prediction.photos),
         "vote": vars(foresight.vote),
         "runs": [
-            {"name": run.name, "run_id": run.run_id, "votes": run.votes if place < voting else 0, **vars(own)}
-            for place, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs))
+            {"name": run.name, "run_id": run.run_id, "votes": run.votes if index < voting else 0, **vars(own)}
+            for index, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs))
         ],
         "changes": dict(zip(("agreement", "confidence", "unanimity"), foresight.changes)),
         "iou": {
@@ -38,8 +38,8 @@ def described(foresight: Foresight, prediction: Prediction, voting: int) -> dict
             )
         },
         "least_like_the_holdout": [
-            {"photo": prediction.photos[place].file_name, "support": float(foresight.support[place])}
-            for place in foresight.least_like(len(prediction.photos))
+            {"photo": prediction.photos[index].file_name, "support": float(foresight.support[index])}
+            for index in foresight.least_like(len(prediction.photos))
         ],
         "holdout_support": foresight.holdout_support,
     }
@@ -64,18 +64,18 @@ def show_foresight(foresight: Foresight, prediction: Prediction, voting: int, co
     say(console, sentence(foresight))
     say(console, RANGE)
     table = PlainTable("What is expected of each", "run", ">holdout", ">expected", ">90 % interval")
-    for place, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs)):
-        _add(table, run.name if place < voting else f"({run.name})", own)
+    for index, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs)):
+        _add(table, run.name if index < voting else f"({run.name})", own)
     _add(table, "the vote", foresight.vote)
     console.print(table)
     names = prediction.ensemble.class_names
-    for place in foresight.suffering():
-        before, after = foresight.shares[:, place]
-        text = f"{names[place]}: IoU {foresight.holdout_iou[place]:.2f} to {foresight.expected_iou[place]:.2f}"
-        say(console, f"suffers   {text}, {before:.1%} to {after:.1%} of all pixels")
-    for place in foresight.least_like(SHOWN_PHOTOS):
-        name, support = prediction.photos[place].file_name, foresight.support[place]
-        text = f"{name}: {support:.0%} of the runs stand behind the vote, {foresight.holdout_support:.0%} on"
+    for index in foresight.losing():
+        before, after = foresight.shares[:, index]
+        text = f"{names[index]}: IoU {foresight.holdout_iou[index]:.2f} to {foresight.expected_iou[index]:.2f}"
+        say(console, f"worse     {text}, {before:.1%} to {after:.1%} of all pixels")
+    for index in foresight.least_like(SHOWN_PHOTOS):
+        name, support = prediction.photos[index].file_name, foresight.support[index]
+        text = f"{name}: {support:.0%} of the runs agree with the vote, {foresight.holdout_support:.0%} on"
         say(console, f"unlike    {text} the holdout")
     for text in warnings(foresight):
         say(console, text, style="yellow")

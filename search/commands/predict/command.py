@@ -135,15 +135,15 @@ def _predict_here(prediction: Prediction, console: Console) -> None:
     photos, members = len(prediction.photos), prediction.ensemble.members
     with Bars(console) as bars:
         everything = bars.add("all members", photos * len(members)) if len(members) > 1 else None
-        for place, member in enumerate(members):
-            own = bars.add(f"member {place + 1}, {member.name}", photos)
+        for index, member in enumerate(members):
+            own = bars.add(f"member {index + 1}, {member.name}", photos)
 
-            def show(done: int, own: Callable[[int], None] = own, before: int = place * photos) -> None:
+            def show(done: int, own: Callable[[int], None] = own, before: int = index * photos) -> None:
                 own(done)
                 if everything:
                     everything(before + done)
 
-            prediction.predict(place, show)
+            prediction.predict(index, show)
 
 
 def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> None:
@@ -155,24 +155,24 @@ def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> N
     start_ray(address)
     gpus = int(ray.cluster_resources().get("GPU", 0) > 0)
     predict = ray.remote(num_gpus=gpus, num_cpus=1, max_retries=2)(_fault_in_predicting)
-    places = range(len(prediction.ensemble.members))
-    left = [predict.remote(prediction, place) for place in places]
+    indices = range(len(prediction.ensemble.members))
+    left = [predict.remote(prediction, index) for index in indices]
     with Bars(console) as bars:
-        everything = bars.add("all members", len(prediction.photos) * len(places))
+        everything = bars.add("all members", len(prediction.photos) * len(indices))
         while left:
             ready, left = ray.wait(left, timeout=2)
             for fault in filter(None, ray.get(ready)):
                 raise UserError(fault)
-            everything(sum(map(prediction.done, places)))
+            everything(sum(map(prediction.done, indices)))
 
 
-def _fault_in_predicting(prediction: Prediction, place: int) -> str | None:
+def _fault_in_predicting(prediction: Prediction, index: int) -> str | None:
     """Predict with one member on the cluster, and return the message of an error that the user can correct.
 
     If it were raised, Ray would print its traceback once for each member.
     """
     try:
-        prediction.predict(place)
+        prediction.predict(index)
     except (UserError, ClassMapsError) as error:
         return str(error)
     return None
@@ -187,14 +187,14 @@ def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, c
         counted = _counted(prediction.ballots(), pixels, scores)
         for done in Outputs(options.out, kinds, listed, ensemble, truth).write(counted):
             update(done)
-        for place, member in enumerate(ensemble.members if options.each else ()):
-            directory = options.out / "each" / f"{place + 1:02d}-{member.name}"
+        for index, member in enumerate(ensemble.members if options.each else ()):
+            directory = options.out / "each" / f"{index + 1:02d}-{member.name}"
             update = bars.add(member.name, len(listed.photos))
             for done in Outputs(directory, kinds, listed, ensemble, truth).write(
-                zip(listed.photos, prediction.maps(place))
+                zip(listed.photos, prediction.maps(index))
             ):
                 update(done)
-    shares = ", ".join(f"{name} {pixels[place] / pixels.sum():.1%}" for place, name in enumerate(ensemble.class_names))
+    shares = ", ".join(f"{name} {pixels[index] / pixels.sum():.1%}" for index, name in enumerate(ensemble.class_names))
     say(console, f"pixels    {shares}")
     if scores:
         show_scores(scores, options.out, console)

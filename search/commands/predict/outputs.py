@@ -150,9 +150,9 @@ def png_names(file_names: Sequence[str]) -> list[str]:
         met = _met(chosen)
         if not met:
             return chosen
-        for place in met:
-            number = f"{'~' * tried}{place + 1}" if tried else ""
-            chosen[place] = f"{whole[place]}{number}.png"
+        for index in met:
+            number = f"{'~' * tried}{index + 1}" if tried else ""
+            chosen[index] = f"{whole[index]}{number}.png"
 
 
 def _met(paths: Sequence[str]) -> set[int]:
@@ -160,7 +160,7 @@ def _met(paths: Sequence[str]) -> set[int]:
     keys = [unicodedata.normalize("NFC", path).casefold() for path in paths]
     counts = Counter(keys)
     folders = {str(parent) for key in keys for parent in PurePosixPath(key).parents}
-    return {place for place, key in enumerate(keys) if counts[key] > 1 or key in folders}
+    return {index for index, key in enumerate(keys) if counts[key] > 1 or key in folders}
 
 
 def _shortened(path: str) -> str:

@@ -18,20 +18,31 @@ from trainables.trial.study_files import TARGET
 
 
 def run_pseudo(options: PredictOptions, agree: int | None, least: float, member: str | None, console: Console) -> int:
-    """Predict, keep the pixels on which enough members agree, write them as a data set, and return the exit code."""
+    """Label photos by the vote of an ensemble, write them as a data set, and return the exit code.
+
+    Args:
+        options: The options of `segvote predict` that hold here, too.
+        agree: How many votes the class of a pixel needs; None for two thirds of them.
+        least: The least share of labelled pixels of a photo that is kept.
+        member: The name, run id or rank of the member whose classes are taken; None for those of the vote.
+        console: Where to print.
+
+    Raises:
+        UserError: `options.out` exists, there is no such member, or more votes are asked for than there are.
+    """
     if options.out.exists():
         raise UserError(f"{options.out} exists already: choose another --out, or remove it first")
     # The class maps stay beside the data set until it is complete, so that the command can be resumed.
     work = options.out.with_name(f"{options.out.name}.prediction")
     with predicted(options, work, console) as (prediction, _):
         ensemble = prediction.ensemble
-        place, least_votes = _place(ensemble, member), _least_votes(ensemble, agree)
+        index, least_votes = _place(ensemble, member), _least_votes(ensemble, agree)
         with Bars(console) as bars:
             update = bars.add("labelling", len(prediction.photos))
             report = write_pseudo(
                 options.out,
                 ensemble.class_names,
-                _items(prediction, place, update),
+                _items(prediction, index, update),
                 agree=least_votes,
                 least=least,
                 unlabelled=ensemble.unlabelled,
@@ -43,10 +54,10 @@ def run_pseudo(options: PredictOptions, agree: int | None, least: float, member:
     return 0
 
 
-def _items(prediction: Prediction, place: int | None, update: Callable[[int], None]) -> Iterator[PseudoItem]:
+def _items(prediction: Prediction, index: int | None, update: Callable[[int], None]) -> Iterator[PseudoItem]:
     votes = prediction.ensemble.votes
     for done, (photo, ballots, winners) in enumerate(prediction.ballots(), start=1):
-        labels = winners if place is None else ballots[place]
+        labels = winners if index is None else ballots[index]
         yield photo.path, photo.file_name, labels, agreement(ballots, labels, votes)
         update(done)
 
@@ -54,9 +65,9 @@ def _items(prediction: Prediction, place: int | None, update: Callable[[int], No
 def _place(ensemble: Ensemble, member: str | None) -> int | None:
     if member is None:
         return None
-    for place, one in enumerate(ensemble.members):
-        if member in (one.name, one.run_id, str(place + 1)):
-            return place
+    for index, one in enumerate(ensemble.members):
+        if member in (one.name, one.run_id, str(index + 1)):
+            return index
     names = ", ".join(one.name for one in ensemble.members)
     raise UserError(f"--member {member} is no member of the ensemble: give the name, run id or rank of one of {names}")
 

@@ -38,7 +38,7 @@ class Original:
         return cls(member, study, kept["epoch"])
 
     def without_edits(self) -> "Original":
-        """Return the same, to be trained again on labels as they are."""
+        """Return the same member, to be trained again on the labels without corrections."""
         config = dataclasses.replace(self.member.config, edits=NO_EDITS)
         return dataclasses.replace(self, member=dataclasses.replace(self.member, config=config))
 

@@ -52,7 +52,7 @@ def describe_refitted(
     refit = study.refit
     members = [
         ListedMember(
-            rank=place,
+            rank=rank,
             run_id=run_id,
             name=f"{study.name}-{files.number:04d}",
             study=study.name,
@@ -62,7 +62,7 @@ def describe_refitted(
             refit_of=RefitOf(name=model["member"], run_id=model["member_run_id"]),
             params={key: str(value) for key, value in files.read_config().to_dict().items()},
         )
-        for place, ((model, files), run_id) in enumerate(zip(trained, run_ids), start=1)
+        for rank, ((model, files), run_id) in enumerate(zip(trained, run_ids), start=1)
     ]
     interval = refit["crossfit_interval"]
     return EnsembleRecord(

@@ -12,7 +12,7 @@ from search.screen.running_table import Row, RunningTable
 from search.screen.sparkline import sparkline
 
 BEST = 5
-QUIET_S = 1800  # without a sign of any trial, after which it is said
+QUIET_S = 1800  # seconds without news of any trial, after which the status says so
 CURVE = 10  # characters
 
 

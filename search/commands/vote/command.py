@@ -50,7 +50,7 @@ def run_vote(options: VoteOptions, console: Console) -> int:
         check_same_images(given)
         if options.diff:
             check_places(given[0].image_ids, options.images)
-        ranked = [given[place] for place in options.ranking]
+        ranked = [given[index] for index in options.ranking]
         tally = _vote(options, ranked, given[0], class_names, bar)
         _show(console, options, tally)
         if options.diff:
@@ -146,10 +146,10 @@ def _check_drawable(
 def _show(console: Console, options: VoteOptions, tally: Tally) -> None:
     score = [">score"] if options.scores else []
     table = PlainTable("Members by rank", ">rank", "file", *score, ">differs from the vote")
-    for rank, place in enumerate(options.ranking):
-        score = [f"{options.scores[place]:g}"] if options.scores else []
+    for rank, index in enumerate(options.ranking):
+        score = [f"{options.scores[index]:g}"] if options.scores else []
         share = f"{tally.changed[rank] / tally.pixels:.2%}"
-        table.add_row(str(rank + 1), str(options.files[place]), *score, share)
+        table.add_row(str(rank + 1), str(options.files[index]), *score, share)
     console.print(table)
     if len(options.files) == 2:
         say(console, "The vote of two members equals the better one, because the better one decides every tie.")

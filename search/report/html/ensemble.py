@@ -92,6 +92,6 @@ def _confusion(report: Report, class_names: Sequence[str]) -> list[dict[str, Any
     shares = np.divide(counts, totals[:, None], out=np.zeros(counts.shape), where=totals[:, None] > 0)
     occurs = (totals + counts.sum(axis=0)) > 0
     return [
-        {"name": class_names[place], "place": place, "pixels": int(totals[place]), "shares": shares[place].tolist()}
-        for place in np.flatnonzero(occurs).tolist()
+        {"name": class_names[index], "index": index, "pixels": int(totals[index]), "shares": shares[index].tolist()}
+        for index in np.flatnonzero(occurs).tolist()
     ]

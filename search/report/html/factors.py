@@ -26,9 +26,9 @@ def section(report: Report) -> Section | None:
     if report.importances:
         figures["importance"] = _importance(report)
     tables = []
-    for place, factor in enumerate(factors):
-        figures[f"factor-{place}"] = _strip(study, factor)
-        tables.append((factor, f"factor-{place}", scores_by_value(study, factor)))
+    for index, factor in enumerate(factors):
+        figures[f"factor-{index}"] = _strip(study, factor)
+        tables.append((factor, f"factor-{index}", scores_by_value(study, factor)))
     context = {
         "tables": tables,
         "folds": scores_by_fold(study),
@@ -98,7 +98,7 @@ class _Axis:
         if self._range:
             return [(0.0, f"{self._values[0]:.2g}"), (1.0, f"{self._values[-1]:.2g}")]
         step = 1 / max(1, len(self._values) - 1)
-        return [(place * step, str(value)) for place, value in enumerate(self._values)]
+        return [(index * step, str(value)) for index, value in enumerate(self._values)]
 
 
 def _parallel(study: StudyRecord, factors: list[str]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _parallel(study: StudyRecord, factors: list[str]) -> dict[str, Any]:
         style |= {"opacity": 0.35 + 0.6 * level / (SHADES - 1), "marker": {"size": 4}, "hovertemplate": "%{text}"}
         if trials:
             traces.append(lines(trials, [range(len(axes) + 1)] * len(trials), ys, name=name, **style))
-    ticks = [(place, *tick) for place, axis in enumerate(axes) for tick in axis.ticks()]
+    ticks = [(index, *tick) for index, axis in enumerate(axes) for tick in axis.ticks()]
     ticks += [(len(axes), 0.0, f"{low:.3f}"), (len(axes), 1.0, f"{high:.3f}")]
     texts = [
         {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "xshift": 5, "bgcolor": "$veil"}

@@ -12,11 +12,11 @@ def section(report: Report) -> Section | None:
     if not report.comparisons:
         return None
     figures = {
-        f"pairs-{place}": _differences(comparison)
-        for place, comparison in enumerate(report.comparisons)
+        f"pairs-{index}": _differences(comparison)
+        for index, comparison in enumerate(report.comparisons)
         if any(one.low is not None for one in comparison.differences)
     }
-    tables = [(f"pairs-{place}", comparison) for place, comparison in enumerate(report.comparisons)]
+    tables = [(f"pairs-{index}", comparison) for index, comparison in enumerate(report.comparisons)]
     context = {"comparisons": tables, "figures": figures.keys(), "grid": report.study.settings.get("grid") or []}
     return Section("One factor at a time", "pairs.html", context, figures)
 

@@ -40,7 +40,7 @@ def section(report: Report) -> Section | None:
 
 def _photo(report: Report, photo: PhotoVotes, colours: np.ndarray, reason: str) -> dict[str, Any]:
     share = getattr(photo, reason)
-    panels = [(name, _data_uri(panel)) for name, panel in panels_of(report.photos.get(photo.place), photo, colours)]
+    panels = [(name, _data_uri(panel)) for name, panel in panels_of(report.photos.get(photo.index), photo, colours)]
     return {"id": photo.image_id, "share": share, "panels": panels}
 
 

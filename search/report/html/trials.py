@@ -14,7 +14,7 @@ def section(report: Report) -> Section:
     study = report.study
     order = sorted(study.trials, key=lambda trial: (-(trial.best if trial.best is not None else -1), trial.number))
     params = [key for key in SHOWN_PARAMS if key in study.factors] or list(SHOWN_PARAMS[:3])
-    rows = [(place, trial, [show(trial.params.get(key)) for key in params]) for place, trial in enumerate(order, 1)]
+    rows = [(index, trial, [show(trial.params.get(key)) for key in params]) for index, trial in enumerate(order, 1)]
     return Section("All trials", "trials.html", {"rows": rows, "params": params, "members": study.members})
 
 

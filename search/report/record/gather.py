@@ -24,7 +24,7 @@ from trainables.trial.study_files import MANIFEST
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """`votes` is None before there is an ensemble. `photos` are uint8 (H, W, 3) by their place in the holdout.
+    """`votes` is None before there is an ensemble. `photos` are uint8 (H, W, 3) by their index in the holdout.
 
     `lacks` says in sentences what could not be read, so that a missing part of the report is explained.
     """
@@ -59,7 +59,7 @@ def gather(study: Study, connect: Callable[[], tuple[MlflowClient, str]], scores
         comparisons=compare_pairs(record),
         votes=votes,
         photos=_photos(study, record, votes, lacks),
-        boards=[rises(record), *_other_boards(study, record, lacks)],
+        boards=[rises(record), *_other_studies(study, record, lacks)],
         submissions=submissions,
         lacks=lacks,
     )
@@ -93,20 +93,20 @@ def _photos(study: Study, record: StudyRecord, votes: HoldoutVotes | None, lacks
         lacks.append(f"The photos are not on this machine ({error}): pictures show class maps alone.")
         return {}
     rows = study.data.splits.holdout
-    places = {photo.place for photos in votes.picked.values() for photo in photos}
-    return {place: np.array(packed.images[rows[place]]) for place in sorted(places)}
+    indices = {photo.index for photos in votes.picked.values() for photo in photos}
+    return {index: np.array(packed.images[rows[index]]) for index in sorted(indices)}
 
 
-def _other_boards(study: Study, record: StudyRecord, lacks: list[str]) -> list[StudyScores]:
+def _other_studies(study: Study, record: StudyRecord, lacks: list[str]) -> list[StudyScores]:
     """Return the studies in the same runs directory whose scores are on the same photos."""
-    boards = []
+    others = []
     for manifest in sorted(study.directory.parent.glob(f"*/{MANIFEST}")):
         if manifest.parent == study.directory:
             continue
         try:
-            other = study_in(manifest.parent, study.data.cache_dir)
-            if other.holdout_fingerprint == record.holdout_fingerprint and other.data.scored:
-                boards.append(rises(read_study_record(other)))
+            found = study_in(manifest.parent, study.data.cache_dir)
+            if found.holdout_fingerprint == record.holdout_fingerprint and found.data.scored:
+                others.append(rises(read_study_record(found)))
         except UserError as error:
             lacks.append(f"The study in {manifest.parent} is left out ({error}).")
-    return [board for board in boards if board.rises]
+    return [other for other in others if other.rises]

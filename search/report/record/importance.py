@@ -68,7 +68,7 @@ def _importance(
         ]
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an evaluator's being experimental is no news for who reads a report
+        warnings.simplefilter("ignore")  # readers of a report need not know that an evaluator is experimental
         try:
             shares = get_param_importances(study, evaluator=evaluator, normalize=True)
         except (ValueError, RuntimeError):  # all scores are the same, or no choice is in every trial

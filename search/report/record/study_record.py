@@ -22,20 +22,9 @@ UNFINISHED = "unfinished"  # a trial without a verdict: it is running, or a resu
 DEFAULTS = {one.name: one.default for one in fields(TrialConfig) if one.default is not MISSING}
 # Settings with a value that a single trial has to be given again.
 FLAGS_OF_A_TRIAL = (
-    *(
-        "space",
-        "data",
-        "train_json",
-        "val_json",
-        "unlabelled",
-        "pseudo",
-        "pseudo_weight",
-        "folds",
-        "holdout_fraction",
-        "holdout",
-    ),
-    *("group_by", "seed", "epochs", "image_size", "weights_dir", "init_from"),
-)
+    "space", "data", "train_json", "val_json", "unlabelled", "pseudo", "pseudo_weight", "folds", "holdout_fraction",
+    "holdout", "group_by", "seed", "epochs", "image_size", "weights_dir", "init_from",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class PhotoVotes:
     from the vote (the mean over members), and where every member is wrong.
     """
 
-    place: int
+    index: int
     image_id: str
     target: np.ndarray
     single: np.ndarray
@@ -83,7 +83,7 @@ def _photos(
     target: Predictions, single: Predictions, members: Sequence[Predictions], weights: Sequence[int]
 ) -> Iterator[PhotoVotes]:
     rows = zip(target.maps(), single.maps(), *(member.maps() for member in members))
-    for place, ((image_id, truth), (_, alone), *maps) in enumerate(rows):
+    for index, ((image_id, truth), (_, alone), *maps) in enumerate(rows):
         votes = np.stack([class_map for _, class_map in maps])
         vote = hard_vote(votes, len(target.class_names), weights)
         scored = truth != IGNORE_INDEX
@@ -92,24 +92,24 @@ def _photos(
         disputed = (votes != vote).mean(axis=0)[scored]
         wrong = (votes != truth).all(axis=0) & scored
         shares = (float(found.sum()) / count for found in (changed, disputed, wrong))
-        yield PhotoVotes(place, image_id, truth, alone, vote, *shares)
+        yield PhotoVotes(index, image_id, truth, alone, vote, *shares)
 
 
 def _worth_keeping(photos: list[PhotoVotes]) -> list[PhotoVotes]:
     """Return the photos that may still be picked: of each kind as many as all kinds together can take."""
     kept = {
-        photo.place
+        photo.index
         for key in REASONS.values()
         for photo in sorted(photos, key=lambda one: -getattr(one, key))[: len(REASONS) * SHOWN]
     }
-    return [photo for photo in photos if photo.place in kept]
+    return [photo for photo in photos if photo.index in kept]
 
 
 def _pick(photos: list[PhotoVotes]) -> dict[str, list[PhotoVotes]]:
     picked: dict[str, list[PhotoVotes]] = {}
     taken: set[int] = set()
     for reason, key in REASONS.items():
-        ordered = sorted(photos, key=lambda photo: (-getattr(photo, key), photo.place))
-        picked[reason] = [one for one in ordered if one.place not in taken and getattr(one, key) > 0][:SHOWN]
-        taken |= {photo.place for photo in picked[reason]}
+        ordered = sorted(photos, key=lambda photo: (-getattr(photo, key), photo.index))
+        picked[reason] = [one for one in ordered if one.index not in taken and getattr(one, key) > 0][:SHOWN]
+        taken |= {photo.index for photo in picked[reason]}
     return picked

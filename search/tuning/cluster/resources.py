@@ -64,8 +64,16 @@ def share(
 
     Cores are shared out evenly among the trials that run side by side.
 
-    An `elastic` cluster starts the nodes that trials ask for: there, `gpus_per_trial` and `concurrency` are not held
-    against what is up already.
+    Args:
+        nodes: The machines of the cluster.
+        concurrency: How many trials are to run side by side; None for as many as fit.
+        gpus_per_trial: The GPUs of each trial, below 1 for a share of one; None for one where there is a GPU.
+        cpus_per_trial: The cores of each trial; None for an even share.
+        elastic: Whether the cluster starts the nodes that trials ask for: `gpus_per_trial` and `concurrency` may then
+            exceed what is there already.
+
+    Raises:
+        UserError: No machine has what each trial is to get.
     """
     total_gpus = max((node.gpus for node in nodes), default=0.0)
     most_cpus = max((node.cpus for node in nodes), default=1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ensembling import hard_vote
-from ensembling.foresight.agreement_counts import Looking
+from ensembling.foresight.agreement_counts import AgreementCounter
 from ensembling.scores import confusion_matrix, counts_from_confusion
 
 CLASSES, RUNS = 3, 4
@@ -23,10 +23,10 @@ def photos():
 
 
 def looked(photos, *, labelled):
-    looking = Looking(RUNS, CLASSES, labelled=labelled)
+    counter = AgreementCounter(RUNS, CLASSES, labelled=labelled)
     for maps, target in photos:
-        looking.add(maps, hard_vote(maps, CLASSES), target if labelled else None)
-    return looking
+        counter.add(maps, hard_vote(maps, CLASSES), target if labelled else None)
+    return counter
 
 
 def pixels(photos, *, labelled):
@@ -40,8 +40,8 @@ def pixels(photos, *, labelled):
 
 @pytest.mark.parametrize("labelled", [False, True])
 def test_counts_are_those_of_every_pixel(photos, labelled):
-    looking = looked(photos, labelled=labelled)
-    sight = looking.sight()
+    counter = looked(photos, labelled=labelled)
+    counts = counter.counts()
     together = np.zeros((RUNS + 1, RUNS + 1, CLASSES), int)
     support = np.zeros((RUNS + 1, CLASSES, RUNS + 1), int)
     for column, _ in pixels(photos, labelled=labelled):
@@ -49,14 +49,14 @@ def test_counts_are_those_of_every_pixel(photos, labelled):
             support[one, column[one], np.count_nonzero(column[:-1] == column[one])] += 1
             for other in range(one, RUNS + 1):
                 together[one, other, column[one]] += column[one] == column[other]
-    assert np.array_equal(sight.together, together)
-    assert np.array_equal(sight.support, support)
-    assert np.array_equal(sight.of_photos.sum(axis=0), support[-1])
-    assert sight.of_photos.shape == (2, CLASSES, RUNS + 1)
+    assert np.array_equal(counts.together, together)
+    assert np.array_equal(counts.support, support)
+    assert np.array_equal(counts.of_photos.sum(axis=0), support[-1])
+    assert counts.of_photos.shape == (2, CLASSES, RUNS + 1)
 
 
 def test_labels_give_each_voters_confusion_and_the_votes_photo_by_photo(photos):
-    known = looked(photos, labelled=True).labelled_sight()
+    known = looked(photos, labelled=True).labelled_counts()
     for run in range(RUNS):
         expected = sum(confusion_matrix(maps[run], target, CLASSES) for maps, target in photos)
         assert np.array_equal(known.confusions[run], expected)
@@ -65,10 +65,10 @@ def test_labels_give_each_voters_confusion_and_the_votes_photo_by_photo(photos):
 
 
 def test_a_run_that_abstains_counts_nowhere():
-    looking = Looking(2, CLASSES)
+    counter = AgreementCounter(2, CLASSES)
     maps = np.array([[[255, 1]], [[2, 1]]], np.uint8)
-    looking.add(maps, hard_vote(maps, CLASSES))
-    sight = looking.sight()
-    assert sight.support[0].sum() == 1
-    assert sight.support[1, 2, 1] == 1  # one run stands behind class 2
-    assert sight.together[0, 1].sum() == 1
+    counter.add(maps, hard_vote(maps, CLASSES))
+    counts = counter.counts()
+    assert counts.support[0].sum() == 1
+    assert counts.support[1, 2, 1] == 1  # one run predicts class 2
+    assert counts.together[0, 1].sum() == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ensembling.foresight.agreement_counts import Looking
+from ensembling.foresight.agreement_counts import AgreementCounter
 from ensembling.foresight.evidence import (
     agreement,
     agreement_change,
@@ -19,9 +19,9 @@ from tests.ensembling.foresight.made import look_at
 
 def seen(*maps):
     """What runs of one line of pixels say; the first run is the vote."""
-    looking = Looking(len(maps), 3)
-    looking.add(np.array(maps, np.uint8)[:, None], np.array(maps[:1], np.uint8))
-    return looking.sight()
+    counter = AgreementCounter(len(maps), 3)
+    counter.add(np.array(maps, np.uint8)[:, None], np.array(maps[:1], np.uint8))
+    return counter.counts()
 
 
 def test_agreement_is_iou_with_the_other_as_target():
@@ -52,16 +52,16 @@ def test_probits_go_back_and_stay_finite():
 
 def test_on_the_holdout_itself_the_expected_confusions_are_the_true_ones():
     holdout = look_at(12, harder=0.0, seed=1)
-    expected = expected_confusions(holdout, holdout.sight)
+    expected = expected_confusions(holdout, holdout.counts)
     assert expected == pytest.approx(holdout.confusions, abs=30)  # of 9,216 pixels: what cells borrow of each other
-    assert confidence_change(holdout, holdout.sight) == pytest.approx(0)
+    assert confidence_change(holdout, holdout.counts) == pytest.approx(0)
 
 
 def test_other_class_shares_are_expected_exactly():
     """Where labels follow from class and support alone, the new photos' confusions are known but for chance."""
     holdout = look_at(60, harder=0.0, seed=1)
     photos = look_at(60, harder=0.0, seed=2)
-    expected = miou_from_counts(counts_of(expected_confusions(holdout, photos.sight)))
+    expected = miou_from_counts(counts_of(expected_confusions(holdout, photos.counts)))
     true = miou_from_counts(counts_of(photos.confusions))
     assert expected == pytest.approx(true, abs=0.01)
 

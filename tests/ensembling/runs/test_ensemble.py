@@ -94,9 +94,9 @@ def test_the_keys_are_those_that_studies_on_disk_have(selected, file):
     assert value["format_version"] == FORMAT_VERSION
     assert value["miou_interval"].keys() == {"value", "standard_error", "low", "high"}
     assert value["members"][0].keys() == {
-        *("rank", "run_id", "name", "study", "trial", "miou", "votes", "leave_one_out", "shapley", "shapley_error"),
+        "rank", "run_id", "name", "study", "trial", "miou", "votes", "leave_one_out", "shapley", "shapley_error",
         "params",
-    }
+    }  # fmt: skip
     assert value["candidates"][0].keys() == {"run_id", "name", "study", "trial", "miou"}
     assert value["crossfit_folds"][0].keys() == {"images", "members", "votes", "ranking"}
     assert value["shortlist"] is None

@@ -82,8 +82,13 @@ def made(members=3, **changes):
 
 
 CAMVID = {
-    **{"training_scenes": 3, "training_photos": 367, "holdout_scenes": 1, "holdout_photos": 101},
-    **{"shared_scenes": 1, "shared_photos": 101, "reasons": [["frames of a sequence", 468]]},
+    "training_scenes": 3,
+    "training_photos": 367,
+    "holdout_scenes": 1,
+    "holdout_photos": 101,
+    "shared_scenes": 1,
+    "shared_photos": 101,
+    "reasons": [["frames of a sequence", 468]],
 }
 NO_INTERVAL = {"value": 0.65, "standard_error": None, "low": None, "high": None}
 ONE_SCENE = {
@@ -91,8 +96,10 @@ ONE_SCENE = {
     "holdout_groups": 1,
     "scenes": CAMVID,
     "crossfit_miou": 0.65,
-    **{key: NO_INTERVAL for key in ("miou_interval", "crossfit_interval")},
-    **{key: {over: NO_INTERVAL for over in ("best_single", "top_k")} for key in ("gains", "crossfit_gains")},
+    "miou_interval": NO_INTERVAL,
+    "crossfit_interval": NO_INTERVAL,
+    "gains": {"best_single": NO_INTERVAL, "top_k": NO_INTERVAL},
+    "crossfit_gains": {"best_single": NO_INTERVAL, "top_k": NO_INTERVAL},
 }
 
 

@@ -273,7 +273,10 @@ def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(run
     view = json.loads(client.get_experiment(identity).tags[f"mlflow.sharedViewState.{key}"])
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`holdout/miou`", False)
     assert view["selectedColumns"][-4:] == [
-        *("params.`head`", "params.`backbone`", "params.`loss`", "metrics.`holdout/miou`"),
+        "params.`head`",
+        "params.`backbone`",
+        "params.`loss`",
+        "metrics.`holdout/miou`",
     ]
     assert trials_page("http://127.0.0.1:5001", None) == "http://127.0.0.1:5001"
 

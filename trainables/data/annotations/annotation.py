@@ -50,8 +50,8 @@ def sound_annotations(
         what = f"all of its polygons lie within the first {_PERCENT} pixels of images that are much larger"
         problems.append(Problem(file, None, what, "if they are percent of the sides, write them in pixels"))
     by_image = defaultdict(list)
-    for place, entry in enumerate(entries):
-        name = entry["id"] if is_id(entry.get("id")) else f"annotations[{place}]"
+    for index, entry in enumerate(entries):
+        name = entry["id"] if is_id(entry.get("id")) else f"annotations[{index}]"
         fault = misplaced(entry, sizes, class_id_of)
         if fault:
             problems.append(Problem(file, name, fault, SKIPPED))
@@ -121,7 +121,7 @@ def _in_pixels(segmentation: Any, size: tuple[int, int]) -> Any:
         return segmentation
     sides = (size[1], size[0])
     return [
-        [value * sides[place % 2] for place, value in enumerate(part)]
+        [value * sides[index % 2] for index, value in enumerate(part)]
         if isinstance(part, list) and all(type(value) in (int, float) for value in part)
         else part
         for part in segmentation
@@ -153,7 +153,7 @@ def sound_segmentation(segmentation: Any, height: int, width: int) -> tuple[Any,
     faults = [_polygon_fault(part, height, width) for part in segmentation]
     sound = [part for part, fault in zip(segmentation, faults) if fault is None]
     return sound or None, [
-        f"polygon {place + 1} of {len(faults)} {fault}" for place, fault in enumerate(faults) if fault is not None
+        f"polygon {index + 1} of {len(faults)} {fault}" for index, fault in enumerate(faults) if fault is not None
     ]
 
 

@@ -45,8 +45,8 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        place = self.file if self.id is None else f"{self.file}, {_named(self.id)}"
-        return f"{place}: {self.what}; {self.remedy}"
+        where = self.file if self.id is None else f"{self.file}, {_named(self.id)}"
+        return f"{where}: {self.what}; {self.remedy}"
 
 
 def _named(identifier: int | str) -> str:
@@ -125,8 +125,8 @@ def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[P
             what = f"{key} is {kind_of(entries)}, not a list" if key in content else f"{key} is missing"
             problems.append(Problem(file, None, f"is not COCO: {what}", remedy))
             continue
-        odd = [place for place, entry in enumerate(entries) if not isinstance(entry, dict)]
-        problems += [Problem(file, f"{key}[{place}]", "is not an object", remedy) for place in odd]
+        odd = [index for index, entry in enumerate(entries) if not isinstance(entry, dict)]
+        problems += [Problem(file, f"{key}[{index}]", "is not an object", remedy) for index in odd]
     if not problems and not content["images"]:
         problems.append(Problem(file, None, "lists no image", "add images, or remove the file if it is not train.json"))
     return problems
@@ -153,10 +153,10 @@ def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
     Beside COCO's own keys there may be `group`, which is the same for photos that belong together.
     """
     problems = []
-    for place, image in enumerate(images):
+    for index, image in enumerate(images):
         identifier = image.get("id")
         if not is_id(identifier):
-            problems.append(_bad_key(file, f"images[{place}]", image, "id", "a whole number"))
+            problems.append(_bad_key(file, f"images[{index}]", image, "id", "a whole number"))
             continue
         for key in ("width", "height"):
             if not _is_length(image.get(key)):
@@ -175,9 +175,9 @@ def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
 def check_categories(file: str, categories: Sequence[dict]) -> list[Problem]:
     """Return faults in keys and types of the categories, and ids or names used twice."""
     problems = []
-    for place, category in enumerate(categories):
+    for index, category in enumerate(categories):
         if not is_id(category.get("id")):
-            problems.append(_bad_key(file, f"categories[{place}]", category, "id", "a whole number"))
+            problems.append(_bad_key(file, f"categories[{index}]", category, "id", "a whole number"))
         elif not _is_class_name(category.get("name")):
             expected = "a text in characters of UTF-8, on one line and without control characters"
             problems.append(_bad_key(file, category["id"], category, "name", expected))
@@ -289,9 +289,15 @@ def duplicates(file: str, entries: Iterable[dict], kind: str) -> list[Problem]:
 def check_photo(
     file: str, image_id: int, name: str, size: tuple[int, int], facts: PhotoFacts | PhotoError, hint: str = ""
 ) -> list[Problem]:
-    """Return a fault where the photo is not there, is no image, or has not the (height, width) that the file states.
+    """Return a fault where the photo is missing, is no image, or does not have the size that its COCO file states.
 
-    `hint` is what is there instead of a missing photo.
+    Args:
+        file: The name of the COCO file, for messages.
+        image_id: The id of the image in it.
+        name: The file name of the photo in it.
+        size: (height, width) as the COCO file states them.
+        facts: What the photo's own file says, or why it cannot be read.
+        hint: What is there instead of a missing photo.
     """
     if isinstance(facts, PhotoError):
         if hint:

@@ -86,10 +86,18 @@ class CopyPaste:
 def paste(
     image: np.ndarray, mask: np.ndarray, photo: np.ndarray, pixels: np.ndarray, class_id: int, rng: random.Random
 ) -> None:
-    """Paste an object into image and mask, in place, at a random place.
+    """Paste an object into image and mask, in place, where chance puts it.
 
     The object is resized, mirrored at random, and has a soft edge. Its centre lies within the image; what reaches
     beyond is cut off.
+
+    Args:
+        image: The photo, uint8 (h, w, 3).
+        mask: Its class map, uint8 (h, w).
+        photo: The box around the object in its own photo, uint8 (h', w', 3).
+        pixels: 1 on the object and 0 beside it, uint8 (h', w').
+        class_id: The class of the object.
+        rng: Draws size, side and position.
     """
     scale = math.exp(rng.uniform(*map(math.log, SCALES)))
     size = tuple(max(1, round(length * scale)) for length in pixels.shape[::-1])

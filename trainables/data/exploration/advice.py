@@ -68,8 +68,8 @@ def _missing_in_a_split(numbers: dict[str, Any]) -> str | None:
     for name, its in splits.items():
         if name == "train":
             continue
-        for place, one in enumerate(numbers["classes"]):
-            in_train, here = splits["train"]["images_by_class"][place], its["images_by_class"][place]
+        for index, one in enumerate(numbers["classes"]):
+            in_train, here = splits["train"]["images_by_class"][index], its["images_by_class"][index]
             if in_train and not here:
                 found.append(f"{one['name']} is not in {name}, so its score there is not known")
             elif here and not in_train:

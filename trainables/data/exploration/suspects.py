@@ -25,11 +25,11 @@ TEMPERATURES = 2.0 ** np.arange(-5, 3.25, 0.25)
 
 
 def owners(image: ImageRecord) -> np.ndarray:
-    """Return which annotation each pixel shows after painting, int32 (height, width): its place, or -1."""
+    """Return which annotation each pixel shows after painting, int32 (height, width): its index, or -1."""
     whose = np.full((image.height, image.width), -1, np.int32)
     annotations = image.annotations
-    for place in sorted(range(len(annotations)), key=lambda place: -annotations[place].area):
-        whose[coco_mask.decode(annotations[place].segmentation) == 1] = place
+    for index in sorted(range(len(annotations)), key=lambda index: -annotations[index].area):
+        whose[coco_mask.decode(annotations[index].segmentation) == 1] = index
     return whose
 
 
@@ -75,26 +75,26 @@ class Votes:
 
     def suspects(self) -> list[Suspect]:
         """Return every annotation that was voted on, the most suspicious first."""
-        found = [(row, place) for row in sorted(self._counts) for place in self._voted_on(row)]
+        found = [(row, index) for row in sorted(self._counts) for index in self._voted_on(row)]
         if not found:
             return []
-        counts = np.array([self._counts[row][place] for row, place in found])
-        labels = np.array([self._label(row, place) for row, place in found])
+        counts = np.array([self._counts[row][index] for row, index in found])
+        labels = np.array([self._label(row, index) for row, index in found])
         right = probability_of_labels(counts / counts.sum(axis=1, keepdims=True), labels)
         suspects = [self._suspect(*where, votes, 1 - p) for where, votes, p in zip(found, counts, right.tolist())]
         return sorted(suspects, key=lambda one: -one.suspicion)
 
     def _voted_on(self, row: int) -> list[int]:
-        """Return the places of the annotations of a photo that are not hidden wholly."""
+        """Return the indices of the annotations of a photo that are not hidden wholly."""
         return np.flatnonzero(self._counts[row].sum(axis=1)).tolist()
 
-    def _label(self, row: int, place: int) -> int:
-        return self._dataset.class_id_of[self._dataset.images[row].annotations[place].category_id]
+    def _label(self, row: int, index: int) -> int:
+        return self._dataset.class_id_of[self._dataset.images[row].annotations[index].category_id]
 
-    def _suspect(self, row: int, place: int, counts: np.ndarray, suspicion: float) -> Suspect:
-        votes, label, says = int(counts.sum()), self._label(row, place), int(counts.argmax())
+    def _suspect(self, row: int, index: int, counts: np.ndarray, suspicion: float) -> Suspect:
+        votes, label, says = int(counts.sum()), self._label(row, index), int(counts.argmax())
         shares, models = counts / votes, self._models[row]
-        identifier = self._dataset.images[row].annotations[place].id
+        identifier = self._dataset.images[row].annotations[index].id
         of_votes = float(shares[label]), float(shares[says])
         return Suspect(row, identifier, label, says, *of_votes, votes // models, models, suspicion)
 

@@ -15,10 +15,10 @@ from trainables.data.layout import SPLITS
 class Table:
     """One entry per annotation (n) or per image (m); annotations are in the order of the images' rows.
 
-    ids, image, category: int64 (n,): the annotation's id, its image's row, and its category's place in
+    ids, image, category: int64 (n,): the annotation's id, its image's row, and its category's index in
     `dataset.categories`. area, visible: int64 (n,), pixels of the annotation, and those left after painting. boxes:
-    float64 (n, 4): left, top, width, height. height, width, split: int64 (m,), split being a place in SPLITS. labelled:
-    bool (m,).
+    float64 (n, 4): left, top, width, height. height, width, split: int64 (m,), where a split is an index in SPLITS.
+    labelled: bool (m,).
     """
 
     dataset: Dataset
@@ -55,7 +55,7 @@ class Table:
 
 def make_table(dataset: Dataset, progress: Callable[[int], None] | None = None) -> Table:
     """Return the table of a data set; `progress` is called with the number of images done."""
-    place = {category.id: number for number, category in enumerate(dataset.categories)}
+    index = {category.id: number for number, category in enumerate(dataset.categories)}
     annotations = [annotation for image in dataset.images for annotation in image.annotations]
     visible = []
     for done, image in enumerate(dataset.images, start=1):
@@ -68,7 +68,7 @@ def make_table(dataset: Dataset, progress: Callable[[int], None] | None = None) 
         dataset=dataset,
         ids=_integers(one.id for one in annotations),
         image=np.repeat(np.arange(len(images)), [len(image.annotations) for image in images]),
-        category=_integers(place[one.category_id] for one in annotations),
+        category=_integers(index[one.category_id] for one in annotations),
         area=_integers(one.area for one in annotations),
         visible=np.concatenate([*visible, np.zeros(0, np.int64)]),
         boxes=np.asarray(boxes, float).reshape(-1, 4),

@@ -34,7 +34,7 @@ class Evenness:
 
     def worst(self, parts: Sequence[str] | None = None) -> tuple[float, str, tuple[str, str]]:
         """Return the largest deviation in points, without its sign, of these parts, with its part and stratum."""
-        chosen = [place for place, part in enumerate(self.parts) if parts is None or part in parts]
+        chosen = [index for index, part in enumerate(self.parts) if parts is None or part in parts]
         sizes = np.abs(self.deviations[chosen])
         part, stratum = np.unravel_index(int(sizes.argmax()), sizes.shape)
         return float(sizes[part, stratum]), self.parts[chosen[part]], self.strata[stratum]

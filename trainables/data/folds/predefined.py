@@ -19,12 +19,19 @@ def read_folds(
 ) -> list[tuple[int, ...]]:
     """Return the rows of each fold, ascending, in the order of the folds' names in the file.
 
-    The file is a JSON object of image and fold, or a CSV with a head and two columns; an image is called by its
-    file_name, by that name's last part, or by its id in train.json. Images that are no training photos, such as those
-    of the holdout, are passed over.
+    Images of the file that are no training photos, such as those of the holdout, are passed over.
 
-    Raises UserError for images that the data set does not have, training photos without a fold, another number of
-    folds than `folds`, an empty fold, and photos that must stay together (`parts`, by row) in several folds.
+    Args:
+        file: A JSON object of image and fold, or a CSV with a head and two columns. An image is called by its
+            file_name, by that name's last part, or by its id in train.json.
+        dataset: The data set.
+        rows: The rows of the training photos.
+        folds: The number of folds that is asked for.
+        parts: The number of each row's part, by row; photos of one part must stay together.
+
+    Raises:
+        UserError: The data set lacks an image, a training photo has no fold, the number of folds is another, a fold is
+            empty, or photos of one part are in several folds.
     """
     said = _read(file)
     row_of = _names(dataset)

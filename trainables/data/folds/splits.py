@@ -77,19 +77,28 @@ def make_splits(
 ) -> Splits:
     """Return splits: the rows of val.json, or a part of those of train.json, as holdout, and the rest in `folds` folds.
 
-    With `whole_scenes` val.json is no holdout: its photos are among those from which holdout and folds are cut.
-    `scenes` are by default those that the files declare. Every scene is kept whole: each is a group of scikit-learn's
-    StratifiedGroupKFold, in which each annotation is one sample of its class, and a photo without annotations is one
-    sample of a class of its own.
+    Every scene is kept whole: each is a group of scikit-learn's StratifiedGroupKFold, in which each annotation is one
+    sample of its class, and a photo without annotations is one sample of a class of its own.
 
-    `folds_by` names other samples for the folds only, so that the holdout stays the same: see `LABELS` in
-    trainables.data.folds.labels; "predefined" reads the folds from `folds_file`. Where there are too few scenes for
-    that method, the holdout is a set of whole scenes: of the sets that take the fewest classes away from training, the
-    one whose size is closest to what was asked for. Sequences are then cut into stretches to make folds, or a holdout
-    of a single scene. Classes rarer than the number of folds are missing from some of them. The same data set, scenes,
-    arguments and scikit-learn give the same splits.
+    Where there are too few scenes for that method, the holdout is a set of whole scenes: of the sets that take the
+    fewest classes away from training, the one whose size is closest to what was asked for. Sequences are then cut into
+    stretches to make folds, or a holdout of a single scene. Classes rarer than the number of folds are missing from
+    some of them. The same data set, scenes, arguments and scikit-learn give the same splits.
 
-    Raises UserError where an argument is impossible or there are too few photos.
+    Args:
+        dataset: The data set.
+        folds: The number of folds, at least 2.
+        holdout_fraction: The share of train.json that is held out where there is no val.json.
+        seed: Shuffles the photos.
+        scenes: The scenes; by default those that the files declare.
+        whole_scenes: Whether val.json is no holdout: its photos are then among those of which holdout and folds are
+            cut.
+        folds_by: What the folds keep even, a key of `LABELS` in trainables.data.folds.labels. The holdout does not
+            depend on it. "predefined" reads the folds from `folds_file`.
+        folds_file: The file with the fold of each photo.
+
+    Raises:
+        UserError: An argument is impossible, or there are too few photos.
     """
     if folds < 2:
         raise UserError(f"folds is {folds}: use at least 2 (a trial with fold all trains on all of them)")
@@ -199,17 +208,17 @@ def _stratified(labels: Labels, group_of: dict[int, int], parts: int, seed: int)
     from sklearn.model_selection import StratifiedGroupKFold
 
     rows = list(labels)
-    samples = [(place, label) for place, row in enumerate(rows) for label in labels[row]]
-    places, classes = (np.array(values) for values in zip(*samples))
+    samples = [(index, label) for index, row in enumerate(rows) for label in labels[row]]
+    indices, classes = (np.array(values) for values in zip(*samples))
     if max(Counter(classes.tolist()).values()) < parts:
         classes = np.zeros_like(classes)  # every class is rarer than the parts, which scikit-learn refuses
-    groups = np.array([group_of[rows[place]] for place in places])
+    groups = np.array([group_of[rows[index]] for index in indices])
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", category=UserWarning
         )  # scikit-learn warns of rare classes, which the docstring of make_splits explains
-        cuts = [np.unique(groups[chosen]).tolist() for _, chosen in cutter.split(places, classes, groups)]
+        cuts = [np.unique(groups[chosen]).tolist() for _, chosen in cutter.split(indices, classes, groups)]
     for cut in cuts:
         if not cut:  # this happens where there are very few photos
             cut.append(max(cuts, key=len).pop())

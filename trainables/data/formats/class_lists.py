@@ -10,14 +10,14 @@ from trainables.errors import UserError
 Colour = tuple[int, int, int]
 
 VOC_NAMES = (
-    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
 CITYSCAPES_CLASSES = {
-    **{7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light"},
-    **{20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car"},
-    **{27: "truck", 28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle"},
-}
+    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
+    20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car",
+    27: "truck", 28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
+}  # fmt: skip
 CITYSCAPES_VOID = (0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30, 255)  # 255 is -1, the licence plate
 
 
@@ -33,10 +33,10 @@ class ClassList:
 def voc_colour(value: int) -> Colour:
     """Return the colour of a value in VOC's palette: its bits, from the lowest, go to red, green, blue in turn."""
     red = green = blue = 0
-    for place in range(8):
-        red |= (value >> (3 * place) & 1) << (7 - place)
-        green |= (value >> (3 * place + 1) & 1) << (7 - place)
-        blue |= (value >> (3 * place + 2) & 1) << (7 - place)
+    for index in range(8):
+        red |= (value >> (3 * index) & 1) << (7 - index)
+        green |= (value >> (3 * index + 1) & 1) << (7 - index)
+        blue |= (value >> (3 * index + 2) & 1) << (7 - index)
     return red, green, blue
 
 
@@ -77,10 +77,10 @@ def read_class_list(file: Path) -> ClassList:
     form = _form(lines[0][1])
     names: dict[int, str] = {}
     colours: dict[Colour, int] = {}
-    for place, (number, words) in enumerate(lines):
+    for index, (number, words) in enumerate(lines):
         if _form(words) != form:
             raise UserError(f"{file}, line {number}: {' '.join(words)!r} is not of the form of the first line ({form})")
-        value = int(words[0]) if form == "value name" else place
+        value = int(words[0]) if form == "value name" else index
         if form == "red green blue name":
             colour = tuple(map(int, words[:3]))
             if max(colour) > 255 or colour in colours:
@@ -111,7 +111,7 @@ def _lines(file: Path) -> list[str]:
 def by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:
     """Return the values int64 (H, W) of a mask in colour, uint8 (H, W, 3), -1 for other colours, and those colours."""
     codes = pixels.astype(np.int64) @ np.array([65536, 256, 1])
-    found, places = np.unique(codes, return_inverse=True)
+    found, indices = np.unique(codes, return_inverse=True)
     colours = [(int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in found]
     values = np.array([classes.colours.get(colour, -1) for colour in colours])
-    return values[places].reshape(codes.shape), [colour for colour in colours if colour not in classes.colours]
+    return values[indices].reshape(codes.shape), [colour for colour in colours if colour not in classes.colours]

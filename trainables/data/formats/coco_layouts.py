@@ -85,8 +85,8 @@ def _photos(
 def _shapes(labels: str, content: dict, categories: dict[int, str], problems: list[Problem]) -> dict[int, list[Shape]]:
     image_ids = {image["id"] for image in content["images"]}
     shapes: dict[int, list[Shape]] = defaultdict(list)
-    for place, entry in enumerate(content["annotations"]):
-        name = entry["id"] if checks.is_id(entry.get("id")) else f"annotations[{place}]"
+    for index, entry in enumerate(content["annotations"]):
+        name = entry["id"] if checks.is_id(entry.get("id")) else f"annotations[{index}]"
         fault = misplaced(entry, image_ids, categories)
         if fault:
             problems.append(Problem(labels, name, fault, SKIPPED))

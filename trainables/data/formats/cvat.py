@@ -82,8 +82,8 @@ def _shapes(
     labels: str,
     problems: list[Problem],
 ) -> Iterator[Shape]:
-    for place, element in elements:
-        called = f"{element.tag} {place + 1}"
+    for index, element in elements:
+        called = f"{element.tag} {index + 1}"
         if element.tag in NO_MASKS:
             problems.append(Problem(labels, called, "is neither a polygon nor a mask", SKIPPED))
         if element.tag not in ("polygon", "mask"):

@@ -8,9 +8,10 @@ YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 IMAGE_FOLDERS = ("images", "photos", "img", "imgs", "JPEGImages")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
 SPLIT_FOLDERS = {
-    **{"train": "train", "training": "train", "trainval": "train"},
-    **{"val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"},
-}
+    "train": "train", "training": "train", "trainval": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 
 
 def format_of(source: Path) -> str | None:

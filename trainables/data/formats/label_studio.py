@@ -78,8 +78,8 @@ def _photos(
         regions = list(_regions(annotation))
         height, width = _size(path, regions, labels)
         shapes = []
-        for place, (name, region) in enumerate(regions):
-            called = f"region {region.get('id', place)}"
+        for index, (name, region) in enumerate(regions):
+            called = f"region {region.get('id', index)}"
             if not name:
                 problems.append(Problem(labels, called, "has no label", SKIPPED))
                 continue
@@ -142,14 +142,14 @@ def decode_brush(data: bytes) -> np.ndarray:
     Raises ValueError or IndexError where the data end early or say impossible things.
     """
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    place = 0
+    position = 0
 
     def read(size: int) -> int:
-        nonlocal place
-        if place + size > bits.size:
+        nonlocal position
+        if position + size > bits.size:
             raise ValueError("it ends early")
-        place += size
-        return int(bits[place - size : place] @ _POWERS[-size:])
+        position += size
+        return int(bits[position - size : position] @ _POWERS[-size:])
 
     count, word = read(32), read(5) + 1
     sizes = [read(4) + 1 for _ in range(4)]
@@ -166,10 +166,10 @@ def decode_brush(data: bytes) -> np.ndarray:
             values[begin:end] = read(word)
         else:
             length = (end - begin) * word
-            if place + length > bits.size:
+            if position + length > bits.size:
                 raise ValueError("it ends early")
-            values[begin:end] = bits[place : place + length].reshape(-1, word) @ _POWERS[-word:]
-            place += length
+            values[begin:end] = bits[position : position + length].reshape(-1, word) @ _POWERS[-word:]
+            position += length
         begin = end
     return values
 

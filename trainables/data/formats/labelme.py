@@ -83,8 +83,8 @@ def _embedded(content: dict, labels: str, path: Path) -> bytes | None:
 def _shapes(
     entries: list[dict], height: int, width: int, ids: dict[str, int], labels: str, problems: list[Problem]
 ) -> Iterator[Shape]:
-    for place, entry in enumerate(entries, start=1):
-        called, name, kind = f"shape {place}", str(entry.get("label")), entry.get("shape_type", "polygon")
+    for index, entry in enumerate(entries, start=1):
+        called, name, kind = f"shape {index}", str(entry.get("label")), entry.get("shape_type", "polygon")
         if name in NO_CLASSES:
             continue
         if name not in ids:

@@ -127,5 +127,5 @@ def _shapes(
             what = "is a box, and a box alone is no mask"
             problems.append(Problem(labels, f"line {number}", what, SKIPPED))
             continue
-        polygon = [share * (height if place % 2 else width) for place, share in enumerate(shares)]
+        polygon = [share * (height if index % 2 else width) for index, share in enumerate(shares)]
         yield Shape(category, [polygon], f"line {number}")

@@ -67,11 +67,21 @@ def write_sample(
 ) -> Path:
     """Return the directory of the built-in data set, which is written first if it does not exist yet.
 
-    It holds train.json, val.json and test.json (COCO; a split of 0 images has no file), images/SPLIT/NNNN.jpg of size x
-    size pixels, and sample.json with these arguments. A complete directory of the same arguments and generator is kept,
-    and one of other arguments is replaced. The directory gets its name only when it is complete. `progress(done,
-    total)` is called after each image. Raises UserError for impossible arguments, and where `directory` holds something
-    else.
+    It holds train.json, val.json and test.json (COCO; a split of 0 images has no file), images/SPLIT/NNNN.jpg, and
+    sample.json with these arguments. A complete directory of the same arguments and generator is kept, and one of other
+    arguments is replaced. The directory gets its name only when it is complete.
+
+    Args:
+        directory: The directory.
+        train: The number of photos for training.
+        val: The number of photos of the holdout.
+        test: The number of photos of the test.
+        size: The height and width of each photo, in pixels.
+        seed: Decides what is drawn.
+        progress: A function that is called after each photo with the number of photos done and of all.
+
+    Raises:
+        UserError: An argument is impossible, or `directory` holds something else.
     """
     recipe = Recipe(train, val, test, size, seed)
     directory = Path(directory).absolute()

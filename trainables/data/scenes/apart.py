@@ -31,11 +31,19 @@ def rows_apart(
     cache_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Apart:
-    """Return which training photos of `others` are independent of the `holdout` of `labelled`, and of its test.
+    """Return which training photos of `others` are independent of the holdout and the test of `labelled`.
 
     Scenes are looked for among the photos of both together, as `find_scenes` does. Labelled photos of a fold are scored
     by the trials that leave the fold out, so that no copy of any labelled photo is taken. The photos of a test.json
     without labels are not scored, and may be trained on.
+
+    Args:
+        others: The data set whose photos are to be trained on.
+        labelled: The labelled data set.
+        holdout: The rows of its holdout.
+        group_by: A regular expression on file names, as for `find_scenes`.
+        cache_dir: The directory that keeps the scenes, as for `find_scenes`.
+        progress: A function that is called with the number of photos looked at and of all.
     """
     rows = others.rows("train")
     images = [*labelled.images, *(others.images[row] for row in rows)]
@@ -46,9 +54,9 @@ def rows_apart(
     copied = {scenes.parts[row] for row in known}
     tested, trained = ({scenes.of_row[row] for row in those} for those in (scored, known - scored))
     kept, copies, frames, shared = [], 0, 0, 0
-    for row, place in zip(rows, range(len(labelled.images), len(images))):
-        scene = scenes.of_row[place]
-        if scenes.parts[place] in copied:
+    for row, index in zip(rows, range(len(labelled.images), len(images))):
+        scene = scenes.of_row[index]
+        if scenes.parts[index] in copied:
             copies += 1
         elif scene in tested and scene not in trained:
             frames += 1

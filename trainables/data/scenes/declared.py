@@ -21,20 +21,20 @@ def declared_scenes(images: Sequence[ImageRecord], group_by: str | None = None) 
 
 
 def join_declared(images: Sequence[ImageRecord], group_by: str | None) -> tuple[Joined, Counter[str]]:
-    """Put together the places of `images` that the files say belong together; count the photos by what says so.
+    """Put together the indices of `images` that the files say belong together; count the photos by what says so.
 
     These are photos of one "group" in the annotations, of the same bytes, copies that Roboflow made of one original,
     and those of whose names the regular expression `group_by` finds the same text: that of its first group, or all
     that it matches where it has none. Raises UserError where `group_by` is no regular expression or finds nothing.
     """
     pattern = _compiled(images, group_by)
-    joined, places = Joined(), defaultdict(list)
-    for place, image in enumerate(images):
+    joined, indices = Joined(), defaultdict(list)
+    for index, image in enumerate(images):
         for reason, value in _said(image, pattern):
-            joined.join(place, (reason, value))
-            places[reason, value].append(place)
+            joined.join(index, (reason, value))
+            indices[reason, value].append(index)
     reasons: Counter[str] = Counter()
-    for (reason, _), those in places.items():
+    for (reason, _), those in indices.items():
         reasons[reason] += len(those) if len(those) > 1 else 0
     return joined, +reasons
 

@@ -35,12 +35,18 @@ def find_scenes(
     """Return the scene of each photo of the data set.
 
     Photos are one scene if the files say so (see `join_declared`), if they are near-duplicates (the same photo at
-    another quality, size, brightness or crop, mirrored or turned), or if they are frames of one sequence (numbered
-    names and alike neighbours). Sequences are not looked for among photos that were declared to be of some group.
-    A photo that cannot be decoded is told from its file alone; packing reports it.
+    another quality, size, brightness or crop, mirrored or turned), or if they are frames of one sequence (photos with
+    numbered names, whose neighbours look alike). Sequences are not looked for among photos that were declared to be of
+    some group. A photo that cannot be decoded is judged by its file alone; packing reports it.
 
-    `cache_dir` keeps the answer, so that the photos are decoded once. `progress` is called with the number of photos
-    looked at and their total. Raises UserError for an impossible `group_by`, or where the cache cannot be written.
+    Args:
+        dataset: The data set.
+        group_by: A regular expression on file names, whose match names a photo's scene.
+        cache_dir: The directory that keeps the answer, so that the photos are decoded once; None keeps nothing.
+        progress: A function that is called with the number of photos looked at and of all.
+
+    Raises:
+        UserError: `group_by` is impossible, or the cache cannot be written.
     """
     joined, reasons = join_declared(dataset.images, group_by)
     kept = None if cache_dir is None else Path(cache_dir) / f"scenes-v{_VERSION}-{_key(dataset, group_by)}.json"
@@ -69,7 +75,7 @@ def _key(dataset: Dataset, group_by: str | None) -> str:
 
 
 def _thumbnails(images: Sequence[ImageRecord], progress: Progress | None) -> tuple[list[int], list[np.ndarray]]:
-    """Return the places of the photos that can be decoded, and each of them in grey: uint8 (SIDE, SIDE)."""
+    """Return the indices of the photos that can be decoded, and each of them in grey: uint8 (SIDE, SIDE)."""
 
     def thumbnail(image: ImageRecord) -> np.ndarray | None:
         try:
@@ -80,11 +86,11 @@ def _thumbnails(images: Sequence[ImageRecord], progress: Progress | None) -> tup
 
     found = {}
     with ThreadPoolExecutor(usable_threads()) as pool:
-        for place, one in enumerate(pool.map(thumbnail, images)):
+        for index, one in enumerate(pool.map(thumbnail, images)):
             if one is not None:
-                found[place] = one
+                found[index] = one
             if progress is not None:
-                progress(place + 1, len(images))
+                progress(index + 1, len(images))
     return list(found), list(found.values())
 
 
@@ -94,11 +100,11 @@ def _sequences(
     """Return the sequences among the photos without a declared group, as lists of rows."""
     if "--group-by" in reasons:
         return []
-    free = [place for place, row in enumerate(rows) if not images[row].group]
+    free = [index for index, row in enumerate(rows) if not images[row].group]
     if len(free) < 2:
         return []
-    found = find_sequences([images[rows[place]].file_name for place in free], descriptors[free])
-    return [[rows[free[place]] for place in sequence] for sequence in found]
+    found = find_sequences([images[rows[index]].file_name for index in free], descriptors[free])
+    return [[rows[free[index]] for index in sequence] for sequence in found]
 
 
 def _same_photos(

@@ -71,10 +71,10 @@ class Scenes:
         """
         pieces: dict[int, list[list[int]]] = defaultdict(list)
         in_order = sorted(rows, key=lambda row: (natural_key(file_names[row]), row))
-        places = defaultdict(list)
+        rows_of_part = defaultdict(list)
         for row in in_order:
-            places[self.parts[row]].append(row)
-        for part in places.values():
+            rows_of_part[self.parts[row]].append(row)
+        for part in rows_of_part.values():
             pieces[self.of_row[part[0]]].append(part)
         stretches = list(pieces.values())
         while len(stretches) < needed:
@@ -89,9 +89,9 @@ class Scenes:
 def _halves(parts: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
     """Return two lists of parts, one after the other, of about as many rows each, neither empty."""
     total, so_far, cut = sum(map(len, parts)), 0, 1
-    for place, part in enumerate(parts[:-1], start=1):
+    for index, part in enumerate(parts[:-1], start=1):
         so_far += len(part)
-        cut = place
+        cut = index
         if 2 * so_far >= total:
             break
     return parts[:cut], parts[cut:]

@@ -16,7 +16,7 @@ _OF_A_SPLIT |= {"validation", "test", "testing"}
 
 
 def find_sequences(file_names: Sequence[str], descriptors: np.ndarray, seed: int = 0) -> list[list[int]]:
-    """Return the sequences, each a list of places in `file_names` in the order of the frames.
+    """Return the sequences, each a list of indices in `file_names` in the order of the frames.
 
     Photos whose names differ in their last number alone are a series. It is a sequence if the median likeness of its
     neighbours is above LEAST_LIKENESS, and above what nine in ten random pairs of the whole data set have that are
@@ -29,21 +29,21 @@ def find_sequences(file_names: Sequence[str], descriptors: np.ndarray, seed: int
     """
     flat = descriptors.reshape(len(descriptors), -1)
     named = defaultdict(list)
-    for place, name in enumerate(file_names):
+    for index, name in enumerate(file_names):
         key = _series(name)
         if key is not None:
-            named[key[0]].append((key[1], name, place))
-    ordered = [[place for _, _, place in sorted(series)] for series in named.values()]
+            named[key[0]].append((key[1], name, index))
+    ordered = [[index for _, _, index in sorted(series)] for series in named.values()]
     bound = _likeness_by_chance(flat, ordered, seed)
     sequences = []
-    for places in ordered:
-        if len(places) < LEAST_FRAMES:
+    for indices in ordered:
+        if len(indices) < LEAST_FRAMES:
             continue
-        neighbours = np.einsum("ij,ij->i", flat[places[:-1]], flat[places[1:]])
+        neighbours = np.einsum("ij,ij->i", flat[indices[:-1]], flat[indices[1:]])
         if np.median(neighbours) <= bound:
             continue
         cuts = np.flatnonzero(neighbours <= bound) + 1 if len(named) == 1 else []
-        sequences += [piece.tolist() for piece in np.split(np.array(places), cuts) if len(piece) > 1]
+        sequences += [piece.tolist() for piece in np.split(np.array(indices), cuts) if len(piece) > 1]
     return sequences
 
 
@@ -66,8 +66,8 @@ def _likeness_by_chance(flat: np.ndarray, ordered: Sequence[Sequence[int]], seed
     Pairs of frames that are near each other in one series are left out.
     """
     series, frame = np.full(len(flat), -1), np.zeros(len(flat), np.int64)
-    for number, places in enumerate(ordered):
-        series[places], frame[places] = number, np.arange(len(places))
+    for number, indices in enumerate(ordered):
+        series[indices], frame[indices] = number, np.arange(len(indices))
     pairs = np.random.default_rng(seed).integers(len(flat), size=(RANDOM_PAIRS, 2))
     of_one_series = (series[pairs[:, 0]] == series[pairs[:, 1]]) & (series[pairs[:, 0]] >= 0)
     near = of_one_series & (np.abs(frame[pairs[:, 0]] - frame[pairs[:, 1]]) <= NEAR_FRAMES)

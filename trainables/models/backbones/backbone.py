@@ -91,7 +91,7 @@ class Backbone(nn.Module):
         size_multiple: int,
         pyramid_multiple: int,
         neck: nn.Module | None = None,
-        channels_last: bool = False,
+        outputs_nhwc: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
@@ -103,12 +103,12 @@ class Backbone(nn.Module):
         self.std = tuple(std)
         self.size_multiple = size_multiple
         self.pyramid_multiple = pyramid_multiple
-        self.channels_last = channels_last
+        self.outputs_nhwc = outputs_nhwc
 
     def forward(self, images: Tensor) -> list[Tensor]:
         features = list(self.model(images))
         features = [features[index] for index in self.maps]
-        if self.channels_last:
+        if self.outputs_nhwc:
             features = [feature.permute(0, 3, 1, 2) for feature in features]  # NHWC -> NCHW
         return self.neck(features)
 
@@ -123,17 +123,23 @@ def build_backbone(
     taps: Sequence[int] | None = None,
     full_resolution: bool = False,
 ) -> Backbone:
-    """Return the backbone `name`, with `weights` if there are any.
+    """Return the backbone `name`.
 
-    Where the family can, the deepest map is dilated to `output_stride` (8 or 16); others keep 32, and `strides` of
-    what comes back says so. A family with tables for one image size has them resized to `image_size` (height, width).
-    `taps` are the maps to return, counted from the deepest (-1); all by default, that at stride 1 only with
-    `full_resolution`. Where they are not all and the family's branches are parallel, these come as one map, resized to
-    the finest and concatenated.
+    Args:
+        name: The name of a timm model, or mit_b0 to mit_b5.
+        weights: The weights to load; None leaves the backbone as it is initialised.
+        drop_path: The stochastic depth rate.
+        output_stride: The stride to which the deepest map is dilated, 8 or 16, where the family can be dilated. Others
+            keep 32; `strides` of the result says which it is.
+        image_size: (height, width) for which a family with tables of one size has them resized.
+        taps: The maps to return, counted from the deepest (-1); all by default. Where they are not all and the family's
+            branches are parallel, these come as one map, resized to the finest and concatenated.
+        full_resolution: Whether all maps include the one at stride 1.
 
-    Raises UserError where `drop_path` is above 0 and the family has no stochastic depth, where the maps do not form a
-    pyramid of strides 4 to 32 (or 1 to 16, with `full_resolution`), where a family that is not in FAMILIES cannot take
-    images of that size, and where the weights do not fit.
+    Raises:
+        UserError: `drop_path` is above 0 and the family has no stochastic depth; the maps do not form a pyramid of
+            strides 4 to 32 (or 1 to 16, with `full_resolution`); a family that is not in FAMILIES cannot take images of
+            that size; or the weights do not fit.
     """
     if name in MIX_TRANSFORMERS:
         return _mix_transformer(name, weights=weights, drop_path=drop_path, taps=taps or ALL_TAPS)
@@ -200,7 +206,7 @@ def _hierarchical(
         size_multiple=family.size_multiple or strides[-1],
         pyramid_multiple=strides[-1],
         neck=neck,
-        channels_last=getattr(model, "output_fmt", None) == "NHWC",
+        outputs_nhwc=getattr(model, "output_fmt", None) == "NHWC",
         **statistics,
     )
 
@@ -238,10 +244,11 @@ def _plain(
 
 
 def _check_size(name: str, backbone: Backbone, image_size: tuple[int, int]) -> None:
-    """Raise UserError where timm's model has tables or windows for another size than this one, padded.
+    """Raise UserError where the backbone cannot take images of `image_size`, (height, width), once they are padded.
 
-    Or where its maps are not of the sizes that their strides say, so that heads could not join them; a pyramid that is
-    made of a plain transformer's blocks is ours, and may have patches of 14 for 16.
+    timm's model may have tables or windows for another size, or its maps may not have the sizes that their strides say,
+    so that heads could not join them. A pyramid that is made of a plain transformer's blocks is our own, and may have
+    patches of 14 pixels that count as 16.
     """
     padded = [-(-size // backbone.size_multiple) * backbone.size_multiple for size in image_size]
     try:

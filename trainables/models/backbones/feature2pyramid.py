@@ -10,7 +10,7 @@ TAPS = (1 / 3, 1 / 2, 2 / 3, 1)  # of the depth: blocks 3, 5, 7, 11 of 12, and 7
 
 
 def tapped_blocks(depth: int) -> list[int]:
-    """Return the places, from 0, of the four blocks of `depth` whose outputs become the pyramid."""
+    """Return the indices, from 0, of the four blocks of `depth` whose outputs become the pyramid."""
     return [max(0, round(share * depth) - 1) for share in TAPS]
 
 

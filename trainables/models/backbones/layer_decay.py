@@ -20,7 +20,7 @@ class LayerFamily:
     marker: str = ""
 
 
-FAMILIES = {
+LAYER_FAMILIES = {
     "convnext": LayerFamily(
         r"\bstages[._](\d+)\.blocks\.(\d+)\.",
         r"\bstages[._](\d+)\.downsample\.",
@@ -46,7 +46,7 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int] | None:
     else, such as norms after the blocks and heads, is one layer above these.
     """
     names = list(names)
-    for family in FAMILIES.values():
+    for family in LAYER_FAMILIES.values():
         depths = _depths(names, family)
         if depths and any(re.search(family.marker, name) for name in names):
             layers = 3 + depths[2] // 3 if family.by_stage else sum(depths)

@@ -82,7 +82,7 @@ class SeMaskBackbone(Backbone):
             pyramid_multiple=body.pyramid_multiple,
             maps=body.maps,
             neck=body.neck,
-            channels_last=body.channels_last,
+            outputs_nhwc=body.outputs_nhwc,
         )
         windows = (module.window_size[0] for module in body.modules() if isinstance(module, (SwinBlock, SwinV2Block)))
         window = next(windows, WINDOW)
@@ -98,7 +98,7 @@ class SeMaskBackbone(Backbone):
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        if self.channels_last:
+        if self.outputs_nhwc:
             features, priors = self._swin(images)
             features = self.neck(features)
         else:
@@ -144,8 +144,8 @@ class SeMaskFPNHead(Head):
 def _level(in_channels: int, doublings: int) -> nn.Sequential:
     """Return the convolutions that bring a map of stride 4 * 2 ** doublings to stride 4."""
     level = nn.Sequential()
-    for place in range(max(1, doublings)):
-        level.append(conv_bn_relu(WIDTH if place else in_channels, WIDTH, 3))
+    for index in range(max(1, doublings)):
+        level.append(conv_bn_relu(WIDTH if index else in_channels, WIDTH, 3))
         if doublings:
             level.append(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False))
     return level

@@ -31,7 +31,7 @@ def test_shares_are_counted_where_the_target_is_scored(ended):
     best = ensemble.candidates[0].trial
     single = read_predictions(ended.trial_files(best).predictions)
     vote = hard_vote(rows, 3)
-    photos = {photo.place: photo for photos in look_at_votes(ended, ensemble).picked.values() for photo in photos}
+    photos = {photo.index: photo for photos in look_at_votes(ended, ensemble).picked.values() for photo in photos}
     assert photos
     starts = np.cumsum([0, *(height * width for height, width in target.sizes)])
     for place, photo in photos.items():
@@ -46,7 +46,7 @@ def test_shares_are_counted_where_the_target_is_scored(ended):
 
 def test_a_photo_is_shown_once_and_only_where_there_is_something_to_see(ended):
     picked = look_at_votes(ended, read_ensemble(ended.ensemble_file)).picked
-    places = [photo.place for photos in picked.values() for photo in photos]
+    places = [photo.index for photos in picked.values() for photo in photos]
     assert len(places) == len(set(places))
     assert all(getattr(photo, REASONS[why]) > 0 for why, photos in picked.items() for photo in photos)
 
@@ -57,8 +57,8 @@ def test_the_most_changed_photo_comes_first():
         PhotoVotes(place, str(place), *nothing, changed=place / 10, disputed=0.5, wrong=0.0) for place in range(10)
     ]
     changed, disputed, wrong = _pick(photos).values()
-    assert [photo.place for photo in changed] == [9, 8, 7, 6]
-    assert [photo.place for photo in disputed] == [0, 1, 2, 3]
+    assert [photo.index for photo in changed] == [9, 8, 7, 6]
+    assert [photo.index for photo in disputed] == [0, 1, 2, 3]
     assert wrong == []
 
 

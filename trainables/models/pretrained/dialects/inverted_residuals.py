@@ -18,9 +18,9 @@ def _to_timm(key: str, tensor: Tensor, given: Tensors) -> Tensors:
     in_block = re.fullmatch(r"(features\.(\d+)(?:\.(\d+))?\.block\.)(\d+)\.(\w+)\.(\w+)", key)
     last = re.fullmatch(r"features\.(\d+)\.([01])\.(\w+)", key)
     if in_block:
-        block, stage, index, place, layer, kind = in_block.groups()
+        block, stage, index, part, layer, kind = in_block.groups()
         stage, index = (int(stage) - 1, index) if index else _stage_and_index(int(stage) - 1, given)
-        return {f"blocks.{stage}.{index}.{_layer(block, int(place), layer, given)}.{kind}": tensor}
+        return {f"blocks.{stage}.{index}.{_layer(block, int(part), layer, given)}.{kind}": tensor}
     if last and (depths := STAGES.get(int(last[1]) - 1)):
         return {f"blocks.{len(depths)}.0.{('conv', 'bn1')[int(last[2])]}.{last[3]}": tensor}
     return {key: tensor}
@@ -34,8 +34,8 @@ def _stage_and_index(number: int, given: Tensors) -> tuple[int, int]:
     return stage, number - starts[stage]
 
 
-def _layer(block: str, place: int, layer: str, given: Tensors) -> str:
-    """Return timm's name of a layer of the part of the block at `place`.
+def _layer(block: str, part: int, layer: str, given: Tensors) -> str:
+    """Return timm's name of a layer of the part of the block at `part`.
 
     "0" is the part's convolution and "1" is its norm.
     """
@@ -43,14 +43,14 @@ def _layer(block: str, place: int, layer: str, given: Tensors) -> str:
         return EXCITATION[layer]
     parts = [other for other in range(4) if f"{block}{other}.0.weight" in given]
     if layer == "1":
-        return f"bn{parts.index(place) + 1}"
+        return f"bn{parts.index(part) + 1}"
     depthwise_first = given[f"{block}{parts[0]}.0.weight"].shape[1] == 1
     names = {
         1: ("conv",),
         2: ("conv_dw", "conv_pw") if depthwise_first else ("conv_exp", "conv_pwl"),
         3: ("conv_pw", "conv_dw", "conv_pwl"),
     }
-    return names[len(parts)][parts.index(place)]
+    return names[len(parts)][parts.index(part)]
 
 
 INVERTED_RESIDUALS = (
