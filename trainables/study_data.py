@@ -100,19 +100,26 @@ class StudyData:
         study's own. Raises NodeError where this node's copy of the data set is missing or differs from the one that the
         study was started on, or where its disk has too little free space for the cache.
         """
-        load = partial(
-            load_dataset,
+        return self._open(self.root, self._fingerprint_with(edits), partial(self._load_edited, edits), size)
+
+    def load(self, root: Path) -> Dataset:
+        """Return the data set in the directory `root`, with the corrections that all trials of the study have.
+
+        Its fingerprint says whether it is still the one that the study was started on. Raises UserError where it cannot
+        be read.
+        """
+        dataset = load_dataset(
+            root,
             unlabelled=self.unlabelled,
             cache_dir=self.cache_dir,
             train_json=self.train_json,
             val_json=self.val_json,
             max_megapixels=float("inf"),  # the limit was checked where the study was started
         )
-        load = partial(self._load_edited, load)
-        return self._open(self.root, self._fingerprint_with(edits), partial(load, edits), size)
+        return edit_whole(dataset, [one.edits for one in self.edits])
 
-    def _load_edited(self, load: Callable[[Path], Dataset], name: str, root: Path) -> Dataset:
-        dataset = edit_whole(load(root), [one.edits for one in self.edits])
+    def _load_edited(self, name: str, root: Path) -> Dataset:
+        dataset = self.load(root)
         own = self.edits_named(name)
         if own is None or own.edits.apply_to_holdout:
             return dataset

@@ -50,14 +50,21 @@ def bootstrap_mious(counts: np.ndarray, seed: int, draws: int = DRAWS) -> np.nda
 
     `counts` is int64 (votes, scenes, 3, num_classes), as in scores; every vote meets the same draws.
     """
-    votes, scenes, _, num_classes = counts.shape
+    return drawn_mious(counts, np.random.default_rng(seed), draws=draws, scenes=counts.shape[1])
+
+
+def drawn_mious(counts: np.ndarray, rng: np.random.Generator, *, draws: int, scenes: int) -> np.ndarray:
+    """Return the mIoU of each vote on each draw of that many `scenes`, with replacement: float64 (draws, votes).
+
+    `counts` is that of `bootstrap_mious`.
+    """
+    votes, known, _, num_classes = counts.shape
     # Sums of counts stay exact in float64 below 2**53 pixels, and its matrix product is the fast one.
-    per_scene = np.moveaxis(counts, 1, 0).reshape(scenes, -1).astype(np.float64)
-    rng = np.random.default_rng(seed)
+    per_scene = np.moveaxis(counts, 1, 0).reshape(known, -1).astype(np.float64)
     mious = np.empty((draws, votes))
     for start in range(0, draws, BLOCK_DRAWS):
         size = min(BLOCK_DRAWS, draws - start)
-        times = rng.multinomial(scenes, np.full(scenes, 1 / scenes), size=size).astype(np.float64)
+        times = rng.multinomial(scenes, np.full(known, 1 / known), size=size).astype(np.float64)
         mious[start : start + size] = miou_from_counts((times @ per_scene).reshape(size, votes, 3, num_classes))
     return mious
 

@@ -1,16 +1,15 @@
-"""How far two halves of a test differ by chance alone: a public and a private leaderboard, say.
+"""How far two halves of a test differ by chance alone, such as a public and a private leaderboard.
 
-Photos like the holdout's are drawn, as in the bootstrap of ensembling/assessment/bootstrap.py, and cut in two.
+Both halves are drawn from the holdout's photos, as in the bootstrap of ensembling/assessment/bootstrap.py.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ensembling.scores import miou_from_counts
+from ensembling.assessment.bootstrap import drawn_mious
 
 DRAWS = 4000
-BLOCK_DRAWS = 256
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,15 @@ def halves_of_test(counts: np.ndarray, photos: int, *, photos_per_group: float =
 
     `counts` is int64 (2, groups, 3, num_classes), as in scores, of the vote and of another one, such as its best
     member. Groups, photos that belong together, are drawn whole, so that one of them is in one half alone;
-    `photos_per_group` is their mean size. Raises ValueError for fewer than two groups in a half's place.
+    `photos_per_group` is their mean size. Raises ValueError where the test has fewer than two groups, or the holdout
+    has one.
     """
     groups = counts.shape[1]
     drawn = round(photos / 2 / photos_per_group)
     if groups < 2 or drawn < 1:
         raise ValueError(f"{photos} photos are fewer than two groups of {photos_per_group:g}, or there is one group")
     rng = np.random.default_rng(seed)
-    first, second = (_drawn_mious(counts, drawn, rng) for _ in range(2))
+    first, second = (drawn_mious(counts, rng, draws=DRAWS, scenes=drawn) for _ in range(2))
     gap = abs(first[:, 0] - second[:, 0])
     leads = np.stack([half[:, 0] - half[:, 1] for half in (first, second)])
     lead = abs(leads[0] - leads[1])
@@ -50,15 +50,3 @@ def halves_of_test(counts: np.ndarray, photos: int, *, photos_per_group: float =
         *(float(np.percentile(values, at)) for values in (gap, lead) for at in (50, 95)),
         swapped=float(np.mean(leads[0] * leads[1] < 0)),
     )
-
-
-def _drawn_mious(counts: np.ndarray, drawn: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the mIoU of both votes on draws of so many groups with replacement: float64 (DRAWS, 2)."""
-    votes, groups, _, num_classes = counts.shape
-    per_group = np.moveaxis(counts, 1, 0).reshape(groups, -1).astype(np.float64)
-    mious = np.empty((DRAWS, votes))
-    for start in range(0, DRAWS, BLOCK_DRAWS):
-        size = min(BLOCK_DRAWS, DRAWS - start)
-        times = rng.multinomial(drawn, np.full(groups, 1 / groups), size=size).astype(np.float64)
-        mious[start : start + size] = miou_from_counts((times @ per_group).reshape(size, votes, 3, num_classes))
-    return mious

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from trainables.models.parts import resize
+from trainables.models.layers import resize
 
 Layer = Callable[[int, int], nn.Module]  # in and out channels to what maps (N, in, H, W)
 

@@ -14,8 +14,7 @@ from search.commands.data.report import draw_all
 from search.report.bars import Bars
 from search.report.console import PlainTable, say
 from search.study.study import Study, known_study
-from trainables.data import Dataset, load_dataset
-from trainables.data.edits import edit_whole
+from trainables.data import Dataset
 from trainables.data.exploration.suspects import Suspect, Votes
 from trainables.data.photo_list import as_photos
 from trainables.errors import UserError
@@ -60,9 +59,7 @@ def studied_data(study: Study) -> Dataset:
     Raises UserError where it has changed since.
     """
     data = study.data
-    names = {"train_json": data.train_json, "val_json": data.val_json, "max_megapixels": float("inf")}
-    dataset = load_dataset(data.root, unlabelled=data.unlabelled, cache_dir=data.cache_dir, **names)
-    dataset = edit_whole(dataset, [one.edits for one in data.edits])
+    dataset = data.load(data.root)
     if dataset.fingerprint != data.fingerprint:
         raise UserError(f"{data.root} is not what the study {study.name} was trained on any more: restore it")
     return dataset

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -12,14 +13,10 @@ from ensembling.runs.ensemble import EffectOfViews, ListedMember
 from ensembling.runs.members import Member, find_member
 from ensembling.scores import miou_from_counts
 from search.commands.ensemble.options import EnsembleOptions
-from search.study.manifest import read_manifest
-from search.study.study import data_files, data_root
-from trainables.data import load_dataset
-from trainables.data.edits import edit_whole
+from search.study.study import study_in
 from trainables.data.photo_list import Photo, as_photos
 from trainables.errors import UserError
 from trainables.inference.predictor import Predictor
-from trainables.study_data import StudyEdits
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE
 
@@ -60,18 +57,10 @@ def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleO
 
     Raises UserError where the data set is missing or was changed.
     """
-    manifest = read_manifest(options.runs_dir / candidate.study)
-    root = options.data or data_root(options.runs_dir / candidate.study, manifest)
-    dataset = load_dataset(
-        root,
-        unlabelled=manifest["settings"]["unlabelled"],
-        cache_dir=options.cache_dir,
-        max_megapixels=float("inf"),
-        **data_files(manifest),
-    )
-    edits = [StudyEdits.from_dict(one).edits for one in manifest.get("edits", ())]
-    dataset = edit_whole(dataset, edits)
-    if dataset.fingerprint != manifest["data"]["fingerprint"]:
+    data = study_in(options.runs_dir / candidate.study, options.cache_dir).data
+    root = Path(options.data or data.root)
+    dataset = data.load(root)
+    if dataset.fingerprint != data.fingerprint:
         raise UserError(
             f"the data in {root} is not that of study {candidate.study}: give the directory that holds it as --data"
         )

@@ -15,7 +15,7 @@ from trainables.models.heads.ocr import ObjectAttention, region_representations
 from trainables.models.heads.semask import SemanticLayer
 from trainables.models.heads.unetplusplus_original import OriginalUNetPlusPlusHead
 from trainables.models.heads.upernet import UPerNetHead
-from trainables.models.parts import PyramidPooling, two_convolutions_with_bias
+from trainables.models.layers import PyramidPooling, two_convolutions_with_bias
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.data.formats.write import as_json
 from trainables.errors import UserError
 
@@ -33,7 +33,7 @@ def read_cvat(source: Path, options: ImportOptions) -> Imported:
     names = list(dict.fromkeys(name for file, root in roots for name in _labels(file, root)))
     ids = {name: number for number, name in enumerate(names, start=1)}
     images = [(file.name, image) for file, root in roots for image in root.iter("image")]
-    finder = PhotoFinder(source if source.is_dir() else source.parent)
+    finder = PhotosByName(source if source.is_dir() else source.parent)
     problems: list[Problem] = []
     photos = _photos(finder, images, ids, problems)
     return Imported(
@@ -59,7 +59,7 @@ def _labels(file: Path, root: ElementTree.Element) -> list[str]:
 
 
 def _photos(
-    finder: PhotoFinder, images: list[tuple[str, ElementTree.Element]], ids: dict[str, int], problems: list[Problem]
+    finder: PhotosByName, images: list[tuple[str, ElementTree.Element]], ids: dict[str, int], problems: list[Problem]
 ) -> Iterator[LabelledPhoto]:
     for file, image in images:
         labels = f"{file}, image {image.get('id')}"

@@ -64,8 +64,8 @@ class ImportOptions:
     void: Literal["background", "ignore"] | None = None
 
 
-class PhotoFinder:
-    """Finds photos below a directory by the names that annotation files call them by."""
+class PhotosByName:
+    """The photos below a directory by their names, since annotation files may leave out or change their folders."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.data.formats.write import as_json
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
@@ -37,7 +37,7 @@ def read_label_studio(source: Path, options: ImportOptions) -> Imported:
         [f"{len(tasks) - len(chosen)} tasks have no annotation and are left out"] if len(chosen) < len(tasks) else []
     )
     problems: list[Problem] = []
-    finder = PhotoFinder(source if source.is_dir() else source.parent)
+    finder = PhotosByName(source if source.is_dir() else source.parent)
     photos = _photos(finder, chosen, ids, problems)
     categories = {number: name for name, number in ids.items()}
     return Imported(categories, photos, len(chosen), layered=True, problems=problems, notes=notes)
@@ -70,7 +70,7 @@ def _label(value: dict) -> str:
 
 
 def _photos(
-    finder: PhotoFinder, chosen: list[tuple[str, dict, dict]], ids: dict[str, int], problems: list[Problem]
+    finder: PhotosByName, chosen: list[tuple[str, dict, dict]], ids: dict[str, int], problems: list[Problem]
 ) -> Iterator[LabelledPhoto]:
     for file, task, annotation in chosen:
         labels = f"{file}, task {task.get('id')}"
@@ -92,7 +92,7 @@ def _photos(
         yield LabelledPhoto("train", path, path.name, height, width, tuple(shapes), labels)
 
 
-def _photo(finder: PhotoFinder, task: dict, labels: str) -> Path:
+def _photo(finder: PhotosByName, task: dict, labels: str) -> Path:
     """Return the photo of a task: by a path below the data directory, by an address, or by the name of an upload."""
     text = task["data"].get("image") or next(
         (value for value in task["data"].values() if isinstance(value, str) and "." in value), ""

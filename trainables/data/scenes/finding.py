@@ -12,9 +12,9 @@ import numpy as np
 from trainables.data.dataset import Dataset, ImageRecord
 from trainables.data.photos.photo_files import PhotoError, decode_photo, usable_threads
 from trainables.data.scenes.declared import join_declared
-from trainables.data.scenes.likeness import SAME, SIDE, candidates, contours, correlation, describe, turned
 from trainables.data.scenes.scenes import Joined, Scenes
 from trainables.data.scenes.sequences import find_sequences
+from trainables.data.scenes.similarity import SAME, SIDE, candidates, contours, correlation, describe, turned
 from trainables.errors import DamagedFileError, UserError
 from trainables.files import read_json, write_json
 
@@ -126,14 +126,14 @@ def _same_photos(
                 if joined.leader(rows[one]) != joined.leader(rows[other])
                 and settled.leader(rows[one]) != settled.leader(rows[other])
             ]
-            scores = pool.map(lambda pair: _likeness(thumbnails, *pair), open_pairs)
+            scores = pool.map(lambda pair: _similarity(thumbnails, *pair), open_pairs)
             for (_, one, other), score in zip(open_pairs, scores):
                 if score >= SAME:
                     joined.join(rows[one], rows[other])
                     yield rows[one], rows[other]
 
 
-def _likeness(thumbnails: Sequence[np.ndarray], turn: int, one: int, other: int) -> float:
+def _similarity(thumbnails: Sequence[np.ndarray], turn: int, one: int, other: int) -> float:
     # The thumbnail is turned, not its contours: it is their blur that would have to be turned, too.
     return correlation(contours(thumbnails[one]), contours(np.ascontiguousarray(turned(thumbnails[other], turn))))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 LEAST_FRAMES = 5
 NEAR_FRAMES = 3
-LEAST_LIKENESS = 0.3
+LEAST_SIMILARITY = 0.3
 RANDOM_PAIRS = 4000
 # Folders that tell how a data set was divided, rather than what is in the photos.
 _OF_A_SPLIT = {"images", "image", "img", "imgs", "photos", "jpegimages", "train", "training", "val", "valid"}
@@ -18,12 +18,12 @@ _OF_A_SPLIT |= {"validation", "test", "testing"}
 def find_sequences(file_names: Sequence[str], descriptors: np.ndarray, seed: int = 0) -> list[list[int]]:
     """Return the sequences, each a list of indices in `file_names` in the order of the frames.
 
-    Photos whose names differ in their last number alone are a series. It is a sequence if the median likeness of its
-    neighbours is above LEAST_LIKENESS, and above what nine in ten random pairs of the whole data set have that are
+    Photos whose names differ in their last number alone are a series. It is a sequence if the median similarity of its
+    neighbours is above LEAST_SIMILARITY, and above what nine in ten random pairs of the whole data set have that are
     not near each other in a series: numbered photos of unlike things are none, nor are those of a fixed camera. A
     sequence is one whole where several series have names of their own, since the names then tell which photos were
-    taken together. Where all photos are one series, it is cut where two neighbours are no liker than that: it may
-    hold many short films.
+    taken together. Where all photos are one series, it is cut where two neighbours are no more similar than that:
+    it may hold many short films.
 
     `descriptors` is float32 (n, CELLS, CELLS, BINS), of norm 1.
     """
@@ -34,7 +34,7 @@ def find_sequences(file_names: Sequence[str], descriptors: np.ndarray, seed: int
         if key is not None:
             named[key[0]].append((key[1], name, index))
     ordered = [[index for _, _, index in sorted(series)] for series in named.values()]
-    bound = _likeness_by_chance(flat, ordered, seed)
+    bound = _similarity_by_chance(flat, ordered, seed)
     sequences = []
     for indices in ordered:
         if len(indices) < LEAST_FRAMES:
@@ -60,8 +60,8 @@ def _series(name: str) -> tuple[str, int] | None:
     return "/".join([*kept, f"{match.group(1)}#{match.group(3)}"]), int(match.group(2))
 
 
-def _likeness_by_chance(flat: np.ndarray, ordered: Sequence[Sequence[int]], seed: int) -> float:
-    """Return the likeness that nine in ten random pairs stay below, and LEAST_LIKENESS at least.
+def _similarity_by_chance(flat: np.ndarray, ordered: Sequence[Sequence[int]], seed: int) -> float:
+    """Return the similarity that nine in ten random pairs stay below, and LEAST_SIMILARITY at least.
 
     Pairs of frames that are near each other in one series are left out.
     """
@@ -72,5 +72,5 @@ def _likeness_by_chance(flat: np.ndarray, ordered: Sequence[Sequence[int]], seed
     of_one_series = (series[pairs[:, 0]] == series[pairs[:, 1]]) & (series[pairs[:, 0]] >= 0)
     near = of_one_series & (np.abs(frame[pairs[:, 0]] - frame[pairs[:, 1]]) <= NEAR_FRAMES)
     pairs = pairs[~near & (pairs[:, 0] != pairs[:, 1])]
-    likeness = np.einsum("ij,ij->i", flat[pairs[:, 0]], flat[pairs[:, 1]])
-    return max(LEAST_LIKENESS, float(np.percentile(likeness, 90))) if len(likeness) else LEAST_LIKENESS
+    similarity = np.einsum("ij,ij->i", flat[pairs[:, 0]], flat[pairs[:, 1]])
+    return max(LEAST_SIMILARITY, float(np.percentile(similarity, 90))) if len(similarity) else LEAST_SIMILARITY

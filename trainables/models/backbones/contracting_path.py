@@ -11,7 +11,7 @@ from segmentation_models_pytorch.base.initialization import initialize_decoder
 from timm.models import FeatureInfo, register_model
 from torch import Tensor, nn
 
-from trainables.models.parts import two_convolutions, two_convolutions_with_bias
+from trainables.models.layers import two_convolutions, two_convolutions_with_bias
 
 DEPTH = 5
 

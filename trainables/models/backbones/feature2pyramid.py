@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from trainables.models.parts import BatchNorm
+from trainables.models.layers import BatchNorm
 
 TAPS = (1 / 3, 1 / 2, 2 / 3, 1)  # of the depth: blocks 3, 5, 7, 11 of 12, and 7, 11, 15, 23 of 24, from 0
 

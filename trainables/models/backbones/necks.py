@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from trainables.models.parts import concatenate
+from trainables.models.layers import concatenate
 
 
 class TapNorms(nn.Module):

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from segmentation_models_pytorch.base.initialization import initialize_decoder
 from torch import Tensor, nn
 
-from trainables.models.parts import AUXILIARY_WEIGHT, AuxiliaryFCN, BatchNorm
+from trainables.models.layers import AUXILIARY_WEIGHT, AuxiliaryFCN, BatchNorm
 
 CLASSIFIER = re.compile(r"(^|\.)classifier(s\.\d+)?$")  # a head's last convolution, or each output's
 LIGHT_PARAMETERS = 20_000_000

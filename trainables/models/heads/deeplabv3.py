@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
-from trainables.models.parts import concatenate, conv_bn_relu, separable
+from trainables.models.layers import concatenate, conv_bn_relu, separable
 
 WIDTH = 512
 RATES = (96, 192, 288)  # in image pixels: 12, 24, 36 at stride 8 and 6, 12, 18 at stride 16 (section 4.2)

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
 from trainables.models.heads.deeplabv3 import AtrousPyramid
-from trainables.models.parts import conv_bn_relu
+from trainables.models.layers import conv_bn_relu
 
 WIDTH = 256
 

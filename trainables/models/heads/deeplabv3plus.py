@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
 from trainables.models.heads.deeplabv3 import AtrousPyramid
-from trainables.models.parts import concatenate, conv_bn_relu, separable
+from trainables.models.layers import concatenate, conv_bn_relu, separable
 
 WIDTH = 512
 FINE_WIDTH = 48

@@ -5,7 +5,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
-from trainables.models.parts import concatenate, conv_bn_relu
+from trainables.models.layers import concatenate, conv_bn_relu
 
 WIDTH = 512
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.parts import concatenate, conv_bn, conv_bn_relu, resize, separable
+from trainables.models.layers import concatenate, conv_bn, conv_bn_relu, resize, separable
 
 WINDOW = 8  # positions of the map at stride 8 on a side
 RATIOS = (8, 4, 2)

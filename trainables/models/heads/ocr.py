@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
-from trainables.models.parts import AUXILIARY_WEIGHT, conv_bn_relu, resize
+from trainables.models.layers import AUXILIARY_WEIGHT, conv_bn_relu, resize
 
 WIDTH, KEY_WIDTH = 512, 256
 

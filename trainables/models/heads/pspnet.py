@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
-from trainables.models.parts import PyramidPooling
+from trainables.models.layers import PyramidPooling
 
 WIDTH = 512
 

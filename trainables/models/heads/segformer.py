@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.parts import conv_bn_relu, convolve_concatenated
+from trainables.models.layers import conv_bn_relu, convolve_concatenated
 
 WIDTH, LIGHT_WIDTH = 768, 256
 

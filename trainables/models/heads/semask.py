@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from trainables.models.backbones.backbone import Backbone
 from trainables.models.backbones.swin import SwinBlock, SwinV2Block
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.parts import AUXILIARY_WEIGHT, conv_bn_relu, resize
+from trainables.models.layers import AUXILIARY_WEIGHT, conv_bn_relu, resize
 
 STAGES = 4
 WIDTH = 256

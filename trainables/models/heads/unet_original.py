@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from trainables.models.expansive_path import ExpansivePath, up_convolution
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.parts import two_convolutions_with_bias
+from trainables.models.layers import two_convolutions_with_bias
 
 
 class OriginalUNetHead(Head):

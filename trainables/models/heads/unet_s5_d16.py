@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from trainables.models.expansive_path import ExpansivePath
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.parts import AUXILIARY_WEIGHT, AuxiliaryFCN, conv_bn_relu, two_convolutions
+from trainables.models.layers import AUXILIARY_WEIGHT, AuxiliaryFCN, conv_bn_relu, two_convolutions
 
 AUXILIARY_CHANNELS = 64
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trainables.models.expansive_path import up_convolution
 from trainables.models.heads.base import Head, Pyramid
-from trainables.models.parts import resize, two_convolutions_with_bias
+from trainables.models.layers import resize, two_convolutions_with_bias
 
 
 class OriginalUNetPlusPlusHead(Head):

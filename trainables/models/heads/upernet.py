@@ -5,7 +5,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from trainables.models.heads.base import Head, Pyramid, auxiliary_head
-from trainables.models.parts import PyramidPooling, concatenate, conv_bn_relu, resize
+from trainables.models.layers import PyramidPooling, concatenate, conv_bn_relu, resize
 
 WIDTH = 512
 

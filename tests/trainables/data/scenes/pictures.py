@@ -1,4 +1,4 @@
-"""Pictures for tests of likeness: drawn ones with shapes that differ by a seed, and data sets of them."""
+"""Pictures for tests of similarity: drawn ones with shapes that differ by a seed, and data sets of them."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Photos are put into scenes by what their files say, by their pictures, and by the names and likeness of frames."""
+"""Photos are put into scenes by what their files say, by their pictures, and by the names and similarity of frames."""
 
 import io
 import json

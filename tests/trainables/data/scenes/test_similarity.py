@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.trainables.data.scenes.pictures import picture
-from trainables.data.scenes.likeness import (
+from trainables.data.scenes.similarity import (
     SAME,
     SIDE,
     TURNS,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainables.models.parts import concatenate, convolve_concatenated
+from trainables.models.layers import concatenate, convolve_concatenated
 
 
 @pytest.mark.parametrize("sizes", [[(16, 16), (8, 8), (4, 4)], [(15, 22), (8, 11), (4, 6), (2, 3)]])

@@ -15,7 +15,7 @@ import numpy as np
 SIDE = 64  # pixels of a thumbnail, in both directions
 CELLS, BINS = 8, 8
 TURNS = 8  # a square's: by 0 to 3 quarters, as it is and in the mirror
-ALIKE = 0.6  # likeness of descriptors, below which two photos are no candidates
+ALIKE = 0.6  # similarity of descriptors, below which two photos are no candidates
 SAME = 0.93  # correlation after alignment, from which two photos are one
 MOST_CANDIDATES = 3  # of a photo
 _BLOCK = 2048
@@ -57,19 +57,20 @@ def turned_descriptors(descriptors: np.ndarray, turn: int) -> np.ndarray:
 
 
 def candidates(descriptors: np.ndarray) -> list[tuple[float, int, int, int]]:
-    """Return the pairs of photos that may be one: likeness, turn, and two rows, the likest pairs first.
+    """Return the pairs of photos that may be one: similarity, turn, and two rows, the most similar pairs first.
 
-    `descriptors` is float32 (n, CELLS, CELLS, BINS). A pair has a likeness of ALIKE or more, and is among the
-    MOST_CANDIDATES likest ones of its first photo. The likeness of all pairs is a product of matrices, block by block.
+    `descriptors` is float32 (n, CELLS, CELLS, BINS). A pair has a similarity of ALIKE or more, and is among the
+    MOST_CANDIDATES most similar ones of its first photo. The similarity of all pairs is a product of matrices, block by
+    block.
     """
     flat = descriptors.reshape(len(descriptors), -1)
     found: list[tuple[float, int, int, int]] = []
     for turn in range(TURNS):
         others = np.ascontiguousarray(turned_descriptors(descriptors, turn)).reshape(len(flat), -1)
         for start in range(0, len(flat), _BLOCK):
-            likeness = flat[start : start + _BLOCK] @ others[start:].T
-            first, second = np.nonzero(np.triu(likeness >= ALIKE, 1))
-            values = likeness[first, second]
+            similarity = flat[start : start + _BLOCK] @ others[start:].T
+            first, second = np.nonzero(np.triu(similarity >= ALIKE, 1))
+            values = similarity[first, second]
             order = np.lexsort((-values, first))
             rank = np.arange(len(order)) - np.searchsorted(first[order], first[order])
             found += [
