@@ -58,7 +58,7 @@ def run_search(
     """
     if not settings.address:
         close_own_cluster()
-    with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
+    with working(console, "Loading PyTorch, Ray and MLflow …"):  # takes many seconds: mistakes are reported before
         from search import prepare, search_steps
         from search.report.end_of_search import search_result
         from search.tuning.tuner import StudyTuner

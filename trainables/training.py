@@ -34,7 +34,7 @@ class NonFiniteError(ArithmeticError):
 
 
 def _ignore_step(step: int, steps: int, total_loss: Tensor) -> None:
-    """Do nothing: nobody wants to know how far the epoch is."""
+    """Do nothing, where the progress within an epoch is not shown."""
 
 
 class Trainer:

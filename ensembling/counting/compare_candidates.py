@@ -16,7 +16,7 @@ EIGHT = 8  # candidates, a bit of a byte each
 
 
 class Comparison(NamedTuple):
-    """What the candidates vote at the pixels of a tile, told relative to the first candidate's class.
+    """What the candidates vote at the pixels of a tile, relative to the first candidate's class.
 
     A class is written as its exclusive or with that of the first candidate, so that 0 means that there is none.
     """

@@ -19,7 +19,7 @@ import numpy as np
 from ensembling.foresight.agreement_counts import AgreementCounts, LabelledCounts
 from ensembling.scores import iou_from_counts, miou_from_counts
 
-PRIOR_PIXELS = 20.0  # that a cell of the table borrows from all others of its class
+PRIOR_PIXELS = 20.0  # pixels, shared out as in all other cells of its class, that are added to a cell of the table
 NEAREST = 0.003  # to 0 and 1: beyond, probits are of a few pixels
 _NORMAL = NormalDist()
 probit = np.vectorize(lambda share: _NORMAL.inv_cdf(min(max(share, NEAREST), 1 - NEAREST)), otypes=[float])

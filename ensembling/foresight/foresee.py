@@ -1,4 +1,4 @@
-"""What a vote and its runs will score on photos without labels, as far as class maps tell, and how sure that is.
+"""What a vote and its runs will score on photos without labels, as far as class maps show it, and how sure that is.
 
     probit(expected) = probit(holdout) + the sum of WEIGHTS * changes
 

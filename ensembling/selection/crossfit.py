@@ -60,7 +60,7 @@ def crossfit(
 ) -> tuple[float, CrossFit]:
     """Return the mIoU of votes on folds that their members were not selected on, and who votes.
 
-    With fewer than two folds they are NaN and nobody.
+    With fewer than two folds the mIoU is NaN, and nobody votes.
 
     Args:
         table_for: returns the table of the candidates that may be chosen on some folds; it counts on all of them.

@@ -38,7 +38,7 @@ class Selection:
     """What the vote is expected to score on images not selected on; NaN without `image_ids` or with fewer than two
     images."""
     crossfit: CrossFit
-    """Who votes in the cross-fit; nobody without it."""
+    """Who votes in the cross-fit; empty without one."""
     baselines: dict[str, float]
     """mIoU of "best_single", "top_3", "top_5" (all, if there are fewer) and "all"."""
     ranking: tuple[int, ...]

@@ -49,7 +49,7 @@ def refit_command(context: click.Context, **flags: Any) -> int:
     settings = check_flags(settings, typed_flags(context), console)
     if not settings.address:
         close_own_cluster()
-    with working(console, "Loading PyTorch, Ray and MLflow …"):  # many seconds: mistakes are told before
+    with working(console, "Loading PyTorch, Ray and MLflow …"):  # takes many seconds: mistakes are reported before
         from search.commands.refit.command import run_refit
 
     return run_refit(settings, typed_line(context), console)

@@ -30,7 +30,7 @@ def show_ensemble(console: Console, ensemble: EnsembleRecord) -> None:
     say(console, class_words(ensemble))
     for words in scene_warnings(ensemble.scenes):
         say(console, words, style="yellow")
-    say(console, honest_words(ensemble))
+    say(console, words_on_other_images(ensemble))
     for reason in ensemble.left_out or ():
         say(console, reason, style="yellow")
     say(console, f"the same ensemble again:\n    {ensemble.command}")
@@ -163,7 +163,7 @@ def class_words(ensemble: EnsembleRecord) -> str:
     return f"IoU of the selected vote by class: {'; '.join(part for part in parts if part)}."
 
 
-def honest_words(ensemble: EnsembleRecord) -> str:
+def words_on_other_images(ensemble: EnsembleRecord) -> str:
     """Return what to expect on other images, and whether the vote is shown to help at all."""
     words = []
     if ensemble.crossfit_miou is not None:
@@ -280,5 +280,10 @@ def markdown(ensemble: EnsembleRecord) -> str:
     """Return the result as Markdown, for the study's page in MLflow."""
     lines = [f"| {label} | {size} | {miou:.4f} |" for label, size, miou, _ in vote_rows(ensemble)]
     table = ["| vote of | runs | holdout mIoU |", "| --- | ---: | ---: |", *lines]
-    paragraphs = ["\n".join(table), class_words(ensemble), *scene_warnings(ensemble.scenes), honest_words(ensemble)]
+    paragraphs = [
+        "\n".join(table),
+        class_words(ensemble),
+        *scene_warnings(ensemble.scenes),
+        words_on_other_images(ensemble),
+    ]
     return "\n\n".join(paragraphs)

@@ -1,4 +1,4 @@
-"""The data set of a search, checked before torch, ray and MLflow are imported, so that mistakes in it are told soon."""
+"""The data set of a search, checked before torch, ray and MLflow are imported: mistakes in it are reported soon."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""MLflow is told of a running study by a thread of its own, however long each of its answers takes."""
+"""A running study is logged to MLflow by a thread of its own, so that nothing waits for MLflow's answers."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PAUSE_S = 60  # after MLflow did not answer: all that waits would time out, one 
 
 
 class BackgroundTracker:
-    """A thread that tells MLflow; it alone uses the tracker, from the first trial's start until `finish` has returned.
+    """A thread that logs to MLflow and alone uses the tracker, from the first trial's start until `finish` has returned.
 
     What MLflow refuses ends neither a trial nor the study: the trial's number goes to `behind`, and is made up for at
     its next event or at the study's end.
@@ -39,7 +39,7 @@ class BackgroundTracker:
     def epochs(self, number: int, records: list[dict[str, Any]]) -> None:
         """Bring the trial's run to all its epochs so far.
 
-        Where the thread is slower than the trial, it tells of several epochs at once: they do not pile up.
+        Where the thread is slower than the trial, it logs several epochs at once, so that they do not pile up.
         """
         self._untold[number] = records
         self._hand(number, lambda: self._tell_epochs(number))
@@ -70,11 +70,11 @@ class BackgroundTracker:
         self._hand(number, tell)
 
     def finish(self, timeout: float | None = None) -> bool:
-        """Wait until MLflow was told all, and return True; or return False after `timeout` seconds."""
+        """Wait until everything is logged to MLflow, and return True; or return False after `timeout` seconds."""
         return self._thread.finish(timeout)
 
     def give_up(self) -> None:
-        """Tell MLflow nothing more, except for what is on its way."""
+        """Log nothing more to MLflow, except for what is on its way."""
         self._thread.give_up()
 
     def _hand(self, number: int, tell: Callable[[], None]) -> None:
@@ -83,7 +83,7 @@ class BackgroundTracker:
     def _tell_epochs(self, number: int) -> None:
         records = self._untold.pop(number, None)
         if records is None:
-            return  # told together with an epoch before
+            return  # it was logged together with an epoch before
         if number in self.behind:
             self._tracker.start_trial(number, self._params[number])
         self._tracker.log_epochs(number, records)
@@ -95,14 +95,14 @@ class BackgroundTracker:
             return
         try:
             self._tracker.log_running(told[0], [str(gpu) for gpu in told[1]])
-        except Exception:  # the next one replaces it: nobody has to know
+        except Exception:  # the next one replaces it
             self._silent_until = time.monotonic() + PAUSE_S
 
     def _try(self, number: int, tell: Callable[[], None]) -> None:
-        """Call `tell`, which tells MLflow of the trial; where it fails, the trial is behind.
+        """Call `tell`, which logs a trial to MLflow; where it fails, the trial is behind.
 
-        Where MLflow does not answer, it is left alone for a while; where it refuses what is told, other trials are told
-        all the same.
+        Where MLflow does not answer, it is left alone for a while; where it refuses what is logged, other trials are
+        logged all the same.
         """
         if time.monotonic() < self._silent_until:
             self.behind.add(number)

@@ -25,7 +25,7 @@ from trainables.study_data import OBJECTIVE
 from trainables.trial.running_epoch import RunningEpoch, epochs_to_json
 
 MAX_NOTE = 8000  # characters that a tag may have
-MAX_RUNNING = 40  # trials of whose epoch in progress MLflow is told: a tag has its limit
+MAX_RUNNING = 40  # trials whose epoch in progress is logged to MLflow, since a tag has a limit
 MAX_METRIC_NAME = 250  # characters
 BATCH = 1000  # metrics that MLflow takes at once
 ENDED = ("FINISHED", "FAILED")

@@ -21,10 +21,10 @@ def open_mirror(study_name: str, study_id: str, directory: Path) -> "WandbMirror
 
 
 class WandbMirror:
-    """The mirror that tells Weights & Biases what a Tracker tells MLflow. What fails is said in the log alone.
+    """The mirror that logs to Weights & Biases what a Tracker logs to MLflow. What fails is in the log alone.
 
     `init` is wandb's function of that name. A trial is one run, which a resumed study goes on with: its id is made of
-    the study's and the trial's number. All is told by a thread of the mirror's own, in order: a server that does not
+    the study's and the trial's number. All is logged by a thread of the mirror's own, in order: a server that does not
     answer keeps no trial waiting.
     """
 
@@ -73,7 +73,7 @@ class WandbMirror:
             self._quietly(lambda: run.finish(exit_code=exit_code))
 
     def close(self) -> None:
-        """Wait until all is told, and end the runs that are still open: a resumed study goes on with them."""
+        """Wait until all is logged, and end the runs that are still open: a resumed study goes on with them."""
         self._teller.shutdown()
         for number in list(self._runs):
             self._end(number, {}, 0)

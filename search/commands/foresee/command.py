@@ -17,7 +17,7 @@ def run_foresee(options: PredictOptions, halves: int | None, runs: int, console:
     """Predict the photos as far as they are not predicted, and say what to expect; return the exit code.
 
     Beside the ensemble's members its best other candidates predict, `runs` in all. Without `options.images` only the
-    `halves` are told.
+    `halves` are reported.
     """
     ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
     others = other_runs(ensemble, Path(options.reference), options.runs_dir, max(0, runs - len(ensemble.members)))

@@ -22,7 +22,7 @@ def status_from_mlflow(client: MlflowClient, experiment_id: str, name: str) -> S
     mine = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and tags.`{KIND}` = 'trial'"
     runs = client.search_runs([experiment_id], mine, max_results=MAX_RUNS)
     metrics, params, epochs = parent.data.metrics, parent.data.params, _running_epochs(parent)
-    total = metrics.get("trials_total", params.get("trials_planned"))  # the first is told when a trial ends
+    total = metrics.get("trials_total", params.get("trials_planned"))  # the first is logged when a trial ends
     return StudyStatus(
         name=name,
         now=time.time(),

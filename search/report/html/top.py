@@ -6,7 +6,7 @@ from ensembling.assessment.bootstrap import Interval
 from ensembling.runs.ensemble import EnsembleRecord
 from search.report.durations import duration
 from search.report.end_of_search import recommendation
-from search.report.ensemble_report import honest_words, vote_rows
+from search.report.ensemble_report import vote_rows, words_on_other_images
 from search.report.html.charts import Section, figure
 from search.report.record.gather import Report
 from search.report.record.study_record import UNFINISHED
@@ -24,7 +24,7 @@ def section(report: Report) -> Section:
     return Section(
         "Result",
         "top.html",
-        {**context, "warnings": honest_words(ensemble), "rows": rows},
+        {**context, "warnings": words_on_other_images(ensemble), "rows": rows},
         {"votes": _votes(ensemble, rows)},
     )
 

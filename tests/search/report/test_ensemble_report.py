@@ -11,11 +11,11 @@ from ensembling.runs.ensemble import EnsembleRecord
 from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import (
     headline,
-    honest_words,
     markdown,
     mean_of_others,
     show_candidates,
     show_ensemble,
+    words_on_other_images,
 )
 
 
@@ -105,7 +105,7 @@ ONE_SCENE = {
 
 def test_a_holdout_of_one_scene_gives_no_interval():
     ensemble = made(**ONE_SCENE)
-    words = honest_words(ensemble)
+    words = words_on_other_images(ensemble)
     assert (
         "Expect about 0.650 on photos of the same scene; the holdout is one scene, so no interval can be given for "
         "other scenes" in words
@@ -138,7 +138,7 @@ def test_a_holdout_of_one_scene_gives_no_interval():
     ],
 )
 def test_the_last_sentence_says_on_what_photos(changes, said):
-    assert said in honest_words(made(**changes))
+    assert said in words_on_other_images(made(**changes))
 
 
 RARE = {"classes": ["Battery [x]"], "miou_interval": gain(0.7, 0.008)}
@@ -146,7 +146,7 @@ RARE = {"classes": ["Battery [x]"], "miou_interval": gain(0.7, 0.008)}
 
 def test_rare_classes_and_what_they_cause_are_named():
     both = {"best_single": gain(0.019, 0.003), "top_k": gain(0.009, 0.002)}
-    words = honest_words(made(without_rare=RARE | {"gains": both}))
+    words = words_on_other_images(made(without_rare=RARE | {"gains": both}))
     assert (
         "Fewer than 10 holdout photos have Battery [x] (3); it causes 70 % of the variance of the mIoU, which is "
         "0.700 ± 0.008 without it." in words
@@ -156,7 +156,7 @@ def test_rare_classes_and_what_they_cause_are_named():
 
 def test_a_gain_by_a_rare_class_alone_is_told_apart():
     gains = {"best_single": gain(0.001, 0.003), "top_k": gain(0.009, 0.002)}
-    words = honest_words(made(without_rare=RARE | {"gains": gains}))
+    words = words_on_other_images(made(without_rare=RARE | {"gains": gains}))
     assert (
         "The gain over the best single, +1.80 points, is from these classes alone: without them it is +0.10 ± 0.30."
         in words
@@ -202,7 +202,7 @@ def test_a_gain_by_a_rare_class_alone_is_told_apart():
     ],
 )
 def test_doubts_are_said_where_there_are_any(changes, said):
-    words = honest_words(made(**changes))
+    words = words_on_other_images(made(**changes))
     for part in said:
         assert part in words
     everything = ["shortlist", "within its standard error", "scores as", "fewer than 50", "nothing can be"]
@@ -245,9 +245,9 @@ def test_one_member_has_no_pairs(tmp_path):
 
 def test_why_one_run_votes_alone():
     ensemble = made(members=1)
-    assert "a vote takes three candidates" in honest_words(dataclasses.replace(ensemble, max_members=2))
+    assert "a vote takes three candidates" in words_on_other_images(dataclasses.replace(ensemble, max_members=2))
     asked_for = dataclasses.replace(ensemble, candidates=ensemble.candidates[::-1])  # it is not the best
-    assert "No vote of several" not in honest_words(asked_for)
+    assert "No vote of several" not in words_on_other_images(asked_for)
 
 
 def test_plots_are_files(tmp_path):
@@ -267,7 +267,7 @@ def test_the_best_candidates_are_listed_and_the_rest_counted():
 def test_the_page_in_mlflow_says_the_same():
     page = markdown(made())
     assert "| selected, cross-fitted | 3 | 0.6150 |" in page
-    assert honest_words(made()) in page
+    assert words_on_other_images(made()) in page
 
 
 def test_the_mean_leaves_a_member_itself_out():

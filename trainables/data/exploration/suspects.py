@@ -1,4 +1,4 @@
-"""Annotations that are probably wrong, told from predictions of models that never saw the photo.
+"""Annotations that are probably wrong, by the predictions of models that never saw the photo.
 
 On the visible pixels of an annotation each pixel of each model is one vote. Models have habits: they take one class for
 another, and miss small objects. What they say of all annotations of a class shows these habits, and the label of an

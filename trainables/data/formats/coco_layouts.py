@@ -8,7 +8,7 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.annotation import misplaced
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotoFinder, Shape
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.errors import UserError
 
 
@@ -73,7 +73,7 @@ def _photos(
 ) -> Iterator[LabelledPhoto]:
     for split, content in contents.items():
         labels = str(files[split].relative_to(source))
-        finder = PhotoFinder(roots[split])
+        finder = PhotosByName(roots[split])
         shapes = _shapes(labels, content, categories, problems)
         for image in content["images"]:
             exact = roots[split] / image["file_name"]

@@ -1,9 +1,9 @@
-"""Which format a directory or file looks like, told from names and the first bytes alone."""
+"""Which format a directory or file looks like, by names and the first bytes alone."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-LOOKED_AT = 200  # entries of a directory: the question is asked in passing, also of a directory with a million files
+LOOKED_AT = 200  # entries of a directory, which may hold a million files
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 IMAGE_FOLDERS = ("images", "photos", "img", "imgs", "JPEGImages")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")

@@ -40,7 +40,7 @@ def write_dataset(
     """Write the data set `out`, which appears whole or not at all, and read it back as a search would.
 
     Photos go to images/<split>/<their name>, as hard links where the file system allows it and `copy` is not asked for,
-    else as copies. A shape that is broken or covers no pixel is skipped, and told in the report. `progress` is called
+    else as copies. A shape that is broken or covers no pixel is skipped, and listed in the report. `progress` is called
     with the number of photos done.
 
     Raises UserError where `out` exists, no photo is labelled for training, two photos have one name, or the result is

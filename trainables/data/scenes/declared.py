@@ -14,7 +14,7 @@ _ROBOFLOW_COPY = re.compile(r"(.*\d.*)\.rf\.[0-9A-Za-z]{16,}\.\w+")
 
 
 def declared_scenes(images: Sequence[ImageRecord], group_by: str | None = None) -> Scenes:
-    """Return the scenes that the files themselves tell, without a look at the pixels; see `join_declared`."""
+    """Return the scenes that the files themselves state, without a look at the pixels; see `join_declared`."""
     joined, reasons = join_declared(images, group_by)
     numbers = joined.numbers(range(len(images)))
     return Scenes(numbers, numbers, tuple(reasons.items()))

@@ -10,7 +10,7 @@ LEAST_FRAMES = 5
 NEAR_FRAMES = 3
 LEAST_SIMILARITY = 0.3
 RANDOM_PAIRS = 4000
-# Folders that tell how a data set was divided, rather than what is in the photos.
+# Folders that say how a data set was divided, rather than what is in the photos.
 _OF_A_SPLIT = {"images", "image", "img", "imgs", "photos", "jpegimages", "train", "training", "val", "valid"}
 _OF_A_SPLIT |= {"validation", "test", "testing"}
 

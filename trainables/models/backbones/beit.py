@@ -24,7 +24,7 @@ class AnyGridBias(beit.RelativePositionBias):
 
 
 class AnyGridFeatures(FeatureGetterNet):
-    """A feature extractor of timm that tells its tables the grid of patches of the images that it is given."""
+    """A feature extractor of timm that passes the grid of patches of its images on to its tables."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         grid = self.model.patch_embed.dynamic_feat_size(images.shape[-2:])
