@@ -15,7 +15,7 @@ PAUSE_S = 60  # after MLflow did not answer: all that waits would time out, one 
 
 
 class BackgroundTracker:
-    """A thread that logs to MLflow and alone uses the tracker, from the first trial's start until `finish` has returned.
+    """A thread that logs to MLflow and alone uses the tracker, from the first trial until `finish` has returned.
 
     What MLflow refuses ends neither a trial nor the study: the trial's number goes to `behind`, and is made up for at
     its next event or at the study's end.

@@ -1,3 +1,5 @@
+"""Compiled kernels: where their machine code is kept, and when it is made anew."""
+
 import os
 import shutil
 import subprocess

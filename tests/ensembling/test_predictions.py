@@ -1,3 +1,5 @@
+"""The predictions file: what is written is read back, and what is damaged is refused."""
+
 import hashlib
 import json
 import tracemalloc

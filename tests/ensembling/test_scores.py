@@ -1,3 +1,5 @@
+"""mIoU from one confusion matrix, against scikit-learn and by hand."""
+
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix

@@ -1,3 +1,5 @@
+"""The hard vote: ties, abstentions and weights, against a slow recount."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Every figure of an ensemble's report, told again from class maps with scikit-learn's confusion matrix alone.
+"""Every figure of an ensemble's report, computed again from class maps with scikit-learn's confusion matrix alone.
 
 Shares no code with `ensembling`: ranks, the greedy path, the folds, the bootstrap and the permutations are all its own.
 """

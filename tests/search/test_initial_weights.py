@@ -1,4 +1,4 @@
-"""--init-from is looked at before a study starts: what fits is told, what does not is an error."""
+"""--init-from is looked at before a study starts: what fits is shown, what does not is an error."""
 
 from io import StringIO
 

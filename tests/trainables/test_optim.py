@@ -1,3 +1,5 @@
+"""Optimizers and schedules: their groups of parameters, and their rates step by step."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""The assessment of a selection: every figure recounted without the vote table."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The bootstrap over scenes: its draws, its intervals, and how often they hold the truth."""
+
 import numpy as np
 import pytest
 

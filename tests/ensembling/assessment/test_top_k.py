@@ -1,3 +1,5 @@
+"""The vote of the first 1, 2, … candidates, recounted, whatever the size of the blocks that are read."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""The packed engine against its plain twin, and the twin against the vote told in words."""
+"""The packed engine against its plain twin, and the twin against the vote in plain Python."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Random selection problems, small and full of ties."""
+"""Random class maps to select among, small and full of ties."""
 
 import dataclasses
 from dataclasses import dataclass

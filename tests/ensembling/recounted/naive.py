@@ -1,4 +1,4 @@
-"""The vote, its mIoU and the selection told a second time: everything recounted from scratch, in exact fractions.
+"""The vote, its mIoU and the selection computed a second way: everything recounted from scratch, in exact fractions.
 
 Shares no code with `ensembling`. Slow on purpose; a step of the greedy path votes anew for every candidate.
 """

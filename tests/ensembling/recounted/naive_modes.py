@@ -1,4 +1,4 @@
-"""The searches told a second time, on ranked rows and in exact fractions: every set that is looked at votes anew."""
+"""The searches computed a second way, on ranked rows and in exact fractions: every set that is looked at votes anew."""
 
 from itertools import combinations
 

@@ -1,3 +1,5 @@
+"""The cross-fit: its folds, and who votes on which of them."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The greedy selection against a slow recount, its limits, and what it refuses."""
+
 import subprocess
 import sys
 

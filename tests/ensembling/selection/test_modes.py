@@ -1,3 +1,5 @@
+"""The other modes of the selection against slow searches of the same kind."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Selection through a shortlist: the same as without one where it has room for all."""
+
 import numpy as np
 import pytest
 

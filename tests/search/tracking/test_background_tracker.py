@@ -1,4 +1,4 @@
-"""A real store that takes its time, and what it was told in the end."""
+"""A real store that answers slowly, and what is in it at the end."""
 
 import threading
 

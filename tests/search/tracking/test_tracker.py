@@ -1,4 +1,4 @@
-"""What MLflow is told, where its rules are narrower than ours."""
+"""What is logged to MLflow, where its rules are narrower than ours."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Weights & Biases is told what MLflow is told, by the same names, and a search does not depend on it."""
+"""Weights & Biases gets what MLflow gets, by the same names, and a search does not depend on it."""
 
 import logging
 import struct

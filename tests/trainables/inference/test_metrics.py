@@ -1,3 +1,5 @@
+"""Scores of a split: the confusion matrix on the device, and what follows from it."""
+
 import math
 
 import numpy as np

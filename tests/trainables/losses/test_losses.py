@@ -1,3 +1,5 @@
+"""Losses: by hand, against PyTorch, and the same in one pass as in several."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Models: any head on any backbone, on images of any size."""
+
 import pytest
 import timm
 import torch

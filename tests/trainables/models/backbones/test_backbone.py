@@ -1,3 +1,5 @@
+"""Backbones: the maps of each family, their strides, and the sizes of image that they take."""
+
 import pytest
 import torch
 

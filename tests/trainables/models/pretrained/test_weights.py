@@ -1,3 +1,5 @@
+"""Pretrained weights: where they are found, and what is said where they are not."""
+
 from pathlib import Path
 
 import huggingface_hub
