@@ -1,5 +1,6 @@
 """Work that nobody should wait for, done by a thread or a process of its own."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -20,6 +21,20 @@ def start_process(code: str, arguments: Sequence[str] = (), *, behind: bool = Tr
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
+
+
+def import_behind(*modules: str) -> None:
+    """Begin to import these modules in a thread, and return at once; an import statement waits for the thread.
+
+    What goes wrong is left to that statement, which tries again.
+    """
+
+    def import_all() -> None:
+        with suppress(Exception):
+            for module in modules:
+                importlib.import_module(module)
+
+    threading.Thread(target=import_all, name="imports", daemon=True).start()
 
 
 class BackgroundThread:

@@ -1,12 +1,12 @@
 """The main job: search, log to MLflow, vote. `python search/run.py …` is `segvote search …`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from search.background import import_behind
 from search.check_flags import check_flags
 from search.cli.errors import end_process, run_command
 from search.cli.options import TakesLists, example, flags_to_settings, make_console, typed_flags, typed_line
@@ -19,6 +19,8 @@ from search.tuning.cluster.ray_access import close_own_cluster
 from search.tuning.compile_ahead import KernelsCompiledAhead
 from trainables.data import Dataset
 
+# What the steps up to the first trial import only when they come to it.
+LATE_IMPORTS = ("mlflow.store.tracking.sqlalchemy_store", "sklearn.model_selection")
 EXAMPLE = "segvote search --space cnn_heads --data my_photos --choices head=unet,fpn --fix epochs=20 --trials 12"
 
 
@@ -58,9 +60,12 @@ def run_search(
     """
     if not settings.address:
         close_own_cluster()
-    with working(console, "Loading PyTorch, Ray and MLflow …"):  # takes many seconds: mistakes are reported before
+    with working(console, "Starting Ray, loading MLflow …"):  # takes many seconds: mistakes are reported before
+        from search.tuning.cluster.resources import start_ray, trials_side_by_side
+
+        import_behind("search.prepare", "search.search_steps", *LATE_IMPORTS)
+        start_ray(settings.address, trials=0 if settings.dry_run else trials_side_by_side(settings))
         from search import prepare, search_steps
-        from search.report.end_of_search import search_result
         from search.tuning.tuner import StudyTuner
 
     study, dataset = prepare.prepare_data(settings, dataset, console)
@@ -73,15 +78,18 @@ def run_search(
         search_steps.tracked(plan) as tracker,
         search_steps.running_screen(plan, console) as screen,
     ):
-        tuner = StudyTuner(plan, tracker, screen, kernels.wait)
+        tuner = StudyTuner(plan, tracker, screen, kernels.wait, meanwhile=("search.final_steps",))
         tuner.fit()
         if tuner.interrupted:
             return search_steps.say_how_to_resume(plan, command, tracker, console)
-        ensemble = search_steps.vote(plan, tracker)
-        search_steps.keep_report(plan, tracker, console)
-        code = search_steps.report(plan, tuner, ensemble, console)
+        from search import final_steps
+
+        with final_steps.ray_shuts_down():
+            ensemble = final_steps.vote(plan, tracker)
+            final_steps.keep_report(plan, tracker, console)
+            code = final_steps.report(plan, tuner, ensemble, console)
         if as_json:
-            click.echo(json.dumps(search_result(study, ensemble, settings.runs_dir, settings.tracking_uri)))
+            click.echo(final_steps.result_as_json(plan, ensemble))
         return code
 
 

@@ -1,22 +1,19 @@
-"""The steps of a search, in the order in which run.py takes them."""
+"""The steps of a search up to its last trial, in the order in which run.py takes them.
 
-import shlex
+PyTorch is imported by the few of them that need it alone: the trials train in other processes.
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ray
 from mlflow.exceptions import MlflowException
 from rich.console import Console
 
-from ensembling.runs.ensemble import EnsembleRecord
-from search.commands.ensemble.record import conclude
-from search.commands.predict.score_test_photos import score_test
 from search.report.console import labelled, say, working
 from search.report.durations import duration
-from search.report.end_of_search import show_trials, show_what_is_next
-from search.report.ensemble_report import show_ensemble
 from search.report.scene_words import scene_warnings, scenes_line
-from search.report.study_report import write_report
 from search.screen.progress import Progress
 from search.screen.screen import Screen
 from search.study.settings import Settings, StudySettings
@@ -27,18 +24,14 @@ from search.tracking.store import connect, default_tracking_uri, explain_failure
 from search.tracking.tracker import Tracker
 from search.tracking.wandb_mirror import open_mirror
 from search.tuning.cluster.resources import Resources, cluster_share, start_ray
-from search.tuning.cpu_time import study_seconds
 from search.tuning.plan import Plan
-from search.tuning.report_refresh import report_flags
 from search.tuning.searchers.suggestion import Suggestion
 from search.tuning.tuner import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import Dataset
 from trainables.data.scenes import Overlap
 from trainables.errors import UserError
-from trainables.models import build_model
-from trainables.models.pretrained.checkpoints import load_checkpoint
-from trainables.models.pretrained.weights import check_weights
+from trainables.pretrained_files import check_weights
 from trainables.study_data import StudyData
 from trainables.trial.study_files import MANIFEST
 
@@ -61,9 +54,10 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
 
 
 def start_cluster(settings: StudySettings, console: Console) -> Resources:
-    """Start or join Ray, and return what each trial gets of it."""
+    """Start or join Ray, unless that was done already, and return what each trial gets of it."""
     with working(console, "Starting Ray …"):
-        start_ray(settings.address)
+        if not ray.is_initialized():
+            start_ray(settings.address)
         return cluster_share(
             concurrency=settings.concurrency,
             gpus_per_trial=settings.gpus_per_trial,
@@ -82,7 +76,7 @@ def _check_one_length(space: Space, configs: list[TrialConfig]) -> None:
 
 
 def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
-    """Show the data set, its splits, the resources, the first configurations, and how long a CPU will take.
+    """Show the data set, its splits and the resources; in a dry run the first configurations, and how long a CPU takes.
 
     Raises UserError where pretrained weights are missing.
     """
@@ -111,9 +105,15 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     first = _first_suggestions(plan)
     if settings.dry_run:
         _show_suggestions(first[:SHOWN_SUGGESTIONS], console)
-    if not plan.resources.gpus:
+    if not plan.resources.gpus and settings.dry_run:
         configs = [suggestion.config for suggestion in first]
         _show_cpu_time(plan, configs if plan.suggestions else [*plan.configs, *configs], console)
+    elif not plan.resources.gpus:
+        say(
+            console,
+            "No GPU was found. How long the search takes on these CPU cores is shown after its first steps (before "
+            "them, by --dry-run). Ctrl-C stops it; --space quickstart is made for a CPU.",
+        )
     _check_all_weights(plan, console)
 
 
@@ -145,6 +145,8 @@ def _show_suggestions(suggestions: list[Suggestion], console: Console) -> None:
 
 def _show_cpu_time(plan: Plan, configs: list[TrialConfig], console: Console) -> None:
     with working(console, "Timing training steps …"):
+        from search.tuning.cpu_time import study_seconds  # with PyTorch
+
         seconds = study_seconds(
             configs,
             num_classes=plan.study.data.num_classes,
@@ -184,6 +186,9 @@ def _show_initial_weights(config: TrialConfig, backbones: list[str], console: Co
             f"pin it, as with --fix backbone={backbones[0]}"
         )
     with working(console, f"Reading {config.init_from} …"):
+        from trainables.models import build_model  # with PyTorch
+        from trainables.models.pretrained.checkpoints import load_checkpoint
+
         model = build_model(
             head=config.head,
             backbone=config.backbone,
@@ -292,52 +297,3 @@ def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
             f"{plan.study.trials_dir} say; the same command with --resume --name {plan.study.name} goes on with them",
             style="yellow",
         )
-
-
-def vote(plan: Plan, tracker: Tracker) -> EnsembleRecord | None:
-    """Return the ensemble; None, and mark the study as failed, where no trial got as far as a prediction."""
-    ensemble = conclude(plan.study, tracker, **plan.settings.vote_limits)
-    if ensemble is None:
-        tracker.final_status = "FAILED"
-    return ensemble
-
-
-def keep_report(plan: Plan, tracker: Tracker, console: Console) -> None:
-    """Write the report and log it to the study's run. The study is whole without it: what goes wrong is said."""
-    try:
-        with working(console, "Writing the report …"):
-            path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
-    except (UserError, OSError) as error:
-        again = shlex.join(["segvote", *report_flags(plan.study.name, plan.settings)])
-        say(console, f"The report could not be written ({error}); try again by\n    {again}")
-        return
-    for lack in shown.lacks:
-        say(console, lack)
-    say(console, f"report    {path}")
-
-
-def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, console: Console) -> int:
-    """Show the result and where everything is; return 0, or 1 if no trial got as far as a prediction."""
-    settings = plan.settings
-    for reason in tuner.bad_suggestions:
-        say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
-    if tuner.cut_off:
-        say(
-            console,
-            f"The time budget of {duration(settings.time_budget)} is spent: {tuner.cut_off} trials were cut off; "
-            f"the same command with --resume --name {plan.study.name} goes on with them",
-        )
-    say_what_broke(plan, tuner, console)
-    if ensemble is None:
-        say(
-            console,
-            f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
-        )
-        return 1
-    show_ensemble(console, ensemble)
-    show_trials(console, plan.study)
-    say(console, f"ensemble  {plan.study.ensemble_file}")
-    if plan.space.scores_test and not plan.suggestions:
-        score_test(plan.study, settings, console)
-    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
-    return 0

@@ -72,6 +72,11 @@ def test_help_does_not_wait_for_slow_libraries(foreign):
     assert foreign not in imported("search.cli", "search.run", "search.study.space")
 
 
+def test_a_search_comes_to_its_first_trial_without_pytorch():
+    """The trials' processes import it meanwhile: a search need not wait for it twice."""
+    assert "torch" not in imported("search.run", "search.prepare", "search.search_steps", "search.tuning.tuner")
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_has_the_name_of_one_of_pythons_own(package):
     """`python search/run.py` puts search/ first on the path."""

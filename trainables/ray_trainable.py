@@ -1,14 +1,17 @@
-"""SegmentationTrainable: a trial in the form that Ray Tune needs. No other file of the package imports ray."""
+"""SegmentationTrainable: a trial in the form that Ray Tune needs. No other file of the package imports ray.
+
+The driver imports it, too, to tell Ray of the class. Only the trials' processes need PyTorch, so that it is imported
+where a trial begins.
+"""
 
 import logging
 import os
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import torch
 from filelock import FileLock
 from ray import tune
 from ray.exceptions import RayError
@@ -16,10 +19,11 @@ from ray.exceptions import RayError
 from trainables.config import TrialConfig
 from trainables.errors import NodeError
 from trainables.hardware.full_disk import describe_full_disk
-from trainables.hardware.machine_faults import is_machines_fault
 from trainables.study_data import OBJECTIVE, StudyData
 from trainables.trial.files import TrialFiles
-from trainables.trial.trial import Trial
+
+if TYPE_CHECKING:
+    from trainables.trial.trial import Trial
 
 # Workers outlive a driver that is killed by some seconds: a resumed trial waits for the end of an epoch in progress.
 LOCK_TIMEOUT_S = 300
@@ -38,6 +42,8 @@ class SegmentationTrainable(tune.Trainable):
         self._study, self._trials_dir, self._cpus = study, Path(trials_dir), cpus
         if not gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray does not hide the GPUs from a trial that asked for none
+        import torch
+
         torch.set_num_threads(cpus)
         cv2.setNumThreads(0)
         self._begin(config)
@@ -62,6 +68,8 @@ class SegmentationTrainable(tune.Trainable):
         try:
             return self._next_epoch()
         except Exception as error:
+            from trainables.hardware.machine_faults import is_machines_fault
+
             if not (isinstance(error, RayError) or is_machines_fault(error)):
                 return self._failed(error)
             known = isinstance(error, NodeError)  # its message needs no traceback
@@ -94,11 +102,15 @@ class SegmentationTrainable(tune.Trainable):
             logging.getLogger("trainables").removeHandler(self._log_handler)
             self._log_handler.close()
             self._log_handler = None
+        import torch
+
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _next_epoch(self) -> dict[str, Any]:
         if self._trial is None:
+            from trainables.trial.trial import Trial
+
             config = TrialConfig.from_dict(self._params)
             self._trial = Trial(config, self._study, self._files, loader_workers=self._loader_workers())
         record = self._trial.next_epoch()
@@ -106,6 +118,8 @@ class SegmentationTrainable(tune.Trainable):
         return {**record, "record": record, "done": self._trial.finished}
 
     def _loader_workers(self) -> int:
+        import torch
+
         # Where the CPU trains, loader processes would compete with training for its cores.
         return min(8, max(1, self._cpus - 1)) if torch.cuda.is_available() else 0
 

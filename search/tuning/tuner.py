@@ -1,7 +1,7 @@
 """StudyTuner: Ray Tune set up for one study, new or resumed from its ledger."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
@@ -15,6 +15,7 @@ from search.screen.watch import EpochWatch
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.cluster.ray_watch import RayWatch, describe_lost
+from search.tuning.import_meanwhile import ImportMeanwhile
 from search.tuning.live_vote import LiveVote
 from search.tuning.outcome_recorder import OutcomeRecorder
 from search.tuning.plan import Plan
@@ -41,7 +42,8 @@ RAY_DEATH_S = 8.0  # after which RayWatch has noticed that Ray has died
 class StudyTuner:
     """Runs the trials of a study. After `fit`, `interrupted` says whether some of them have not ended.
 
-    `wait_for_kernels`, which the vote so far calls first, returns when the kernels of the vote have been compiled.
+    `wait_for_kernels`, which the vote so far calls first, returns when the kernels of the vote have been compiled. The
+    modules in `meanwhile` are imported while the trials train, from the first epoch's end on.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class StudyTuner:
         tracker: Tracker,
         screen: Screen,
         wait_for_kernels: Callable[[], None] | None = None,
+        *,
+        meanwhile: Sequence[str] = (),
     ) -> None:
         self._plan, self._settings, self._tracker, self._screen = plan, plan.settings, tracker, screen
         self._scheduler = self._make_scheduler()
@@ -65,6 +69,7 @@ class StudyTuner:
             stop_suggesting=self._close,
             paused=self._scheduler.paused,
         )
+        self._imports = ImportMeanwhile(meanwhile)
         self._refresh = ReportRefresh(report_flags(plan.study.name, plan.settings))
         self._ended = replay_ledger(
             read_ledger(plan.study, plan.settings.weights_dir),
@@ -200,7 +205,7 @@ class StudyTuner:
                 storage_path=str(study.directory / "tune"),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=self._settings.max_failures),
-                callbacks=[self._callback, self._refresh],
+                callbacks=[self._callback, self._refresh, self._imports],
                 verbose=0,
             ),
         )

@@ -11,7 +11,7 @@ from spaces._batch_size import HEADS as HEADS_IN_MEMORY
 from trainables.config import TrialConfig
 from trainables.known_names import check_backbone
 from trainables.models import HEADS
-from trainables.models.pretrained.packaged import find_packaged
+from trainables.pretrained_files import find_packaged
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SUGGESTIONS = 200

@@ -13,7 +13,7 @@ from trainables.models.backbones.backbone import Backbone, build_backbone
 from trainables.models.heads import HEADS
 from trainables.models.heads.base import Head, Pyramid
 from trainables.models.pretrained.checkpoints import load_checkpoint
-from trainables.models.pretrained.weights import find_weights
+from trainables.pretrained_files import find_weights
 
 
 class SegmentationModel(nn.Module):

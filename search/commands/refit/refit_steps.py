@@ -30,7 +30,7 @@ from trainables.data import Dataset, Splits, make_splits
 from trainables.data.edits import Edits, edit_whole
 from trainables.data.scenes import find_scenes
 from trainables.errors import UserError
-from trainables.models.pretrained.weights import check_weights
+from trainables.pretrained_files import check_weights
 
 
 def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSettings]:

@@ -16,8 +16,11 @@ from typing import Any
 import ray
 
 import trainables
+from search.screen.gpus import read_gpus
+from search.study.settings import StudySettings
 from search.tuning.cluster.ray_access import close_own_cluster
 from trainables.errors import UserError
+from trainables.trial.imports_ahead import import_ahead
 
 ELASTIC_CPUS = 4  # per trial: half of what AWS pairs with one GPU in the instances of cluster.yaml
 
@@ -97,8 +100,20 @@ def share(
     return Resources(cpus_per_trial or most, gpus, side_by_side)
 
 
-def start_ray(address: str | None) -> None:
+def trials_side_by_side(settings: StudySettings) -> int:
+    """Return how many trials will probably run side by side on this machine, before Ray has counted what it has."""
+    cpus, gpus = os.cpu_count() or 1, len(read_gpus())
+    if gpus and settings.gpus_per_trial != 0:
+        fit = int(gpus / (settings.gpus_per_trial or 1))
+    else:
+        fit = cpus // (settings.cpus_per_trial or 1)
+    return max(1, min(settings.concurrency or fit, cpus))
+
+
+def start_ray(address: str | None, *, trials: int = 0) -> None:
     """Join the cluster at `address`, or start Ray on this machine, without a dashboard.
+
+    The processes of the first `trials` trials of a cluster of this machine import PyTorch from then on.
 
     A cluster of this machine alone takes requests of its own processes only (see ray_access.py beside this file). Ray's
     workers look for modules where the driver's current directory is: that must not be one with a user's files.
@@ -122,6 +137,7 @@ def start_ray(address: str | None) -> None:
                 ray.init(address=address, **quiet)
             else:  # "local": a cluster of its own, also where another one runs
                 close_own_cluster()
+                os.environ.update(import_ahead(trials, Path.cwd()))
                 _start_own_cluster(quiet)
     except Exception as error:  # Ray raises a plain Exception where its processes take longer than half a minute
         ray.shutdown()

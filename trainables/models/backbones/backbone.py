@@ -19,7 +19,8 @@ from trainables.models.backbones.beit import take_any_size
 from trainables.models.backbones.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.backbones.necks import JoinBranches, TapNorms
 from trainables.models.backbones.swin import pad_before_shift
-from trainables.models.pretrained.weights import Weights, load_weights
+from trainables.models.pretrained.weights import load_weights
+from trainables.pretrained_files import Weights
 
 STRIDES = (4, 8, 16, 32)
 ALL_TAPS = (-4, -3, -2, -1)

