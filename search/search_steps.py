@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import ray
 from mlflow.exceptions import MlflowException
 from rich.console import Console
 
@@ -56,8 +55,7 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
 def start_cluster(settings: StudySettings, console: Console) -> Resources:
     """Start or join Ray, unless that was done already, and return what each trial gets of it."""
     with working(console, "Starting Ray …"):
-        if not ray.is_initialized():
-            start_ray(settings.address)
+        start_ray(settings.address)
         return cluster_share(
             concurrency=settings.concurrency,
             gpus_per_trial=settings.gpus_per_trial,

@@ -111,13 +111,15 @@ def trials_side_by_side(settings: StudySettings) -> int:
 
 
 def start_ray(address: str | None, *, trials: int = 0) -> None:
-    """Join the cluster at `address`, or start Ray on this machine, without a dashboard.
+    """Join the cluster at `address`, or start Ray on this machine without a dashboard, unless that was done already.
 
     The processes of the first `trials` trials of a cluster of this machine import PyTorch from then on.
 
     A cluster of this machine alone takes requests of its own processes only (see ray_access.py beside this file). Ray's
     workers look for modules where the driver's current directory is: that must not be one with a user's files.
     """
+    if ray.is_initialized():
+        return
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
