@@ -251,8 +251,8 @@ class Trainer:
         return total
 
     def _input(self, images: Tensor) -> Tensor:
-        images = self.model.normalize(images)
-        return images.contiguous(memory_format=torch.channels_last) if self.config.channels_last else images
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        return self.model.normalize(images).contiguous(memory_format=layout)
 
     def _scores(self, keep: np.ndarray | None) -> dict[str, Any]:
         if not self.study.scored:

@@ -16,7 +16,6 @@ HOW_TO_GO_ON = "finished work is kept: resume a study with --resume, and other c
 INTERRUPTED = 130  # the exit code that shells report for Ctrl-C
 # These are set before the libraries are imported, and Ray's workers inherit them.
 QUIET = {
-    "NO_ALBUMENTATIONS_UPDATE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -12,7 +12,7 @@ from tests.benchmarks import foresee, search_efficiency, suspects
 from tests.benchmarks.places import CAMVID, WEIGHTS
 from tests.benchmarks.search import idle_share
 from tests.benchmarks.training import (
-    copy_paste,
+    augmentation,
     gpu,
     head_cost,
     loader_against_tensors,
@@ -32,7 +32,7 @@ from tests.benchmarks.vote import (
 BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
-    "copy_paste": copy_paste,
+    "augmentation": augmentation,
     "predict_against_forward": predict_against_forward,
     "head_cost": head_cost,
     "gpu": gpu,
@@ -52,7 +52,6 @@ NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_fo
 
 
 def main() -> None:
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("--list", action="store_true", help="name the benchmarks and run none")
     named = parser.add_subparsers(dest="name", metavar="NAME")

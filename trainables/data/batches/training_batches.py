@@ -23,7 +23,7 @@ def steps_per_epoch(photos: int, batch_size: int) -> int:
 
 
 class _AugmentedPhotos(Dataset):
-    """A map from (row, source, seed) to (image uint8 (3, H, W), mask uint8 (H, W)).
+    """A map from (row, source, seed) to (image uint8 (H, W, 3), mask uint8 (H, W)).
 
     Source 0 are labelled photos, and source 1 are those with pseudo-labels; where there are both, the source is the
     third value.
@@ -47,8 +47,7 @@ class _AugmentedPhotos(Dataset):
         if self._paste:
             image, mask = self._paste(image, mask, seed)
         image, mask = self._augment(image, mask, seed)
-        image = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-        mask = torch.from_numpy(np.ascontiguousarray(mask))
+        image, mask = torch.from_numpy(image), torch.from_numpy(mask)
         return (image, mask) if len(self._sources) == 1 else (image, mask, source == 1)
 
 
@@ -83,6 +82,9 @@ class _EpochBatches:
 
 class TrainingBatches:
     """The training photos in batches: images uint8 (N, 3, H, W), masks uint8 (N, H, W).
+
+    The images are in channels last: photos are stacked as they lie in memory, since to transpose them would take as
+    long as to augment them.
 
     `rows` of `packed` are mixed in one permutation with those of `pseudo`, if that is given; each batch then has a
     third value, bool (N,), which marks the photos that have pseudo-labels. The last batch is left out if it is short,
@@ -127,4 +129,4 @@ class TrainingBatches:
 
     def epoch(self, number: int) -> Iterator[Sequence[Tensor]]:
         self._order.epoch = number
-        return iter(self._loader)
+        return ([images.permute(0, 3, 1, 2), *others] for images, *others in self._loader)

@@ -1,7 +1,7 @@
-"""What the augmentation copy_paste costs of the loader's throughput, against light, which it adds objects to.
+"""How many photos a loader's process augments in a second, by policy, and what copy_paste costs beside light.
 
-Epochs of the two are loaded in turn, on one core and without a network, so that what else the machine does falls on
-both. The ratio is the median over the pairs.
+Epochs of all policies are loaded in turn, on one core and without a network, and CPU time is measured, so that what
+else the machine does falls on all. The ratio is the median over the rounds.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from rich.table import Table
 from tests.benchmarks.places import ROOT
 from trainables.config import parse_size
 from trainables.data import PackedData, load_dataset, pack
+from trainables.data.batches.augment import AUGMENTATIONS
 from trainables.data.batches.training_batches import TrainingBatches
 from trainables.data.sample.dataset import write_sample
 
@@ -31,7 +32,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
-    table = Table("data set", "size", "light, photos/s", "copy_paste, photos/s", "throughput lost")
+    columns = [f"{policy}, photos/s" for policy in AUGMENTATIONS]
+    table = Table("data set", "size", *columns, "copy_paste loses of light")
     with tempfile.TemporaryDirectory() as directory:
         for name in options.data:
             root = write_sample(Path(directory) / "sample", seed=0) if name == "sample" else SHARED / name
@@ -39,22 +41,21 @@ def run(options: argparse.Namespace, console: Console) -> None:
             for size in options.sizes:
                 packed = pack(dataset, parse_size(size), Path(directory))
                 rows = dataset.rows("train")[: options.images]
-                pairs = _compare(packed, rows, parse_size(size), options.rounds)
-                light, pasted = (len(rows) / median(seconds) for seconds in zip(*pairs))
-                lost = 1 - median(one / other for one, other in pairs)
-                table.add_row(name, size, f"{light:.0f}", f"{pasted:.0f}", f"{lost:.0%}")
+                seconds = _in_turn(packed, rows, parse_size(size), options.rounds)
+                rates = [f"{len(rows) / median(taken):.0f}" for taken in seconds.values()]
+                lost = 1 - median(light / pasted for light, pasted in zip(seconds["light"], seconds["copy_paste"]))
+                table.add_row(name, size, *rates, f"{lost:.0%}")
     console.print(table)
 
 
-def _compare(
-    packed: PackedData, rows: tuple[int, ...], size: tuple[int, int], rounds: int
-) -> list[tuple[float, float]]:
-    """Return the CPU seconds of an epoch with light and of one with copy_paste, in turn."""
+def _in_turn(packed: PackedData, rows: tuple[int, ...], size: tuple[int, int], rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of each round's epoch, by policy."""
     how = {"batch_size": 8, "size": size, "seed": 0, "workers": 0, "pin_memory": False}
-    loaders = [TrainingBatches(packed, rows, augmentation=policy, **how) for policy in ("light", "copy_paste")]
-    for loader in loaders:
+    loaders = {policy: TrainingBatches(packed, rows, augmentation=policy, **how) for policy in AUGMENTATIONS}
+    for loader in loaders.values():
         _load(loader, 0)  # photos are read into memory, and objects are looked for
-    return [tuple(_load(loader, epoch) for loader in loaders) for epoch in range(1, rounds + 1)]
+    taken = [{policy: _load(loader, epoch) for policy, loader in loaders.items()} for epoch in range(1, rounds + 1)]
+    return {policy: [one[policy] for one in taken] for policy in loaders}
 
 
 def _load(loader: TrainingBatches, epoch: int) -> float:
