@@ -79,5 +79,5 @@ def test_the_class_map_is_of_the_pixel_that_the_photo_shows(factor, degrees):
     )
     inside = cv2.erode((found_mask != 255).astype(np.uint8), np.ones((3, 3)), borderValue=0).astype(bool)
     error = found[..., 1][inside] / 4 - found_mask[inside]
-    assert abs(error.mean()) < 0.06  # no shift
+    assert abs(error.mean()) < 0.1  # no shift
     assert np.abs(error).max() <= 0.5 + 0.5 / 4 + 0.5
