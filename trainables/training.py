@@ -54,8 +54,8 @@ class Trainer:
         self.micro_batch = config.batch_size
         self.peak_memory = PeakMemory(self.precision.device)
 
+        self.batches = self._build_batches(loader_workers)  # its processes start while the model is built
         self.model = self._build_model()
-        self.batches = self._build_batches(loader_workers)
         self.loss = self._build_loss()
         self.optimizer = build_optimizer(
             self.model,
@@ -187,6 +187,8 @@ class Trainer:
             on_step(step, len(self.batches), total)
             if step % FINITE_CHECK_STEPS == 0 or step == len(self.batches):
                 self._check_finite("training loss", total, step)
+        if self.epoch + 1 < self.config.epochs:
+            self.batches.begin(self.epoch + 1)  # while the model is evaluated
         # The last step's loss was finite before it changed the weights.
         norm = torch.nn.utils.get_total_norm([weight.detach() for weight in self.model.parameters()])
         self._check_finite("norm of the weights", norm, len(self.batches))
