@@ -46,6 +46,9 @@ class Once:
     def epoch(self, number):
         return [next(iter(self.batches.epoch(number)))]
 
+    def begin(self, number):
+        self.batches.begin(number)
+
 
 class Cramped(torch.nn.Module):
     """A loss on a device whose memory holds the graph of `largest` images."""

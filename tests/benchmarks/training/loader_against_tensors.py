@@ -36,6 +36,9 @@ class ReadyBatches:
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         return iter(self.batches)
 
+    def begin(self, number: int) -> None:
+        """Do nothing: all is there."""
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policies", nargs="+", default=["flip", "light"], help="augmentations (flip light)")
