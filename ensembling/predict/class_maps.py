@@ -46,12 +46,13 @@ class ClassMapWriter:
             self._file.write(MAGIC)
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
 
-    def add(self, class_map: np.ndarray) -> None:
-        """Append a class map uint8 (H, W) to the file."""
+    def add(self, class_map: np.ndarray) -> int:
+        """Append a class map uint8 (H, W) to the file; return how many the file now has."""
         payload = self._compressor.compress(np.ascontiguousarray(class_map))
         self._file.write(FRAME.pack(*class_map.shape, len(payload), zlib.crc32(payload)) + payload)
         self._file.flush()
         self.count += 1
+        return self.count
 
     def __enter__(self) -> "ClassMapWriter":
         return self

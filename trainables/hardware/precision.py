@@ -1,8 +1,10 @@
 """The device and the number format in which a model computes; only this file asks what the hardware supports."""
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,27 @@ class Precision:
 
     def to_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)
+
+    def host_bytes(self, shape: Sequence[int]) -> Tensor:
+        """Return an uninitialised tensor uint8 on the host, from which `to_device` copies while this thread goes on."""
+        return torch.empty(tuple(shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+
+    def fetch(self, tensor: Tensor) -> Callable[[], np.ndarray]:
+        """Begin to copy a tensor uint8 from the device; return a function that waits for the copy and returns it.
+
+        The wait is for what the device was given before this call, and not for what it is given later.
+        """
+        if self.device.type != "cuda":
+            return tensor.numpy
+        copy, copied = self.host_bytes(tensor.shape), torch.cuda.Event()
+        copy.copy_(tensor, non_blocking=True)
+        copied.record()
+
+        def wait() -> np.ndarray:
+            copied.synchronize()
+            return copy.numpy()
+
+        return wait
 
     def place(self, model: nn.Module, *, channels_last: bool) -> nn.Module:
         """Return `model` on the device, in the memory layout that is asked for unless gradients would be wrong in

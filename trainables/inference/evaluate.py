@@ -21,36 +21,59 @@ def predict_maps(
     The class map is uint8 (H, W) on the model's device, where H and W are those of the photo: logits are resized
     bilinearly (align_corners False) before the argmax, so that no mask is ever resized.
     """
+    for some, maps in _predict(model, packed, rows, batch_size, precision):
+        yield from zip(some, maps)
+
+
+def _predict(
+    model: nn.Module, packed: PackedData, rows: Sequence[int], batch_size: int, precision: Precision
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield rows whose photos have one size, and their class maps uint8 (n, H, W)."""
     model.eval()
     for start in range(0, len(rows), batch_size):
         batch = list(rows[start : start + batch_size])
         images = precision.to_device(torch.from_numpy(np.stack([packed.images[row] for row in batch])))
         with torch.inference_mode(), precision.autocast():
             logits = model(model.normalize(images.permute(0, 3, 1, 2)))
-        for row, one in zip(batch, logits):
-            yield row, to_class_map(one, packed.sizes[row])
+        for some in equal_runs([packed.sizes[row] for row in batch], logits):
+            yield batch[some], to_class_maps(logits[some], packed.sizes[batch[some.start]])
 
 
-def to_class_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the most probable class of each pixel, uint8 (H, W), of logits (C, h, w) resized to `size` (H, W).
+def equal_runs(sizes: Sequence[tuple[int, int]], logits: Tensor) -> Iterator[slice]:
+    """Yield slices of consecutive photos of one size (H, W), whose logits (N, C, h, w) can be resized at once.
+
+    On a CPU each slice has one photo, because the resized logits of several leave its caches.
+    """
+    start = 0
+    for stop in range(1, len(sizes) + 1):
+        height, width = sizes[start]
+        resized = (stop + 1 - start) * logits.shape[1] * height * width
+        full = logits.device.type == "cpu" or resized > MOST_RESIZED
+        if full or stop == len(sizes) or sizes[stop] != sizes[start]:
+            yield slice(start, stop)
+            start = stop
+
+
+def to_class_maps(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the most probable class of each pixel, uint8 (N, H, W), of logits (N, C, h, w) resized to `size` (H, W).
 
     For large photos a few classes are resized at a time, because all of them would take gigabytes.
     """
-    classes = max(1, MOST_RESIZED // (size[0] * size[1]))
-    highest, indices = _highest(logits[:classes], size)
-    for start in range(classes, len(logits), classes):
-        other, other_indices = _highest(logits[start : start + classes], size)
+    classes = max(1, MOST_RESIZED // (len(logits) * size[0] * size[1]))
+    highest, indices = _highest(logits[:, :classes], size)
+    for start in range(classes, logits.shape[1], classes):
+        other, other_indices = _highest(logits[:, start : start + classes], size)
         larger = other > highest  # of equal logits, the first class is kept
         highest, indices = torch.where(larger, other, highest), torch.where(larger, other_indices + start, indices)
     return indices
 
 
 def _highest(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return the highest logit (H, W) of each pixel, and its index uint8 (H, W)."""
+    """Return the highest logit (N, H, W) of each pixel, and its index uint8 (N, H, W)."""
     if tuple(logits.shape[-2:]) != tuple(size):
-        logits = nn.functional.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0]
+        logits = nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
     # As argmax, the first of equal classes; on a CPU argmax takes up to ten times as long.
-    highest, indices = logits.max(0)
+    highest, indices = logits.max(1)
     return highest, indices.to(torch.uint8)
 
 
@@ -71,10 +94,10 @@ def evaluate(
     """
     total = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=precision.device)
     position = 0
-    for row, class_map in predict_maps(model, packed, rows, batch_size=batch_size, precision=precision):
-        target = precision.to_device(torch.from_numpy(np.array(packed.full_mask(row))))
-        total += confusion_matrix(class_map, target, num_classes)
+    for some, maps in _predict(model, packed, rows, batch_size, precision):
+        target = precision.to_device(torch.from_numpy(np.stack([packed.full_mask(row) for row in some])))
+        total += confusion_matrix(maps, target, num_classes)
         if keep is not None:
-            keep[position : position + class_map.numel()] = class_map.flatten().cpu().numpy()
-            position += class_map.numel()
+            keep[position : position + maps.numel()] = maps.flatten().cpu().numpy()
+            position += maps.numel()
     return total

@@ -1,8 +1,9 @@
 """Predictor: a trained model that turns photos into class maps, with photos decoded while the model computes."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,7 @@ from trainables.data.photos.photo_files import PhotoError, decode_at_sizes, resi
 from trainables.errors import UserError
 from trainables.hardware.out_of_memory import is_out_of_memory, run_in_memory
 from trainables.hardware.precision import choose_precision
-from trainables.hardware.prefetch import work_ahead
-from trainables.inference.evaluate import to_class_map
+from trainables.inference.evaluate import equal_runs, to_class_maps
 from trainables.inference.tta import TestTimeAugmentation, window_corners, window_weights
 from trainables.models import build_model
 
@@ -51,43 +51,61 @@ class Predictor:
     def class_maps(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         """Yield the class map uint8 (H, W) of each photo, in order and at the photo's own size.
 
-        Photos are decoded a few batches ahead of the model. Raises UserError for a photo that cannot be decoded.
+        Photos are decoded a few batches ahead of the model by threads, and the device works on the next batch while the
+        class maps of one are copied from it. Raises UserError for a photo that cannot be decoded.
         """
-        waiting: list[Tensor] = []
-        for batch, images in self._decoded(photos):
+        waiting: deque[list[Callable[[], np.ndarray]]] = deque()
+        for sizes, images in self._decoded(photos):
             with torch.inference_mode():  # not around the yield, where the mode would also hold for the caller
-                maps = self._fitting_maps([photo.size for photo in batch], images)
-            # The device works on this batch while the one before is fetched from it.
-            yield from (one.cpu().numpy() for one in waiting)
-            waiting = maps
-        yield from (one.cpu().numpy() for one in waiting)
+                waiting.append([self.precision.fetch(maps) for maps in self._fitting_maps(sizes, images)])
+            if len(waiting) > 1:
+                yield from (one for maps in waiting.popleft() for one in maps())
+        yield from (one for batch in waiting for maps in batch for one in maps())
 
     def class_map(self, image: np.ndarray) -> np.ndarray:
         """Return the class map uint8 (H, W) of one image uint8 (H, W, 3), RGB, that is in memory."""
         size = image.shape[:2]
         with torch.inference_mode():
-            return self._fitting_maps([size], [resize_photo(image, self._sizes(size))])[0].cpu().numpy()
+            images = [torch.from_numpy(np.array(one))[None] for one in resize_photo(image, self._sizes(size))]
+            return self._fitting_maps([size], images)[0][0].cpu().numpy()
 
-    def _decoded(self, photos: Sequence[Photo]) -> Iterator[tuple[list[Photo], list[list[np.ndarray]]]]:
-        """Yield batches of photos, and for each photo its pixels at all sizes."""
-        pool = ThreadPoolExecutor(usable_threads())
+    def _decoded(self, photos: Sequence[Photo]) -> Iterator[tuple[list[tuple[int, int]], list[Tensor]]]:
+        """Yield, for each batch, the photos' sizes (H, W) and, for each scale, their pixels uint8 (N, h, w, 3).
+
+        With windows a batch has one photo, because only then need the photos of a batch not have one size.
+        """
+        threads, at_once = usable_threads(), 1 if self.views.window else self.batch_size
+        pool = ThreadPoolExecutor(threads)
+        begun: deque[_Batch] = deque()
         try:
-            ahead = work_ahead(pool, self._decode, photos, ahead=(DECODED_BATCHES + 1) * self.batch_size)
-            for start in range(0, len(photos), self.batch_size):
-                batch = list(photos[start : start + self.batch_size])
-                yield batch, list(islice(ahead, len(batch)))
+            for start in range(0, len(photos), at_once):
+                begun.append(self._begin(pool, photos[start : start + at_once]))
+                if len(begun) > max(DECODED_BATCHES, threads // at_once):
+                    yield begun.popleft().wait()
+            while begun:
+                yield begun.popleft().wait()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _decode(self, photo: Photo) -> list[np.ndarray]:
+    def _begin(self, pool: ThreadPoolExecutor, photos: Sequence[Photo]) -> "_Batch":
+        """Let the pool's threads decode photos, each into its row of the batch."""
+        sizes = [photo.size for photo in photos]
+        images = [self.precision.host_bytes((len(photos), *size, 3)) for size in self._sizes(sizes[0])]
+        rows = ([pixels.numpy()[index] for pixels in images] for index in range(len(photos)))
+        return _Batch(sizes, images, [pool.submit(self._decode, photo, row) for photo, row in zip(photos, rows)])
+
+    def _decode(self, photo: Photo, rows: list[np.ndarray]) -> None:
+        """Decode a photo into `rows`, uint8 (h, w, 3), one for each scale."""
         try:
-            return decode_at_sizes(photo.path.read_bytes(), photo.size, self._sizes(photo.size))
+            decoded = decode_at_sizes(photo.path.read_bytes(), photo.size, [row.shape[:2] for row in rows])
         except OSError as error:
             raise UserError(
                 f"{photo.path} cannot be read ({error.strerror}): restore it and run the command again"
             ) from error
         except PhotoError as error:
             raise UserError(f"{photo.path} {error}: restore it or leave it out, and run the command again") from error
+        for row, pixels in zip(rows, decoded):
+            row[:] = pixels
 
     def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
         """Return the (height, width) at which a photo of that size is predicted, one for each scale."""
@@ -98,12 +116,12 @@ class Predictor:
         factors = [max(scale, least) for scale in self.views.scales]
         return [tuple(max(1, round(length * factor)) for length in base) for factor in factors]
 
-    def _fitting_maps(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> list[Tensor]:
+    def _fitting_maps(self, sizes: list[tuple[int, int]], images: list[Tensor]) -> list[Tensor]:
         """Return what `_maps` does. Where memory runs out, half as many photos are predicted at once from then on."""
 
         def maps(at_once: int) -> list[Tensor]:
             parts = [slice(start, start + at_once) for start in range(0, len(sizes), at_once)]
-            return [one for part in parts for one in self._maps(sizes[part], images[part])]
+            return [some for part in parts for some in self._maps(sizes[part], [one[part] for one in images])]
 
         try:
             found, self._at_once = run_in_memory(maps, self._at_once)
@@ -117,41 +135,48 @@ class Predictor:
             ) from error
         return found
 
-    def _maps(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> list[Tensor]:
-        """Return class maps uint8 (H, W) on the device."""
+    def _maps(self, sizes: list[tuple[int, int]], images: list[Tensor]) -> list[Tensor]:
+        """Return the photos' class maps uint8 (n, H, W) on the device: a tensor for each run of photos of one size."""
         if self.views.plain:
-            logits = self._logits(self._to_device([one[0] for one in images]))
-            return [to_class_map(one, size) for one, size in zip(logits, sizes)]
-        totals = self._blended(sizes, images) if self.views.window else self._averaged(sizes, images)
-        return [to_class_map(total, size) for total, size in zip(totals, sizes)]
+            logits = self._logits(self._to_device(images[0]))
+            return [to_class_maps(logits[some], sizes[some.start]) for some in equal_runs(sizes, logits)]
+        seen: Iterable[list[Tensor]] = (self._unmirrored(self._seen(self._mirrored(one))) for one in images)
+        if self.views.window:  # of one photo, whose scales are added one after another
+            return [to_class_maps(self._summed(seen, slice(0, 1), sizes[0]), sizes[0])]
+        seen = list(seen)
+        runs = equal_runs(sizes, seen[0][0])
+        return [to_class_maps(self._summed(seen, some, sizes[some.start]), sizes[some.start]) for some in runs]
 
-    def _averaged(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
-        """Yield, for each photo, the sum over all views of the probabilities float32 (C, H, W), at its own size.
+    def _seen(self, looks: Tensor) -> Tensor:
+        return self._windows(looks) if self.views.window else self._logits(looks)
 
-        The whole batch is predicted at each scale. Logits are resized before the softmax.
+    def _summed(self, seen: Iterable[list[Tensor]], some: slice, size: tuple[int, int]) -> Tensor:
+        """Return the sum of the probabilities float32 (n, C, H, W) of `some` photos over all views, at their own size.
+
+        `seen` are for each scale, and there for a photo and its mirror image, probabilities (N, C, h, w) from windows,
+        which are resized, or else logits, which are resized before the softmax.
         """
-        seen = [self._unmirrored(self._logits(self._mirrored(of_scale))) for of_scale in zip(*images)]
-        for number, size in enumerate(sizes):
-            yield sum(_resize(logits[:, number].float(), size).softmax(1).sum(0) for logits in seen)
+        # The views of one scale are added first: other orders round otherwise.
+        return _added(_added(self._probabilities(view[some], size) for view in of_scale) for of_scale in seen)
 
-    def _blended(self, sizes: list[tuple[int, int]], images: list[list[np.ndarray]]) -> Iterator[Tensor]:
-        """Yield what `_averaged` does, from windows, whose probabilities are resized."""
-        for size, scales in zip(sizes, images):
-            seen = (self._unmirrored(self._windows(self._mirrored([image])))[:, 0] for image in scales)
-            yield sum(_resize(probabilities, size).sum(0) for probabilities in seen)
+    def _probabilities(self, view: Tensor, size: tuple[int, int]) -> Tensor:
+        resized = _resize(view.float(), size)
+        return resized if self.views.window else resized.softmax(1)
 
-    def _mirrored(self, images: Sequence[np.ndarray]) -> Tensor:
+    def _mirrored(self, images: Tensor) -> Tensor:
         """Return images uint8 (N, 3, h, w) on the device; with `flip`, followed by their mirror images."""
         looks = self._to_device(images)
         return torch.cat([looks, looks.flip(-1)]) if self.views.flip else looks
 
-    def _unmirrored(self, seen: Tensor) -> Tensor:
-        """Return predictions for `_mirrored` images, (views * photos, C, h, w), as (views, photos, C, h, w).
+    def _unmirrored(self, seen: Tensor) -> list[Tensor]:
+        """Return predictions for `_mirrored` images, (views * photos, C, h, w), as (photos, C, h, w) for each view.
 
         The predictions of mirror images are mirrored back.
         """
-        views = seen.unflatten(0, (2 if self.views.flip else 1, -1))
-        return torch.stack([views[0], views[1].flip(-1)]) if self.views.flip else views
+        if not self.views.flip:
+            return [seen]
+        plain, mirrored = seen.chunk(2)
+        return [plain, mirrored.flip(-1)]
 
     def _windows(self, looks: Tensor) -> Tensor:
         """Return probabilities (N, C, h, w) of images (N, 3, h, w).
@@ -181,8 +206,31 @@ class Predictor:
                 images = images.contiguous(memory_format=torch.channels_last)
             return self.model(images)
 
-    def _to_device(self, images: Sequence[np.ndarray]) -> Tensor:
-        return self.precision.to_device(torch.from_numpy(np.stack(images))).permute(0, 3, 1, 2)
+    def _to_device(self, images: Tensor) -> Tensor:
+        """Return images uint8 (N, h, w, 3) as (N, 3, h, w) in channels last on the device."""
+        return self.precision.to_device(images).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Photos that are being decoded."""
+
+    sizes: list[tuple[int, int]]
+    images: list[Tensor]
+    decoding: list[Future]
+
+    def wait(self) -> tuple[list[tuple[int, int]], list[Tensor]]:
+        for one in self.decoding:
+            one.result()
+        return self.sizes, self.images
+
+
+def _added(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the sum of tensors that nothing else needs, in the memory of the first."""
+    total = None
+    for one in tensors:
+        total = one if total is None else total.add_(one)
+    return total
 
 
 def load_model(config: TrialConfig, weights: Path, num_classes: int) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from trainables.hardware.precision import Precision
-from trainables.inference.evaluate import evaluate, predict_maps, to_class_map
+from trainables.inference.evaluate import equal_runs, evaluate, predict_maps, to_class_maps
 
 FP32 = Precision(torch.device("cpu"), torch.float32)
 
@@ -90,10 +90,23 @@ def test_models_are_evaluated_in_eval_mode():
 
 
 def test_large_photos_are_resized_a_few_classes_at_a_time_to_the_same_map(monkeypatch):
-    logits = torch.randn(7, 6, 5, generator=torch.Generator().manual_seed(0)).round()  # with equal highest classes
-    whole = to_class_map(logits, (12, 10))
+    logits = torch.randn(2, 7, 6, 5, generator=torch.Generator().manual_seed(0)).round()  # with equal highest classes
+    whole = to_class_maps(logits, (12, 10))
     assert whole.unique().tolist() == list(range(7))
     for classes in (1, 3, 6):
-        monkeypatch.setattr("trainables.inference.evaluate.MOST_RESIZED", classes * 120)
-        assert torch.equal(to_class_map(logits, (12, 10)), whole)
-        assert torch.equal(to_class_map(logits, (6, 5)), logits.max(0).indices.to(torch.uint8))
+        monkeypatch.setattr("trainables.inference.evaluate.MOST_RESIZED", classes * 240)
+        assert torch.equal(to_class_maps(logits, (12, 10)), whole)
+        assert torch.equal(to_class_maps(logits, (6, 5)), logits.max(1).indices.to(torch.uint8))
+
+
+def test_photos_of_one_size_in_a_row_are_resized_at_once_on_a_gpu(monkeypatch):
+    """The limit on memory holds for all photos of a run together; on a CPU each photo is one."""
+    sizes = [(4, 5), (4, 5), (4, 5), (9, 9), (4, 5)]
+    for device, most, expected in (
+        ("meta", 10**6, [(0, 3), (3, 4), (4, 5)]),
+        ("meta", 2 * 20 * 3, [(0, 2), (2, 3), (3, 4), (4, 5)]),
+        ("cpu", 10**6, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]),
+    ):
+        monkeypatch.setattr("trainables.inference.evaluate.MOST_RESIZED", most)
+        logits = torch.zeros(5, 3, 2, 2, device=device)
+        assert [(some.start, some.stop) for some in equal_runs(sizes, logits)] == expected

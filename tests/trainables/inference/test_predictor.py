@@ -1,5 +1,7 @@
 """Class maps from photo files: plain as a trial predicts its holdout, and averaged over views as computed by hand."""
 
+import time
+
 import numpy as np
 import pytest
 import safetensors.torch
@@ -10,8 +12,10 @@ from torch.nn.functional import interpolate
 from tests import tiny
 from trainables.data import load_dataset
 from trainables.data.photo_list import as_photos, list_photos
+from trainables.data.photos.photo_files import decode_at_sizes as decode
 from trainables.errors import UserError
 from trainables.hardware.precision import choose_precision
+from trainables.inference import predictor as predictor_module
 from trainables.inference.evaluate import predict_maps
 from trainables.inference.predictor import Predictor, load_model
 from trainables.inference.tta import TestTimeAugmentation, window_corners, window_weights
@@ -133,6 +137,23 @@ def test_out_of_memory_takes_fewer_photos_at_once(weights, photos, monkeypatch):
     most = 0
     with pytest.raises(UserError, match="runs out of memory with a single photo of up to 64x48 with flip"):
         next(model.class_maps(photos))
+
+
+def test_photos_are_decoded_a_few_batches_ahead_and_no_further(weights, photos, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(predictor_module, "usable_threads", lambda: 2)
+    monkeypatch.setattr(
+        predictor_module, "decode_at_sizes", lambda data, size, sizes: decoded.append(size) or decode(data, size, sizes)
+    )
+    model = predictor(weights)
+    many = list(photos) * 5
+    maps = model.class_maps(many)
+    next(maps)
+    time.sleep(0.5)
+    ahead = 1 + predictor_module.DECODED_BATCHES  # the batch that follows the first, and those that wait
+    assert model.batch_size < len(decoded) <= (1 + ahead) * model.batch_size < len(many)
+    assert len(list(maps)) == len(many) - 1
+    assert len(decoded) == len(many)
 
 
 def test_who_takes_a_map_can_train(weights, photos):
