@@ -13,15 +13,19 @@ and the frames before it are kept.
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import zstandard
 
+from trainables.hardware.prefetch import work_ahead
+
 MAGIC = b"SEGMAPS\n"
 FRAME = struct.Struct("<IIII")
+WAITING = 16  # class maps that may wait to be written
 LEVEL = 1  # of zstandard: class maps consist of large regions, which higher levels hardly compress further
 
 
@@ -53,6 +57,14 @@ class ClassMapWriter:
         self._file.flush()
         self.count += 1
         return self.count
+
+    def add_all(self, class_maps: Iterable[np.ndarray]) -> Iterator[int]:
+        """Append class maps, in their order, and yield for each how many the file has.
+
+        A thread writes them while the caller's makes the next ones; at most WAITING of them wait for it.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            yield from work_ahead(pool, self.add, class_maps, ahead=WAITING)
 
     def __enter__(self) -> "ClassMapWriter":
         return self

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,11 @@ from ensembling.vote import hard_vote
 from trainables.data.photo_list import Photo
 from trainables.errors import UserError
 from trainables.files import read_json, write_json
-from trainables.hardware.prefetch import work_ahead
 from trainables.inference.predictor import Predictor
 from trainables.inference.tta import TestTimeAugmentation
 
 REQUEST = "prediction.json"
 PHOTOS = "photos"  # the key of the photos in that file
-WAITING_MAPS = 16  # class maps that may wait to be written
 
 
 @dataclass(frozen=True)
@@ -79,10 +76,8 @@ class Prediction:
             member = self.ensemble.members[index]
             predictor = make_predictor(member, self.ensemble, self.views, self.batch_size)
             member.check_weights()  # hours may have passed since they were checked first
-            maps = predictor.class_maps(self.photos[writer.count :])
-            with ThreadPoolExecutor(1) as pool:  # one, which writes them in order while the model goes on
-                for done in work_ahead(pool, writer.add, maps, ahead=WAITING_MAPS):
-                    progress(done)
+            for done in writer.add_all(predictor.class_maps(self.photos[writer.count :])):
+                progress(done)
 
     def maps(self, index: int) -> Iterator[np.ndarray]:
         """Return an iterator over the member's class maps, uint8 (H, W), photo by photo."""

@@ -1,13 +1,15 @@
 """Predicting photo files, with everything that it takes, against bare forward passes of the same model and batches.
 
 In turn, on the same threads. Predicting reads and decodes the files, resizes the logits to the photo, takes the argmax,
-and writes the class maps to disk; a bare pass takes ready tensors to logits.
+and writes the class maps to disk; a bare pass takes ready tensors to logits. The second table has what each stage of
+predicting with one view takes where nothing else runs: on a GPU they overlap.
 """
 
 import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +25,7 @@ from tests.benchmarks.places import BACKBONE, BATCH_SIZE, CAMVID, SIZE
 from trainables.config import TrialConfig
 from trainables.data.photo_list import Photo, list_photos
 from trainables.data.photos.photo_files import decode_photo
+from trainables.inference.evaluate import equal_runs, to_class_maps
 from trainables.inference.predictor import Predictor
 from trainables.inference.tta import TestTimeAugmentation
 from trainables.models import build_model
@@ -58,7 +61,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
             predicting, bare = (len(photos) / median(seconds) for seconds in zip(*measured))
             ratio = median(bare_s / predict_s for predict_s, bare_s in measured)
             table.add_row(name, f"{predicting:.2f}", f"{bare:.2f}", f"{ratio:.3f}")
-    console.print(table)
+        console.print(table)
+        console.print(_stages(_predictor(Path(directory), TestTimeAugmentation()), photos, Path(directory), options))
 
 
 def _predictor(directory: Path, views: TestTimeAugmentation) -> Predictor:
@@ -93,6 +97,40 @@ def _ready(predictor: Predictor, photos: tuple[Photo, ...]) -> list[Tensor]:
     return batches
 
 
+def _stages(predictor: Predictor, photos: tuple[Photo, ...], directory: Path, options: argparse.Namespace) -> Table:
+    """Return milliseconds a photo of decoding, of the forward pass, of resizing and argmax, and of writing."""
+    table = Table("one after another", "decode", "forward", "resize and argmax", "compress and write", title="ms/photo")
+    ready, rows = _ready(predictor, photos), []
+    with torch.inference_mode(), predictor.precision.autocast():
+        logits = [predictor.model(batch) for batch in ready]
+
+    def resize() -> list[Tensor]:
+        sizes = [
+            [photo.size for photo in photos[start : start + BATCH_SIZE]] for start in range(0, len(photos), BATCH_SIZE)
+        ]
+        runs = [(batch[some], its[some.start]) for batch, its in zip(logits, sizes) for some in equal_runs(its, batch)]
+        return [to_class_maps(some, size).cpu() for some, size in runs]
+
+    maps = [one.numpy() for some in resize() for one in some]
+    for number in range(options.rounds):
+        with ClassMapWriter(directory / f"stages-{number}.maps") as writer:
+            stages = (
+                lambda: [decode_photo(photo.path.read_bytes(), photo.size, SIZE) for photo in photos],
+                lambda: _bare(predictor, ready),
+                resize,
+                lambda writer=writer: [writer.add(one) for one in maps],
+            )
+            rows.append([_seconds(stage) for stage in stages])
+    table.add_row("", *(f"{1000 * median(taken) / len(photos):.2f}" for taken in zip(*rows)))
+    return table
+
+
+def _seconds(stage: Callable[[], object]) -> float:
+    began = time.monotonic()
+    stage()
+    return time.monotonic() - began
+
+
 def _bare(predictor: Predictor, batches: list[Tensor]) -> float:
     """Seconds."""
     began = time.monotonic()
@@ -107,6 +145,6 @@ def _bare(predictor: Predictor, batches: list[Tensor]) -> float:
 def _predict(predictor: Predictor, photos: tuple[Photo, ...], path: Path) -> float:
     began = time.monotonic()
     with ClassMapWriter(path) as writer:
-        for class_map in predictor.class_maps(photos):
-            writer.add(class_map)
+        for _ in writer.add_all(predictor.class_maps(photos)):
+            pass
     return time.monotonic() - began
