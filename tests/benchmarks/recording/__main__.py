@@ -17,6 +17,7 @@ import time
 import traceback
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def main() -> None:
     import tests.benchmarks.recording.training  # noqa: F401
 
     _say(options, f"imported; {len(_jobs(options))} runs to do")
-    with ProcessPoolExecutor(options.processes, multiprocessing.get_context("fork")) as pool:
-        list(pool.map(_write_shifts, [(options, design.name) for design in _designs(options)]))
-    _say(options, "shifted photos made")
+    if not options.curves_only:
+        with ProcessPoolExecutor(options.processes, multiprocessing.get_context("fork")) as pool:
+            list(pool.map(_write_shifts, [(options, design.name) for design in _designs(options)]))
+        _say(options, "shifted photos made")
     workers = []
     for number in range(options.processes):
         child = os.fork()
@@ -68,6 +70,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="of every design, to try this out")
     parser.add_argument("--photos-each", type=int, help="to train on and to predict at most, to try this out")
     parser.add_argument("--design", default="", help="this one alone")
+    parser.add_argument(
+        "--curves-only", action="store_true", help="learning curves, and class maps of the holdout alone"
+    )
     parser.add_argument("--done", type=Path, help="curves.json of an earlier recording: what it has is not done again")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
@@ -82,7 +87,11 @@ def _say(options: argparse.Namespace, text: str) -> None:
 
 
 def _designs(options: argparse.Namespace, *, only: str = "") -> list[Design]:
-    return make_designs(read_photos(options.photos), only=only, few=options.photos_each)
+    designs = make_designs(read_photos(options.photos), only=only or options.design, few=options.photos_each)
+    if not options.curves_only:
+        return designs
+    curves = [design for design in designs if design.name in CURVES]
+    return [replace(design, outputs={"holdout": design.outputs["holdout"]}) for design in curves]
 
 
 def _jobs(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -96,7 +105,7 @@ def _jobs(options: argparse.Namespace) -> list[dict[str, Any]]:
             config = (suggest if design.name in CURVES else good)(draw)
             config |= {"epochs": options.epochs or design.epochs, "seed": number, "precision": "fp32"}
             height, width = design.images.shape[1:3]
-            config |= {"image_size": f"{width}x{height}", "channels_last": False}
+            config |= {"image_size": f"{width}x{height}", "channels_last": options.curves_only}
             turn = (number + 0.5) / runs * (1 if design.name in CURVES else EARLIER)
             job = {"id": f"{design.name}-{number:03d}", "design": design.name, "turn": turn}
             jobs.append(job | {"config": config, "params": draw.params})
@@ -220,6 +229,8 @@ def _write_shifts(job: tuple[argparse.Namespace, str]) -> None:
 def _with_written_shifts(options: argparse.Namespace, design: Design) -> Design:
     from tests.benchmarks.recording.designs import Output
 
+    if options.curves_only:
+        return design
     with np.load(options.work / f"{design.name}-shifts.npz", allow_pickle=False) as file:
         for key in {name.split(":")[0] for name in file.files}:
             design.outputs[key] = Output(file[f"{key}:images"], file[f"{key}:masks"])

@@ -7,6 +7,7 @@ are of its end, between frames that train.json has: a holdout whose score is too
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 
 from tests.benchmarks.recording.photos import KINDS, STRENGTHS, Photos, shifted
@@ -52,6 +53,8 @@ def make_designs(data: dict[str, Photos], *, only: str = "", few: int | None = N
     makers: dict[str, Callable[[dict[str, Photos]], Design]] = {
         "camvid": _camvid,
         "garbage6": _garbage6,
+        "camvid-small": lambda data: _small(data["camvid"], "camvid-small"),
+        "garbage6-small": lambda data: _small(data["garbage6"], "garbage6-small"),
         "early": _early,
         "drive": _drive,
         "late": _late,
@@ -119,6 +122,15 @@ def _garbage6(data: dict[str, Photos]) -> Design:
     design = _of(photos, "garbage6", train=photos.rows(split="train"), outputs=outputs, epochs=18, runs=84)
     design.outputs["recycle60"] = Output(data["recycle60"].images, data["recycle60"].masks)
     return design
+
+
+def _small(photos: Photos, name: str) -> Design:
+    """The published split at half the height and width, quick enough to be recorded on a CPU: learning curves alone."""
+    height, width = photos.masks.shape[1:]
+    small = [cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for image in photos.images]
+    halved = replace(photos, images=np.stack(small), masks=photos.masks[:, 1::2, 1::2])
+    outputs = {"holdout": halved.rows(split="val")}
+    return _of(halved, name, train=halved.rows(split="train"), outputs=outputs, epochs=18, runs=48)
 
 
 def _drives(photos: Photos) -> dict[str, list[int]]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 EPOCHS = 18
-CURVES = ("camvid", "garbage6")
+CURVES = ("camvid", "garbage6", "camvid-small", "garbage6-small")
 HEADS = ["unet", "unetplusplus", "fpn", "deeplabv3plus", "segformer", "ocr"]
 
 
