@@ -1,7 +1,8 @@
-"""How many GPU-epochs ways to search need until they are as good as the recorded pool, simulated without training.
+"""How many GPU-epochs ways to search need until they are as good as a large pool, simulated without training.
 
 The searcher and the scheduler are those of search/tuning; what a trial scores comes from recorded learning curves, and
-for configurations that were not recorded from a surrogate.
+for configurations that were not recorded from a surrogate. As good means: within half a point of the best of 150
+configurations that are drawn at random in the same world and trained to their ends, and of the best vote of them.
 """
 
 import argparse
@@ -16,18 +17,18 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import select_ensemble
-from search.tuning.schedulers.rungs import default_grace_period, rungs
-from tests.benchmarks.recorded_pool import DATA_SETS, RecordedPool, Trial, read_pool
+from tests.benchmarks.recorded_pool import DATA_SETS, Trial, read_pool
 from tests.benchmarks.recording.space import EPOCHS
 from tests.benchmarks.simulation.made_maps import MadeMaps
-from tests.benchmarks.simulation.methods import FACTOR, METHODS, Method
+from tests.benchmarks.simulation.methods import METHODS, Method
 from tests.benchmarks.simulation.simulator import SimulatedStudy, SimulatedTrial
 from tests.benchmarks.simulation.surrogate import Surrogate
+from tests.benchmarks.simulation.world import World
 
-CLOSE = 0.005  # mIoU: half a point below the pool's best is as good
+CLOSE = 0.005  # mIoU: half a point below the best is as good
 MOST_EPOCHS = 4000  # of a study that does not come there
-MOST_VOTERS = 24  # the best ones, at most
-LAST_RUNG = rungs(EPOCHS, default_grace_period(EPOCHS, FACTOR), FACTOR)[-1]
+BEFORE = "stop at 2 and 6, univariate TPE (before)"
+"""The method that others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,14 @@ class Spent:
 
 
 class Goals:
-    """Watches a study on one data set, and notes when each goal was reached."""
+    """Watches a study, and notes when each goal of its world was reached.
 
-    def __init__(self, maps: MadeMaps, single: float, vote: float, seed: int) -> None:
-        self._maps, self._seed = maps, seed
-        self._aims = {"single": single - CLOSE, "vote": vote - CLOSE}
+    Trials can vote from `last_rung` on, the epoch at which the search predicts the holdout first.
+    """
+
+    def __init__(self, world: World, last_rung: int) -> None:
+        self._world, self._last_rung = world, last_rung
+        self._aims = {"single": world.best_single - CLOSE, "vote": world.best_vote - CLOSE}
         self.reached: dict[str, tuple[int, float]] = {}
         self._voters: dict[int, tuple[float, np.ndarray]] = {}
 
@@ -57,19 +61,14 @@ class Goals:
         score = float(trial.miou[: trial.epoch].max())
         if score >= self._aims["single"]:
             self._note("single", study)
-        if "vote" not in self.reached and trial.epoch in (LAST_RUNG, EPOCHS):
-            self._voters[trial.number] = score, self._maps.make(score, [self._seed, trial.number])
-            if self._vote() >= self._aims["vote"]:
+        if "vote" not in self.reached and trial.epoch in (self._last_rung, EPOCHS):
+            self._voters[trial.number] = score, self._world.made_maps(score, trial.number)
+            if self._world.vote(self._voters) >= self._aims["vote"]:
                 self._note("vote", study)
         return len(self.reached) == 2 or study.epochs_spent >= MOST_EPOCHS
 
     def _note(self, goal: str, study: SimulatedStudy) -> None:
         self.reached.setdefault(goal, (study.epochs_spent, study.seconds_spent))
-
-    def _vote(self) -> float:
-        best = sorted(self._voters.values(), key=lambda voter: -voter[0])[:MOST_VOTERS]
-        rows = [maps for _, maps in best]
-        return select_ensemble(rows, self._maps.target, self._maps.pool.num_classes, max_members=15).miou
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -86,65 +85,54 @@ def run(options: argparse.Namespace, console: Console) -> None:
     surrogate = Surrogate(pools)
     methods = [method for method in METHODS if any(part in method.name for part in options.methods)]
     maps = {pool.name: MadeMaps.of(pool) for pool in pools}
-    aims = {pool.name: _aims(maps[pool.name], pool, console) for pool in pools}
-    for name, (error, mean, rank) in surrogate.errors().items():
-        console.print(
-            f"{name}: the surrogate misses the best score of a trial that is left out by {error:.1f} points (root mean "
-            f"square; the mean of the others misses it by {mean:.1f}), rank correlation {rank:.2f}",
-            soft_wrap=True,
-        )
+    _describe(surrogate, maps, console)
     spent = _kept(options.keep)
     done = {(one.method, one.data, one.slots, one.seed) for one in spent}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    for seed, method, slots, name in itertools.product(seeds, methods, options.slots, DATA_SETS):
-        if (method.name, name, slots, seed) in done:
-            continue
+    for seed, name in itertools.product(seeds, DATA_SETS):
+        world = World(surrogate, maps[name], seed)
         others = [trial for pool in pools if pool.name != name for trial in pool.trials]
-        spent.append(simulate(method, name, slots, seed, surrogate, maps[name], aims[name], others))
-        if options.keep:
-            with options.keep.open("a") as file:
-                file.write(json.dumps(asdict(spent[-1])) + "\n")
+        for method, slots in itertools.product(methods, options.slots):
+            if (method.name, name, slots, seed) in done:
+                continue
+            spent.append(simulate(method, world, slots, others))
+            if options.keep:
+                with options.keep.open("a") as file:
+                    file.write(json.dumps(asdict(spent[-1])) + "\n")
     for name in DATA_SETS:
         _print_table(name, [one for one in spent if one.data == name], options.slots, console)
+    _print_ratios(spent, options.slots, console)
 
 
-def simulate(
-    method: Method,
-    data: str,
-    slots: int,
-    seed: int,
-    surrogate: Surrogate,
-    maps: MadeMaps,
-    aims: tuple[float, float],
-    others: Sequence[Trial],
-) -> Spent:
-    """Return what one study spent."""
-    scheduler, searcher = method.start(seed, slots, others)
-    study = SimulatedStudy(
-        searcher,
-        scheduler,
-        curve=lambda params: surrogate.curve(data, params, world=seed),
-        slots=slots,
-    )
-    goals = Goals(maps, *aims, seed)
+def simulate(method: Method, world: World, slots: int, others: Sequence[Trial]) -> Spent:
+    """Return what one study spent; `others` are trials on other data, for the methods that learn from them."""
+    scheduler, searcher = method.start(world.seed, slots, others)
+    study = SimulatedStudy(searcher, scheduler, curve=world.curve, slots=slots)
+    goals = Goals(world, method.last_rung)
     study.run(goals.enough)
     none = (None, None)
     (single, single_s), (vote, vote_s) = (goals.reached.get(goal, none) for goal in ("single", "vote"))
-    return Spent(method.name, data, slots, seed, single, vote, single_s, vote_s)
+    return Spent(method.name, world.maps.pool.name, slots, world.seed, single, vote, single_s, vote_s)
 
 
-def _aims(maps: MadeMaps, pool: RecordedPool, console: Console) -> tuple[float, float]:
-    """Return the best single score of the pool, and the best vote of maps that are made of its scores."""
-    single = max(max(trial.miou) for trial in pool.trials)
-    count = lambda rows: select_ensemble(rows, maps.target, pool.num_classes, max_members=15).miou  # noqa: E731
-    recorded = count([np.ascontiguousarray(one[maps.rows]) for one in pool.predictions])
-    votes = [count([maps.make(score, [seed, n]) for n, score in enumerate(maps.scores)]) for seed in range(5)]
-    console.print(
-        f"{pool.name}: best single {single:.4f}; best vote {recorded:.4f} of recorded maps, {np.mean(votes):.4f} of "
-        "made ones, which is the goal",
-        soft_wrap=True,
-    )
-    return single, float(np.mean(votes))
+def _describe(surrogate: Surrogate, maps: dict[str, MadeMaps], console: Console) -> None:
+    """Print how far the surrogate and the made class maps are from what was recorded."""
+    for name, (error, mean, rank) in surrogate.errors().items():
+        pool = maps[name].pool
+        recorded = _best_vote([np.ascontiguousarray(one[maps[name].rows]) for one in pool.predictions], maps[name])
+        scores = list(enumerate(maps[name].scores))
+        made = [_best_vote([maps[name].make(score, [seed, n]) for n, score in scores], maps[name]) for seed in range(5)]
+        console.print(
+            f"{name}: {len(pool.trials)} recorded trials, the best of which scores {max(maps[name].scores):.4f}. The "
+            f"best vote scores {recorded:.4f} with recorded class maps, {np.mean(made):.4f} with made ones. The "
+            f"surrogate misses the best score of a trial that is left out by {error:.1f} points (root mean square; the "
+            f"mean of the others misses it by {mean:.1f}), rank correlation {rank:.2f}.",
+            soft_wrap=True,
+        )
+
+
+def _best_vote(rows: list[np.ndarray], maps: MadeMaps) -> float:
+    return select_ensemble(rows, maps.target, maps.pool.num_classes, max_members=15).miou
 
 
 def _kept(path: Path | None) -> list[Spent]:
@@ -159,28 +147,55 @@ def _print_table(name: str, spent: Sequence[Spent], slots: Sequence[int], consol
         table.add_column("method")
         for count in slots:
             table.add_column(f"{count} slots", justify="right")
-        table.add_column("of today's", justify="right")
         for method in dict.fromkeys(one.method for one in spent):
             rows = [[one for one in spent if (one.method, one.slots) == (method, count)] for count in slots]
-            today = [[one for one in spent if "today" in one.method and one.slots == count] for count in slots]
-            ratios = [_median(row, goal) / _median(base, goal) for row, base in zip(rows, today) if row and base]
-            of = " ".join(f"{ratio:.2f}" for ratio in ratios)
-            table.add_row(method, *(_cell(row, goal) for row in rows), of)
+            table.add_row(method, *(_cell(row, goal) for row in rows))
         console.print(table)
     seeds = {one.seed for one in spent}
-    console.print(f"{len(seeds)} seeds; a goal that was not reached counts as {MOST_EPOCHS} epochs")
+    console.print(f"{len(seeds)} worlds; a goal that was not reached counts as {MOST_EPOCHS} epochs")
 
 
-def _values(spent: Sequence[Spent], goal: str) -> list[float]:
-    return [MOST_EPOCHS if getattr(one, goal) is None else getattr(one, goal) for one in spent]
+def _print_ratios(spent: Sequence[Spent], slots: Sequence[int], console: Console) -> None:
+    """Print what each method spent of what BEFORE spent in the same worlds: geometric means with 95 % intervals."""
+    known = {(one.method, one.data, one.slots, one.seed): one for one in spent}
+    for goal in ("single", "vote", "single_s"):
+        table = Table(
+            title=f"{'GPU-seconds' if goal.endswith('_s') else 'GPU-epochs'} to the {goal.removesuffix('_s')}"
+        )
+        table.add_column(f"share of: {BEFORE}")
+        for count in slots:
+            table.add_column(f"{count} slots", justify="right")
+        for method in dict.fromkeys(one.method for one in spent):
+            cells = []
+            for count in slots:
+                pairs = [
+                    (_value(one, goal), _value(before, goal))
+                    for one in spent
+                    if (one.method, one.slots) == (method, count)
+                    and (before := known.get((BEFORE, one.data, count, one.seed)))
+                ]
+                cells.append(_ratio(np.log([own / before for own, before in pairs])))
+            table.add_row(method, *cells)
+        console.print(table)
 
 
-def _median(spent: Sequence[Spent], goal: str) -> float:
-    return float(np.median(_values(spent, goal)))
+def _ratio(logs: np.ndarray) -> str:
+    if len(logs) < 2:
+        return ""
+    error = 1.96 * logs.std(ddof=1) / np.sqrt(len(logs))
+    low, mean, high = np.exp([logs.mean() - error, logs.mean(), logs.mean() + error])
+    return f"{mean:.2f} ({low:.2f}–{high:.2f})"
+
+
+def _value(one: Spent, goal: str) -> float:
+    """Return what was spent; a goal that was not reached counts as MOST_EPOCHS, at a second an epoch."""
+    value = getattr(one, goal)
+    return MOST_EPOCHS if value is None else value
 
 
 def _cell(spent: Sequence[Spent], goal: str) -> str:
     if not spent:
         return ""
-    low, high = np.quantile(_values(spent, goal), [0.05, 0.95])
-    return f"{_median(spent, goal):.0f} ({low:.0f}–{high:.0f})"
+    values = [_value(one, goal) for one in spent]
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+    return f"{middle:.0f} ({low:.0f}–{high:.0f})"

@@ -9,17 +9,18 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from ray.tune.schedulers import TrialScheduler
 
 from search.tuning.schedulers.asha import Asha
 from search.tuning.schedulers.ladder import Ladder
 from search.tuning.schedulers.promotion import Promotion
-from search.tuning.schedulers.rungs import default_grace_period
+from search.tuning.schedulers.rungs import rungs
 from search.tuning.schedulers.scheduler import Scheduler
 from search.tuning.searchers.optuna_search import OptunaSearch
 from tests.benchmarks.recorded_pool import Trial
 from tests.benchmarks.recording.space import EPOCHS, suggest
+from trainables.study_data import OBJECTIVE
 
-FACTOR = 3.0
 MOST_TRIALS = 1500
 LEARNT = 5  # of another study's trials, which are tried first
 
@@ -105,25 +106,67 @@ class CostAwarePromotion(Promotion):
         return None
 
 
+class SlopePromotion(Promotion):
+    """Ranks trials at a rung by what they scored there and what they gained in the epoch before, added."""
+
+    def __init__(self, ladder: Ladder) -> None:
+        super().__init__(ladder)
+        self._last: dict[int, float] = {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        number, score = trial.config["number"], result[OBJECTIVE]
+        gain = max(0.0, score - self._last.get(number, score))
+        self._last[number] = score
+        return super().on_trial_result(tune_controller, trial, result | {OBJECTIVE: score + gain})
+
+
+class SecondsPromotion(Promotion):
+    """Compares trials after so many GPU-seconds instead of epochs: those that the median trial takes for a rung.
+
+    A trial of quick epochs comes to a rung later in epochs, and has learnt more for the same money.
+    """
+
+    def __init__(self, ladder: Ladder) -> None:
+        super().__init__(ladder)
+        self._epoch_s: dict[int, float] = {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if result["epoch"] >= self._ladder.epochs:
+            return TrialScheduler.STOP
+        self._epoch_s[trial.config["number"]] = result["cost"] / result["epoch"]
+        equivalent = result["cost"] / float(np.median(list(self._epoch_s.values())))
+        return super().on_trial_result(
+            tune_controller, trial, result | {"epoch": min(equivalent, self._ladder.epochs - 0.01)}
+        )
+
+
 def _best(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda trial: -max(trial.miou))[:LEARNT]
 
 
 @dataclass(frozen=True)
 class Method:
-    """`scheduler` makes one from a ladder; one that `learns` tries the best trials of other studies first."""
+    """`scheduler` makes one from a ladder, whose first rung is at the epoch `grace_period`.
+
+    One that `learns` tries the best trials of other studies first.
+    """
 
     name: str
     scheduler: Callable[[Ladder], Any]
     searcher: type[OptunaSearch]
+    grace_period: int = 1
+    factor: float = 3.0
     learns: bool = False
+
+    @property
+    def last_rung(self) -> int:
+        return rungs(EPOCHS, self.grace_period, self.factor)[-1]
 
     def start(self, seed: int, slots: int, others: Sequence[Trial]) -> tuple[Any, OptunaSearch]:
         """Return a scheduler and a searcher for a new study; `others` are trials of a study on other data."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        grace = default_grace_period(EPOCHS, FACTOR)
-        ladder = Ladder(epochs=EPOCHS, grace_period=grace, reduction_factor=FACTOR, brackets=1, seed=seed)
-        scheduler = self.scheduler(ladder)
+        how = {"grace_period": self.grace_period, "reduction_factor": self.factor}
+        scheduler = self.scheduler(Ladder(epochs=EPOCHS, brackets=1, seed=seed, **how))
         searcher = self.searcher(
             _space,
             seed=seed,
@@ -138,15 +181,21 @@ class Method:
 
 
 METHODS = [
-    Method("FIFO, random", lambda ladder: Scheduler(), RandomSearch),
-    Method("FIFO, TPE", lambda ladder: Scheduler(), OptunaSearch),
-    Method("ASHA that stops, TPE (today)", Asha, OptunaSearch),
-    Method("promote, TPE", Promotion, OptunaSearch),
-    Method("promote, random", Promotion, RandomSearch),
-    Method("stop, TPE univariate", Asha, UnivariateSearch),
-    Method("promote, TPE univariate", Promotion, UnivariateSearch),
-    Method("promote, TPE multivariate, no group", Promotion, UngroupedSearch),
+    Method("every trial to its end, random", lambda ladder: Scheduler(), RandomSearch, grace_period=2),
+    Method("every trial to its end, TPE", lambda ladder: Scheduler(), OptunaSearch, grace_period=2),
+    Method("stop at 2 and 6, univariate TPE (before)", Asha, UnivariateSearch, grace_period=2),
+    Method("stop at 2 and 6, TPE", Asha, OptunaSearch, grace_period=2),
+    Method("stop at 1, 3 and 9, TPE", Asha, OptunaSearch),
+    Method("promote at 2 and 6, TPE", Promotion, OptunaSearch, grace_period=2),
+    Method("promote at 1, 3 and 9, TPE (now)", Promotion, OptunaSearch),
+    Method("promote at 1, 3 and 9, random", Promotion, RandomSearch),
+    Method("promote at 1, 3 and 9, univariate TPE", Promotion, UnivariateSearch),
+    Method("promote at 1, 3 and 9, TPE multivariate without group", Promotion, UngroupedSearch),
+    Method("promote at 1, 4 and 16, TPE", Promotion, OptunaSearch, factor=4.0),
+    Method("promote at 1, 2, 4, 8 and 16, TPE", Promotion, OptunaSearch, factor=2.0),
     Method("promote with PASHA's growth, TPE", GrowingPromotion, OptunaSearch),
     Method("promote, cheapest first, TPE", CostAwarePromotion, OptunaSearch),
+    Method("promote, rungs in GPU-seconds, TPE", SecondsPromotion, OptunaSearch),
+    Method("promote by score and slope, TPE", SlopePromotion, OptunaSearch),
     Method("promote, TPE, five best of the other data set first", Promotion, OptunaSearch, learns=True),
 ]
