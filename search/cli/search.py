@@ -109,15 +109,15 @@ OPTIONS = (
     click.option(
         "--scheduler",
         type=click.Choice(["stop", "promote"]),
-        default="stop",
+        default="promote",
         show_default=True,
-        help="What becomes of trials at a rung: they stop there unless they are among the best, or all pause there and "
-        "the best go on when a slot is free.",
+        help="What becomes of trials at a rung: all pause there and the best go on when a slot is free, or those stop "
+        "that are not among the best.",
     ),
     click.option(
         "--grace-period",
         type=click.IntRange(1),
-        help="Stop no trial before this epoch. [default: the space's, or epochs / 9]",
+        help="Pause or stop no trial before this epoch. [default: the space's, or epochs / 27, with stop epochs / 9]",
     ),
     click.option(
         "--reduction-factor",

@@ -9,6 +9,9 @@ from typing import Any, ClassVar, TypeVar
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS
 from trainables.errors import UserError
 
+SCHEDULER_BEFORE = "stop"
+"""The scheduler of studies that were made before --scheduler was there."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
@@ -115,7 +118,7 @@ class Settings(StudySettings):
     pretrained: bool | None = None
     init_from: str | None = None
     init_partial: bool = False
-    scheduler: str = "stop"  # what ASHA does at a rung: "stop" trials there, or pause them to "promote" the best
+    scheduler: str = "promote"  # what ASHA does at a rung: pause trials to "promote" the best, or "stop" the others
     grace_period: int | None = None
     reduction_factor: float = 3.0
     brackets: int = 1
@@ -181,7 +184,8 @@ def resumed(settings: Kind, given: set[str], stored: dict[str, Any]) -> Kind:
     UserError where one of the flags in `given` contradicts the study.
     """
     defaults = type(settings)()
-    stored = defaults.lasting() | defaults.remembered() | stored  # a study that is older than a flag has its default
+    # A study that is older than a flag has the flag's default, or what was done before there was a choice.
+    stored = defaults.lasting() | defaults.remembered() | {"scheduler": SCHEDULER_BEFORE} | stored
     for name in settings.made_of:
         asked, made = _plain(getattr(settings, name)), stored[name]
         if name in given and name not in settings.places and asked != made:

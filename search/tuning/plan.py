@@ -40,8 +40,10 @@ class Plan:
     @property
     def grace_period(self) -> int:
         """Return the epochs after which trials of a search are compared for the first time."""
-        given = self.settings.grace_period or self.space.grace_period
-        return min(self.epochs, given or default_grace_period(self.epochs, self.settings.reduction_factor))
+        settings = self.settings
+        given = settings.grace_period or self.space.grace_period
+        default = default_grace_period(self.epochs, settings.reduction_factor, settings.scheduler)
+        return min(self.epochs, given or default)
 
     @property
     def rungs(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ensembling.runs.ensemble import EnsembleRecord, read_ensemble
-from search.study.settings import FLAGS
+from search.study.settings import FLAGS, SCHEDULER_BEFORE
 from search.study.space import Space
 from search.study.space_file import find_space
 from search.study.study import Study
@@ -194,7 +194,8 @@ def _rungs(settings: dict[str, Any], epochs: int, directory: Path) -> Sequence[i
         return ()
     factor = settings.get("reduction_factor", 3.0)
     grace_period = settings.get("grace_period") or _grace_period_of_space(find_space(settings["space"], directory))
-    return rungs(epochs, min(epochs, grace_period or default_grace_period(epochs, factor)), factor)
+    scheduler = settings.get("scheduler", SCHEDULER_BEFORE)
+    return rungs(epochs, min(epochs, grace_period or default_grace_period(epochs, factor, scheduler)), factor)
 
 
 def _grace_period_of_space(name: str) -> int | None:

@@ -1,6 +1,7 @@
 """ASHA that promotes (Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, algorithm 2)."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
@@ -20,6 +21,9 @@ class Promotion(Scheduler):
     def __init__(self, ladder: Ladder) -> None:
         super().__init__()
         self._ladder = ladder
+        self.no_new_trials = False
+        """Set when the study has begun all its trials. Then shares of a rung are rounded up, so that the best of the
+        last trials come to their end although few others came as far."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if result.get("failure"):
@@ -39,11 +43,19 @@ class Promotion(Scheduler):
         """Return the number of the paused trial that is to be promoted; None where there is none.
 
         It is the best of those that are among the best 1/`reduction_factor` of all that came to their rung, and that
-        have not been promoted from it. Later rungs come first.
+        have not been promoted from it. Later rungs come first. Of the trials that only a share rounded up lets go on,
+        those at earlier rungs come first: others may follow them.
         """
-        for rung in sorted(self._all_rungs(), key=lambda rung: -rung.epoch):
+        rungs = sorted(self._all_rungs(), key=lambda rung: -rung.epoch)
+        found = self._first_waiting(rungs, round_share=math.floor)
+        if found is None and self.no_new_trials:
+            found = self._first_waiting(reversed(rungs), round_share=math.ceil)
+        return found
+
+    def _first_waiting(self, rungs: Iterable[Rung], *, round_share: Callable[[float], int]) -> int | None:
+        for rung in rungs:
             ranked = sorted(rung.scores, key=lambda number: (-rung.scores[number], number))
-            best = ranked[: int(len(ranked) / self._ladder.reduction_factor)]
+            best = ranked[: round_share(len(ranked) / self._ladder.reduction_factor)]
             for number in best:
                 if number in self.paused and number not in rung.passed:
                     return number

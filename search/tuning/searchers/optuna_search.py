@@ -102,7 +102,7 @@ class OptunaSearch(Searcher):
         """Return what the next trial trains, None where that is not known yet, or FINISHED."""
         if self.closed:
             return Searcher.FINISHED
-        found = self._next_unfinished() or self._next_promoted() or self._next_new()
+        found = self._next_unfinished() or self._next_promoted() or self._next_new() or self._next_of_last()
         if found is None:
             return None if self._running and self._promotion else Searcher.FINISHED
         suggestion, _ = self._running[trial_id] = found
@@ -117,6 +117,13 @@ class OptunaSearch(Searcher):
             return None
         self._promotion.promote(number)
         return self._paused.pop(number)
+
+    def _next_of_last(self) -> tuple[Suggestion, optuna.Trial] | None:
+        """Return a paused trial that is promoted because no new trial is left."""
+        if self._promotion is None:
+            return None
+        self._promotion.no_new_trials = True
+        return self._next_promoted()
 
     def _next_new(self) -> tuple[Suggestion, optuna.Trial] | None:
         """Return a suggestion that is in the ledger; None where there are enough, or where the space makes none."""

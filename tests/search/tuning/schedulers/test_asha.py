@@ -228,8 +228,9 @@ def test_rungs_are_where_ray_compares(epochs, grace_period, factor, expected):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "factor", "grace_period"),
-    [(9, 3.0, 1), (30, 3.0, 3), (2, 3.0, 1), (30, 4.0, 1), (100, 2.0, 25), (1, 3.0, 1)],
+    ("epochs", "factor", "stop", "promote"),
+    [(9, 3.0, 1, 1), (30, 3.0, 3, 1), (2, 3.0, 1, 1), (30, 4.0, 1, 1), (100, 2.0, 25, 12), (1, 3.0, 1, 1)],
 )
-def test_the_grace_period_leaves_room_for_two_rungs(epochs, factor, grace_period):
-    assert default_grace_period(epochs, factor) == grace_period
+def test_the_grace_period_leaves_room_for_two_rungs_or_three(epochs, factor, stop, promote):
+    assert default_grace_period(epochs, factor, "stop") == stop
+    assert default_grace_period(epochs, factor, "promote") == promote

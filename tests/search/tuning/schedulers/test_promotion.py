@@ -130,3 +130,19 @@ def test_brackets_promote_apart():
     scheduler.replay([Run(number, records(0.1, 0.1, 0.9 - number / 100)) for number in later[:3]])
     scheduler.replay([Run(number, records(0.5)) for number in first[:2]])
     assert scheduler.next_promotion() == later[0]
+
+
+def test_when_no_new_trial_is_left_the_best_of_few_trials_come_to_their_end():
+    """Of four trials at the first rung two go on, and of these two one: a third of them, rounded up."""
+    scheduler = promotion()
+    for number in (1, 2, 3, 4):
+        scheduler.replay([Run(number, records(1 - number / 10))])
+    scheduler.promote(1)
+    assert scheduler.next_promotion() is None
+    scheduler.no_new_trials = True
+    assert scheduler.next_promotion() == 2
+    scheduler.promote(2)
+    assert scheduler.next_promotion() is None, "no trial has come to the next rung yet"
+    assert decision(scheduler, 2, 3, 0.95) == GO, "it is the only one there"
+    assert decision(scheduler, 1, 3, 0.9) == STOP
+    assert scheduler.next_promotion() is None

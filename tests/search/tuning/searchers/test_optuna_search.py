@@ -238,13 +238,26 @@ def test_a_promoted_trial_is_handed_out_before_a_new_one(searcher):
 
 
 def test_a_search_that_promotes_waits_for_running_trials_and_then_ends(searcher):
+    """The best of the last trials goes on to its end: here it is the only one."""
     scheduler = promotion()
     ours = searcher(promotion=scheduler, trials=1)
-    config = ours.suggest("a")
+    trial = SimpleNamespace(config=ours.suggest("a"))
     assert ours.suggest("b") is None, "trial 1 may come to be promoted"
-    scheduler.on_trial_result(None, SimpleNamespace(config=config), result(1, 0.3))
-    ours.on_trial_complete("a", result(1, 0.3))
+    decisions = [scheduler.on_trial_result(None, trial, result(epoch, 0.3)) for epoch in range(1, EPOCHS + 1)]
+    assert decisions == ["CONTINUE"] * (EPOCHS - 1) + ["STOP"]
+    ours.on_trial_complete("a", result(EPOCHS, 0.3))
     assert ours.suggest("b") == Searcher.FINISHED
+
+
+def test_a_search_that_promotes_hands_out_the_best_of_its_last_trials(searcher):
+    scheduler = promotion()
+    ours = searcher(promotion=scheduler, trials=2)
+    first = {name: ours.suggest(name) for name in "ab"}
+    for name, score in zip("ab", (0.2, 0.3)):
+        assert scheduler.on_trial_result(None, SimpleNamespace(config=first[name]), result(1, score)) == "STOP"
+        ours.on_trial_complete(name, result(1, score))
+    assert ours.suggest("c") == first["b"], "a third of two trials is one, rounded up"
+    assert ours.suggest("d") is None
 
 
 def test_a_resumed_search_hands_out_what_was_running_then_what_is_promoted_then_new_trials(searcher, ledger):
