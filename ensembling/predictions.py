@@ -154,10 +154,16 @@ def read_predictions(path: str | Path, *, called: str | None = None) -> Predicti
 def check_same_holdout(
     first: Predictions, second: Predictions, *, first_name: str = "first", second_name: str = "second"
 ) -> None:
-    """Raise PredictionsError naming both (as the caller calls them) unless their pixels may be voted on together.
+    """Raise PredictionsError unless the pixels of two predictions may be voted on together.
 
     They may if both fingerprints, image ids, sizes and class names are the same, in the same order. Their groups say
     only which photos are drawn together, and may differ: see `with_joined_groups`.
+
+    Args:
+        first: The first predictions.
+        second: The second predictions.
+        first_name: What the message calls the first ones.
+        second_name: What the message calls the second ones.
     """
     for key, words in _COMPARED.items():
         ours, theirs = getattr(first, key), getattr(second, key)

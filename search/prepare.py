@@ -93,7 +93,14 @@ def _show_counts(edits: Edits, counts: Counts, console: Console) -> None:
 
 
 def scenes_of(dataset: Dataset, group_by: str | None, settings: StudySettings, console: Console) -> Scenes:
-    """Return which photos belong together, found once and kept in the cache."""
+    """Return the photos that belong together; they are found once and kept in the cache.
+
+    Args:
+        dataset: The data set.
+        group_by: The regular expression of --group-by.
+        settings: The settings of the command.
+        console: Where the progress is shown.
+    """
     with _looking(console) as progress:
         return find_scenes(dataset, group_by=group_by, cache_dir=settings.cache_dir, progress=progress)
 

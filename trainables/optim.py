@@ -154,16 +154,25 @@ SCHEDULE_NAMES = (*SCHEDULES, ONE_CYCLE)
 def build_schedule(
     optimizer: Optimizer, name: str, *, total_steps: int, warmup_steps: int = 0, **options: Any
 ) -> LambdaLR | OneCycleLR:
-    """Return the schedule `name` of SCHEDULE_NAMES, to be stepped after each of `total_steps` optimizer steps.
+    """Return a learning-rate schedule, to be stepped after each optimizer step.
 
     one_cycle is PyTorch's (Smith and Topin, Super-convergence, 2018): a cosine from 1/25 of the rate up to it over the
     warm-up, by default three tenths of the run, and another down to nothing, while momentum or beta1 goes from 0.95 to
     0.85 and back.
 
-    With all others every parameter group's rate is its own times one factor. In warm-up that is
-    (s + 1) / (warmup_steps + 1) at step s from 0, so that it is 1 at step `warmup_steps`; from there
-    SCHEDULES[name](progress, **options). Its state_dict resumes it, with the optimizer's. Raises UserError for an
-    unknown name and where warm-up leaves no step.
+    With all others every parameter group's rate is its own times one factor. In warm-up that is (s + 1) / (warmup_steps
+    + 1) at step s from 0, so that it is 1 at step `warmup_steps`; from there SCHEDULES[name](progress, **options). Its
+    state_dict resumes it, with the optimizer's.
+
+    Args:
+        optimizer: The optimizer.
+        name: One of SCHEDULE_NAMES.
+        total_steps: The number of optimizer steps of the run.
+        warmup_steps: The number of steps of the warm-up.
+        options: Options of the function in SCHEDULES.
+
+    Raises:
+        UserError: The name is unknown, or the warm-up leaves no step.
     """
     if name not in SCHEDULE_NAMES:
         raise UserError(f"unknown schedule {name!r}: choose one of {', '.join(SCHEDULE_NAMES)}")

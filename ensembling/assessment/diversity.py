@@ -103,7 +103,15 @@ def find_patterns(
     weights: Sequence[int] | None = None,
     ignore_index: int = 255,
 ) -> Patterns:
-    """Return the patterns of the pixels whose target is not `ignore_index`, in one stream over blocks."""
+    """Return the patterns of the pixels that count, in one stream over blocks of pixels.
+
+    Args:
+        rows: The members' predictions in rank order, uint8 (pixels,) each.
+        target: The masks, uint8 (pixels,).
+        num_classes: The number of classes.
+        weights: The number of votes of each member; one each unless given.
+        ignore_index: Pixels with this target do not count.
+    """
     columns, times = np.empty((len(rows) + 1, 0), np.uint8), np.empty(0, np.int64)
     most = MERGED_PATTERNS
     for start in range(0, len(target), BLOCK_PIXELS):

@@ -133,10 +133,17 @@ def count_agreed(votes, target, times, change):  # pragma: no cover - compiled
 
 @compiled
 def count_growth(votes, weights, target, times, order, changes):  # pragma: no cover - compiled
-    """Add to `changes` int64 (steps, 2, classes) what each further member changes in hits and predicted pixels.
+    """Count what each further member changes in hits and predicted pixels.
 
-    `votes` uint8 (members, pixels) in rank order, each with its weight; members join in `order`, which holds ranks; a
-    pixel counts `times`. Only the class that gains a vote can become the winner: a step compares two classes.
+    Only the class that gains a vote can become the winner: a step compares two classes.
+
+    Args:
+        votes: uint8 (members, pixels), in rank order.
+        weights: integers (members,), how many votes each member casts.
+        target: uint8 (pixels,).
+        times: integers (pixels,), how often each pixel counts.
+        order: integers (steps,), the ranks in the order in which the members join.
+        changes: int64 (steps, 2, classes), to which the changes are added.
     """
     cast, firsts = np.empty((2, TOGETHER, changes.shape[2]), np.int64)
     winner = np.empty(TOGETHER, np.int64)

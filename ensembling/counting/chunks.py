@@ -74,9 +74,17 @@ def pixels_at_once(num_candidates: int, scratch_bytes: float = SCRATCH_BYTES) ->
 def pack_chunk(
     votes: Sequence[np.ndarray], target: np.ndarray, parts: np.ndarray, num_parts: int, ids: Ids
 ) -> Packed | None:
-    """Pack the candidates' `votes`, uint8 (pixels,) each, on `target`, uint8 (pixels,); None where an id is wrong.
+    """Pack the disputed pixels of a stretch of pixels.
 
-    `parts`, integers (pixels,), says to which of `num_parts` parts each pixel belongs.
+    Args:
+        votes: The candidates' class maps, uint8 (pixels,) each.
+        target: uint8 (pixels,).
+        parts: integers (pixels,), the part of each pixel.
+        num_parts: The number of parts.
+        ids: The ids that are allowed.
+
+    Returns:
+        The packed pixels; None where an id is not allowed.
     """
     # Kernels read the rows by address: strided ones are copied, and all are kept until the kernels are done.
     votes, target = [np.ascontiguousarray(row) for row in votes], np.ascontiguousarray(target)

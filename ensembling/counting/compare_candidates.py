@@ -101,10 +101,17 @@ def _join_bytes(parts, pixels, words):  # pragma: no cover - compiled
 
 @compiled
 def list_classes(tile, pixel, num_candidates, classes, masks):  # pragma: no cover - compiled
-    """Leave a pixel's classes, ascending, in `classes` and who votes for each in `masks`; return how many there are.
+    """List a pixel's classes and who votes for each, one candidate at a time, as a pixel of many classes needs it.
 
-    `classes` is uint8 (256,) and `masks` uint64 (words, 256): what a pixel of many classes needs, one candidate at a
-    time. An abstention counts as a class, the last one.
+    Args:
+        tile: uint8 (candidates, TILE_PIXELS or more), the candidates' class ids.
+        pixel: the index of the pixel in the tile.
+        num_candidates: the number of candidates.
+        classes: uint8 (256,), in which the classes are left, ascending; an abstention counts as the last one.
+        masks: uint64 (words, 256), in which is left who votes for each.
+
+    Returns:
+        The number of classes.
     """
     index_of = np.full(256, -1, np.int64)
     for candidate in range(num_candidates):

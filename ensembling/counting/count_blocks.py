@@ -263,8 +263,13 @@ def _add_changes(block, better, count, net):  # pragma: no cover - compiled
 def add_group(blocks, group, wins, net, counts, gains):  # pragma: no cover - compiled
     """Add a group's results to those of its classes; what its classes gain together is what they lose.
 
-    `wins`, int64 (classes,), are the pixels that each class wins; `net`, int64 (classes, candidates), how many more
-    each class but the last has with one more vote.
+    Args:
+        blocks: the `Blocks`.
+        group: the index of the group.
+        wins: int64 (classes,), the pixels that each class of the group wins.
+        net: int64 (classes, candidates), how many more pixels each class but the last has with one more vote.
+        counts: as for `count_blocks`.
+        gains: as for `count_blocks`.
     """
     num_classes, target = blocks.num_classes[group], blocks.target[group]
     last = np.int64(blocks.classes[group, num_classes - 1])

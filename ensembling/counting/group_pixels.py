@@ -67,7 +67,17 @@ def new_packing(num_candidates: int, pixels: int, most_groups: int) -> Packing:
 
 @compiled
 def group_pixels(tile, comparison, pixels, target, ids, labelled, packing):  # pragma: no cover - compiled
-    """Add the disputed ones of the tile's first `pixels` to `packing`; return False where an id is not allowed."""
+    """Add the disputed pixels of a tile to `packing`; return False where an id is not allowed.
+
+    Args:
+        tile: uint8 (candidates, TILE_PIXELS or more), the candidates' class ids, with a multiple of 8 candidates.
+        comparison: the `Comparison` of the tile.
+        pixels: how many pixels of the tile are in use, the first ones.
+        target: uint8 (TILE_PIXELS,), the target of each pixel.
+        ids: the `Ids` that are allowed.
+        labelled: int64 (256,); the targets of the disputed pixels are added to it.
+        packing: the `Packing` to which the pixels are added.
+    """
     # Taken out of the tuples once: each access counts a reference, which would cost more than the pixel.
     second, third, more, differs, for_second = comparison
     masks, open_row = packing.masks, packing.open_row

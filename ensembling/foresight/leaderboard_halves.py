@@ -29,12 +29,19 @@ class Halves:
 
 
 def halves_of_test(counts: np.ndarray, photos: int, *, photos_per_group: float = 1.0, seed: int = 0) -> Halves:
-    """Return how much two halves of a test of `photos` photos differ, if it is like the holdout.
+    """Return how much two halves of a test differ, if it is like the holdout.
 
-    `counts` is int64 (2, groups, 3, num_classes), as in scores, of the vote and of another one, such as its best
-    member. Groups, photos that belong together, are drawn whole, so that one of them is in one half alone;
-    `photos_per_group` is their mean size. Raises ValueError where the test has fewer than two groups, or the holdout
-    has one.
+    Groups, which are photos that belong together, are drawn whole, so that each is in one half alone.
+
+    Args:
+        counts: The counts of the vote and of another one, such as its best member, on the holdout's groups: int64 (2,
+            groups, 3, num_classes), as in ensembling/scores.py.
+        photos: The number of photos of the test.
+        photos_per_group: The mean number of photos of a group.
+        seed: Draws the groups.
+
+    Raises:
+        ValueError: The test has fewer than two groups, or the holdout has one.
     """
     groups = counts.shape[1]
     drawn = round(photos / 2 / photos_per_group)

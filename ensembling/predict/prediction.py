@@ -107,7 +107,14 @@ class Prediction:
 def make_predictor(member: Member, ensemble: Ensemble, views: TestTimeAugmentation, batch_size: int = 0) -> Predictor:
     """Return the predictor of a member.
 
-    Raises UserError where its weights do not fit its configuration and the number of the ensemble's classes.
+    Args:
+        member: The member.
+        ensemble: Its ensemble, whose number of classes it must have.
+        views: The views whose probabilities are averaged.
+        batch_size: How many photos are predicted at once; 0 for as many as in training.
+
+    Raises:
+        UserError: The weights do not fit the member's configuration and the number of classes.
     """
     num_classes = len(ensemble.class_names)
     return Predictor(member.config, member.weights, num_classes=num_classes, views=views, batch_size=batch_size)

@@ -122,9 +122,16 @@ def _from_file(path: Path, runs_dir: Path) -> Ensemble:
 
 
 def find_member(listed: ListedMember, rank: int, ensemble_file: Path, runs_dir: Path) -> Member:
-    """Return the member that `ensemble_file` lists as number `rank`, counted from 1.
+    """Return a member with its files.
 
-    Raises UserError where its files are missing or belong to another trial.
+    Args:
+        listed: The member as ensemble.json lists it.
+        rank: Its rank, counted from 1.
+        ensemble_file: The path of that ensemble.json.
+        runs_dir: The runs directory in which its study is looked for as well.
+
+    Raises:
+        UserError: The member's files are missing or belong to another trial.
     """
     try:
         files = _files_of(listed, rank, ensemble_file, runs_dir)

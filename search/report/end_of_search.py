@@ -86,7 +86,14 @@ def _why_it_ended(files: TrialFiles) -> str:
 def search_result(
     study: Study, ensemble: EnsembleRecord | None, runs_dir: Path, tracking_uri: str | None
 ) -> dict[str, Any]:
-    """Return what the end of a search shows, as plain values for machines; no vote where `ensemble` is None."""
+    """Return what the end of a search shows, as plain values for programs.
+
+    Args:
+        study: The study.
+        ensemble: Its ensemble; None where no trial has predictions, so that the result has no vote.
+        runs_dir: The runs directory, for the commands that come next.
+        tracking_uri: The address of MLflow's store if one was given, likewise.
+    """
     return {
         "study": study.name,
         "directory": str(study.directory),
@@ -144,7 +151,15 @@ def next_commands(study: Study, runs_dir: Path, tracking_uri: str | None) -> lis
 def show_what_is_next(
     console: Console, study: Study, ensemble: EnsembleRecord, runs_dir: Path, uri: str | None
 ) -> None:
-    """Show the recommendation, and under it the commands."""
+    """Show the recommendation, and under it the commands.
+
+    Args:
+        console: Where to print.
+        study: The study.
+        ensemble: Its ensemble.
+        runs_dir: The runs directory, for the commands.
+        uri: The address of MLflow's store if one was given, likewise.
+    """
     say(console, recommendation(ensemble), style="bold")
     words = ("answer of the vote", "train the members on all photos", "keep it as a model", "compare the trials")
     for what, command in zip(words, next_commands(study, runs_dir, uri), strict=True):

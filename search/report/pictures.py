@@ -62,7 +62,15 @@ def overlay(photo: np.ndarray, class_map: np.ndarray, colours: np.ndarray) -> np
 def holdout_picture(
     packed: PackedData, rows: Sequence[int], predictions: Predictions, class_names: Sequence[str], *, count: int = 4
 ) -> Image.Image:
-    """Return a sheet of `count` evenly picked holdout photos: photo, target, prediction, and the legend of classes."""
+    """Return a sheet of holdout photos: photo, target and prediction side by side, and the legend of classes below.
+
+    Args:
+        packed: The decoded photos.
+        rows: The rows of the holdout.
+        predictions: The class maps of the holdout.
+        class_names: The names by class id.
+        count: How many photos are shown, picked evenly.
+    """
     picked = set(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int).tolist())
     colours = palette(len(class_names), background=class_names[0] == "Background")
     strips = []

@@ -21,10 +21,20 @@ def write_report(
     scores: Path | None = None,
     out: Path | None = None,
 ) -> tuple[Path, Report]:
-    """Write the report to `out`, or report.html in the study's directory, and log it to the study's run in MLflow.
+    """Write the report of a study, and log it to the study's run in MLflow.
 
-    Return where it is and what it shows; where MLflow did not take it, the report's `lacks` say so, and the file is
-    there all the same. Raises UserError where the study's own files or `scores` cannot be read.
+    Args:
+        study: The study.
+        connect: Returns MLflow's client and the id of the experiment.
+        scores: A CSV file of what was submitted and what it scored.
+        out: The file to write; report.html in the study's directory by default.
+
+    Returns:
+        Where the report is, and what it shows. Where MLflow did not take it, its `lacks` say so, and the file is there
+        all the same.
+
+    Raises:
+        UserError: The study's own files or `scores` cannot be read.
     """
     report = gather(study, connect, scores)
     path = out or study.directory / REPORT_FILE

@@ -13,7 +13,14 @@ PICTURES = ("ensemble.png", "diversity.png")
 
 
 def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: EnsembleRecord) -> None:
-    """Log to the study's run the scores of its ensemble, the ensemble's pictures, and the data set with its source."""
+    """Log to the study's run the scores of its ensemble, the ensemble's pictures, and the data set with its source.
+
+    Args:
+        client: The client of the store.
+        run_id: The id of the study's run.
+        study: The study.
+        ensemble: Its ensemble.
+    """
     scores = {
         "vote/miou": ensemble.miou,
         "vote/crossfit_miou": ensemble.crossfit_miou,

@@ -182,8 +182,11 @@ class Tracker:
     def end_trial(self, number: int, status: str, tags: dict[str, str], artifacts: dict[Path, str | None]) -> None:
         """Log the trial's tags and artifacts and end its run.
 
-        `status` is one of MLflow's (FINISHED, FAILED, KILLED), and `artifacts` maps files to their directories among
-        the artifacts.
+        Args:
+            number: The number of the trial.
+            status: One of MLflow's: FINISHED, FAILED or KILLED.
+            tags: The tags of the run.
+            artifacts: The directory of each file among the artifacts; None for the top.
         """
         run_id = self._runs.get(number)
         if run_id is None:

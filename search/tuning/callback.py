@@ -53,7 +53,16 @@ class StudyCallback(Callback):
         stop_suggesting: Callable[[], None],
         paused: Container[int] = (),
     ) -> None:
-        """`paused` are the numbers of the trials that are paused at the moment, as the scheduler has them."""
+        """Args:
+        study: The study.
+        tracker: The writer of its runs in MLflow.
+        screen: Shows the trials.
+        recorder: Writes down how trials end.
+        vote: The vote of the trials that have ended.
+        gpus_per_trial: The GPUs of each trial, for the GPU-hours.
+        stop_suggesting: A function that is called when no further trial is to begin.
+        paused: The numbers of the trials that are paused at the moment, as the scheduler has them.
+        """
         self.study, self.screen = study, screen
         self._stop_suggesting, self._paused = stop_suggesting, paused
         self._recorder, self.gpus_per_trial = recorder, gpus_per_trial

@@ -20,11 +20,21 @@ PROBE_SIZE = 128  # pixels that an image of a timed step has on a side at most; 
 def study_seconds(
     configs: Sequence[TrialConfig], *, num_classes: int, images: int, trials: int, concurrency: int
 ) -> float:
-    """Return the seconds that the study would take if `trials` trials like these ran to their ends.
+    """Return the seconds that the study would take if all of its trials ran to their ends.
 
     A step of a few small images is made of each head on each backbone, scaled by images and pixels; those that are not
-    reached within PROBES_SECONDS count as the mean of the others. Raises UserError where the first one cannot be
-    trained; what is wrong with others is said when the search comes to them.
+    reached within PROBES_SECONDS count as the mean of the others.
+
+    Args:
+        configs: The first configurations of the study.
+        num_classes: The number of classes.
+        images: The number of images of an epoch.
+        trials: The number of trials, which are taken to be like `configs`.
+        concurrency: How many trials run side by side.
+
+    Raises:
+        UserError: The first configuration cannot be trained. What is wrong with others is said when the search comes to
+            them.
     """
     threads, started = torch.get_num_threads(), time.perf_counter()
     per_pixel: dict[tuple, float] = {}

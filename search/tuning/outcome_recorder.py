@@ -26,7 +26,14 @@ class OutcomeRecorder:
     def judge(
         self, number: int, params: dict[str, Any], *, failure: str | None = None, goes_on: bool = False
     ) -> Outcome:
-        """Return how the trial with the configuration `params` ended; a verdict that it has stands."""
+        """Return how a trial ended; a verdict that it has stands.
+
+        Args:
+            number: The number of the trial.
+            params: Its configuration.
+            failure: Why it failed; None where it did not.
+            goes_on: Whether a resumed study goes on with it.
+        """
         verdict = self._study.trial_files(number).read_verdict()
         if verdict:
             failure, goes_on = verdict["failure"], False
@@ -47,7 +54,14 @@ class OutcomeRecorder:
         return artifacts
 
     def log(self, number: int, params: dict[str, Any], outcome: Outcome, artifacts: Artifacts) -> None:
-        """Bring the trial's run in MLflow to what the ledger says, from its start to its end."""
+        """Bring the trial's run in MLflow to what the ledger says, from its start to its end.
+
+        Args:
+            number: The number of the trial.
+            params: Its configuration.
+            outcome: How it ended.
+            artifacts: The directory of each file among the artifacts; None for the top.
+        """
         records = self._study.trial_files(number).records()
         if records or not outcome.goes_on:
             self._tracker.start_trial(number, params)

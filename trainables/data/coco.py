@@ -60,11 +60,15 @@ def load_annotations(
 ) -> Dataset:
     """Return what `load_dataset` returns, without a look at any photo: their hashes are empty, as are fingerprints.
 
-    `source` is a data set's directory, in which `train_json` and `val_json` name files as for `load_dataset`, or one
-    COCO file of any name, whose images are then those for training.
+    Args:
+        source: A data set's directory; or one COCO file of any name, whose images are then those for training.
+        unlabelled: What pixels without annotation are.
+        train_json: The COCO file of the training images in that directory, as for `load_dataset`.
+        val_json: The COCO file of the holdout, likewise.
 
-    Raises UserError, listing every fault found, where the annotations cannot be used, and where files are named beside
-    a `source` that is a file itself.
+    Raises:
+        UserError: The annotations cannot be used, with every fault found; or files are named beside a `source` that is
+            a file itself.
     """
     source = Path(source).absolute()
     if source.suffix == ".json" and not source.is_dir():

@@ -183,10 +183,18 @@ def load_pseudo(
     unlabelled: Literal["background", "ignore"],
     cache_dir: Path | str | None = None,
 ) -> Dataset:
-    """Return the data set `root` with the class ids of the labelled one, which has `class_names` and `unlabelled`.
+    """Return the data set of pseudo-labels with the class ids of the labelled one.
 
     Categories are matched by name; "ignore" is 255, and may be missing. The fingerprint depends on these class ids.
-    Raises UserError for a category that only one of the two data sets has, and what `load_dataset` raises.
+
+    Args:
+        root: The directory of the pseudo-labels.
+        class_names: The names of the labelled data set's classes, by class id.
+        unlabelled: What pixels without annotation are in the labelled data set.
+        cache_dir: The directory that remembers the photos' hashes.
+
+    Raises:
+        UserError: Only one of the two data sets has some category, or `load_dataset` raises it.
     """
     root = Path(root).absolute()
     if not is_dataset(root):

@@ -20,6 +20,13 @@ def predict_maps(
 
     The class map is uint8 (H, W) on the model's device, where H and W are those of the photo: logits are resized
     bilinearly (align_corners False) before the argmax, so that no mask is ever resized.
+
+    Args:
+        model: The model, on its device.
+        packed: The decoded photos.
+        rows: The rows to predict.
+        batch_size: How many photos are predicted at once.
+        precision: The number format in which the model computes.
     """
     for some, maps in _predict(model, packed, rows, batch_size, precision):
         yield from zip(some, maps)
@@ -89,8 +96,15 @@ def evaluate(
 ) -> Tensor:
     """Return the confusion matrix int64 (num_classes, num_classes) summed over `rows`: rows target, columns prediction.
 
-    Where `keep` is given, a uint8 array with as many elements as the rows have pixels, the class maps are written to
-    it, flattened and one after another in the order of `rows`.
+    Args:
+        model: The model, on its device.
+        packed: The decoded photos and their masks.
+        rows: The rows to score.
+        num_classes: The number of classes.
+        batch_size: How many photos are predicted at once.
+        precision: The number format in which the model computes.
+        keep: An array uint8 with as many elements as the rows have pixels, to which the class maps are written,
+            flattened and one after another in the order of `rows`.
     """
     total = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=precision.device)
     position = 0

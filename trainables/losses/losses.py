@@ -122,10 +122,16 @@ class SegmentationLoss(nn.Module):
 def build_loss(
     name: str, *, num_classes: int, class_weights: Tensor | None = None, ignore_index: int = 255
 ) -> SegmentationLoss:
-    """Return the loss `name`, a key of LOSSES.
+    """Return a loss by its name.
 
-    `class_weights` (num_classes,) weigh pixels in ce and focal, classes in dice. Raises UserError for an unknown name
-    and for weights of another length, or not finite and above 0.
+    Args:
+        name: A key of LOSSES.
+        num_classes: The number of classes.
+        class_weights: The weight of each class, (num_classes,): of its pixels in ce and focal, of the class in dice.
+        ignore_index: Pixels with this target do not count.
+
+    Raises:
+        UserError: The name is unknown, or the weights have another length or are not finite and above 0.
     """
     if name not in LOSSES:
         raise UserError(f"unknown loss {name!r}: choose one of {', '.join(LOSSES)}")

@@ -24,7 +24,16 @@ class BatchNorm(nn.BatchNorm2d):
 def conv_bn(
     in_channels: int, out_channels: int, kernel_size: int = 1, *, dilation: int = 1, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    """Return a convolution without bias, padded to keep the size where its stride is 1, and batch norm."""
+    """Return a convolution without bias, and batch norm.
+
+    Args:
+        in_channels: The channels of the input.
+        out_channels: The channels of the output.
+        kernel_size: Height and width of the kernel; the input is padded so that a stride of 1 keeps its size.
+        dilation: The distance of the kernel's values, in pixels.
+        stride: The step of the kernel, in pixels.
+        groups: The number of groups of channels that are convolved apart.
+    """
     conv = nn.Conv2d(
         in_channels,
         out_channels,

@@ -15,7 +15,15 @@ SHOWN = 10
 
 
 def run_compare(one: Path, other: Path, unlabelled: str, console: Console, *, as_json: bool = False) -> int:
-    """Print the differences, all of them `as_json`; the exit code is 0 whether there are any or not."""
+    """Print what differs between two annotation files, and return the exit code, which is 0 in any case.
+
+    Args:
+        one: The first file.
+        other: The second file.
+        unlabelled: What pixels without annotation are.
+        console: Where to print.
+        as_json: Whether all differences are printed as JSON instead of the first ones in words.
+    """
     with console.status("Reading both files …"):
         found = compare(*(load_annotations(path, unlabelled=unlabelled) for path in (one, other)))
     if as_json:

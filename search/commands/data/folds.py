@@ -53,9 +53,16 @@ class FoldsOptions:
 
 
 def run_folds(dataset: Dataset, scenes: Scenes, options: FoldsOptions, out: Path, console: Console) -> int:
-    """Print the shares of each fold and a table of all methods, and write folds.png and folds.json below `out`.
+    """Print each fold's shares and a table of all methods, write folds.png and folds.json, and return the exit code.
 
     The table of methods counts, over the folds, the classes that the training photos have and a fold does not.
+
+    Args:
+        dataset: The data set.
+        scenes: The photos that belong together.
+        options: How the folds are made.
+        out: The directory of the files.
+        console: Where to print.
     """
     with Bars(console) as bars:
         table = make_table(dataset, bars.add("Counting visible pixels", len(dataset.images)))

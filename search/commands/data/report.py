@@ -96,7 +96,14 @@ def _sheets(made: Table, bars: Bars) -> list[tuple[galleries.Look, Image.Image]]
 
 
 def default_looks(made: Table, count: int, of_class: int, seed: int) -> list[galleries.Look]:
-    """Return the four looks: images, images by area, classes by area, and the annotations of one image."""
+    """Return the four looks: images, images by area, classes by area, and the annotations of one image.
+
+    Args:
+        made: The table of the data set's annotations.
+        count: How many images a sheet shows.
+        of_class: How many annotations the sheet of a class shows.
+        seed: Chooses the images.
+    """
     chosen = [
         galleries.random_images(made, count, seed),
         galleries.images_by_area(made, count, ascending=False),

@@ -29,7 +29,14 @@ from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id
 
 
 def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> EnsembleRecord:
-    """Select an ensemble, show it, write it and log it to MLflow; return its record."""
+    """Select an ensemble, show it, write it and log it to MLflow, and return its record.
+
+    Args:
+        options: Which runs may vote, and how members are chosen.
+        name: The name of the ensemble and of its run.
+        out: The directory of ensemble.json; None for one below the runs directory.
+        console: Where to print.
+    """
     client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
     _check_filter(client, experiment_id, options.where)
     studies = find_studies(client, experiment_id, options.studies, options.runs_dir)

@@ -47,7 +47,14 @@ BATCH = 1000  # the most metrics that MLflow takes at once
 def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> EnsembleRecord | None:
     """Select the study's ensemble, write ensemble.json, log it as a run below the study's, and return it.
 
-    Returns None where no trial has predictions.
+    Args:
+        study: The study.
+        tracker: The writer of its runs.
+        include_stopped: Whether trials that were stopped before the last rung may vote.
+        max_members: The most members of the ensemble.
+
+    Returns:
+        The record of the ensemble; None where no trial has predictions.
     """
     options = EnsembleOptions(
         studies=(study.name,),

@@ -71,7 +71,14 @@ def holdout_photos(candidate: Candidate, target: Predictions, options: EnsembleO
 def effect_of_views(
     members: Sequence[ListedMember], before: Sequence[Candidate], after: Sequence[Candidate], target: Predictions
 ) -> tuple[EffectOfViews, ...]:
-    """Return what the holdout's mIoU is with one view and with all, for each member and for their vote."""
+    """Return what the holdout's mIoU is with one view and with all, for each member and for their vote.
+
+    Args:
+        members: The members in rank order.
+        before: The candidates with the class maps of a single view.
+        after: The candidates with the class maps of all views.
+        target: The holdout's masks.
+    """
     num_classes, votes = len(target.class_names), [member.votes for member in members]
     once, averaged = ({one.run_id: one.predictions.pixels for one in those} for those in (before, after))
 

@@ -14,10 +14,14 @@ from trainables.errors import UserError
 
 
 def run_foresee(options: PredictOptions, halves: int | None, runs: int, console: Console) -> int:
-    """Predict the photos as far as they are not predicted, and say what to expect; return the exit code.
+    """Predict the photos as far as they are not predicted, show what the vote should score on them, and return the exit
+    code.
 
-    Beside the ensemble's members its best other candidates predict, `runs` in all. Without `options.images` only the
-    `halves` are reported.
+    Args:
+        options: The ensemble, the photos and the directory of the class maps. Without photos only the halves are shown.
+        halves: The number of photos of a test whose two halves are compared; None without that.
+        runs: How many runs predict: the members, and beside them the best other candidates.
+        console: Where to print.
     """
     ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
     others = other_runs(ensemble, Path(options.reference), options.runs_dir, max(0, runs - len(ensemble.members)))

@@ -19,7 +19,15 @@ PICTURE = "least_like_the_holdout.png"
 
 
 def tell(prediction: Prediction, holdout: SeenHoldout, out: Path, console: Console) -> None:
-    """Foresee, show it, and write foresee.json and the picture of the photos that are least like the holdout."""
+    """Show what the photos should score, and write foresee.json and the picture of the photos that are least like the
+    holdout.
+
+    Args:
+        prediction: The class maps of the photos.
+        holdout: The class maps of the holdout by the same runs, and its labels.
+        out: The directory of the files.
+        console: Where to print.
+    """
     foresight = foresight_of(prediction, holdout, console)
     write_json(out / RESULT, described(foresight, prediction, holdout.voting))
     draw_least_like(foresight, prediction, holdout.vote, out / PICTURE)

@@ -89,6 +89,12 @@ def refit_models(
     The models of one member, which differ in their seeds, follow one another. A member of seed s gets the seeds s, s +
     n, s + 2n, …, where n is greater than every member's seed: members of the same configuration that differ only in
     their seeds do not become the same model.
+
+    Args:
+        originals: The members as they were trained.
+        photos: The number of photos that the refit trains on.
+        seeds: The number of models of each member.
+        weights_dir: The directory of pretrained weights; None keeps that of each member.
     """
     stride = 1 + max(original.member.config.seed for original in originals)
     return [
@@ -114,7 +120,11 @@ def refit_models(
 def describe_refit(name: str, run_id: str | None, ensemble: Ensemble, models: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what study.json keeps of the ensemble, so that a refit can be resumed and finished without it.
 
-    `run_id` is the id of the ensemble's run in MLflow, or None where it has none.
+    Args:
+        name: The name of the ensemble.
+        run_id: The id of its run in MLflow; None where it has none.
+        ensemble: The ensemble.
+        models: The models to train, as `refit_models` describes them.
     """
     described = ensemble.description
     interval = described.crossfit_interval

@@ -34,10 +34,15 @@ class Annotation:
 def sound_annotations(
     file: str, content: dict, class_id_of: Mapping[int, int], problems: list[Problem]
 ) -> dict[int, list[Annotation]]:
-    """Return the sound annotations by image id, in file order; the faults of the others are added to `problems`.
+    """Return the sound annotations by image id, in file order.
 
-    `content` is that of a COCO file whose images were checked. Where all polygons of the file are shares of the image's
-    sides, they are multiplied by these, and a note says so.
+    Where all polygons of the file are shares of the image's sides, they are multiplied by these, and a problem says so.
+
+    Args:
+        file: The name of the COCO file, for messages.
+        content: The content of the COCO file, whose images were checked.
+        class_id_of: The class id of each category id.
+        problems: The list to which the faults of the other annotations are added.
     """
     sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in content["images"]}
     entries = content["annotations"]

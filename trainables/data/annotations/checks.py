@@ -228,7 +228,14 @@ def similar_names(file: str, names: Sequence[str]) -> list[Problem]:
 
 
 def compare_categories(first_file: str, first: dict[int, str], file: str, second: dict[int, str]) -> list[Problem]:
-    """Return a fault where the categories (id: name) of `file` are not those of the training file, `first_file`."""
+    """Return a fault where the categories of a file are not those of the training file.
+
+    Args:
+        first_file: The name of the training file.
+        first: Its categories, names by id.
+        file: The name of the other file.
+        second: The categories of the other file.
+    """
     differing = [
         f"id {key} is {_quoted(first.get(key))} in {first_file} and {_quoted(second.get(key))} here"
         for key in sorted(first.keys() | second.keys())

@@ -109,14 +109,21 @@ def pack(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> PackedData:
-    """Return the cache of the data set at `image_size` (h, w), which is built unless a complete one exists.
+    """Return the cache of the data set at one size, which is built unless a complete one exists.
 
     Any number of processes may call this at once: one of them builds the cache, and the others wait and then open it. A
     build becomes visible only when it is complete; an incomplete one that a killed process left is removed by the next
-    build. `progress` is called with the number of photos done and their total.
+    build.
 
-    Raises UserError that lists all photos that cannot be decoded or have changed since they were checked, and where the
-    cache cannot be written.
+    Args:
+        dataset: The data set.
+        image_size: (height, width) at which photos are decoded.
+        cache_dir: The directory of all caches.
+        progress: A function that is called with the number of photos done and of all.
+
+    Raises:
+        UserError: The cache cannot be written, or photos cannot be decoded or have changed since they were checked, all
+            of which are listed.
     """
     directory = packed_directory(cache_dir, dataset.fingerprint, image_size)
     packed = _open_if_complete(directory, dataset, image_size)

@@ -37,14 +37,20 @@ class ImportReport:
 def write_dataset(
     out: Path, imported: Imported, *, copy: bool = False, progress: Callable[[int], None] | None = None
 ) -> ImportReport:
-    """Write the data set `out`, which appears whole or not at all, and read it back as a search would.
+    """Write a data set, which appears whole or not at all, and read it back as a search would.
 
-    Photos go to images/<split>/<their name>, as hard links where the file system allows it and `copy` is not asked for,
-    else as copies. A shape that is broken or covers no pixel is skipped, and listed in the report. `progress` is called
-    with the number of photos done.
+    Photos go to images/<split>/<their name>. A shape that is broken or covers no pixel is skipped, and listed in the
+    report.
 
-    Raises UserError where `out` exists, no photo is labelled for training, two photos have one name, or the result is
-    no usable data set (see `load_dataset`); nothing is left behind then.
+    Args:
+        out: The directory to write.
+        imported: What was read from another format.
+        copy: Whether photos are copied; otherwise they are hard links where the file system allows it.
+        progress: A function that is called with the number of photos done.
+
+    Raises:
+        UserError: `out` exists, no photo is labelled for training, two photos have one name, or the result is no usable
+            data set (see `load_dataset`). Nothing is left behind then.
     """
     out = Path(out).absolute()
     with new_directory(out) as building:
