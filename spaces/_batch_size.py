@@ -56,7 +56,11 @@ DILATING = ("deeplabv3plus", "deeplabv3", "fcn", "ocr")  # heads that dilate the
 def estimated_gb(backbone: str, head: str, photos: int, *, image_size: int = 512) -> float:
     """Return the estimated memory of a training step in GB (2^30 bytes).
 
-    A backbone or head that is not in the tables counts as the largest one there.
+    Args:
+        backbone: The backbone; one that is not in the tables counts as the largest there.
+        head: The head, likewise.
+        photos: How many photos are in memory at once.
+        image_size: Height and width of the photos, in pixels.
     """
     body, kept, dilated = BACKBONES.get(backbone) or max(BACKBONES.values(), key=lambda row: row[1])
     top, kept_by_head = HEADS.get(head) or max(HEADS.values(), key=lambda row: row[1])
@@ -66,9 +70,13 @@ def estimated_gb(backbone: str, head: str, photos: int, *, image_size: int = 512
 
 
 def batch(backbone: str, head: str, effective: int, *, image_size: int = 512) -> dict[str, int]:
-    """Return {"batch_size", "accumulate"} whose product is `effective`, which must be a power of two.
+    """Return {"batch_size", "accumulate"}, whose batch size is the largest number of photos that fits the card at once.
 
-    The batch size is the largest number of photos that fits the card at once.
+    Args:
+        backbone: The backbone, as for `estimated_gb`.
+        head: The head, likewise.
+        effective: The product of the two, which must be a power of two.
+        image_size: Height and width of the photos, in pixels.
     """
     photos = effective
     while photos > 1 and estimated_gb(backbone, head, photos, image_size=image_size) > SHARE * CARD_GB:

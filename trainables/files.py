@@ -118,7 +118,14 @@ def read_checked(path: Path, shape: Any, *, remedy: str) -> Any:
 
 
 def check_shape(value: Any, shape: Any, path: Path, *, remedy: str) -> None:
-    """Raise DamagedFileError where what was read from `path` does not have `shape`: see `read_checked`."""
+    """Raise DamagedFileError where a value that was read does not have the shape that it must have.
+
+    Args:
+        value: The value.
+        shape: Its type, as for `read_checked`.
+        path: The file that it was read from.
+        remedy: What to do, for the message.
+    """
     from pydantic import TypeAdapter, ValidationError  # a tenth of a second of imports
 
     try:

@@ -54,9 +54,13 @@ def bootstrap_mious(counts: np.ndarray, seed: int, draws: int = DRAWS) -> np.nda
 
 
 def drawn_mious(counts: np.ndarray, rng: np.random.Generator, *, draws: int, scenes: int) -> np.ndarray:
-    """Return the mIoU of each vote on each draw of that many `scenes`, with replacement: float64 (draws, votes).
+    """Return the mIoU of each vote on each draw of scenes with replacement: float64 (draws, votes).
 
-    `counts` is that of `bootstrap_mious`.
+    Args:
+        counts: int64 (votes, scenes, 3, num_classes), as in ensembling/scores.py; every vote meets the same draws.
+        rng: Draws the scenes.
+        draws: The number of draws.
+        scenes: The number of scenes in a draw.
     """
     votes, known, _, num_classes = counts.shape
     # Sums of counts stay exact in float64 below 2**53 pixels, and its matrix product is the fast one.

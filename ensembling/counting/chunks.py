@@ -143,7 +143,14 @@ def _join(chunks: list[Chunk], num_candidates: int) -> Chunk:
 
 
 def refuse(votes: Sequence[np.ndarray], target: np.ndarray, ids: Ids, offset: int) -> NoReturn:
-    """Raise the ValueError that names the first wrong id; pixels count from `offset`."""
+    """Raise the ValueError that names the first wrong id.
+
+    Args:
+        votes: The candidates' class maps, uint8 (pixels,) each.
+        target: uint8 (pixels,).
+        ids: The ids that are allowed.
+        offset: The number of the first pixel.
+    """
     wrong = (target >= ids.num_classes) & (target != ids.ignore_index)
     if wrong.any():
         pixel = int(np.argmax(wrong))

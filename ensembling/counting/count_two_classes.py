@@ -13,7 +13,14 @@ from ensembling.kernels import compiled, inlined
 
 @compiled
 def count_two_classes(blocks, members, counts, gains):  # pragma: no cover - compiled
-    """Count as `count_blocks` does, on the groups of two classes."""
+    """Count the members' vote on blocks of two classes, and what one more vote of a candidate changes.
+
+    Args:
+        blocks: the `Blocks` to count on; groups of more classes are left out, see `count_blocks`.
+        members: the `Members`, at least one.
+        counts: as for `count_blocks`.
+        gains: as for `count_blocks`.
+    """
     total, num_candidates, rows = members.weights.sum(), gains.shape[2], blocks.rows
     candidates, weights, better = members
     half, is_odd = total // 2, total % 2 == 1

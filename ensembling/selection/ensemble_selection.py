@@ -60,9 +60,16 @@ def greedy(table: VoteTable, limits: Limits) -> Found:
 def add_greedily(
     table: VoteTable, first: Sequence[int], max_members: int, pool: Sequence[int]
 ) -> tuple[list[int], list[float]]:
-    """Add the best of `pool` to `first` until there are `max_members`: return the path, and the mIoU at each step.
+    """Add the best candidate again and again, even where the mIoU falls by it. Ties go to the better rank.
 
-    Ties go to the better rank. A step is taken even if the mIoU falls by it.
+    Args:
+        table: The table of the candidates.
+        first: The members with which the path begins, by rank.
+        max_members: The number of members at the path's end.
+        pool: The candidates that may be added, by rank.
+
+    Returns:
+        The path, and the mIoU at each step.
     """
     path, path_miou = list(first), path_mious(table, first)
     while len(path) < max_members and not set(pool) <= set(path):

@@ -37,7 +37,14 @@ def check_options(options: Options, candidates: int) -> Options:
 
 
 def check_whole(value: int, name: str, least: int, most: int | None = None) -> int:
-    """Return `value` as an int. Raises ValueError where it is no whole number, or not in the range allowed."""
+    """Return a value as an int. Raises ValueError where it is no whole number, or not in the range allowed.
+
+    Args:
+        value: The value.
+        name: What the message calls it.
+        least: The smallest value allowed.
+        most: The largest value allowed; None for no limit.
+    """
     try:
         number = operator.index(value)
     except TypeError:

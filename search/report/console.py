@@ -14,7 +14,14 @@ from rich.text import Text
 
 
 def say(console: Console, text: str, *, label: str = "", style: str = "") -> None:
-    """Print one paragraph without line breaks, so that its commands can be copied; `label` stands before it in bold."""
+    """Print one paragraph without line breaks, so that its commands can be copied.
+
+    Args:
+        console: Where to print.
+        text: The paragraph.
+        label: What stands before it in bold.
+        style: The style of the text, in rich's words.
+    """
     line = Text(f"{label:<10} ", style="bold") if label else Text()
     console.print(line.append(text, style=style), soft_wrap=True)
 

@@ -85,7 +85,14 @@ def holdout_picture(
 
 
 def with_legend(sheet: np.ndarray, caption: str, names: Mapping[int, str], colours: np.ndarray) -> Image.Image:
-    """Return the sheet, uint8 (H, W, 3), with a caption below it and each class id's colour and name in `names`."""
+    """Return a sheet with a caption and a legend below it.
+
+    Args:
+        sheet: The sheet, uint8 (H, W, 3).
+        caption: The caption.
+        names: The names by class id.
+        colours: The colours of class ids, uint8 (256, 3).
+    """
     columns = max(1, sheet.shape[1] // 140)
     lines = -(-len(names) // columns) + 1
     image = Image.new("RGB", (sheet.shape[1], sheet.shape[0] + lines * LEGEND_HEIGHT), "white")
@@ -101,9 +108,15 @@ def with_legend(sheet: np.ndarray, caption: str, names: Mapping[int, str], colou
 
 
 def changed_pixels(photo: np.ndarray, target: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the photo uint8 (H, W, 3) in grey with the pixels painted, in CHANGES' colours, whose class changed.
+    """Return a grey photo on which the pixels are painted, in the colours of CHANGES, whose class changed.
 
-    `target`, `before` and `after` are class maps uint8 (H, W). Pixels that are not scored stay as they are.
+    Pixels that are not scored stay as they are.
+
+    Args:
+        photo: The photo, uint8 (H, W, 3).
+        target: The class map of the labels, uint8 (H, W).
+        before: The class map before, uint8 (H, W).
+        after: The class map after, uint8 (H, W).
     """
     grey = np.repeat((photo.mean(axis=-1, keepdims=True) * 0.5 + 100).astype(np.uint8), 3, axis=-1)
     changed = (before != after) & (target != 255)

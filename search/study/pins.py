@@ -74,7 +74,14 @@ def parse_value(key: str, text: str) -> Any:
 
 
 def check_key(flag: str, key: str, space: str, choices: dict[str, Choice]) -> None:
-    """Raise UserError, with the nearest names, for a key that the space does not suggest and no configuration has."""
+    """Raise UserError, with the nearest names, for a key that the space does not suggest and no configuration has.
+
+    Args:
+        flag: The flag that names the key, for the message.
+        key: The key.
+        space: The name of the space.
+        choices: The suggestions of the space, by name.
+    """
     if key in KEYS or key in choices:
         return
     hint = nearest(key, [*choices, *KEYS], most=2)

@@ -64,8 +64,15 @@ def keep_view(client: MlflowClient, identity: str) -> None:
 def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console) -> int:
     """Open the page of the trials, and return the exit code.
 
-    Where `tracking_uri` is that of a server, the page is the server's. For any other store a server is run until
-    somebody stops it. Raises UserError where there is no store, or it does not answer.
+    Args:
+        runs_dir: The runs directory, whose store is served unless another one is named.
+        tracking_uri: The address of MLflow's store. The page of a server is its own; for any other store a server is
+            run until somebody stops it.
+        port: The port of that server.
+        console: Where to print.
+
+    Raises:
+        UserError: There is no store, or it does not answer.
     """
     runs_dir = runs_dir.expanduser().resolve()
     if tracking_uri is None:

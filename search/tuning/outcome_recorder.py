@@ -19,7 +19,12 @@ class OutcomeRecorder:
     """
 
     def __init__(self, study: Study, tracker: Tracker, *, epochs: int, last_rung: int) -> None:
-        """`epochs` is the length of a trial whose configuration does not say it."""
+        """Args:
+        study: The study.
+        tracker: The writer of its runs in MLflow.
+        epochs: The epochs of a trial whose configuration does not say them.
+        last_rung: The epoch from which on a stopped trial may vote.
+        """
         self._study, self._tracker = study, tracker
         self._epochs, self._last_rung = epochs, last_rung
 

@@ -10,7 +10,14 @@ from typing import Any
 def work_ahead(
     pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any], *, ahead: int
 ) -> Iterator[Any]:
-    """Yield `work(item)` for each item, in order, as `pool.map` does, but with at most `ahead` results waiting."""
+    """Yield the results of work that threads do ahead of the caller, in the order of the items.
+
+    Args:
+        pool: The threads.
+        work: The function of an item.
+        items: The items.
+        ahead: The most results that may wait for the caller.
+    """
     items = iter(items)
     futures: deque[Future] = deque(pool.submit(work, item) for item in islice(items, ahead))
     while futures:

@@ -69,7 +69,14 @@ def show_problems(problems: tuple[Problem, ...], console: Console) -> None:
 
 
 def run_export(kind: str, dataset: Dataset, out: Path, console: Console) -> int:
-    """Write the data set as PNG masks or as COCO."""
+    """Write the data set as PNG masks or as COCO, and return the exit code.
+
+    Args:
+        kind: "masks" or "coco".
+        dataset: The data set.
+        out: The directory to write.
+        console: Where to print.
+    """
     with Bars(console) as bars:
         EXPORTERS[kind](dataset, out, bars.add("Writing", len(dataset.images)))
     console.print(f"{out!s}: {len(dataset.images)} images", soft_wrap=True)

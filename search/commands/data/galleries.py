@@ -55,7 +55,14 @@ def images_by_area(table: Table, count: int, *, ascending: bool) -> Look:
 
 
 def class_by_area(table: Table, category: int, count: int, *, ascending: bool) -> Look:
-    """Return the annotations of one category, by its index, with the largest or smallest visible area."""
+    """Return the annotations of one category with the largest or smallest visible area.
+
+    Args:
+        table: The table of the data set's annotations.
+        category: The index of the category in the data set.
+        count: How many annotations are shown.
+        ascending: Whether the smallest ones are shown.
+    """
     own = np.flatnonzero((table.category == category) & (table.visible > 0))
     areas = table.visible[own]
     chosen = own[np.argsort(areas if ascending else -areas, kind="stable")][:count]

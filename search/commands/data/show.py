@@ -27,7 +27,14 @@ class ShowOptions:
 
 
 def run_show(dataset: Dataset, options: ShowOptions, out: Path, console: Console) -> int:
-    """Write one PNG for each look below `out`."""
+    """Write one PNG for each look, and return the exit code.
+
+    Args:
+        dataset: The data set.
+        options: What is drawn.
+        out: The directory of the files.
+        console: Where to print.
+    """
     with Bars(console) as bars:
         made = make_table(dataset, bars.add("Counting visible pixels", len(dataset.images)))
         chosen = _chosen(made, options) or default_looks(made, options.count, options.count, options.seed)

@@ -76,7 +76,14 @@ def voting_trials(study: Study) -> list[TrialFiles]:
 
 
 def cast_votes(study: Study, dataset: Dataset, trials: Sequence[TrialFiles], console: Console) -> Votes:
-    """Return the votes of these trials on the labelled photos that they never saw, each trial with a progress bar."""
+    """Return the votes of trials on the labelled photos that they never saw.
+
+    Args:
+        study: The study.
+        dataset: The data set that it was trained on.
+        trials: The trials that vote.
+        console: Where a progress bar for each trial is shown.
+    """
     votes = Votes(dataset)
     for files in trials:
         with Bars(console) as bars:

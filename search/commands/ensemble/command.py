@@ -107,10 +107,17 @@ def _with_views(
 
 
 def find_studies(client: MlflowClient, experiment_id: str, names: Sequence[str], runs_dir: Path) -> list[Run]:
-    """Return the studies' parent runs in the order of `names`, which are names of studies or ids of their runs.
+    """Return the studies' parent runs in the order of `names`.
 
-    A study is found by the name of its directory as well. Raises UserError, with the names of the known studies, where
-    one is unknown; and with the ids of the runs, where several studies have one name.
+    Args:
+        client: The client of the store.
+        experiment_id: The experiment that holds the studies.
+        names: Names of studies, or ids of their runs. A study is found by the name of its directory as well.
+        runs_dir: The runs directory.
+
+    Raises:
+        UserError: A study is unknown, with the names of the known ones; or several have one name, with the ids of their
+            runs.
     """
     runs = client.search_runs([experiment_id], f"tags.`{KIND}` = 'study'", max_results=50000)
     found = {name: _runs_called(name, runs, study_id(runs_dir / name)) for name in names}

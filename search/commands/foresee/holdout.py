@@ -70,10 +70,16 @@ def see_holdout(
     connect: Callable[[], MlflowClient] | None,
     others: Sequence[Member] = (),
 ) -> SeenHoldout:
-    """Return the holdout as the members saw it with `views`, from their trials' files or else from MLflow.
+    """Return the class maps of the holdout by a pool of runs, and its labels.
 
-    Those of `others` whose class maps are at hand join the pool. Without `connect` MLflow is not asked. Raises
-    UserError where a member's class maps or the labels are not there, or are of different holdouts.
+    Args:
+        ensemble: The ensemble, whose members are the first of the pool.
+        views: The views with which the members must have predicted the holdout.
+        connect: Returns MLflow's client, for class maps that are not in the trials' files; None asks no store.
+        others: Further runs, which join the pool where their class maps exist.
+
+    Raises:
+        UserError: A member's class maps or the labels are missing, or are of different holdouts.
     """
     budget, target = Budget(IN_MEMORY), _target(ensemble)
 
@@ -95,10 +101,15 @@ def see_holdout(
 
 
 def other_runs(ensemble: Ensemble, reference: Path, runs_dir: Path, number: int) -> list[Member]:
-    """Return up to `number` candidates that are no members, the best first, whose weights are there.
+    """Return the best candidates that are no members and whose weights exist.
 
-    They are those of ensemble.json, beside or below `reference`. Runs far below the best one are left out, since what
-    they say of the others is mostly chance.
+    Runs far below the best one are left out, since what they say of the others is mostly chance.
+
+    Args:
+        ensemble: The ensemble, whose ensemble.json lists the candidates.
+        reference: Where that file is; the weights are looked for beside and below it.
+        runs_dir: The runs directory.
+        number: The most candidates to return.
     """
     candidates = ensemble.description.candidates or ()
     known = {member.run_id for member in ensemble.members}

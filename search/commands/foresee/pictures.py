@@ -19,9 +19,13 @@ TILE = 256  # pixels, the longer side
 def draw_least_like(
     foresight: Foresight, prediction: Prediction, vote: Callable[[np.ndarray], np.ndarray], path: Path
 ) -> None:
-    """Write the sheet to `path`, with the photo that is least like the holdout at the top.
+    """Write a sheet of the photos that are least like the holdout, the least alike at the top.
 
-    `vote` makes one class map uint8 (H, W) of those of all runs, uint8 (runs, H, W).
+    Args:
+        foresight: What is expected of the photos.
+        prediction: The class maps of the photos.
+        vote: Returns the vote uint8 (H, W) of the class maps of all runs, uint8 (runs, H, W).
+        path: The file to write.
     """
     ensemble = prediction.ensemble
     names, indices = ensemble.class_names, foresight.least_like(PHOTOS)

@@ -60,7 +60,14 @@ def sentence(foresight: Foresight) -> str:
 
 
 def show_foresight(foresight: Foresight, prediction: Prediction, voting: int, console: Console) -> None:
-    """Print what is expected of the vote, its members and classes, and which photos are least like the holdout."""
+    """Print what is expected of the vote, its members and classes, and which photos are least like the holdout.
+
+    Args:
+        foresight: What is expected.
+        prediction: The class maps of the photos.
+        voting: The number of runs that are members, which are the first ones.
+        console: Where to print.
+    """
     say(console, sentence(foresight))
     say(console, RANGE)
     table = PlainTable("What is expected of each", "run", ">holdout", ">expected", ">90 % interval")

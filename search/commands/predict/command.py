@@ -79,9 +79,13 @@ def _tell_what_to_expect(prediction: Prediction, out: Path, console: Console) ->
 def predicted(
     options: PredictOptions, directory: Path, console: Console, ensemble: Ensemble | None = None
 ) -> Iterator[tuple[Prediction, PhotoList]]:
-    """Yield the finished prediction in `directory`, which is locked against other commands meanwhile, and its photos.
+    """Yield the finished prediction and its photos, with its directory locked against other commands meanwhile.
 
-    The ensemble is `ensemble` where it is given, else the one that the options name.
+    Args:
+        options: The options of the command.
+        directory: The directory of the class maps.
+        console: Where to print.
+        ensemble: The ensemble; by default the one that the options name.
     """
     views = options.asked_views
     _check_apart(directory, Path(options.images).expanduser())

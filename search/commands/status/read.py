@@ -17,7 +17,13 @@ from trainables.errors import UserError
 def reader(name: str, runs_dir: Path, cache_dir: Path, tracking_uri: str | None) -> Callable[[], StudyStatus]:
     """Return a function that reads the study's status anew at each call.
 
-    It raises UserError where neither `runs_dir` nor MLflow's store knows the study.
+    The function raises UserError where neither the files nor MLflow's store knows the study.
+
+    Args:
+        name: The name of the study.
+        runs_dir: The directory of the studies' files.
+        cache_dir: The directory of the decoded photos.
+        tracking_uri: The address of MLflow's store; None for the one in the runs directory.
     """
     if (runs_dir / name / MANIFEST).exists():
         study = study_in(runs_dir / name, cache_dir)

@@ -112,10 +112,15 @@ def write_changes(
 def picture_of_changes(
     before: np.ndarray, after: np.ndarray, class_names: Sequence[str], photo: np.ndarray | None
 ) -> Image.Image:
-    """Return both class maps uint8 (H, W) side by side, painted where they differ.
+    """Return two class maps side by side, painted where they differ.
 
-    They are painted on the photo uint8 (H, W, 3), or without one on a grey picture of the classes. Every class is
-    painted, also the background, because a pixel that became background is a change like any other.
+    Every class is painted, also the background, because a pixel that became background is a change like any other.
+
+    Args:
+        before: The first class map, uint8 (H, W).
+        after: The second class map, uint8 (H, W).
+        class_names: The names by class id.
+        photo: The photo to paint on, uint8 (H, W, 3); None for a grey picture of the classes.
     """
     colours = palette(len(class_names), background=False)
     colours[UNCHANGED] = 0  # black is not painted
@@ -155,7 +160,14 @@ def _write_counts(path: Path, counts: np.ndarray, class_names: Sequence[str]) ->
 
 
 def show_changes(console: Console, counts: np.ndarray, class_names: Sequence[str], directory: Path) -> None:
-    """Print the most frequent changes, and where all of them are."""
+    """Print the most frequent changes, and where all of them are.
+
+    Args:
+        console: Where to print.
+        counts: The counts of changed pixels, int64 (classes, classes), as `write_changes` returns them.
+        class_names: The names by class id.
+        directory: The directory of the pictures.
+    """
     total = int(counts.sum())
     largest = np.argsort(-counts, axis=None, kind="stable")[:LARGEST]
     table = PlainTable("What the vote changed of its best member", "from", "to", ">pixels", ">of all changes")

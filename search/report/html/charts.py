@@ -35,7 +35,14 @@ def figure(traces: list[dict[str, Any]], *, x: str, y: str, height: int = 360, *
 def points(
     trials: Sequence[TrialRecord], x: Iterable[Any], y: Iterable[Any], *, name: str, **style: Any
 ) -> dict[str, Any]:
-    """Return a trace of one point a trial, which shows the trial when it is hovered over or clicked."""
+    """Return a trace of one point a trial, which shows the trial when it is hovered over or clicked.
+
+    Args:
+        trials: The trials.
+        x: The horizontal position of each.
+        y: The vertical position of each.
+        name: The name of the trace in the legend.
+    """
     return {
         "type": "scatter",
         "mode": "markers",
@@ -50,7 +57,14 @@ def points(
 def lines(
     trials: Sequence[TrialRecord], xs: Iterable[Sequence[Any]], ys: Iterable[Sequence[Any]], *, name: str, **style: Any
 ) -> dict[str, Any]:
-    """Return one trace that holds a line for each trial: one trace is drawn faster than hundreds."""
+    """Return one trace that holds a line for each trial: one trace is drawn faster than hundreds.
+
+    Args:
+        trials: The trials.
+        xs: The horizontal positions of each trial's line.
+        ys: The vertical positions of each trial's line.
+        name: The name of the trace in the legend.
+    """
     x, y, numbers = [], [], []
     for trial, along, up in zip(trials, xs, ys):
         x += [*along, GAP]
