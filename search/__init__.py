@@ -1,7 +1,8 @@
 """Everything that talks to Ray, Optuna, MLflow, the screen and the command line.
 
 `run.py` is the main job, `segvote search`, on one screen. `check_flags.py` checks what was typed before any slow
-library is imported, `prepare.py` makes the data ready, and `search_steps.py` has the steps that follow. The folders:
+library is imported, `prepare.py` makes the data ready, and `search_steps.py` and `final_steps.py` have the steps up to
+the last trial and after it. The folders:
 
     cli        the options and the help of each command, a file for each
     commands   what the other commands do: data, ensemble, export, foresee, predict, refit, status, vote

@@ -62,7 +62,17 @@ def keep_report(plan: Plan, tracker: Tracker, console: Console) -> None:
 
 
 def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, console: Console) -> int:
-    """Show the result and where everything is; return 0, or 1 if no trial got as far as a prediction."""
+    """Show the result and where everything is.
+
+    Args:
+        plan: The plan of the search.
+        tuner: The tuner after its end.
+        ensemble: The ensemble; None where no trial has predictions.
+        console: Where to print.
+
+    Returns:
+        The exit code, 1 where there is no ensemble.
+    """
     settings = plan.settings
     for reason in tuner.bad_suggestions:
         say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
