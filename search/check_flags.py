@@ -19,6 +19,7 @@ from search.study.space import Space, grid_points, make_space, repeats
 from search.study.space_file import find_space, is_space_of
 from search.study.study import check_name, data_root, stored_settings, study_name
 from search.tracking.store_file import check_answers, check_writable, place_of_store
+from search.tuning.searchers.other_studies import read_other_studies
 from trainables.config import TrialConfig
 from trainables.data.layout import is_dataset
 from trainables.errors import UserError
@@ -37,7 +38,10 @@ def check_flags(settings: Settings, given: set[str], console: Console) -> Settin
             given = given - {"space"}  # the same file, whatever its path
         settings = _where_it_lies_now(resumed(settings, given, stored_settings(settings, name)), given, name)
     settings = _with_data(dataclasses.replace(settings, name=name), console)
-    check_space(make_space(settings), settings)
+    space = make_space(settings)
+    check_space(space, settings)
+    if not settings.resume:
+        read_other_studies(settings, space)
     _check_pattern(settings.group_by)
     check_writable(settings.runs_dir, "--runs-dir")
     check_answers(settings.tracking_uri)

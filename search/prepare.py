@@ -15,6 +15,7 @@ from search.study.space import make_space
 from search.study.study import Study, check_same_data, new_study, open_study
 from search.study.trial_end import holdout_masks
 from search.tracking.store import check_places
+from search.tuning.searchers.other_studies import read_other_studies
 from trainables.config import TrialConfig
 from trainables.data import Dataset, PackedData, Splits, load_pseudo, make_splits, pack
 from trainables.data.edits import Counts, Edits, apply_edits, edit_whole
@@ -30,7 +31,8 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
     `dataset` is the data set as it was read; None for the built-in one.
     """
     check_places(settings.tracking_uri, settings.runs_dir)
-    size = TrialConfig.from_dict(make_space(settings).first()).size
+    space = make_space(settings)
+    size = TrialConfig.from_dict(space.first()).size
     dataset = dataset or checked_data(_sample(settings, console), settings, console)
     resumed = open_study(settings) if settings.resume else None
     edits = [one.edits for one in resumed.data.edits] if resumed else asked_edits(settings)
@@ -54,7 +56,8 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
         )
         pseudo = pseudo_data(dataset, splits, [size], settings, console, settings.group_by)
         known = [edited_data(dataset, one, splits, [size], settings, console) for one in edits]
-        study = new_study(settings, dataset, splits, pseudo, scenes=scenes, edits=known)
+        learnt = read_other_studies(settings, space)
+        study = new_study(settings, dataset, splits, pseudo, scenes=scenes, edits=known, learnt=learnt)
     holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here
     return study, dataset
 

@@ -24,6 +24,7 @@ from search.tracking.tracker import Tracker
 from search.tracking.wandb_mirror import open_mirror
 from search.tuning.cluster.resources import Resources, cluster_share, start_ray
 from search.tuning.plan import Plan
+from search.tuning.searchers.other_studies import describe
 from search.tuning.searchers.suggestion import Suggestion
 from search.tuning.tuner import StudyTuner
 from trainables.config import FOLD_ALL, TrialConfig
@@ -99,6 +100,8 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
             else f"{'paused' if settings.scheduler == 'promote' else 'stopped early'} from epoch {plan.grace_period} on"
         ),
     )
+    if study.learnt:
+        labelled(console, "learnt", describe(study.learnt))
     labelled(console, "resources", str(plan.resources))
     first = _first_suggestions(plan)
     if settings.dry_run:
@@ -244,6 +247,8 @@ def _study_params(plan: Plan) -> dict[str, Any]:
         del made_of["pseudo_weight"]
     if data.edits:
         made_of["edits_fingerprint"] = ", ".join(one.edits.fingerprint[:12] for one in data.edits)
+    if plan.study.learnt:
+        made_of["learnt_trials"] = sum(len(study["trials"]) for study in plan.study.learnt)
     return {
         **made_of,
         "data_fingerprint": data.fingerprint,

@@ -129,6 +129,12 @@ OPTIONS = (
     click.option(
         "--brackets", type=click.IntRange(1), default=1, show_default=True, help="The number of ASHA brackets."
     ),
+    click.option(
+        "--learn-from",
+        multiple=True,
+        metavar="STUDY…",
+        help="Studies of the runs directory, also on other data, whose trials tell what to try first.",
+    ),
     *RESOURCES,
     click.option("--name", help="The name of the study. [default: the space and the time]"),
     click.option("--resume", is_flag=True, help="Resume the study of this --name, or the newest of this space."),

@@ -29,9 +29,14 @@ class Choice:
     def allows(self, value: Any) -> bool:
         """Return whether a suggestion can have this value."""
         if self.values:
-            return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in self.values)
+            return any(self.same(value, one) for one in self.values)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and self.low <= value <= self.high
+
+    @staticmethod
+    def same(value: Any, other: Any) -> bool:
+        """Return whether two values are one choice; True and 1 are not."""
+        return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
 class FirstChoices:

@@ -56,6 +56,7 @@ class Manifest(TypedDict):
     splits: SplitsOfStudy
     pseudo: NotRequired[PseudoOfStudy | None]
     refit: NotRequired[dict[str, Any] | None]
+    learnt: NotRequired[list[dict[str, Any]]]  # of other studies, as search/tuning/searchers/other_studies.py has it
     code_version: str
     created: NotRequired[str]
 

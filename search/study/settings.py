@@ -96,6 +96,7 @@ class Settings(StudySettings):
         "space", *StudySettings.made_of, "epochs", "image_size", "folds", "holdout_fraction", "seed", "fix", "choices",
         "group_by", "holdout", "folds_by", "folds_file", "edits", "grid", "seeds", "all_folds",
         "pretrained", "init_from", "init_partial", "scheduler", "grace_period", "reduction_factor", "brackets",
+        "learn_from",
     )  # fmt: skip
     ran_with: ClassVar[tuple[str, ...]] = ("trials", *StudySettings.ran_with, "all_candidates", "max_members")
 
@@ -122,6 +123,7 @@ class Settings(StudySettings):
     grace_period: int | None = None
     reduction_factor: float = 3.0
     brackets: int = 1
+    learn_from: tuple[str, ...] = ()  # names of studies whose trials tell what to try
     trials: int | None = None
     all_candidates: bool = False
     max_members: int = 15
@@ -140,6 +142,8 @@ class Settings(StudySettings):
         if self.space.endswith(".py"):
             self._make_absolute("space")
         self._check_init_from()
+        if self.grid and self.learn_from:
+            raise UserError("--learn-from helps to draw configurations, but a --grid has none to draw: leave one out")
         if not self.grid and (self.seeds > 1 or self.all_folds):
             flag = "--all-folds" if self.all_folds else f"--seeds {self.seeds}"
             raise UserError(f"{flag} repeats the points of a grid, but there is none: name a factor, as in --grid loss")

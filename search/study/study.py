@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -65,6 +65,11 @@ class Study:
             pseudo = replace(pseudo, root=pseudo_root)
             manifest |= {"settings": settings | {"pseudo": str(pseudo_root)}, "pseudo": pseudo.to_dict()}
         return Study(self.directory, manifest, replace(self.data, root=root, pseudo=pseudo))
+
+    @property
+    def learnt(self) -> list[dict[str, Any]]:
+        """Return what the study learns from others, as search/tuning/searchers/other_studies.py describes it."""
+        return self.manifest.get("learnt", [])  # older studies lack the key
 
     @contextmanager
     def claimed(self, *, resume: bool) -> Iterator[None]:
@@ -203,6 +208,7 @@ def new_study(
     refit: dict[str, Any] | None = None,
     scenes: Scenes | None = None,
     edits: Sequence[StudyEdits] = (),
+    learnt: Sequence[Mapping[str, Any]] = (),
 ) -> Study:
     """Return a study that is not on disk yet; `claimed` takes its name.
 
@@ -233,6 +239,7 @@ def new_study(
         "pseudo": pseudo and pseudo.to_dict(),
         "edits": [one.to_dict() for one in edits],
         "refit": refit,
+        "learnt": list(learnt),
         "code_version": code_version(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

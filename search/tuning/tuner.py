@@ -27,6 +27,7 @@ from search.tuning.schedulers.promotion import Promotion
 from search.tuning.schedulers.scheduler import Scheduler
 from search.tuning.searchers.grid_search import GridSearch
 from search.tuning.searchers.optuna_search import OptunaSearch
+from search.tuning.searchers.other_studies import make_rank_model
 from search.tuning.searchers.suggestion import Suggestion
 from search.tuning.stop_signals import stop_signals
 from trainables.config import TrialConfig
@@ -236,6 +237,7 @@ def _optuna_search(plan: Plan, trials: int, **how: Any) -> OptunaSearch:
         constant_liar=plan.resources.concurrency > 1,
         trials=trials,
         recipes=plan.space.recipes,
+        learnt=make_rank_model(plan.study.learnt, plan.space),
         **how,
     )
 

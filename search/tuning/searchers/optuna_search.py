@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search.tuning.schedulers.promotion import Promotion
+from search.tuning.searchers.rank_model import RankModel
 from search.tuning.searchers.suggestion import Suggestion
 from search.tuning.searchers.tell_optuna import TrialStorage, report_epoch, tell_end
 from trainables.trial.files import TrialFiles, Verdict
@@ -58,6 +59,7 @@ class OptunaSearch(Searcher):
         trials: int,
         promotion: Promotion | None = None,
         recipes: Sequence[dict[str, Any]] = (),
+        learnt: RankModel | None = None,
         trial_files: Callable[[int], TrialFiles] | None = None,
     ) -> None:
         """
@@ -70,12 +72,13 @@ class OptunaSearch(Searcher):
             trials: How many to suggest, those of earlier commands included.
             promotion: The scheduler, where it pauses trials: those that it promotes are handed out again.
             recipes: Values of suggestions to try first, in order; those that one leaves open are drawn.
+            learnt: What other studies say of configurations: of several that are drawn it chooses the best.
             trial_files: The ledger that suggestions are written to; None where they are only shown.
         """
         super().__init__()  # no metric: Tune would look for it in results that have none
         self._storage = TrialStorage()
         self.study = optuna.create_study(storage=self._storage, direction="maximize", pruner=NopPruner())
-        self._space, self._check, self._recipes = space, check, list(recipes)
+        self._space, self._check, self._recipes, self._learnt = space, check, list(recipes), learnt
         self._seed, self._epochs, self._constant_liar = seed, epochs, constant_liar
         self._trials, self._promotion, self._trial_files = trials, promotion, trial_files
         self._running: dict[str, tuple[Suggestion, optuna.Trial]] = {}
@@ -141,20 +144,43 @@ class OptunaSearch(Searcher):
         return suggestion, trial
 
     def _draw(self) -> tuple[optuna.Trial, dict[str, Any]] | None:
-        """Return Optuna's next trial and its configuration; None where the space makes none that can be trained."""
-        for attempt in range(MAX_BAD_SUGGESTIONS):
-            self.study.sampler = self._sampler(attempt)
-            if self._recipes:
-                self.study.enqueue_trial(self._recipes.pop(0))
-            trial = self.study.ask()
-            try:
-                params = self._space(trial)
-                self._check(params)
-                json.dumps([params, trial.params])  # as the ledger keeps them
-                return trial, params
-            except Exception as error:  # a user's code: whatever it raises ends this suggestion, not the study
-                self.study.tell(trial, state=TrialState.FAIL)
-                self.bad_suggestions.append(f"{type(error).__name__}: {error}")
+        """Return Optuna's next trial and its configuration; None where the space makes none that can be trained.
+
+        Where the search learns from other studies, it is the best of several by what they say, and Optuna is told that
+        the others failed, which it does not learn from.
+        """
+        wanted = self._learnt.candidates(self._known) if self._learnt and not self._recipes else 1
+        best, drawn, bad = None, 0, 0
+        while drawn < wanted and bad < MAX_BAD_SUGGESTIONS:
+            found = self._draw_one(drawn + bad)
+            if found is None:
+                bad += 1
+                continue
+            drawn += 1
+            pair = [found] if best is None else [best, found]
+            best = max(pair, key=self._expected) if wanted > 1 else found
+            for trial, _ in pair:
+                if trial is not best[0]:
+                    self.study.tell(trial, state=TrialState.FAIL)
+        return best
+
+    def _expected(self, drawn: tuple[optuna.Trial, dict[str, Any]]) -> float:
+        return self._learnt.expected(drawn[0].params)
+
+    def _draw_one(self, attempt: int) -> tuple[optuna.Trial, dict[str, Any]] | None:
+        """Return a trial of Optuna's and its configuration; None, with the reason kept, where it cannot be trained."""
+        self.study.sampler = self._sampler(attempt)
+        if self._recipes:
+            self.study.enqueue_trial(self._recipes.pop(0))
+        trial = self.study.ask()
+        try:
+            params = self._space(trial)
+            self._check(params)
+            json.dumps([params, trial.params])  # as the ledger keeps them
+            return trial, params
+        except Exception as error:  # a user's code: whatever it raises ends this suggestion, not the study
+            self.study.tell(trial, state=TrialState.FAIL)
+            self.bad_suggestions.append(f"{type(error).__name__}: {error}")
         return None
 
     def _sampler(self, attempt: int) -> BaseSampler:

@@ -17,8 +17,10 @@ from search.tuning.schedulers.promotion import Promotion
 from search.tuning.schedulers.rungs import rungs
 from search.tuning.schedulers.scheduler import Scheduler
 from search.tuning.searchers.optuna_search import OptunaSearch
+from search.tuning.searchers.rank_model import RankModel
 from tests.benchmarks.recorded_pool import Trial
 from tests.benchmarks.recording.space import EPOCHS, suggest
+from tests.benchmarks.simulation.learning import learn, learn_nonsense
 from trainables.study_data import OBJECTIVE
 
 MOST_TRIALS = 1500
@@ -148,7 +150,7 @@ def _best(trials: Sequence[Trial]) -> list[Trial]:
 class Method:
     """`scheduler` makes one from a ladder, whose first rung is at the epoch `grace_period`.
 
-    One that `learns` tries the best trials of other studies first.
+    One that `learns` tries the best trials of other studies first; `learnt` makes a model of them, given a seed.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Method:
     grace_period: int = 1
     factor: float = 3.0
     learns: bool = False
+    learnt: Callable[[Sequence[Trial], int], RankModel] | None = None
 
     @property
     def last_rung(self) -> int:
@@ -176,6 +179,7 @@ class Method:
             trials=MOST_TRIALS,
             promotion=scheduler if isinstance(scheduler, Promotion) else None,
             recipes=[trial.params for trial in _best(others)] if self.learns else [],
+            learnt=self.learnt(others, seed) if self.learnt else None,
         )
         return scheduler, searcher
 
@@ -198,4 +202,6 @@ METHODS = [
     Method("promote, rungs in GPU-seconds, TPE", SecondsPromotion, OptunaSearch),
     Method("promote by score and slope, TPE", SlopePromotion, OptunaSearch),
     Method("promote, TPE, five best of the other data set first", Promotion, OptunaSearch, learns=True),
+    Method("promote, TPE, learning from the other data set", Promotion, OptunaSearch, learnt=learn),
+    Method("promote, TPE, learning from nonsense", Promotion, OptunaSearch, learnt=learn_nonsense),
 ]

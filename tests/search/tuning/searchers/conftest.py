@@ -17,8 +17,8 @@ def ledger(tmp_path):
 
 @pytest.fixture
 def searcher(ledger):
-    def make(space=suggest, check=lambda params: None, seed=0, recipes=(), trials=100, promotion=None):
+    def make(space=suggest, check=lambda params: None, seed=0, recipes=(), trials=100, promotion=None, learnt=None):
         how = {"seed": seed, "epochs": EPOCHS, "trial_files": ledger, "check": check, "constant_liar": False}
-        return OptunaSearch(space, recipes=recipes, trials=trials, promotion=promotion, **how)
+        return OptunaSearch(space, recipes=recipes, trials=trials, promotion=promotion, learnt=learnt, **how)
 
     return make

@@ -277,3 +277,61 @@ def test_a_search_ends_after_so_many_trials(searcher, ledger):
     ours.replay(Suggestion(7, {"lr": 0.1}, {}), [], {"status": "failed"})
     assert ours.suggest("a")["number"] == 8
     assert ours.suggest("b") == Searcher.FINISHED
+
+
+class PrefersHighRates:
+    """What other studies said, made up: of `count` configurations, the one of the highest rate is the best."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def candidates(self, trials):
+        return max(1, self.count - trials)
+
+    def expected(self, values):
+        return max(value for name, value in values.items() if name != "head")
+
+
+def test_of_several_draws_the_one_is_handed_out_that_other_studies_speak_for(searcher, ledger):
+    rates = {
+        count: [searcher(seed=seed, learnt=PrefersHighRates(count)).suggest("a")["params"]["lr"] for seed in range(10)]
+        for count in (1, 20)
+    }
+    assert sorted(rates[20])[1] > sorted(rates[1])[6]
+    plain = [searcher(seed=seed).suggest("a")["params"]["lr"] for seed in range(10)]
+    assert rates[1] == plain  # of one draw there is nothing to choose
+
+    ours = searcher(learnt=PrefersHighRates(5))
+    assert [ours.suggest(name)["number"] for name in "abcdef"] == [1, 2, 3, 4, 5, 6]
+    states = [trial.state for trial in ours.study.trials]
+    assert states.count(TrialState.RUNNING) == 6
+    assert states.count(TrialState.FAIL) == 4 + 3 + 2 + 1  # the draws that were not chosen
+    assert not ours.bad_suggestions
+
+
+def test_a_recipe_is_tried_whatever_other_studies_say(searcher):
+    ours = searcher(recipes=[{"head": "fpn", "sgd_lr": 1e-4}], learnt=PrefersHighRates(9))
+    assert ours.suggest("a")["params"]["lr"] == 1e-4
+    assert len(ours.study.trials) == 1
+
+
+def test_a_resumed_study_that_learns_suggests_what_it_would_have(searcher, ledger):
+    learnt = PrefersHighRates(12)
+    ends = [([result(epoch, 0.1 * number + epoch / 100) for epoch in (1, 2)], False) for number in range(1, 13)]
+    whole = searcher(learnt=learnt)
+    history = played(whole, ledger, ends)
+    expected = [whole.suggest(name)["params"] for name in "xy"]
+
+    resumed = searcher(learnt=learnt)
+    for suggestion, records, verdict in history:
+        resumed.replay(suggestion, records, verdict)
+    assert [resumed.suggest(name)["params"] for name in "xy"] == expected
+
+
+def test_a_space_that_always_fails_ends_a_search_that_learns(searcher):
+    def never(trial):
+        raise KeyError("head")
+
+    ours = searcher(never, learnt=PrefersHighRates(30))
+    assert ours.suggest("a") == Searcher.FINISHED
+    assert len(ours.bad_suggestions) == MAX_BAD_SUGGESTIONS
