@@ -5,6 +5,7 @@ import pytest
 
 from tests.benchmarks.recorded_pool import read_pool
 from tests.benchmarks.recording.space import EPOCHS
+from tests.benchmarks.simulation.learning import learn, learn_nonsense
 from tests.benchmarks.simulation.made_maps import MadeMaps
 from tests.benchmarks.simulation.methods import METHODS
 from tests.benchmarks.simulation.process import DrawnFunction, Inputs, Process
@@ -69,3 +70,11 @@ def test_functions_that_are_drawn_agree_where_trials_were_recorded_and_differ_el
     asked = Inputs.of([trial.params | {"head": "other", "loss": "other"} for trial in trials], ["camvid"] * 12)
     known, unknown = (abs(drawn[0](where) - drawn[1](where)).mean() for where in (inputs, asked))
     assert known < unknown
+
+
+def test_what_a_study_learns_from_another_speaks_for_its_better_trials():
+    trials = sorted(read_pool("camvid").trials, key=lambda trial: max(trial.miou))
+    worse, better = trials[: len(trials) // 2], trials[len(trials) // 2 :]
+    for model, speaks in ((learn(trials, 0), True), (learn_nonsense(trials, 0), False)):
+        expected = [np.mean([model.expected(trial.params) for trial in half]) for half in (worse, better)]
+        assert (expected[1] - expected[0] > 0.5) == speaks
