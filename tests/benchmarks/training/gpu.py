@@ -1,9 +1,15 @@
-"""What a GPU is used for: training steps against segmentation-models-pytorch's, torch.compile, and predicting files.
+"""What a GPU is used for, in four minutes: training steps, predicting files, a search's idle share, and torch.compile.
 
-Everything is compared within one run, in turn. Without a GPU it runs on the CPU, where its figures mean little.
+Everything is compared within one run, in turn. Networks are compiled one after another, each in a process of its own,
+which is ended when its share of the time is over; what it has measured by then is printed.
 """
 
 import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,14 +23,18 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.places import ROOT
 from tests.benchmarks.training import predict_against_forward
 from trainables.config import TrialConfig
 from trainables.data import load_dataset, make_splits
 from trainables.data.sample.dataset import write_sample
+from trainables.errors import UserError
 from trainables.study_data import StudyData
 from trainables.training import Trainer
 
-COMPILED = (("unet", "resnet50"), ("upernet", "convnext_tiny"), ("segformer", "mit_b0"))
+COMPILED = (("unet", "resnet50"), ("segformer", "mit_b0"), ("upernet", "convnext_tiny"))
+SEARCH_S = 80  # seconds at most for the search whose idle share is measured
+PHOTOS_PER_EPOCH = 300  # of the trials for which it is told when compiling pays
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -32,21 +42,50 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=16, help="photos a step (%(default)s)")
     parser.add_argument("--steps", type=int, default=10, help="steps of a round (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
-    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--seconds", type=float, default=225, help="for everything (%(default)s)")
+    parser.add_argument("--without-gpu", action="store_true", help="run on a CPU, to try the benchmark itself")
+    parser.add_argument("--compile", nargs=2, metavar=("HEAD", "BACKBONE"), help="print JSON on this network alone")
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
+    ends = time.monotonic() + options.seconds
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    console.print(torch.cuda.get_device_name() if device == "cuda" else "no GPU: the figures are a CPU's")
+    if device == "cpu" and not options.without_gpu:
+        console.print("It was not run: there is no GPU")
+        return
     with tempfile.TemporaryDirectory() as directory:
         root = write_sample(Path(directory) / "sample", train=24, val=24, test=0, size=options.size)
         data = _study_data(root, Path(directory) / "cache")
+        if options.compile:
+            _compile(_trainers(data, options), _batch(data, options, device), options, device)
+            return
+        console.print(torch.cuda.get_device_name() if device == "cuda" else "on a CPU, whose figures mean little here")
         console.print(_steps_against_smp(data, options, device))
-        threads = torch.get_num_threads()
-        files = argparse.Namespace(images=root / "val.json", photos=24, rounds=options.rounds, threads=threads)
+        photos, repeat = (24, 8) if device == "cuda" else (4, 1)
+        how = {"rounds": options.rounds, "threads": torch.get_num_threads()}
+        files = argparse.Namespace(images=root / "val.json", photos=photos, repeat=repeat, **how)
         predict_against_forward.run(files, console)
-        if not options.no_compile:
-            console.print(_compiling(data, options, device))
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    _idle_share(min(SEARCH_S, (ends - time.monotonic()) / 2), console)
+    console.print(_compiling(options, ends))
+
+
+def _idle_share(seconds: float, console: Console) -> None:
+    """Print the idle share of a real search, if it ends in time."""
+    flags = ["idle_share", "--trials", "8", "--slots", "2", "--size", "256"]
+    shown, ended = _output([sys.executable, "-m", "tests.benchmarks", *flags], seconds)
+    console.print(shown if ended else f"The search whose idle share is measured did not end in {seconds:.0f} s.")
+
+
+def _output(command: list[str], seconds: float) -> tuple[str, bool]:
+    """Return what a command printed, and whether it succeeded in that time; then all that it started is killed."""
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, process_group=0) as process:
+        try:
+            return process.communicate(timeout=max(1.0, seconds))[0], process.returncode == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.communicate()[0], False
 
 
 def _study_data(root: Path, cache: Path) -> StudyData:
@@ -100,28 +139,63 @@ def _steps_against_smp(data: StudyData, options: argparse.Namespace, device: str
     return table
 
 
-def _compiling(data: StudyData, options: argparse.Namespace, device: str) -> Table:
-    columns = ("first step, s", "photos/s eager", "photos/s compiled", "gain", "pays after, epochs of 300 photos")
+def _compiling(options: argparse.Namespace, ends: float) -> Table:
+    """Compile each network in a process of its own, with an even share of the time until `ends`."""
+    columns = (
+        "first step, s",
+        "photos/s eager",
+        "compiled",
+        "gain",
+        f"pays after, epochs of {PHOTOS_PER_EPOCH} photos",
+    )
     table = Table("torch.compile", *columns)
-    images, masks = _batch(data, options, device)
-    for head, backbone in COMPILED:
-        try:
-            eager = _trainer(data, options, head, backbone)
-            compiled = _trainer(data, options, head, backbone, compile=True)
-            began = time.perf_counter()
-            compiled._step(images, masks)
-            _wait(device)
-            first = time.perf_counter() - began
-            taken = _in_turn([partial(one._step, images, masks) for one in (eager, compiled)], options, device)
-            slow, fast = (median(one) for one in taken)
-            saved = (slow - fast) * 300 / options.batch
-            pays = f"{first / saved:.0f}" if saved > 0 else "never"
-            speeds = [f"{options.batch / seconds:.1f}" for seconds in (slow, fast)]
-            cells = [f"{first:.0f}", *speeds, f"{slow / fast:.2f}", pays]
-        except Exception as error:  # a compiler that is not there, or does not know an operation
-            cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:60]}", "", "", "", ""]
-        table.add_row(f"{head} {backbone}", *cells)
+    flags = [f"--{name}={getattr(options, name)}" for name in ("size", "batch", "steps", "rounds")]
+    flags += ["--without-gpu"] if options.without_gpu else []
+    for done, network in enumerate(COMPILED):
+        share = (ends - time.monotonic()) / (len(COMPILED) - done)
+        command = [sys.executable, "-m", "tests.benchmarks", "gpu", *flags, "--compile", *network]
+        known: dict[str, float | str] = {}
+        for line in _output(command, share)[0].splitlines():
+            known |= json.loads(line) if line.startswith("{") else {}
+        table.add_row(" on ".join(network), *_cells(known, share, options.batch))
     return table
+
+
+def _cells(known: dict[str, float | str], share: float, batch: int) -> list[str]:
+    """Return a network's cells from the seconds that are known: of the first compiled step, and of steps after it."""
+    if "error" in known:
+        return [str(known["error"]), "", "", "", ""]
+    eager, first, compiled = (known.get(name) for name in ("eager", "first", "compiled"))
+    cells = [f"more than {share:.0f}" if first is None else f"{first:.0f}"]
+    cells += ["" if seconds is None else f"{batch / seconds:.1f}" for seconds in (eager, compiled)]
+    if compiled is None:
+        return [*cells, "", ""]
+    saved = (eager - compiled) * PHOTOS_PER_EPOCH / batch
+    return [*cells, f"{eager / compiled:.2f}", f"{first / saved:.0f}" if saved > 0 else "never"]
+
+
+def _trainers(data: StudyData, options: argparse.Namespace) -> list[Trainer]:
+    """Return a trainer of the network that the flags name, and one that compiles it."""
+    return [_trainer(data, options, *options.compile, compile=compile) for compile in (False, True)]
+
+
+def _compile(
+    trainers: list[Trainer], batch: tuple[torch.Tensor, torch.Tensor], options: argparse.Namespace, device: str
+) -> None:
+    """Print, as JSON as soon as it is known, seconds of a step, of the first compiled one, and of a compiled one."""
+    eager, compiled = (partial(trainer._step, *batch) for trainer in trainers)
+    (alone,) = _in_turn([eager], options, device)
+    print(json.dumps({"eager": median(alone)}), flush=True)
+    began = time.perf_counter()
+    try:
+        compiled()
+    except UserError as error:  # a compiler that is not there, or does not know an operation
+        print(json.dumps({"error": str(error)[:80]}), flush=True)
+        return
+    _wait(device)
+    print(json.dumps({"first": time.perf_counter() - began}), flush=True)
+    slow, fast = (median(taken) for taken in _in_turn([eager, compiled], options, device))
+    print(json.dumps({"eager": slow, "compiled": fast}), flush=True)
 
 
 def _batch(data: StudyData, options: argparse.Namespace, device: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -41,13 +41,14 @@ VIEWS = {
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, default=CAMVID / "val.json", help="a COCO file (CamVid's)")
     parser.add_argument("--photos", type=int, default=48, help="(%(default)s)")
+    parser.add_argument("--repeat", type=int, default=1, help="how often each photo is predicted (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="(%(default)s)")
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
     torch.set_num_threads(options.threads)
-    photos = list_photos(options.images).photos[: options.photos]
+    photos = list_photos(options.images).photos[: options.photos] * options.repeat
     table = Table("", "predict, photos/s", "bare, photos/s", "predict / bare")
     with tempfile.TemporaryDirectory() as directory:
         for name, views in VIEWS.items():
