@@ -16,6 +16,7 @@ from tests.benchmarks.training import (
     gpu,
     head_cost,
     loader_against_tensors,
+    loader_processes,
     predict_against_forward,
     trial_against_loop,
 )
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "trial_against_loop": trial_against_loop,
     "loader_against_tensors": loader_against_tensors,
     "augmentation": augmentation,
+    "loader_processes": loader_processes,
     "predict_against_forward": predict_against_forward,
     "head_cost": head_cost,
     "gpu": gpu,

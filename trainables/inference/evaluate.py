@@ -1,6 +1,7 @@
 """Class maps and scores of a model on a split, at the resolution of the masks."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -8,9 +9,11 @@ from torch import Tensor, nn
 
 from trainables.data import PackedData
 from trainables.hardware.precision import Precision
+from trainables.hardware.prefetch import work_ahead
 from trainables.inference.metrics import confusion_matrix
 
 MOST_RESIZED = 1 << 26  # logits that are resized at once: 256 MiB of float32
+BATCHES_AHEAD = 2  # batches of photos that are read and wait for the model
 
 
 def predict_maps(
@@ -35,15 +38,25 @@ def predict_maps(
 def _predict(
     model: nn.Module, packed: PackedData, rows: Sequence[int], batch_size: int, precision: Precision
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Yield rows whose photos have one size, and their class maps uint8 (n, H, W)."""
+    """Yield rows whose photos have one size, and their class maps uint8 (n, H, W).
+
+    A thread reads the photos of the next batches while the device works on one.
+    """
     model.eval()
-    for start in range(0, len(rows), batch_size):
-        batch = list(rows[start : start + batch_size])
-        images = precision.to_device(torch.from_numpy(np.stack([packed.images[row] for row in batch])))
-        with torch.inference_mode(), precision.autocast():
-            logits = model(model.normalize(images.permute(0, 3, 1, 2)))
-        for some in equal_runs([packed.sizes[row] for row in batch], logits):
-            yield batch[some], to_class_maps(logits[some], packed.sizes[batch[some.start]])
+
+    def read(batch: Sequence[int]) -> tuple[Sequence[int], Tensor]:
+        images = precision.host_bytes((len(batch), *packed.images.shape[1:]))
+        for image, row in zip(images.numpy(), batch):
+            image[:] = packed.images[row]
+        return batch, images
+
+    with ThreadPoolExecutor(1) as pool:
+        batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+        for batch, images in work_ahead(pool, read, batches, ahead=BATCHES_AHEAD):
+            with torch.inference_mode(), precision.autocast():
+                logits = model(model.normalize(precision.to_device(images).permute(0, 3, 1, 2)))
+            for some in equal_runs([packed.sizes[row] for row in batch], logits):
+                yield list(batch[some]), to_class_maps(logits[some], packed.sizes[batch[some.start]])
 
 
 def equal_runs(sizes: Sequence[tuple[int, int]], logits: Tensor) -> Iterator[slice]:
