@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.benchmarks import foresee, search_efficiency, suspects
 from tests.benchmarks.places import CAMVID, WEIGHTS
-from tests.benchmarks.search import idle_share, learn_from
+from tests.benchmarks.search import growth, idle_share, learn_from
 from tests.benchmarks.training import (
     augmentation,
     gpu,
@@ -50,6 +50,7 @@ BENCHMARKS = {
     "search_efficiency": search_efficiency,
     "idle_share": idle_share,
     "learn_from": learn_from,
+    "growth": growth,
 }
 NEED_DATA = {"trial_against_loop", "loader_against_tensors", "predict_against_forward"}
 

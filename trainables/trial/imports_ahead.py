@@ -5,6 +5,7 @@ so many of them import ahead as trials run side by side.
 """
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,5 +35,7 @@ def take_ticket() -> bool:
 
 
 if take_ticket():
+    # timm imports Weights & Biases where it is installed, which takes a tenth of all; only the driver writes to it.
+    sys.modules.setdefault("wandb", None)
     from trainables.ray_trainable import SegmentationTrainable  # noqa: F401
     from trainables.trial.trial import Trial  # noqa: F401

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.interpolate import RectBivariateSpline
 from timm.layers import resample_abs_pos_embed
 from timm.layers.pos_embed_rel import resize_rel_pos_bias_table_simple
 from torch import Tensor, nn
@@ -72,6 +71,8 @@ def resize_geometrically(table: Tensor, window_size: tuple[int, int]) -> Tensor:
     rows, columns = (_geometric_offsets(known // 2, size - 1) for size in window_size)
     at_rows, at_columns = (np.arange(1 - size, size) for size in window_size)
     maps = table.reshape(known, known, -1).permute(2, 0, 1).double().numpy()
+    from scipy.interpolate import RectBivariateSpline  # half a second that most trials do not need
+
     resized = [RectBivariateSpline(rows, columns, values, kx=3, ky=3, s=0)(at_rows, at_columns) for values in maps]
     return torch.from_numpy(np.stack(resized)).to(table.dtype).flatten(1).T.contiguous()
 
