@@ -17,7 +17,7 @@ TABLES = {  # key of a configuration: the file below trainables/ and the dict in
     "head": ("models/heads/__init__.py", "HEADS"),
     "loss": ("losses/losses.py", "LOSSES"),
     "optimizer": ("optim.py", "OPTIMIZERS"),
-    "augmentation": ("data/batches/augment.py", "AUGMENTATIONS"),
+    "augmentation": ("data/batches/policies.py", "AUGMENTATIONS"),
     "schedule": ("optim.py", "SCHEDULES"),
 }
 OWN_BACKBONES = "models/backbones/contracting_path.py"  # registered with timm, as its own are

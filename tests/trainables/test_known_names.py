@@ -6,7 +6,7 @@ import sys
 import pytest
 import timm
 
-from trainables.data.batches.augment import AUGMENTATIONS
+from trainables.data.batches.policies import AUGMENTATIONS
 from trainables.errors import UserError
 from trainables.known_names import ROOT, check_backbone, check_name, known_names, timm_models
 from trainables.losses import LOSSES

@@ -10,8 +10,8 @@ from search.commands.data.galleries import TILE, as_png
 from search.report.bars import Bars
 from search.report.pictures import overlay, palette, with_legend
 from trainables.data import Dataset, PackedData, build_augmentation, pack
-from trainables.data.batches.augment import AUGMENTATIONS
 from trainables.data.batches.copy_paste import POLICY, CopyPaste
+from trainables.data.batches.policies import AUGMENTATIONS
 from trainables.data.batches.training_batches import sample_seed
 from trainables.files import replacing
 

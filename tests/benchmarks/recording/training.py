@@ -31,7 +31,7 @@ AT_ONCE = 128  # photos predicted
 class DeviceBatches:
     """What TrainingBatches yields, from tensors: images float32 (N, 3, H, W) in 0..255, masks uint8 (N, H, W).
 
-    The policies of trainables/data/batches/augment.py in the main: zoom, flip, rotation, brightness, contrast and
+    The policies of trainables/data/batches/policies.py in the main: zoom, flip, rotation, brightness, contrast and
     saturation, and noise; gamma, hue and blur are left out.
     """
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from tests.benchmarks.places import ROOT
 from trainables.config import parse_size
 from trainables.data import PackedData, load_dataset, pack
-from trainables.data.batches.augment import AUGMENTATIONS
+from trainables.data.batches.policies import AUGMENTATIONS
 from trainables.data.batches.training_batches import TrainingBatches
 from trainables.data.sample.dataset import write_sample
 

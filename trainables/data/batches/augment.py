@@ -1,51 +1,22 @@
-"""Augmentation policies: how photos are varied, drawn anew for each sample from its own seed."""
+"""Photos are varied by a policy of albumentations' transforms, drawn anew for each sample from its own seed."""
 
+import os
 import random
-from dataclasses import dataclass
+import threading
 
 import cv2
 import numpy as np
 
-from trainables.data.batches.colours import Colours, soften
-from trainables.data.batches.geometry import turned, zoomed
-from trainables.errors import UserError
+from trainables.known_names import check_name
 
-
-@dataclass(frozen=True)
-class Policy:
-    """The changes that a policy makes to a photo. Those to the geometry are made to its class map, too.
-
-    Half of the photos are mirrored if `flips` is set. `zoom` holds the limits of the factor by which all are enlarged;
-    half of them are rotated by up to `turn` degrees before. `colours` says how colours change. A share `softened` of
-    the photos is blurred or gets noise.
-    """
-
-    flips: bool = True
-    zoom: tuple[float, float] | None = None
-    turn: float = 0.0
-    colours: Colours | None = None
-    softened: float = 0.0
-
-
-_LIGHT = Policy(zoom=(0.75, 1.5), colours=Colours(0.5, brightness=0.15, contrast=0.15))
-_ALL_COLOURS = {"brightness": 0.25, "contrast": 0.25, "hue": 16, "saturation": 0.3, "value": 15, "gamma": (0.75, 1.3)}
-
-AUGMENTATIONS: dict[str, Policy] = {
-    "none": Policy(flips=False),
-    "flip": Policy(),
-    "light": _LIGHT,
-    "photometric": Policy(zoom=(0.5, 2.0), colours=Colours(0.5, **_ALL_COLOURS)),
-    "strong": Policy(zoom=(0.5, 2.0), turn=20, colours=Colours(0.8, **_ALL_COLOURS), softened=0.3),
-    "copy_paste": _LIGHT,  # copy_paste.py has pasted objects before, because that needs other photos
-}
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations would ask a server for its newest version
 
 
 class Augmentation:
     """An augmentation policy that is applied to photos. It can be pickled, and several threads may use it."""
 
     def __init__(self, policy: str, image_size: tuple[int, int], seed: int) -> None:
-        self._policy, self._size, self._seed = AUGMENTATIONS[policy], tuple(image_size), seed
-        cv2.setNumThreads(0)  # each loader process augments on one core
+        self._policy, self._size, self._seed = policy, tuple(image_size), seed
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, sample_seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a new photo uint8 (h, w, 3) and class map uint8 (h, w) of the policy's size, from those of that size.
@@ -55,30 +26,58 @@ class Augmentation:
         """
         if image.shape[:2] != self._size or mask.shape != self._size:
             raise ValueError(f"image {image.shape[:2]} and mask {mask.shape} must have the policy's size, {self._size}")
-        policy, rng = self._policy, random.Random(self._seed << 64 | sample_seed)
-        image, mask = np.asarray(image), np.asarray(mask)
-        if policy.flips and rng.random() < 0.5:
-            image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
-        elif not policy.zoom:  # all that follows makes new arrays
-            image, mask = image.copy(), mask.copy()
-        if policy.zoom:
-            factor, place = rng.uniform(*policy.zoom), (rng.random(), rng.random())
-            if policy.turn and rng.random() < 0.5:
-                image, mask = turned(image, mask, rng.uniform(-policy.turn, policy.turn), factor, place)
-            else:
-                image, mask = zoomed(image, mask, factor, place)
-        if policy.colours:
-            image = policy.colours.change(image, rng)
-        if policy.softened and rng.random() < policy.softened:
-            image = soften(image, rng)
-        return image, mask
+        if self._policy == "none":  # without it, albumentations need not be imported
+            return np.array(image, order="C"), np.array(mask, order="C")
+        changed = _pipeline(self._policy)(np.asarray(image), np.asarray(mask), self._seed << 64 | sample_seed)
+        return tuple(_own(array, given) for array, given in zip(changed, (image, mask)))
+
+
+class _Pipeline:
+    """A policy's transforms, which draw from one pair of generators.
+
+    Every sample seeds the pair again. Compose.set_random_seed would make a pair for each transform, which takes as long
+    as a flip.
+    """
+
+    def __init__(self, policy: str) -> None:
+        import albumentations
+
+        from trainables.data.batches.policies import AUGMENTATIONS
+
+        cv2.setNumThreads(0)  # each loader process augments on one core
+        self._random, self._numpy_random = random.Random(), np.random.Generator(np.random.PCG64(0))
+        self._compose = albumentations.Compose(AUGMENTATIONS[policy]())
+        self._compose.set_random_state(self._numpy_random, self._random)
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        self._random.seed(seed)
+        draw = self._random.getrandbits
+        state = {"state": draw(128), "inc": draw(128) | 1}
+        state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}
+        self._numpy_random.bit_generator.state = state
+        result = self._compose(image=image, mask=mask)
+        return result["image"], result["mask"]
+
+
+_pipelines = threading.local()  # transforms keep what they have drawn, so that each thread has its own
+
+
+def _pipeline(policy: str) -> _Pipeline:
+    """Return this thread's pipeline of the policy, which is made once: its photos come with a new Augmentation each."""
+    if policy not in vars(_pipelines):
+        setattr(_pipelines, policy, _Pipeline(policy))
+    return getattr(_pipelines, policy)
+
+
+def _own(array: np.ndarray, given: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(array)
+    return array.copy() if np.may_share_memory(array, given) else array
 
 
 def build_augmentation(policy: str, image_size: tuple[int, int], seed: int) -> Augmentation:
-    """Return the named policy (see AUGMENTATIONS) for photos of `image_size` (h, w).
+    """Return the policy of that name (see policies.py) for photos of `image_size` (h, w).
 
     Raises UserError for an unknown name.
     """
-    if policy not in AUGMENTATIONS:
-        raise UserError(f"unknown augmentation {policy!r}: choose one of {', '.join(AUGMENTATIONS)}")
+    check_name("augmentation", policy)
     return Augmentation(policy, image_size, seed)

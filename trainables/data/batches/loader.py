@@ -99,7 +99,9 @@ class _Requests:
 def _context() -> multiprocessing.context.BaseContext:
     """Return a way to start processes as copies of one that has imported what they need."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "trainables.data.batches.training_batches"])
+    context.set_forkserver_preload(
+        ["__main__", "trainables.data.batches.training_batches", "trainables.data.batches.policies"]
+    )
     return context
 
 

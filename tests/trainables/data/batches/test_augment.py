@@ -1,14 +1,18 @@
-"""Augmentation: sizes, labels, and the same result for the same seed."""
+"""Augmentation: sizes, labels, and the same result for the same seed. A warning of the library is an error here."""
 
 import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from trainables.data import build_augmentation
-from trainables.data.batches.augment import AUGMENTATIONS
+from trainables.data.batches.policies import AUGMENTATIONS
 from trainables.errors import UserError
 
+pytestmark = pytest.mark.filterwarnings("error")
 SIZE = (48, 60)
 RANDOM = [name for name in AUGMENTATIONS if name != "none"]
 
@@ -45,6 +49,29 @@ def test_a_seed_gives_the_same_whatever_came_before(policy):
             np.testing.assert_array_equal(array, expected)
     for array, expected in zip(pickle.loads(pickle.dumps(first))(*photo(), 3), results[3]):
         np.testing.assert_array_equal(array, expected)
+
+
+def test_threads_can_share_a_policy():
+    augment = build_augmentation("strong", SIZE, 5)
+    alone = [augment(*photo(), seed)[0].tobytes() for seed in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda seed: augment(*photo(), seed)[0].tobytes(), range(200)))
+    assert together == alone
+
+
+def test_albumentations_is_imported_when_a_photo_is_first_augmented():
+    probe = """
+import sys
+import numpy as np
+from trainables.data import build_augmentation
+from trainables.data.batches.training_batches import TrainingBatches
+augment = build_augmentation("light", (8, 8), 0)
+before = "albumentations" in sys.modules
+augment(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), 0)
+print(before, "albumentations" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize("policy", RANDOM)

@@ -1,13 +1,13 @@
-"""Colours: hues rotate and luma stays, values saturate, and noise and blur are of the strength that is drawn."""
+"""Colours: hues rotate and luma stays, values saturate, and noise is of the strength that is drawn."""
 
 import colorsys
 import math
-import random
 
+import albumentations as A
 import numpy as np
 import pytest
 
-from trainables.data.batches.colours import Colours, gamma_table, soften, tint
+from trainables.data.batches.colours import Noise, Tint, tint
 
 
 def test_a_hue_rotates_and_luma_and_grey_stay():
@@ -27,43 +27,25 @@ def test_saturation_is_a_factor_of_the_distance_from_grey():
     np.testing.assert_allclose(tint(0.0, 1.0), np.eye(3), atol=1e-12)
 
 
-def test_brightness_and_contrast_are_within_their_limits_and_saturate():
+def test_a_tint_is_within_its_limits_and_saturates():
     image = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
-    colours = Colours(1.0, brightness=0.25, contrast=0.25)
-    darkest, brightest = 255, 0
-    for seed in range(200):
-        changed = colours.change(image, random.Random(seed)).reshape(-1, 3)
-        assert (changed[:, :1] == changed).all()
-        assert (np.diff(changed[:, 0].astype(int)) >= 0).all()  # nothing wraps around
-        darkest, brightest = min(darkest, changed[128, 0]), max(brightest, changed[128, 0])
-    assert 128 * 0.75 - 64 - 1 <= darkest < 60
-    assert 200 < brightest <= 128 * 1.25 + 64 + 1
+    brighter = A.Compose([Tint(hue=16, saturation=0.3, value=15, p=1)], seed=0)
+    added = []
+    for _ in range(200):
+        changed = brighter(image=image)["image"].reshape(-1, 3).astype(int)
+        assert (np.ptp(changed, axis=1) <= 1).all()  # grey stays grey
+        assert (np.diff(changed[:, 0]) >= 0).all()  # nothing wraps around
+        added.append(changed[128, 0] - 128)
+    assert -15 <= min(added) < -12
+    assert 12 < max(added) <= 15
 
 
-def test_without_chance_a_photo_is_itself():
-    image = np.zeros((4, 4, 3), np.uint8)
-    assert Colours(0.0, brightness=1, contrast=1, hue=9, gamma=(2, 2)).change(image, random.Random(0)) is image
-
-
-def test_gamma_keeps_the_ends_and_the_order():
-    table = gamma_table(0.5)
-    assert (table[0], table[255], table[64]) == (0, 255, 128)
-    assert (np.diff(table.astype(int)) >= 0).all()
-    np.testing.assert_array_equal(gamma_table(1.0), np.arange(256))
-
-
-def test_soften_blurs_or_adds_noise_that_differs_from_photo_to_photo():
+def test_noise_is_of_the_strength_that_is_drawn_and_differs_from_photo_to_photo():
     image = np.full((64, 64, 3), 128, np.uint8)
-    image[:, 32:] = 90
-    deviations, noises, blurred = [], [], 0
-    for seed in range(60):
-        softened = soften(image, random.Random(seed)).astype(int)
-        if softened[:, :16].std():
-            deviations.append((softened - image)[:, :16].std())
-            noises.append(softened.tobytes())
-        else:
-            blurred += 1
-            assert 90 < softened[0, 32, 0] < 128
-    assert 15 < blurred < 45
-    assert 0.02 * 255 - 0.3 < min(deviations) < max(deviations) < 0.08 * 255 + 0.3
-    assert len(set(noises)) == len(noises)
+    noise = A.Compose([Noise((0.02, 0.08), p=1)], seed=0)
+    changed = [noise(image=image)["image"] for _ in range(60)]
+    deviations = [one.std() for one in changed]
+    assert 0.02 * 255 - 0.3 < min(deviations) < 0.03 * 255
+    assert 0.07 * 255 < max(deviations) < 0.08 * 255 + 0.3
+    assert all(abs(one.mean() - 128) < 1 for one in changed)
+    assert len({one.tobytes() for one in changed}) == len(changed)

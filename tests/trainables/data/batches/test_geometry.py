@@ -2,11 +2,13 @@
 
 import math
 
+import albumentations as A
 import cv2
 import numpy as np
 import pytest
 
-from trainables.data.batches.geometry import turned, zoomed
+from trainables.data.batches import geometry
+from trainables.data.batches.geometry import CLASS_MAP, PHOTO, Zoom
 
 HEIGHT, WIDTH = 48, 64
 GROUND = (124, 116, 104)
@@ -16,6 +18,16 @@ def ramps() -> tuple[np.ndarray, np.ndarray]:
     """A photo whose red is four times the column and whose green is four times the row, and a map of its rows."""
     rows, columns = np.indices((HEIGHT, WIDTH))
     return np.stack([3 * columns, 4 * rows, 0 * rows + 9], axis=-1).astype(np.uint8), rows.astype(np.uint8)
+
+
+def zoomed(image: np.ndarray, mask: np.ndarray, factor: float, place: tuple[float, float]) -> list[np.ndarray]:
+    return [geometry.zoomed(pixels, how, factor, place) for pixels, how in ((image, PHOTO), (mask, CLASS_MAP))]
+
+
+def turned(
+    image: np.ndarray, mask: np.ndarray, degrees: float, factor: float, place: tuple[float, float]
+) -> list[np.ndarray]:
+    return [geometry.turned(pixels, how, factor, place, degrees) for pixels, how in ((image, PHOTO), (mask, CLASS_MAP))]
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.8, 1.0, 1.25, 2.0])
@@ -81,3 +93,24 @@ def test_the_class_map_is_of_the_pixel_that_the_photo_shows(factor, degrees):
     error = found[..., 1][inside] / 4 - found_mask[inside]
     assert abs(error.mean()) < 0.1  # no shift
     assert np.abs(error).max() <= 0.5 + 0.5 / 4 + 0.5
+
+
+def test_the_transform_draws_factors_within_its_limits_and_turns_its_share():
+    zoom = Zoom((0.5, 2.0), degrees=20, turned=0.5)
+    zoom.set_random_seed(0)
+    drawn = [zoom.get_params() for _ in range(200)]
+    assert 0.5 <= min(one["factor"] for one in drawn) < 0.6
+    assert 1.9 < max(one["factor"] for one in drawn) <= 2.0
+    angles = [one["angle"] for one in drawn if one["angle"]]
+    assert 75 < len(angles) < 125
+    assert -20 <= min(angles) < -15
+    assert 15 < max(angles) <= 20
+
+
+def test_the_transform_moves_photo_and_class_map_alike_in_a_pipeline_of_others():
+    image, mask = ramps()
+    pipeline = A.Compose([A.HorizontalFlip(p=1), Zoom((0.5, 2.0), degrees=20, turned=0.5)], seed=0)
+    for _ in range(20):
+        result = pipeline(image=image, mask=mask)
+        inside = cv2.erode((result["mask"] != 255).astype(np.uint8), np.ones((3, 3)), borderValue=0).astype(bool)
+        assert np.abs(result["image"][..., 1][inside] / 4 - result["mask"][inside]).max() <= 0.5 + 0.5 / 4 + 0.5
