@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -14,7 +15,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.memory_budget import Budget
 from ensembling.predictions import Predictions, PredictionsError, check_same_holdout, read_predictions
+from ensembling.runs.eligible import eligible
 from ensembling.runs.tags import CANDIDATE, KIND, STATUS, STUDY, TRIAL
+from trainables.study_data import OBJECTIVE
 from trainables.trial.study_files import TARGET
 
 MAX_RUNS = 50000  # what MLflow returns at most
@@ -63,7 +66,7 @@ def load_candidates(
     include_stopped: bool = False,
     budget: Budget | None = None,
 ) -> Loaded:
-    """Return the trials of the parent runs that reached the last rung or finished, ordered by run id.
+    """Return the trials of the parent runs that may vote (see eligible.py), ordered by run id.
 
     The order by run id decides ties. Only a run whose predictions are missing from MLflow is left out.
 
@@ -73,8 +76,7 @@ def load_candidates(
         parent_ids: The runs of the studies whose trials are wanted.
         target: The masks of the holdout, which every candidate must have predicted.
         where: A further filter, in MLflow's query language.
-        include_stopped: Whether trials that were stopped early are candidates too. They also are where no trial
-            reached the last rung.
+        include_stopped: Whether all trials that were stopped early are candidates too.
         budget: The memory for class maps; those beyond it are kept in temporary files.
 
     Raises:
@@ -83,8 +85,7 @@ def load_candidates(
         MlflowException: MLflow does not understand the filter.
     """
     runs = [run for parent in parent_ids for run in _find_trials(client, experiment_id, parent, where)]
-    reached_last_rung = [run for run in runs if run.data.tags.get(CANDIDATE) == "true"]
-    chosen = runs if include_stopped or not reached_last_rung else reached_last_rung
+    chosen = runs if include_stopped else _eligible(runs)
     budget = budget or Budget()
     pseudo = {parent for parent in parent_ids if "pseudo" in client.get_run(parent).data.params}
     loaded = Loaded([], [])
@@ -116,6 +117,12 @@ def _find_trials(client: MlflowClient, experiment_id: str, parent_id: str, where
     ours = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`{KIND}` = 'trial'"
     found = client.search_runs([experiment_id], f"{ours} and {where}" if where else ours, max_results=MAX_RUNS)
     return _once([run for run in found if _has_predictions(run)])
+
+
+def _eligible(runs: Sequence[Run]) -> list[Run]:
+    scores = [run.data.metrics.get(OBJECTIVE, np.nan) for run in runs]
+    may_vote = eligible(scores, [run.data.tags.get(CANDIDATE) == "true" for run in runs])
+    return [run for run, may in zip(runs, may_vote) if may]
 
 
 def _once(runs: list[Run]) -> list[Run]:

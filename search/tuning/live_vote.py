@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ensembling import PredictionsError, read_predictions, select_ensemble
+from ensembling.runs.eligible import eligible
 from search.study.study import Study
 from trainables.errors import UserError
 from trainables.trial.files import TrialFiles
@@ -22,11 +23,12 @@ MOST_WORK = MOST_PIXELS * 24**2
 
 @dataclass(frozen=True, eq=False)
 class _Ended:
-    """A trial's best score, whether it came far enough to vote, and a sample of its class maps, uint8 (pixels,)."""
+    """A trial's scores, whether it reached the last rung, and a sample of its class maps, uint8 (pixels,)."""
 
     number: int
     score: float
-    far: bool
+    last_score: float
+    reached_last_rung: bool
     pixels: np.ndarray
 
 
@@ -71,14 +73,20 @@ class LiveVote:
             if files.verdict.exists():
                 self._read(files)
         self._begun = True
-        far = [trial for trial in self._ended.values() if trial.far]
-        voters = sorted(far or self._ended.values(), key=lambda trial: trial.number)
+        voters = self._voters()
         if not voters:
             return {}
         numbers = [trial.number for trial in voters]
         if numbers != self._voted:  # most trials are stopped early, and change nothing
             self._voted, self._miou = numbers, self._select(voters)
         return {"vote_miou": self._miou}
+
+    def _voters(self) -> list[_Ended]:
+        ended = sorted(self._ended.values(), key=lambda trial: trial.number)
+        if self._include_stopped:
+            return ended
+        may_vote = eligible([trial.last_score for trial in ended], [trial.reached_last_rung for trial in ended])
+        return [trial for trial, may in zip(ended, may_vote) if may]
 
     def _select(self, voters: list[_Ended]) -> float:
         step = -(-self._target.size * len(voters) ** 2 // MOST_WORK)
@@ -96,10 +104,10 @@ class LiveVote:
         except (OSError, PredictionsError, UserError) as error:
             log.warning("vote_miou goes without trial %d: %s", files.number, error)
             return
-        far = self._include_stopped or len(scores) >= self._last_rung
-        self._ended[files.number] = _Ended(files.number, max(scores), far, pixels)
+        reached = self._include_stopped or len(scores) >= self._last_rung
+        self._ended[files.number] = _Ended(files.number, max(scores), scores[-1], reached, pixels)
         if len(self._ended) > MOST_TRIALS:
-            worst = min(self._ended.values(), key=lambda trial: (trial.far, trial.score, -trial.number))
+            worst = min(self._ended.values(), key=lambda trial: (trial.reached_last_rung, trial.score, -trial.number))
             del self._ended[worst.number]
 
     def _learn_stride(self) -> None:

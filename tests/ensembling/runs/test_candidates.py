@@ -22,16 +22,18 @@ class Store:
     def __init__(self, directory):
         self.directory, self.runs = directory, []
 
-    def add(self, run_id, *, trial, value=0, ended=1, status="FINISHED", artifact=True):
+    def add(self, run_id, *, trial, value=0, ended=1, status="FINISHED", artifact=True, far=True, score=0.5):
         tags = {
-            "segvote.candidate": "true",
+            "segvote.candidate": str(far).lower(),
             "segvote.status": "completed",
             "segvote.study": "mine",
             "segvote.trial": str(trial),
             "mlflow.parentRunId": "parent",
         }
         info = SimpleNamespace(run_id=run_id, run_name=f"mine-{trial:04d}", end_time=ended, status=status)
-        self.runs.append(SimpleNamespace(info=info, data=SimpleNamespace(tags=tags, params={})))
+        self.runs.append(
+            SimpleNamespace(info=info, data=SimpleNamespace(tags=tags, params={}, metrics={"holdout/miou": score}))
+        )
         if artifact:
             (self.directory / run_id / "predictions").mkdir(parents=True)
             write_predictions(self.directory / run_id / "predictions" / "holdout.predictions", predictions(value))
@@ -86,6 +88,13 @@ def test_a_trial_is_a_candidate_once_however_many_runs_it_has(store):
     store.add("c", trial=2, value=1, ended=7)
     candidates, _ = load(store)
     assert [(one.run_id, one.trial) for one in candidates] == [("b", 1), ("c", 2)]
+
+
+def test_a_trial_that_did_not_come_far_votes_if_it_is_as_good(store):
+    store.add("a", trial=1, score=0.5)
+    store.add("b", trial=2, far=False, score=0.54)
+    store.add("c", trial=3, far=False, score=0.49)
+    assert [candidate.run_id for candidate in load(store).candidates] == ["a", "b"]
 
 
 def test_a_run_whose_predictions_are_gone_is_left_out_and_said(store):

@@ -47,12 +47,14 @@ def test_each_end_of_a_trial_adds_its_vote(study, target):
     assert metrics["vote_miou"] > expected(target, rows[0])["vote_miou"] + 0.05
 
 
-def test_trials_stopped_early_vote_only_until_one_has_come_far(study, target):
+def test_trials_stopped_early_vote_until_one_has_come_far_and_where_they_are_as_good(study, target):
     vote = LiveVote(study, last_rung=3)
-    early = end_trial(study, target, 1, epochs=1)
+    early = end_trial(study, target, 1, epochs=1, wrong=0.4)
     assert vote.metrics_after(1) == expected(target, early)
-    far = end_trial(study, target, 2, epochs=3, wrong=0.4)
+    far = end_trial(study, target, 2, epochs=3, wrong=0.3)
     assert vote.metrics_after(2) == expected(target, far)
+    promising = end_trial(study, target, 3, epochs=1, wrong=0.2)
+    assert vote.metrics_after(3) == expected(target, far, promising), "it is better than the one that came far"
 
 
 def test_a_resumed_study_begins_with_the_trials_it_has(study, target):
@@ -157,5 +159,5 @@ def test_members_are_not_chosen_anew_where_a_trial_ended_that_cannot_vote(study,
     end_trial(study, target, 1)
     before = vote.metrics_after(1)
     monkeypatch.setattr(live_vote, "select_ensemble", None)
-    end_trial(study, target, 2, epochs=1)
+    end_trial(study, target, 2, epochs=1, wrong=0.4)
     assert vote.metrics_after(2) == before
