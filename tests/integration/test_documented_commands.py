@@ -39,6 +39,11 @@ RUN = (
     ("python search/run.py --space cnn_heads --data DIR --dry-run", {}, "--no-pretrained --image-size 32"),
     ("python search/run.py --space cnn_heads --data DIR", {}, f"{SMALL} --trials 2 --name night"),
     ("python search/run.py --space swin_heads --data DIR --name night --resume", {}, SMALL),
+    (
+        "python search/run.py --space cnn_heads --data new_photos --name new --learn-from old older",
+        {"new_photos": "DIR", "old": "night", "older": ""},
+        f"{SMALL} --dry-run",
+    ),
     ("segvote search --data my_photos --edits edits.yaml", {"my_photos": "DIR"}, f"{SMALL} --trials 1 --name swin-big"),
     ("segvote search --data my_photos --grid fold=0,1,2,3,4 --name folds", {"fold=0,1,2,3,4": "fold=0,1"}, SMALL),
     ("segvote ensemble --studies night swin-big --max-members 7", {}, "--mixed-edits --name monday"),

@@ -23,6 +23,7 @@ return {
 }
 """
 SMALL = ("--concurrency", "1", "--cpus-per-trial", "1")
+ALL_TO_THEIR_END = ("--grace-period", "3")
 
 
 def test_a_study_that_was_killed_and_copied_goes_on_votes_is_refitted_exported_and_predicts(line, wait_for):
@@ -31,6 +32,7 @@ def test_a_study_that_was_killed_and_copied_goes_on_votes_is_refitted_exported_a
     shutil.copytree(line.data, photos)
     store = f"sqlite:///{line.runs / 'mlflow.db'}"  # typed, so that the study remembers it
     typed = ["--space", line.space(SPACE), "--data", str(photos), "--name", "before", "--trials", "2", "--folds", "2"]
+    typed += ALL_TO_THEIR_END
     search = line.start(*typed, *SMALL, "--tracking-uri", store)
     wait_for(lambda: len(line.records("before", 2)) == 1, search)
     os.kill(search.pid, signal.SIGKILL)

@@ -53,7 +53,7 @@ def left_behind(study, number, scores, at, *, verdict=None):
 
 
 def resumed_tuner(study, settings, tracker):
-    settings = replace(settings, space="quickstart", trials=9, epochs=9, grace_period=1)
+    settings = replace(settings, space="quickstart", trials=9, epochs=9, grace_period=1, scheduler="stop")
     space = make_space(settings)
     configs = [TrialConfig.from_dict(space.first())]
     plan = Plan(study, settings, space, [], configs, Resources(cpus=1, gpus=0.0, concurrency=1))
