@@ -5,11 +5,7 @@ What they need is imported while the trials train: no trial waits for it, and no
 
 import json
 import shlex
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import ray
 from rich.console import Console
 
 from ensembling.runs.ensemble import EnsembleRecord
@@ -26,17 +22,6 @@ from search.tuning.plan import Plan
 from search.tuning.report_refresh import report_flags
 from search.tuning.tuner import StudyTuner
 from trainables.errors import UserError
-
-
-@contextmanager
-def ray_shuts_down() -> Iterator[None]:
-    """Return a context during which Ray's processes end, for which Python would wait at the command's end."""
-    thread = threading.Thread(target=ray.shutdown, name="ray")
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def vote(plan: Plan, tracker: Tracker) -> EnsembleRecord | None:
