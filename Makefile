@@ -25,5 +25,5 @@ clean:
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet uv
 	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable '.[dev,weights]'
-	.venv/bin/python -m ensembling.warm_up
+	.venv/bin/python -c 'from ensembling import warm_kernels; warm_kernels()'
 	touch $@

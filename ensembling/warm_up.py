@@ -32,7 +32,3 @@ def warm_kernels() -> None:
         names = tuple(f"class {class_id}" for class_id in range(9))
         write_predictions(path, Predictions(("image",), ((16, 16),), names, "", target))
         read_predictions(path)
-
-
-if __name__ == "__main__":
-    warm_kernels()

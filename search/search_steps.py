@@ -12,7 +12,7 @@ from rich.console import Console
 
 from search.report.console import labelled, say, working
 from search.report.durations import duration
-from search.report.scene_words import scene_warnings, scenes_line
+from search.report.scene_words import scene_numbers, scene_warnings, scenes_line
 from search.screen.progress import Progress
 from search.screen.screen import Screen
 from search.study.settings import Settings, StudySettings
@@ -93,12 +93,7 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     labelled(
         console,
         "space",
-        f"{plan.space.name}: {plan.trials} trials of up to {plan.epochs} epochs, "
-        + (
-            f"the points of a grid over {', '.join(key.partition('=')[0] for key in settings.grid)}"
-            if plan.suggestions
-            else f"{'paused' if settings.scheduler == 'promote' else 'stopped early'} from epoch {plan.grace_period} on"
-        ),
+        f"{plan.space.name}: {_trials_in_words(plan)}",
     )
     if study.learnt:
         labelled(console, "learnt", describe(study.learnt))
@@ -112,10 +107,20 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     elif not plan.resources.gpus:
         say(
             console,
-            "No GPU was found. How long the search takes on these CPU cores is shown after its first steps (before "
-            "them, by --dry-run). Ctrl-C stops it; --space quickstart is made for a CPU.",
+            "No GPU was found: trials train on CPU cores. How long the search takes is shown after its first steps, "
+            "and by --dry-run before it begins. Ctrl-C stops it; --space quickstart is made for a CPU.",
         )
     _check_all_weights(plan, console)
+
+
+def _trials_in_words(plan: Plan) -> str:
+    if plan.suggestions:
+        factors = ", ".join(key.partition("=")[0] for key in plan.settings.grid)
+        return f"{plan.trials} trials of up to {plan.epochs} epochs, the points of a grid over {factors}"
+    if plan.grace_period >= plan.epochs:
+        return f"{plan.trials} trials of {plan.epochs} epochs, all to their end"
+    how = "pause at rungs" if plan.settings.scheduler == "promote" else "may be stopped early"
+    return f"{plan.trials} trials of up to {plan.epochs} epochs, which {how} from epoch {plan.grace_period} on"
 
 
 def show_scenes(overlap: Overlap | None, console: Console) -> None:
@@ -258,18 +263,7 @@ def _study_params(plan: Plan) -> dict[str, Any]:
         "code_version": plan.study.manifest["code_version"],
         "trials_planned": plan.trials,
         "rungs": " ".join(map(str, plan.rungs)),
-        **_scene_params(plan.study.overlap),
-    }
-
-
-def _scene_params(overlap: Overlap | None) -> dict[str, int]:
-    if overlap is None:
-        return {}
-    return {
-        "holdout_scenes": overlap.holdout_scenes,
-        "training_scenes": overlap.training_scenes,
-        "shared_scenes": overlap.shared_scenes,
-        "holdout_photos_of_shared_scenes": overlap.shared_photos,
+        **{f"{name}_scenes": number for name, number in scene_numbers(plan.study.overlap).items()},
     }
 
 

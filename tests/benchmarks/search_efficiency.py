@@ -156,7 +156,10 @@ def _print_table(name: str, spent: Sequence[Spent], slots: Sequence[int], consol
 
 
 def _print_ratios(spent: Sequence[Spent], slots: Sequence[int], console: Console) -> None:
-    """Print what each method spent of what BEFORE spent in the same worlds: geometric means with 95 % intervals."""
+    """Print what each method spent of what BEFORE spent in the same worlds: geometric means with 95 % intervals.
+
+    GPU-seconds are compared in the worlds alone where both reached the goal.
+    """
     known = {(one.method, one.data, one.slots, one.seed): one for one in spent}
     for goal in ("single", "vote", "single_s"):
         table = Table(
@@ -173,6 +176,7 @@ def _print_ratios(spent: Sequence[Spent], slots: Sequence[int], console: Console
                     for one in spent
                     if (one.method, one.slots) == (method, count)
                     and (before := known.get((BEFORE, one.data, count, one.seed)))
+                    and not (goal.endswith("_s") and None in (getattr(one, goal), getattr(before, goal)))
                 ]
                 cells.append(_ratio(np.log([own / before for own, before in pairs])))
             table.add_row(method, *cells)
@@ -188,7 +192,7 @@ def _ratio(logs: np.ndarray) -> str:
 
 
 def _value(one: Spent, goal: str) -> float:
-    """Return what was spent; a goal that was not reached counts as MOST_EPOCHS, at a second an epoch."""
+    """Return what was spent; MOST_EPOCHS, a lower bound, where the goal was not reached."""
     value = getattr(one, goal)
     return MOST_EPOCHS if value is None else value
 

@@ -48,7 +48,7 @@ def test_a_promoted_trial_goes_on_after_its_last_epoch():
     for number in study.trials:
         own = [epoch for one, epoch in epochs if one == number]
         assert own == list(range(1, len(own) + 1))
-    assert {trial.epoch for trial in study.trials.values()} > {1, 3, 9}, "trials wait at both rungs"
+    assert {trial.epoch for trial in study.trials.values()} > {1, 3, 9}, "trials wait at all rungs"
 
 
 def test_made_maps_have_the_score_that_is_asked_for():

@@ -102,6 +102,20 @@ class CommandLine:
         path.write_text(f"import time\n\n\ndef suggest(trial):\n{lines}\n")
         return str(path)
 
+    def small_space(self, epochs: int, lowest_lr: float = 1e-3) -> str:
+        """Writes the space of a small network that trains within seconds."""
+        return self.space(f"""
+return {{
+    "head": "fpn",
+    "backbone": "mobilenetv3_small_050",
+    "lr": trial.suggest_float("lr", {lowest_lr}, 1e-2, log=True),
+    "pretrained": False,
+    "batch_size": 4,
+    "image_size": "32",
+    "epochs": {epochs},
+}}
+""")
+
     def records(self, study: str, number: int) -> list[dict]:
         path = self.runs / study / "trials" / f"{number:04d}" / "epochs.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

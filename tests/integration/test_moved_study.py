@@ -11,17 +11,6 @@ import signal
 
 from search.tracking.store import default_tracking_uri, find_experiment
 
-SPACE = """
-return {
-    "head": "fpn",
-    "backbone": "mobilenetv3_small_050",
-    "lr": trial.suggest_float("lr", 1e-3, 1e-2, log=True),
-    "pretrained": False,
-    "batch_size": 4,
-    "image_size": "32",
-    "epochs": 3,
-}
-"""
 SMALL = ("--concurrency", "1", "--cpus-per-trial", "1")
 ALL_TO_THEIR_END = ("--grace-period", "3")
 
@@ -31,8 +20,8 @@ def test_a_study_that_was_killed_and_copied_goes_on_votes_is_refitted_exported_a
     here, photos = line.directory, line.directory / "photos"
     shutil.copytree(line.data, photos)
     store = f"sqlite:///{line.runs / 'mlflow.db'}"  # typed, so that the study remembers it
-    typed = ["--space", line.space(SPACE), "--data", str(photos), "--name", "before", "--trials", "2", "--folds", "2"]
-    typed += ALL_TO_THEIR_END
+    typed = ["--space", line.small_space(epochs=3), "--data", str(photos), "--name", "before"]
+    typed += ["--trials", "2", "--folds", "2", *ALL_TO_THEIR_END]
     search = line.start(*typed, *SMALL, "--tracking-uri", store)
     wait_for(lambda: len(line.records("before", 2)) == 1, search)
     os.kill(search.pid, signal.SIGKILL)

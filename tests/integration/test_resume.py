@@ -9,19 +9,8 @@ import signal
 import psutil
 import pytest
 
-from tests.search.tuning.searchers.test_other_studies import write_study
+from tests.search.tuning.searchers.made import write_study
 
-SPACE = """
-return {
-    "head": "fpn",
-    "backbone": "mobilenetv3_small_050",
-    "lr": trial.suggest_float("lr", 1e-3, 1e-2, log=True),
-    "pretrained": False,
-    "batch_size": 4,
-    "image_size": "32",
-    "epochs": 6,
-}
-"""
 SHORT_SPACE = """
 return {
     "head": trial.suggest_categorical("head", ["fpn", "unet"]),
@@ -47,7 +36,7 @@ def _epochs(line, *numbers: int) -> list[int]:
 
 def test_killed_and_interrupted_study_resumes(line, wait_for):
     """The driver is killed, then interrupted, then a trial's process is killed: one study, since each start is long."""
-    command = ["--space", line.space(SPACE), "--data", str(line.data), "--trials", "3", "--name", "study"]
+    command = ["--space", line.small_space(epochs=6), "--data", str(line.data), "--trials", "3", "--name", "study"]
     command += ["--grace-period", "6", "--cpus-per-trial", "1"]
     process = line.start(*command, "--concurrency", "2")
     wait_for(lambda: max(_epochs(line, 1, 2)) >= 2, process)

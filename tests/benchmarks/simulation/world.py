@@ -14,6 +14,7 @@ from tests.benchmarks.simulation.surrogate import Surrogate
 POOL_SIZE = 150
 """Configurations drawn at random, the best of which says what a search is to reach."""
 MOST_VOTERS = 24  # the best ones, at most
+FIRST_NUMBER = 10**6  # of the pool's trials, beyond the numbers of any study's
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class World:
     def best_vote(self) -> float:
         """The best vote of that pool."""
         scores = self._pool_scores[:MOST_VOTERS]
-        return self.vote({n: (score, self.made_maps(score, -1 - n + 2**31)) for n, score in enumerate(scores)})
+        return self.vote({n: (score, self.made_maps(score, FIRST_NUMBER + n)) for n, score in enumerate(scores)})
 
     @cached_property
     def _pool_scores(self) -> np.ndarray:

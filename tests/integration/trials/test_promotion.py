@@ -4,24 +4,13 @@ import os
 import signal
 from pathlib import Path
 
-SPACE = """
-return {
-    "head": "fpn",
-    "backbone": "mobilenetv3_small_050",
-    "lr": trial.suggest_float("lr", 1e-6, 1e-2, log=True),
-    "pretrained": False,
-    "batch_size": 4,
-    "image_size": "32",
-    "epochs": 6,
-}
-"""
 RECIPES = "RECIPES = [{'lr': 5e-3}, {'lr': 1e-6}, {'lr': 2e-6}, {'lr': 3e-6}]"
 TRIALS = (1, 2, 3, 4)
 
 
 def test_a_paused_trial_survives_a_kill_and_is_promoted_when_the_study_is_resumed(line, wait_for):
     """Rungs are at the epochs 1 and 4: of four trials that come to the first, one goes on, to its end."""
-    space = Path(line.space(SPACE))
+    space = Path(line.small_space(epochs=6, lowest_lr=1e-6))
     space.write_text(f"{space.read_text()}\n\n{RECIPES}\n")
     command = ["--space", str(space), "--data", str(line.data), "--trials", "4", "--name", "study"]
     command += ["--scheduler", "promote", "--grace-period", "1", "--reduction-factor", "4"]

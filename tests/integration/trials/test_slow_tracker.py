@@ -1,8 +1,10 @@
 """A search whose tracking server does not answer for as long as trials train: Ray, MLflow and the ledger are real."""
 
 import io
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import ray
@@ -13,6 +15,7 @@ from search.tuning import tuner as tuning
 from search.tuning.cluster.resources import start_ray
 from tests.instant_study import instant_plan
 from tests.instant_trial import InstantTrial
+from trainables.trial.imports_ahead import DIRECTORY, TICKET
 
 TRIALS = 5
 PATIENCE_S = 350
@@ -51,7 +54,7 @@ def test_trials_begin_train_and_end_while_the_tracker_does_not_answer(plan, line
             time.sleep(0.1)
         client.gate.set()
 
-    start_ray(None)
+    start_ray(None, trials=1)
     with claimed(plan), tracked(plan) as tracker, running_screen(plan, Console(file=io.StringIO())) as screen:
         held = tracker.client = HeldClient(tracker.client)
         threading.Thread(target=open_the_gate, args=(held,), daemon=True).start()
@@ -60,6 +63,8 @@ def test_trials_begin_train_and_end_while_the_tracker_does_not_answer(plan, line
         assert not tuner.interrupted
     assert ended_before_an_answer == list(range(1, TRIALS + 1))
     assert held.held == 1, "one thread waits for the tracker, and nobody else asks it"
+    left = list(Path(os.environ[DIRECTORY]).glob(f"{TICKET}*"))
+    assert not left, "a worker of Ray imports ahead what a trial needs"
 
     client, experiment = line.client()
     runs = [run for run in client.search_runs([experiment]) if run.data.tags["segvote.kind"] == "trial"]

@@ -10,10 +10,8 @@ from search.study.settings import Settings
 from search.study.space import Space
 from search.tuning.searchers.other_studies import describe, make_rank_model, places_of, read_other_studies
 from search.tuning.searchers.rank_model import FIRST_CANDIDATES, RankModel
+from tests.search.tuning.searchers.made import write_study
 from trainables.errors import UserError
-from trainables.files import write_json
-from trainables.study_data import OBJECTIVE
-from trainables.trial.files import TrialFiles
 
 SPACE = """
 def suggest(trial):
@@ -34,32 +32,6 @@ def space(tmp_path):
 @pytest.fixture
 def settings(tmp_path):
     return lambda *names, **more: Settings(learn_from=names, runs_dir=tmp_path, name="mine", **more)
-
-
-def write_study(directory, trials, *, failures=(), refit=None, grid=(), name=None):
-    """A study whose trials have these suggestions and scores, epoch by epoch, as a search leaves it."""
-    made = Settings(grid=grid)
-    manifest = {
-        "format_version": 2,
-        "id": directory.name * 2,
-        "name": name or directory.name,
-        "settings": made.lasting() | made.remembered(),
-        "data": {"root": "/", "fingerprint": "1", "class_names": ["background", "a"]},
-        "splits": {"holdout": [], "folds": [], "test": [], "seed": 0},
-        "refit": refit,
-        "code_version": "1",
-    }
-    directory.mkdir()
-    write_json(directory / "study.json", manifest)
-    for number, (sampled, scores) in enumerate(trials, start=1):
-        files = TrialFiles(directory / "trials" / f"{number:04d}")
-        files.directory.mkdir(parents=True)
-        write_json(files.suggestion, {"params": {}, "sampled": sampled})
-        for epoch, score in enumerate(scores, start=1):
-            files.append_record({"epoch": epoch, OBJECTIVE: score})
-        failure = "nan" if number in failures else None
-        status = "failed" if failure else "completed"
-        files.write_verdict({"status": status, "epochs": len(scores), "failure": failure})
 
 
 def test_places_compare_two_trials_at_the_last_epoch_that_both_reached():
