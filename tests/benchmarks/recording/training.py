@@ -45,6 +45,9 @@ class DeviceBatches:
     def photos_per_epoch(self) -> int:
         return min(len(self._images), len(self) * self._config.effective_batch)
 
+    def begin(self, number: int) -> None:
+        """Do nothing: what TrainingBatches has its loader's processes load beforehand is in memory here."""
+
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng((self._config.seed, number))
         order = rng.permutation(len(self._images))[: self.photos_per_epoch]
