@@ -25,21 +25,31 @@ class TrialStorage(InMemoryStorage):
     def __init__(self) -> None:
         super().__init__()
         self.paused: set[int] = set()
+        self._as_pruned: dict[int, tuple[FrozenTrial, FrozenTrial]] = {}
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        trials = super().get_all_trials(study_id, deepcopy=deepcopy)
-        trials = [_as_pruned(trial) if trial.number in self.paused else trial for trial in trials]
-        return [trial for trial in trials if states is None or trial.state in states]
+        if states == (TrialState.WAITING,):  # which the base class finds without looking at all trials
+            return super().get_all_trials(study_id, deepcopy, states)
+        trials = [self._seen(trial) for trial in super().get_all_trials(study_id, deepcopy=False)]
+        found = [trial for trial in trials if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
 
+    def _seen(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return the trial as Optuna shall see it.
 
-def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
-    if trial.state is not TrialState.RUNNING:
-        return trial
-    pruned = copy.copy(trial)
-    pruned.state = TrialState.PRUNED
-    return pruned
+        Copies are kept, since TPE asks for all trials several times for each suggestion. Optuna puts another object in
+        the place of a trial that changes, so that an old copy is known by its original.
+        """
+        if trial.number not in self.paused or trial.state is not TrialState.RUNNING:
+            return trial
+        original, pruned = self._as_pruned.get(trial.number, (None, None))
+        if original is not trial:
+            pruned = copy.copy(trial)
+            pruned.state = TrialState.PRUNED
+            self._as_pruned[trial.number] = trial, pruned
+        return pruned
 
 
 def report_epoch(study: optuna.Study, trial: optuna.Trial, result: dict[str, Any]) -> None:

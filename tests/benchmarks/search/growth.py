@@ -2,7 +2,7 @@
 
 The trials train nothing: each reports its epochs at once, with made scores and class maps. All else is what a search
 does: Ray Tune, TPE, early stopping, the ledger, MLflow in a SQLite store, predictions and the vote so far. TPE fits all
-trials that have ended at every suggestion, and is shown apart.
+trials so far at every suggestion, and is shown apart.
 """
 
 import argparse
@@ -35,9 +35,9 @@ THREADS = ("MainThread", "ledger", "mlflow")
 
 @dataclass(frozen=True)
 class Sample:
-    """What the driver had used when `ended` trials had ended, in seconds of CPU and bytes."""
+    """What the driver had used when `begun` trials had begun, in seconds of CPU and bytes."""
 
-    ended: int
+    begun: int
     results: int
     cpu: dict[str, float]
     suggesting: float
@@ -45,21 +45,22 @@ class Sample:
 
 
 class Meter(threading.Thread):
-    """Takes a sample whenever `every` more trials have ended."""
+    """Takes a sample whenever `every` more trials have begun; `results` says how many epochs were reported so far."""
 
-    def __init__(self, read: Callable[[], tuple[int, int]], every: int) -> None:
+    def __init__(self, results: Callable[[], int], every: int) -> None:
         super().__init__(daemon=True)
-        self._read, self._every = read, every
+        self._results, self._every = results, every
         self.samples: list[Sample] = []
-        self.suggesting = 0.0
+        self.suggesting, self.begun = 0.0, 0
 
     def timed(self, suggest: Callable) -> Callable:
         def call(searcher: OptunaSearch, trial_id: str) -> Any:
             began = time.thread_time()
-            try:
-                return suggest(searcher, trial_id)
-            finally:
-                self.suggesting += time.thread_time() - began
+            suggested = suggest(searcher, trial_id)
+            self.suggesting += time.thread_time() - began
+            if isinstance(suggested, dict):
+                self.begun = max(self.begun, suggested["number"])
+            return suggested
 
         return call
 
@@ -68,12 +69,12 @@ class Meter(threading.Thread):
         for thread in threading.enumerate():
             if thread.name in THREADS:
                 cpu[thread.name] = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
-        ended, results = self._read()
-        self.samples.append(Sample(ended, results, cpu, self.suggesting, psutil.Process().memory_info().rss))
+        memory = psutil.Process().memory_info().rss
+        self.samples.append(Sample(self.begun, self._results(), cpu, self.suggesting, memory))
 
     def run(self) -> None:
         while True:
-            if not self.samples or self._read()[0] >= self.samples[-1].ended + self._every:
+            if not self.samples or self.begun >= self.samples[-1].begun + self._every:
                 self.take()
             time.sleep(0.1)
 
@@ -98,7 +99,7 @@ def _search(plan: Plan, every: int) -> list[Sample]:
     silent = Console(file=io.StringIO())
     tuning.SegmentationTrainable = InstantTrial
     with claimed(plan), tracked(plan) as tracker, running_screen(plan, silent) as screen:
-        meter = Meter(lambda: (screen.progress.ended, screen.progress.epochs_trained), every)
+        meter = Meter(lambda: screen.progress.epochs_trained, every)
         OptunaSearch.suggest = meter.timed(OptunaSearch.suggest)
         tuner = tuning.StudyTuner(plan, tracker, screen)
         meter.start()
@@ -112,7 +113,7 @@ def _table(samples: list[Sample]) -> Table:
         "trials", "results", "Tune's loop, ms a result", "suggestion, ms", "ledger, ms a trial", "MLflow and vote", "MB"
     )
     for before, after in pairwise(samples):
-        trials, results = after.ended - before.ended, after.results - before.results
+        trials, results = after.begun - before.begun, after.results - before.results
         if not trials or not results:
             continue
         spent = {name: after.cpu.get(name, 0.0) - before.cpu.get(name, 0.0) for name in THREADS}
@@ -124,5 +125,5 @@ def _table(samples: list[Sample]) -> Table:
             1000 * spent["mlflow"] / trials,
             after.memory / 2**20,
         )
-        table.add_row(f"{before.ended} to {after.ended}", str(results), *(f"{figure:.0f}" for figure in figures))
+        table.add_row(f"{before.begun} to {after.begun}", str(results), *(f"{figure:.0f}" for figure in figures))
     return table
