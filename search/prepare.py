@@ -1,13 +1,13 @@
 """The data of a study: checked, split, and decoded into this node's cache, with its pseudo-labels if there are any."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
 from search.report.console import say, working
+from search.report.scenes import scene_progress, scenes_of
 from search.study.checked_data import checked_data, show_problems
 from search.study.edits import asked_edits
 from search.study.settings import Settings, StudySettings
@@ -20,7 +20,7 @@ from trainables.config import TrialConfig
 from trainables.data import Dataset, PackedData, Splits, load_pseudo, make_splits, pack
 from trainables.data.edits import Counts, Edits, apply_edits, edit_whole
 from trainables.data.sample.dataset import write_sample
-from trainables.data.scenes import Apart, Scenes, find_scenes, rows_apart
+from trainables.data.scenes import Apart, rows_apart
 from trainables.errors import UserError
 from trainables.study_data import PseudoData, StudyEdits
 
@@ -43,7 +43,7 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
         check_same_data(study, dataset, pseudo)
         study = study.with_data_in(dataset.root, pseudo.root if pseudo else None)
     else:
-        scenes = scenes_of(dataset, settings.group_by, settings, console)
+        scenes = scenes_of(dataset, settings.group_by, settings.cache_dir, console)
         splits = make_splits(
             dataset,
             folds=settings.folds,
@@ -95,27 +95,6 @@ def _show_counts(edits: Edits, counts: Counts, console: Console) -> None:
     say(console, f"{edits.name} changes labels or images, {changed}")
 
 
-def scenes_of(dataset: Dataset, group_by: str | None, settings: StudySettings, console: Console) -> Scenes:
-    """Return the photos that belong together; they are found once and kept in the cache.
-
-    Args:
-        dataset: The data set.
-        group_by: The regular expression of --group-by.
-        settings: The settings of the command.
-        console: Where the progress is shown.
-    """
-    with _looking(console) as progress:
-        return find_scenes(dataset, group_by=group_by, cache_dir=settings.cache_dir, progress=progress)
-
-
-@contextmanager
-def _looking(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while scenes are looked for; yield a function to call with the numbers of photos done and of all."""
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("Looking for scenes", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def pseudo_data(
     dataset: Dataset,
     splits: Splits,
@@ -145,7 +124,7 @@ def pseudo_data(
     with working(console, "Checking the pseudo-labels …"):
         pseudo = load_pseudo(root, dataset.class_names, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
     show_problems(pseudo, console)
-    with _looking(console) as progress:
+    with scene_progress(console) as progress:
         where = {"group_by": group_by, "cache_dir": settings.cache_dir, "progress": progress}
         apart = rows_apart(pseudo, dataset, splits.holdout, **where)
     _show_apart(apart, root, dataset, console)

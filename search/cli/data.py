@@ -81,7 +81,7 @@ def export_command(kind: str, out: str, **data: Any) -> int:
 def report_command(out: str, folds: int, no_photos: bool, **data: Any) -> int:
     """Write a page about a data set with advice, and its charts and numbers as files."""
     from search.commands.data.report import run_report
-    from search.commands.data.scenes import scenes_of
+    from search.report.scenes import scenes_of
 
     console = make_console()
     dataset = _dataset(**data, photos=not no_photos)
@@ -162,7 +162,7 @@ def folds_command(
 ) -> int:
     """Show how balanced the folds of a search would be, with this and every other method."""
     from search.commands.data.folds import FoldsOptions, run_folds
-    from search.commands.data.scenes import scenes_of
+    from search.report.scenes import scenes_of
     from trainables.data.scenes import declared_scenes
 
     console = make_console()
