@@ -76,8 +76,7 @@ class OptunaSearch(Searcher):
             trial_files: The ledger that suggestions are written to; None where they are only shown.
         """
         super().__init__()  # no metric: Tune would look for it in results that have none
-        self._storage = TrialStorage()
-        self.study = optuna.create_study(storage=self._storage, direction="maximize", pruner=NopPruner())
+        self.study = optuna.create_study(storage=TrialStorage(), direction="maximize", pruner=NopPruner())
         self._space, self._check, self._recipes, self._learnt = space, check, list(recipes), learnt
         self._seed, self._epochs, self._constant_liar = seed, epochs, constant_liar
         self._trials, self._promotion, self._trial_files = trials, promotion, trial_files
@@ -97,7 +96,7 @@ class OptunaSearch(Searcher):
         if verdict is not None:
             tell_end(self.study, trial, epochs=self._epochs, failed=verdict["status"] == "failed")
         elif self._is_paused(suggestion):
-            self._pause(suggestion, trial)
+            self._paused[suggestion.number] = suggestion, trial
         else:
             self._unfinished.append((suggestion, trial))
 
@@ -206,16 +205,12 @@ class OptunaSearch(Searcher):
         if not failed:
             report_epoch(self.study, trial, result)  # Tune tells the last result only here
         if self._is_paused(suggestion) and not failed:
-            self._pause(suggestion, trial)
+            self._paused[suggestion.number] = suggestion, trial
         else:
             tell_end(self.study, trial, epochs=self._epochs, failed=failed)
 
     def _is_paused(self, suggestion: Suggestion) -> bool:
         return self._promotion is not None and suggestion.number in self._promotion.paused
-
-    def _pause(self, suggestion: Suggestion, trial: optuna.Trial) -> None:
-        self._paused[suggestion.number] = suggestion, trial
-        self._storage.paused.add(trial.number)
 
     def save(self, checkpoint_path: str) -> None:
         """Write nothing: a resumed study replays the ledger, which is never behind."""

@@ -17,14 +17,14 @@ from trainables.study_data import OBJECTIVE
 
 
 class TrialStorage(InMemoryStorage):
-    """Optuna's trials of one study. Trials in `paused`, by Optuna's numbers, count as PRUNED although they may go on.
+    """Optuna's trials of one study. One that is running or paused counts as PRUNED after its first epoch.
 
-    Optuna itself knows no pause: of a trial that has not ended it learns nothing, and one that has cannot go on.
+    TPE learns nothing from trials that Optuna knows as running, and a constant liar takes them for bad ones. The best
+    trials run the longest, since they are promoted, and would be learnt from last. Optuna knows no pause either.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.paused: set[int] = set()
         self._as_pruned: dict[int, tuple[FrozenTrial, FrozenTrial]] = {}
 
     def get_all_trials(
@@ -42,7 +42,7 @@ class TrialStorage(InMemoryStorage):
         Copies are kept, since TPE asks for all trials several times for each suggestion. Optuna puts another object in
         the place of a trial that changes, so that an old copy is known by its original.
         """
-        if trial.number not in self.paused or trial.state is not TrialState.RUNNING:
+        if trial.state is not TrialState.RUNNING or not trial.intermediate_values:
             return trial
         original, pruned = self._as_pruned.get(trial.number, (None, None))
         if original is not trial:

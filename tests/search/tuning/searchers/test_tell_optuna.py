@@ -65,6 +65,19 @@ def test_no_trial_is_left_running(searcher):
     assert ours._running == {}
 
 
+def test_a_running_trial_counts_from_its_first_epoch_on(searcher):
+    """Else a constant liar would take the best trials for bad ones as long as they are trained."""
+    ours = searcher()
+    ours.suggest("a")
+    assert told(ours) == [(TrialState.RUNNING, None, {})]
+    for epoch, miou in ((1, 0.25), (2, 0.5)):
+        ours.on_trial_result("a", result(epoch, miou))
+        assert told(ours)[0][:2] == (TrialState.PRUNED, None)
+    assert told(ours)[0][2] == {1: 0.25, 2: 0.5}
+    ours.on_trial_complete("a", result(3, 0.0, failure="NonFiniteError: nan", done=True))
+    assert told(ours)[0][0] == TrialState.FAIL
+
+
 def test_a_paused_trial_counts_as_pruned_and_a_promoted_one_by_what_it_scores_later(searcher):
     scheduler = Promotion(Ladder(epochs=EPOCHS, grace_period=1, reduction_factor=3.0, brackets=1, seed=0))
     ours = searcher(promotion=scheduler)
