@@ -1,10 +1,16 @@
 """Recorded learning curves: real trials to simulate searches and votes with, in seconds and without training.
 
-data/curves.npz holds 71 trials of tests/benchmarks/recording/space.py, each trained 18 epochs to the end: 36 on CamVid
-(367 photos of train.json, scored on the 101 of val.json, at 128x96) and 35 on garbage6 (267 and 68 photos, at 96x96).
-They were recorded on 2026-11-26 on one NVIDIA H100 by `python -m tests.benchmarks.recording`, 14 side by side, in two
-calls of five minutes: the `seconds` of an epoch are of a fourteenth of that card, where launches take most of the time.
-Backbones began from ImageNet weights; training was the project's, in float32, with augmentation on the card.
+data/curves.npz holds 150 trials of tests/benchmarks/recording/space.py, each trained 18 epochs to the end. Backbones
+began from ImageNet weights, and training was the project's, in float32, with augmentation of whole batches.
+
+- camvid: 36 trials on the 367 photos of train.json, scored on the 101 of val.json, at 128x96.
+- garbage6: 35 trials on 267 photos, scored on 68, at 96x96.
+- camvid-small, 40 trials, and garbage6-small, 39: every second photo of train.json, at half the height and width,
+  without DeepLabV3+.
+
+The first two were recorded on 2026-11-26 on one NVIDIA H100 by `python -m tests.benchmarks.recording`, 14 side by side:
+the `seconds` of an epoch are of a fourteenth of that card, where launches take most of the time. The small ones were
+recorded on 2026-11-27 on a CPU with `--curves-only`; their `seconds` are those of one of its cores.
 
 Class maps of the holdout, after the last epoch, are every second pixel of every second line.
 """
@@ -19,7 +25,7 @@ from typing import Any
 import numpy as np
 
 FILE = Path(__file__).parent / "data" / "curves.npz"
-DATA_SETS = ("camvid", "garbage6")
+DATA_SETS = ("camvid", "garbage6", "camvid-small", "garbage6-small")
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,11 @@ class RecordedPool:
     predictions: np.ndarray
     target: np.ndarray
     image_ids: np.ndarray
+
+
+def photos_of(name: str) -> str:
+    """Return which photos a data set of DATA_SETS consists of, whatever their size: "camvid" or "garbage6"."""
+    return name.removesuffix("-small")
 
 
 def read_pool(name: str, file: Path = FILE) -> RecordedPool:

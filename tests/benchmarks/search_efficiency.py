@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembling import select_ensemble
-from tests.benchmarks.recorded_pool import DATA_SETS, Trial, read_pool
+from tests.benchmarks.recorded_pool import DATA_SETS, Trial, photos_of, read_pool
 from tests.benchmarks.recording.space import EPOCHS
 from tests.benchmarks.simulation.made_maps import MadeMaps
 from tests.benchmarks.simulation.methods import METHODS, Method
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     for seed, name in itertools.product(seeds, DATA_SETS):
         world = World(surrogate, maps[name], seed)
-        others = [trial for pool in pools if pool.name != name for trial in pool.trials]
+        others = [trial for pool in pools if photos_of(pool.name) != photos_of(name) for trial in pool.trials]
         for method, slots in itertools.product(methods, options.slots):
             if (method.name, name, slots, seed) in done:
                 continue

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.benchmarks.recorded_pool import DATA_SETS, FILE, packed
+from tests.benchmarks.recorded_pool import DATA_SETS, FILE, packed, photos_of
 from tests.benchmarks.recorded_shifts import FILE as SHIFTS
-from tests.benchmarks.recording.photos import SIZES
 from tests.benchmarks.recording.space import HEADS
+from trainables.config import TrialConfig
 from trainables.models import build_model
 
 BEST, RUNS = 9, 14  # of a design, whose class maps are kept: so many of the best, and so many in all
@@ -32,6 +32,9 @@ def main(directories: Sequence[Path]) -> None:
 def write_shifts(directories: Sequence[Path]) -> None:
     """Write the class maps of all outputs, a quarter of the pixels that were recorded, of RUNS runs a design."""
     names = sorted({name for place in directories for name in _outputs(place) if not name.endswith("/all")})
+    names = [name for name in names if photos_of(name.partition("/")[0]) == name.partition("/")[0]]
+    if not names:  # curves alone were recorded
+        return
     arrays: dict[str, np.ndarray] = {"outputs": np.frombuffer(json.dumps(names).encode(), np.uint8)}
     for design in sorted({name.partition("/")[0] for name in names}):
         chosen = _chosen(directories, design)
@@ -63,10 +66,13 @@ def _chosen(directories: Sequence[Path], design: str) -> list[str]:
 
 
 def write_curves(directories: Sequence[Path]) -> None:
-    """Write the learning curves and the class maps at their ends."""
-    arrays: dict[str, np.ndarray] = {}
+    """Write the learning curves and the class maps at their ends; data sets that were not recorded anew stay."""
+    with np.load(FILE, allow_pickle=False) as known:
+        arrays = dict(known)
     for name in DATA_SETS:
         runs = _runs(directories, name)
+        if not runs:
+            continue
         maps, target, ids = _maps(directories, f"{name}/all")
         chosen = [ids.index(run["id"]) for run in runs]
         trials = [
@@ -76,7 +82,7 @@ def write_curves(directories: Sequence[Path]) -> None:
             }
             for run in runs
         ]
-        description = {"num_classes": CLASSES[name], "trials": trials}
+        description = {"num_classes": CLASSES[photos_of(name)], "trials": trials}
         arrays[f"{name}/trials"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
         for key in ("miou", "loss", "seconds"):
             arrays[f"{name}/{key}"] = np.array([run[key] for run in runs], np.float32)
@@ -110,11 +116,12 @@ def _array(data: bytes) -> np.ndarray:
 
 
 def _gflops(config: dict[str, Any], data_set: str) -> float:
-    names = {"head": config["head"], "backbone": config["backbone"], "num_classes": CLASSES[data_set]}
+    size = TrialConfig.from_dict(config).size
+    names = {"head": config["head"], "backbone": config["backbone"], "num_classes": CLASSES[photos_of(data_set)]}
     with torch.device("meta"):
-        model = build_model(**names, pretrained=False, image_size=SIZES[data_set]).eval()
+        model = build_model(**names, pretrained=False, image_size=size).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            model(torch.zeros(1, 3, *SIZES[data_set]))
+            model(torch.zeros(1, 3, *size))
     return counter.get_total_flops() / 1e9
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.recorded_pool import DATA_SETS, Trial, read_pool
+from tests.benchmarks.recorded_pool import DATA_SETS, Trial, photos_of, read_pool
 from tests.benchmarks.simulation.methods import METHODS, Method
 from tests.benchmarks.simulation.simulator import SimulatedStudy, SimulatedTrial
 from tests.benchmarks.simulation.surrogate import Surrogate
@@ -68,7 +68,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
         world, name, data, slots, number = key
         if (name, data, slots, world, number) in done:
             continue
-        others = [trial for other, pool in pools.items() if other != data for trial in pool.trials]
+        others = [
+            trial for other, pool in pools.items() if photos_of(other) != photos_of(data) for trial in pool.trials
+        ]
         searches.append(_simulate(methods[name], data, slots, world, number, surrogate, others))
         if options.keep:
             with options.keep.open("a") as file:
