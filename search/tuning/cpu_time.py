@@ -13,7 +13,7 @@ from trainables.hardware.precision import choose_precision
 from trainables.models import build_model
 
 START_SECONDS = 20  # that worker processes take to start, mostly to import torch and timm
-STEPS = 3
+STEPS = 3  # that are timed of each head on each backbone
 PROBES_SECONDS = 15  # after which no further step is timed
 PROBE_SIZE = 128  # pixels that an image of a timed step has on a side at most; time grows with the number of pixels
 

@@ -51,6 +51,7 @@ def test_without_the_flag_there_are_none(settings, dataset):
 def test_they_are_packed_and_have_the_weight_asked_for(settings, dataset, photos, write_labels):
     pseudo, said = prepare(settings, dataset, pseudo=write_labels(photos), pseudo_weight=0.25)
     assert (pseudo.rows, pseudo.weight) == ((0, 1, 2), 0.25)
+    assert said.startswith("Looking for photos that belong together: 11 of 11")
     assert "left out" not in said
     assert list(settings.cache_dir.glob(f"packed-*{pseudo.fingerprint[:16]}*48x32"))
 

@@ -1,5 +1,9 @@
 """The time that a study will take, from steps of its first configurations."""
 
+import itertools
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from search.tuning import cpu_time
@@ -79,6 +83,13 @@ def test_only_the_first_configuration_must_fit_its_backbone(monkeypatch):
     assert study_seconds([right, wrong], **STUDY) == study_seconds([right], **STUDY)
     with pytest.raises(UserError, match="another size"):
         study_seconds([wrong, right], **STUDY)
+
+
+def test_a_step_that_waited_for_other_processes_counts_by_its_cpu_time(monkeypatch):
+    wall = itertools.count(0, 1000)
+    clocks = SimpleNamespace(perf_counter=lambda: next(wall), process_time=time.process_time)
+    monkeypatch.setattr(cpu_time, "time", clocks)
+    assert study_seconds([config_of("unet")], **STUDY) < START_SECONDS + 1000
 
 
 def test_steps_are_really_made():
