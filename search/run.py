@@ -61,7 +61,8 @@ def run_search(
     if not settings.address:
         close_own_cluster()
     with working(console, "Starting Ray, loading MLflow …"):  # takes many seconds: mistakes are reported before
-        from search.tuning.cluster.resources import start_ray, trials_side_by_side
+        from search.tuning.cluster.resources import trials_side_by_side
+        from search.tuning.cluster.start_ray import start_ray
 
         import_behind("search.prepare", "search.search_steps", *LATE_IMPORTS)
         start_ray(settings.address, trials=0 if settings.dry_run else trials_side_by_side(settings))

@@ -22,7 +22,8 @@ from search.study.trial_end import holdout_masks, write_target
 from search.tracking.store import connect, default_tracking_uri, explain_failure
 from search.tracking.tracker import Tracker
 from search.tracking.wandb_mirror import open_mirror
-from search.tuning.cluster.resources import Resources, cluster_share, start_ray
+from search.tuning.cluster.resources import Resources, cluster_share, trials_side_by_side
+from search.tuning.cluster.start_ray import start_ray
 from search.tuning.plan import Plan
 from search.tuning.searchers.other_studies import describe
 from search.tuning.searchers.suggestion import Suggestion
@@ -56,7 +57,7 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
 def start_cluster(settings: StudySettings, console: Console) -> Resources:
     """Start or join Ray, unless that was done already, and return what each trial gets of it."""
     with working(console, "Starting Ray …"):
-        start_ray(settings.address)
+        start_ray(settings.address, trials=trials_side_by_side(settings))
         return cluster_share(
             concurrency=settings.concurrency,
             gpus_per_trial=settings.gpus_per_trial,

@@ -15,6 +15,7 @@ from search.screen.watch import EpochWatch
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.cluster.ray_watch import RayWatch, describe_lost
+from search.tuning.cluster.start_ray import use_prepared_processes
 from search.tuning.import_meanwhile import ImportMeanwhile
 from search.tuning.live_vote import LiveVote
 from search.tuning.outcome_recorder import OutcomeRecorder
@@ -181,6 +182,8 @@ class StudyTuner:
 
     def _tuner(self) -> tune.Tuner:
         study, resources = self._plan.study, self._plan.resources
+        if self._settings.address is None:
+            use_prepared_processes()
         trainable = tune.with_resources(
             tune.with_parameters(
                 SegmentationTrainable,

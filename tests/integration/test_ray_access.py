@@ -11,7 +11,7 @@ SEARCH = """
 from search.tuning.cluster.ray_access import close_own_cluster
 close_own_cluster()
 import os, sys, ray
-from search.tuning.cluster.resources import start_ray
+from search.tuning.cluster.start_ray import start_ray
 start_ray(None)
 print(ray.get_runtime_context().gcs_address, os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"], flush=True)
 sys.stdin.read()

@@ -154,7 +154,7 @@ def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> N
     """Predict with one member on each GPU of the cluster, or on each core where it has no GPU, into one directory."""
     import ray
 
-    from search.tuning.cluster.resources import start_ray
+    from search.tuning.cluster.start_ray import start_ray
 
     start_ray(address)
     gpus = int(ray.cluster_resources().get("GPU", 0) > 0)

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from search.search_steps import claimed, running_screen, tracked
 from search.tuning import tuner as tuning
-from search.tuning.cluster.resources import start_ray
+from search.tuning.cluster.start_ray import start_ray
 from search.tuning.plan import Plan
 from search.tuning.searchers.optuna_search import OptunaSearch
 from tests.instant_study import instant_plan

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from search.search_steps import claimed, running_screen, tracked
 from search.tuning import tuner as tuning
-from search.tuning.cluster.resources import start_ray
+from search.tuning.cluster.start_ray import start_ray
 from tests.instant_study import instant_plan
 from tests.instant_trial import InstantTrial
 from trainables.trial.imports_ahead import DIRECTORY, TICKET
