@@ -70,7 +70,7 @@ def _prepare_trial_processes(trials: int) -> dict[str, str]:
     if not trials:
         return {}
     return {
-        "RAY_preload_python_modules": "trainables.trial.imports_ahead",
+        "RAY_preload_python_modules": "search.tuning.cluster.imports_ahead",
         "RAY_worker_maximum_startup_concurrency": str(trials),
         "RAY_num_workers_soft_limit": str(trials),
     }
