@@ -1,9 +1,8 @@
 """The share of a search's time in which each of its slots trains, and where the rest of the time goes.
 
 A search of short trials on the built-in data set is run as users run it, with Ray and MLflow, after a search of one
-trial that draws the photos, fills the cache and makes MLflow's store. Everything is read from the files that a search
-writes: epochs.jsonl has the end and the duration of each epoch, and a trial's config.json is written when its process
-begins to build the model.
+trial that draws the photos, fills the cache and makes MLflow's store. The end and the duration of each epoch are read
+from the trials' epochs.jsonl. An epoch is training and scoring; what a slot does between two epochs is idle time.
 """
 
 import argparse
@@ -12,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,8 +22,8 @@ from rich.table import Table
 from search.study.study import Study, study_in
 from tests.benchmarks.places import ROOT
 from trainables.data.batches.training_batches import steps_per_epoch
-from trainables.trial.files import TrialFiles
 
+CLOCK_S = 0.5  # by which one process's last epoch may overlap another's first, since it is written after its end
 SPACE = """
 def suggest(trial):
     return {{
@@ -36,32 +36,26 @@ def suggest(trial):
 
 
 @dataclass(frozen=True)
-class Run:
-    """When a trial did what, in seconds since the epoch; `trained_s` and `scored_s` are durations."""
+class Epoch:
+    """One epoch of a trial: when it began and ended (seconds since 1970), of which it trained for `trained_s`."""
 
-    number: int
-    suggested: float
-    builds: float
-    first_step: float
+    trial: int
+    begins: float
     ends: float
     trained_s: float
-    scored_s: float
 
-    @classmethod
-    def of(cls, study: Study, files: TrialFiles) -> "Run":
-        records, config = files.records(), files.read_config()
+
+def epochs_of(study: Study) -> list[Epoch]:
+    """Return all epochs of a study, in the order in which they began."""
+    epochs = []
+    for files in study.trials():
+        config = files.read_config()
         photos, batch = study.data.photos_per_epoch(config.fold), config.effective_batch
         seen = min(photos, steps_per_epoch(photos, batch) * batch)
-        trained_s = sum(seen / record["images_per_s"] for record in records)
-        return cls(
-            files.number,
-            suggested=files.suggestion.stat().st_mtime,
-            builds=files.config.stat().st_mtime,
-            first_step=records[0]["time"] - records[0]["epoch_s"],
-            ends=records[-1]["time"],
-            trained_s=trained_s,
-            scored_s=sum(record["epoch_s"] for record in records) - trained_s,
-        )
+        for record in files.records():
+            begins = record["time"] - record["epoch_s"]
+            epochs.append(Epoch(files.number, begins, record["time"], seen / record["images_per_s"]))
+    return sorted(epochs, key=lambda epoch: epoch.begins)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +78,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         name = f"timed-{os.getpid()}"
         began, ended = _search(options, directory, name, trials=options.trials)
         study = study_in(directory / name, directory / "cache")
-        _show([Run.of(study, files) for files in study.trials()], options.slots, began, ended, console)
+        _show(epochs_of(study), options.slots, began, ended, console)
 
 
 def _search(options: argparse.Namespace, directory: Path, name: str, *, trials: int) -> tuple[float, float]:
@@ -99,34 +93,34 @@ def _search(options: argparse.Namespace, directory: Path, name: str, *, trials: 
     return began, time.time()
 
 
-def slots_of(runs: list[Run], slots: int) -> list[list[Run]]:
-    """Return the trials of each slot: a trial takes the slot that became free last before it began."""
-    rows: list[list[Run]] = [[] for _ in range(slots)]
-    for one in sorted(runs, key=lambda run: run.builds):
-        free = [row for row in rows if not row or row[-1].ends <= one.builds]
-        (max(free, key=lambda row: row[-1].ends if row else 0.0)).append(one)
+def slots_of(epochs: Sequence[Epoch], slots: int) -> list[list[Epoch]]:
+    """Return the epochs of each slot: the slot of the same trial's last epoch, or else the one idle for the longest."""
+    rows: list[list[Epoch]] = [[] for _ in range(slots)]
+    for epoch in epochs:
+        free = [row for row in rows if not row or row[-1].ends <= epoch.begins + CLOCK_S] or rows
+        same = [row for row in free if row and row[-1].trial == epoch.trial]
+        (same or [min(free, key=lambda row: row[-1].ends if row else 0.0)])[0].append(epoch)
     return rows
 
 
-def _show(runs: list[Run], slots: int, began: float, ended: float, console: Console) -> None:
-    first, last = min(run.first_step for run in runs), max(run.ends for run in runs)
+def _show(epochs: Sequence[Epoch], slots: int, began: float, ended: float, console: Console) -> None:
+    first, last = epochs[0].begins, max(epoch.ends for epoch in epochs)
     wall = ended - began
-    table = Table("slot", "trials", "training", "scoring", "saving", "building", "next trial", "start", "end", "idle")
-    shares, inner = [], []
-    for number, row in enumerate(slots_of(runs, slots), start=1):
-        trained, scored = sum(run.trained_s for run in row), sum(run.scored_s for run in row)
-        active = sum(run.ends - run.first_step for run in row)
-        building = sum(run.first_step - run.builds for run in row)
-        waiting = sum(after.builds - before.ends for before, after in pairwise(row))
-        start, end = row[0].builds - began, ended - row[-1].ends
-        parts = (trained, scored, active - trained - scored, building, waiting, start, end)
-        shares.append(active / wall)
-        inner.append(active / (last - first))
-        table.add_row(str(number), str(len(row)), *(f"{part:.1f}" for part in parts), f"{wall - active:.1f}")
+    table = Table("slot", "trials", "training", "scoring", "saving", "next trial", "start", "end", "idle")
+    busy = between = 0.0
+    for number, row in enumerate(slots_of(epochs, slots), start=1):
+        trained, active = sum(epoch.trained_s for epoch in row), sum(epoch.ends - epoch.begins for epoch in row)
+        saving = sum(after.begins - before.ends for before, after in pairwise(row) if after.trial == before.trial)
+        waiting = sum(after.begins - before.ends for before, after in pairwise(row)) - saving
+        parts = (trained, active - trained, saving, waiting, row[0].begins - began, ended - row[-1].ends, wall - active)
+        table.add_row(str(number), str(len({epoch.trial for epoch in row})), *(f"{part:.1f}" for part in parts))
+        busy += active
+        between += saving + waiting
     console.print(table)
-    console.print("Seconds. Start: until the first trial's model is built; end: after the slot's last epoch.")
+    console.print("Seconds. Start: until the slot's first epoch begins; end: after its last epoch.")
     console.print(f"From the command to the first training step: {first - began:.1f} s; the search took {wall:.1f} s")
     console.print(
-        f"A slot is between a trial's first and last step for {100 * sum(shares) / slots:.0f} % of the search, and for "
-        f"{100 * sum(inner) / slots:.0f} % of the time between the first and the last epoch of all"
+        f"A slot is in an epoch for {100 * busy / slots / wall:.0f} % of the search, and for "
+        f"{100 * busy / slots / (last - first):.0f} % of the time between the first and the last epoch of all; "
+        f"it is in one for {100 * busy / (busy + between):.0f} % of the time between its own first and last epoch"
     )
