@@ -13,8 +13,11 @@ from typing import Any
 import ray
 
 import trainables
+from search.screen.gpus import read_gpus
 from search.tuning.cluster.ray_access import close_own_cluster
 from trainables.errors import UserError
+
+IMPORTS_AHEAD = "search.tuning.cluster.imports_ahead"
 
 
 def start_ray(address: str | None, *, trials: int = 0) -> None:
@@ -66,14 +69,14 @@ def _prepare_trial_processes(trials: int) -> dict[str, str]:
 
     Ray starts a process for each core otherwise, and ends those that are idle as soon as Tune reserves the cores for
     trials: the trials would then wait for new processes.
+
+    With several GPUs, a trial imports PyTorch for itself: a library that asks the driver for GPUs while it is imported
+    would see all of them from then on, instead of those that Ray gives to the trial later.
     """
     if not trials:
         return {}
-    return {
-        "RAY_preload_python_modules": "search.tuning.cluster.imports_ahead",
-        "RAY_worker_maximum_startup_concurrency": str(trials),
-        "RAY_num_workers_soft_limit": str(trials),
-    }
+    keep = {"RAY_worker_maximum_startup_concurrency": str(trials), "RAY_num_workers_soft_limit": str(trials)}
+    return keep if len(read_gpus()) > 1 else {**keep, "RAY_preload_python_modules": IMPORTS_AHEAD}
 
 
 def use_prepared_processes() -> None:

@@ -5,6 +5,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from search.tuning.cluster import start_ray
+
 TRIALS = 2
 SEARCH = """
 import json, os, sys, time
@@ -54,3 +58,9 @@ def test_trials_run_in_the_processes_that_were_started_for_them(tmp_path):
     processes = json.loads(run.stdout.strip().splitlines()[-1])
     assert len(processes["ready"]) == TRIALS
     assert sorted(processes["used"]) == sorted(processes["ready"])
+
+
+@pytest.mark.parametrize(("gpus", "imported"), [(0, True), (1, True), (4, False)])
+def test_pytorch_is_imported_after_a_trial_has_been_given_one_of_several_gpus(monkeypatch, gpus, imported):
+    monkeypatch.setattr(start_ray, "read_gpus", lambda: [object()] * gpus)
+    assert ("RAY_preload_python_modules" in start_ray._prepare_trial_processes(4)) is imported
