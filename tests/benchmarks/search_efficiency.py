@@ -89,8 +89,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
     spent = _kept(options.keep)
     done = {(one.method, one.data, one.slots, one.seed) for one in spent}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
+    fewest = {}
     for seed, name in itertools.product(seeds, DATA_SETS):
         world = World(surrogate, maps[name], seed)
+        fewest[name, seed] = world.fewest_epochs(CLOSE)
         others = [trial for pool in pools if photos_of(pool.name) != photos_of(name) for trial in pool.trials]
         for method, slots in itertools.product(methods, options.slots):
             if (method.name, name, slots, seed) in done:
@@ -102,6 +104,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     for name in DATA_SETS:
         _print_table(name, [one for one in spent if one.data == name], options.slots, console)
     _print_ratios(spent, options.slots, console)
+    _print_bound(spent, fewest, options.slots, console)
 
 
 def simulate(method: Method, world: World, slots: int, others: Sequence[Trial]) -> Spent:
@@ -181,6 +184,20 @@ def _print_ratios(spent: Sequence[Spent], slots: Sequence[int], console: Console
                 cells.append(_ratio(np.log([own / before for own, before in pairs])))
             table.add_row(method, *cells)
         console.print(table)
+
+
+def _print_bound(
+    spent: Sequence[Spent], fewest: dict[tuple[str, int], int], slots: Sequence[int], console: Console
+) -> None:
+    """Print the share of BEFORE of a search that knows the pool's curves and begins with the trial that is first there.
+
+    All slots are at work until then, at the pace of that trial.
+    """
+    for count in slots:
+        before = [one for one in spent if (one.method, one.slots) == (BEFORE, count) and (one.data, one.seed) in fewest]
+        logs = np.log([count * fewest[one.data, one.seed] / _value(one, "single") for one in before])
+        if cell := _ratio(logs):
+            console.print(f"{count} slots: a search that knows the pool's curves beforehand needs {cell} to the single")
 
 
 def _ratio(logs: np.ndarray) -> str:

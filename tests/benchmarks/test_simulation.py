@@ -10,6 +10,7 @@ from tests.benchmarks.simulation.made_maps import MadeMaps
 from tests.benchmarks.simulation.methods import METHODS
 from tests.benchmarks.simulation.process import DrawnFunction, Inputs, Process
 from tests.benchmarks.simulation.simulator import SimulatedStudy
+from tests.benchmarks.simulation.world import World
 
 FIFO, PROMOTE = (
     next(one for one in METHODS if one.name == name)
@@ -49,6 +50,15 @@ def test_a_promoted_trial_goes_on_after_its_last_epoch():
         own = [epoch for one, epoch in epochs if one == number]
         assert own == list(range(1, len(own) + 1))
     assert {trial.epoch for trial in study.trials.values()} > {1, 3, 9}, "trials wait at all rungs"
+
+
+def test_no_search_is_sooner_than_the_first_trial_of_the_pool_to_come_close_to_the_best(monkeypatch):
+    world = World(surrogate=None, maps=None, seed=0)
+    curves = [[0.1, 0.2, 0.6], [0.3, 0.598, 0.59], [0.1, 0.2, 0.3]]
+    monkeypatch.setitem(world.__dict__, "_pool_curves", [np.array(curve) for curve in curves])
+    assert world.best_single == 0.6
+    assert world.fewest_epochs(0.005) == 2
+    assert world.fewest_epochs(0.0) == 3
 
 
 def test_made_maps_have_the_score_that_is_asked_for():

@@ -50,10 +50,22 @@ class World:
         scores = self._pool_scores[:MOST_VOTERS]
         return self.vote({n: (score, self.made_maps(score, FIRST_NUMBER + n)) for n, score in enumerate(scores)})
 
+    def fewest_epochs(self, close: float) -> int:
+        """Return after how many epochs the first of the pool's trials is within `close` of the best score of all."""
+        return min(
+            int(np.argmax(curve >= self.best_single - close)) + 1
+            for curve in self._pool_curves
+            if curve.max() >= self.best_single - close
+        )
+
     @cached_property
     def _pool_scores(self) -> np.ndarray:
         """The best scores of the pool's trials, from the best on."""
+        return -np.sort([-curve.max() for curve in self._pool_curves])
+
+    @cached_property
+    def _pool_curves(self) -> list[np.ndarray]:
         draws = [Draw(seed=10**6 * (self.seed + 1) + number) for number in range(POOL_SIZE)]
         for draw in draws:
             suggest(draw)
-        return -np.sort([-self.curve(draw.params)[0].max() for draw in draws])
+        return [self.curve(draw.params)[0] for draw in draws]
