@@ -39,6 +39,10 @@ from trainables.trial.study_files import MANIFEST
 SHOWN_SUGGESTIONS = 3  # by a dry run
 PROBED_SUGGESTIONS = 8  # of which training steps are timed
 INTERRUPTED = 130
+NO_GAIN_SHOWN = (
+    "In simulated searches, --learn-from saved two fifths of the epochs with --scheduler stop, and none with promotion "
+    "(docs/benchmarks.md)."
+)
 
 
 def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
@@ -98,6 +102,8 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     )
     if study.learnt:
         labelled(console, "learnt", describe(study.learnt))
+        if settings.scheduler == "promote":
+            say(console, NO_GAIN_SHOWN)
     labelled(console, "resources", str(plan.resources))
     first = _first_suggestions(plan)
     if settings.dry_run:

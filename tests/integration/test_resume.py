@@ -116,6 +116,7 @@ def test_a_search_learns_from_another_study_and_goes_on_without_it(line, other):
     flags += ["--concurrency", "1", "--learn-from", "other"]
     assert line.run_here(*flags, "--trials", "1", "--dry-run") == 0
     assert "6 trials of other; 1 could not be used, because they have no score" in line.output()
+    assert "none with promotion" in " ".join(line.output().split())
     assert line.run_here(*flags, "--trials", "1") == 0, line.output()
 
     client, experiment = line.client()
