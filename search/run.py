@@ -65,7 +65,7 @@ def run_search(
         from search.tuning.cluster.start_ray import start_ray
 
         import_behind("search.prepare", "search.search_steps", *LATE_IMPORTS)
-        start_ray(settings.address, trials=0 if settings.dry_run else trials_side_by_side(settings))
+        start_ray(settings.address, trials=0 if settings.dry_run else trials_side_by_side(settings, settings.trials))
         from search import prepare, search_steps
         from search.tuning.tuner import StudyTuner
 

@@ -54,14 +54,17 @@ def make_plan(study: Study, settings: Settings, console: Console) -> Plan:
     for config in configs:
         study.data.splits.fold_rows(config.fold)
     _check_one_length(space, configs)
-    resources = start_cluster(settings, console)
+    resources = start_cluster(settings, console, settings.trials)
     return Plan(study, settings, space, suggestions, configs, resources)
 
 
-def start_cluster(settings: StudySettings, console: Console) -> Resources:
-    """Start or join Ray, unless that was done already, and return what each trial gets of it."""
+def start_cluster(settings: StudySettings, console: Console, trials: int | None) -> Resources:
+    """Start or join Ray, unless that was done already, and return what each trial gets of it.
+
+    `trials` is how many there are in all; None where that is not known yet.
+    """
     with working(console, "Starting Ray …"):
-        start_ray(settings.address, trials=trials_side_by_side(settings))
+        start_ray(settings.address, trials=trials_side_by_side(settings, trials))
         return cluster_share(
             concurrency=settings.concurrency,
             gpus_per_trial=settings.gpus_per_trial,

@@ -160,7 +160,7 @@ def make_plan(study: Study, settings: RefitSettings, console: Console) -> Plan:
     suggestions = [Suggestion(number, model["params"]) for number, model in enumerate(study.refit["models"], start=1)]
     configs = [suggestion.config for suggestion in suggestions]
     _check_start(configs, console)
-    resources = start_cluster(settings, console)
+    resources = start_cluster(settings, console, len(suggestions))
     return Plan(study, settings, None, suggestions, configs, resources)
 
 

@@ -90,14 +90,17 @@ def share(
     return Resources(cpus_per_trial or most, gpus, side_by_side)
 
 
-def trials_side_by_side(settings: StudySettings) -> int:
-    """Return how many trials will probably run side by side on this machine, before Ray has counted what it has."""
+def trials_side_by_side(settings: StudySettings, trials: int | None = None) -> int:
+    """Return how many trials will probably run side by side on this machine, before Ray has counted what it has.
+
+    `trials` is how many there are in all, where that is known.
+    """
     cpus, gpus = os.cpu_count() or 1, len(read_gpus())
     if gpus and settings.gpus_per_trial != 0:
         fit = int(gpus / (settings.gpus_per_trial or 1))
     else:
         fit = cpus // (settings.cpus_per_trial or 1)
-    return max(1, min(settings.concurrency or fit, cpus))
+    return max(1, min(settings.concurrency or fit, trials or fit, cpus))
 
 
 def cluster_share(**wanted: Any) -> Resources:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from search.tuning.cluster.resources import ELASTIC_CPUS, Node, Resources, share
+from search.study.settings import StudySettings
+from search.tuning.cluster import resources
+from search.tuning.cluster.resources import ELASTIC_CPUS, Node, Resources, share, trials_side_by_side
 from trainables.errors import UserError
 
 NOTHING = {"concurrency": None, "gpus_per_trial": None}
@@ -92,3 +94,23 @@ def test_more_than_there_is_is_refused(cpus, gpus, flags, message):
 )
 def test_resources_read_well(resources, text):
     assert str(resources) == text
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpus", "trials", "expected"),
+    [
+        ({}, 0, None, 8),
+        ({}, 0, 3, 3),
+        ({"cpus_per_trial": 4}, 0, 3, 2),
+        ({"concurrency": 2}, 0, 3, 2),
+        ({"concurrency": 2}, 0, 1, 1),
+        ({}, 1, None, 1),
+        ({"gpus_per_trial": 0.25}, 1, None, 4),
+        ({"gpus_per_trial": 0.25}, 1, 2, 2),
+        ({"gpus_per_trial": 0.0}, 1, None, 8),
+    ],
+)
+def test_as_many_processes_get_ready_as_trials_will_run_side_by_side(monkeypatch, flags, gpus, trials, expected):
+    monkeypatch.setattr(resources.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(resources, "read_gpus", lambda: [object()] * gpus)
+    assert trials_side_by_side(StudySettings(**flags), trials) == expected
