@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from search.screen.gpus import read_gpus
 from search.study.study import Study, study_in
 from tests.benchmarks.places import ROOT
 from trainables.data.batches.training_batches import steps_per_epoch
@@ -86,6 +87,9 @@ def _search(options: argparse.Namespace, directory: Path, name: str, *, trials: 
     command = [sys.executable, str(options.code / "search" / "run.py"), "--space", str(directory / "short.py")]
     command += ["--data", "sample", "--name", name, "--trials", str(trials), "--concurrency", str(options.slots)]
     command += ["--runs-dir", str(directory), "--cache-dir", str(directory / "cache")]
+    gpus = len(read_gpus())
+    if 0 < gpus < options.slots:
+        command += ["--gpus-per-trial", f"{gpus / options.slots:.3g}"]
     environment = {**os.environ, "PYTHONPATH": str(options.code), "RAY_worker_niceness": "0"}
     began = time.time()
     with (directory / f"{name}.txt").open("w") as output:

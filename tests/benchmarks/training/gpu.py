@@ -73,8 +73,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
 
 def _idle_share(seconds: float, console: Console) -> None:
     """Print the idle share of a real search, if it ends in time."""
-    flags = ["idle_share", "--trials", "8", "--slots", "2", "--size", "256"]
-    shown, ended = _output([sys.executable, "-m", "tests.benchmarks", *flags], seconds)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:  # which the killed one would leave
+        flags = ["idle_share", "--trials", "8", "--slots", "2", "--size", "256", "--dir", directory]
+        shown, ended = _output([sys.executable, "-m", "tests.benchmarks", *flags], seconds)
     console.print(shown if ended else f"The search whose idle share is measured did not end in {seconds:.0f} s.")
 
 
