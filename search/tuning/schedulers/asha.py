@@ -1,5 +1,6 @@
 """ASHA that stops: trials that fall behind at a rung end there (Ray's version of Li et al., MLSys 2020)."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,11 +38,15 @@ class Asha(Scheduler):
     def replay(self, runs: Sequence[Run]) -> set[int]:
         """Enter the scores of the ledger's trials; return the numbers of those that were stopped at their last epoch.
 
-        Scores are entered in the order in which their epochs ended, so that each decision is what it was.
+        Scores are entered in the order in which their epochs ended, so that each decision is what it was. A trial's own
+        epochs are entered in their order, even where the clock of its machine was set back between them.
         """
-        entries = [(record.get("time", 0.0), run.number, record) for run in runs for record in run.records]
+        entries = []
+        for run in runs:
+            ends = itertools.accumulate((record.get("time", 0.0) for record in run.records), max)
+            entries += [(end, run.number, record) for end, record in zip(ends, run.records)]
         goes_on = {}
-        for _, number, record in sorted(entries, key=lambda entry: (entry[0], entry[1], entry[2]["epoch"])):
+        for _, number, record in sorted(entries, key=lambda entry: entry[:2]):  # a stable sort keeps a trial's order
             goes_on[number] = self._enter(number, record)
         last = {run.number: run.records[-1]["epoch"] for run in runs if run.records}
         return {number for number, going in goes_on.items() if not going and last[number] < self._ladder.epochs}

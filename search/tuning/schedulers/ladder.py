@@ -54,9 +54,12 @@ class Ladder:
         return self.brackets[chosen]
 
     def enter(self, number: int, record: dict[str, Any]) -> Rung | None:
-        """Note a trial's score where its epoch has come to a rung, and return that rung; None elsewhere."""
-        for rung in reversed(self.bracket(number)):
-            if record["epoch"] >= rung.epoch and number not in rung.scores:
-                rung.scores[number] = record[OBJECTIVE]
-                return rung
-        return None
+        """Note a trial's score where its epoch has come to a rung, and return that rung; None elsewhere.
+
+        Where the factor is so small that several rungs lie between two epochs, only the last of them is compared at.
+        """
+        reached = [rung for rung in self.bracket(number) if rung.epoch <= record["epoch"]]
+        if not reached or number in reached[-1].scores:
+            return None
+        reached[-1].scores[number] = record[OBJECTIVE]
+        return reached[-1]

@@ -155,6 +155,19 @@ def test_decisions_are_taken_again_in_the_order_of_the_epochs_ends():
     assert asha().replay([Run(1, records(0.3, times=[1])), Run(2, records(0.1, times=[2]))]) == {2}
 
 
+def test_a_clock_that_was_set_back_within_a_trial_does_not_change_the_order_of_its_epochs():
+    """Trial 2 was stopped at its second epoch, which ended before its first by the clock."""
+    before = Run(1, records(0.5, 0.6, times=[1, 2]))
+    assert asha(grace_period=2).replay([before, Run(2, records(0.4, 0.1, times=[9, 5]))]) == {2}
+    scheduler = asha()
+    scheduler.replay([Run(1, records(0.1, 0.2, 0.3, times=[9, 8, 7]))])
+    assert [(rung.epoch, rung.scores) for rung in scheduler._ladder.brackets[0]] == [
+        (1, {1: 0.1}),
+        (3, {1: 0.3}),
+        (9, {}),
+    ]
+
+
 def test_who_went_on_after_a_rung_or_came_to_the_end_was_not_stopped():
     before = Run(1, records(0.5, times=[1]))
     assert asha().replay([before, Run(2, records(0.1, 0.2, times=[2, 3]))]) == set()
@@ -207,6 +220,7 @@ RUNGS = [
     (2, 1, 3.0, [1]),
     (1, 1, 3.0, [1]),
     (3, 3, 3.0, [3]),
+    (12, 1, 1.25, [1, 2, 3, 4, 5, 6, 8, 10]),  # 1.25, 1.56 and 1.95 are all before epoch 2
 ]
 
 
