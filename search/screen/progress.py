@@ -18,7 +18,10 @@ def label_of(params: dict[str, Any]) -> str:
 
 @dataclass
 class TrialProgress:
-    """One trial that has started: `status` is running, paused, completed, stopped or failed."""
+    """One trial that has started: `status` is running, paused, completed, stopped or failed.
+
+    The thread of the search changes it while others read it, so that each method reads `running` once.
+    """
 
     number: int
     params: dict[str, Any]
@@ -41,7 +44,8 @@ class TrialProgress:
     @property
     def share(self) -> float:
         """Return the share of the epoch in progress that is trained; 0 where nothing is known of it."""
-        return self.running.share if self.running else 0.0
+        running = self.running
+        return running.share if running else 0.0
 
     def look(self, running: RunningEpoch | None, now: float) -> None:
         """Take in what the trial's process wrote of its epoch in progress; what is out of date is left out."""
@@ -52,11 +56,12 @@ class TrialProgress:
 
     def seconds_left(self, now: float) -> float | None:
         """Return how long the trial still takes if nothing stops it; None before its first step."""
-        expected = self.epoch_s if self.epoch_s is not None else self.running and self.running.expected_s
+        running = self.running
+        expected = self.epoch_s if self.epoch_s is not None else running and running.expected_s
         if expected is None:
             return None
-        if self.running:
-            spent = self.running.elapsed_s + now - self.seen
+        if running:
+            spent = running.elapsed_s + now - self.seen
         else:
             spent = now - self.moment if self.moment is not None else 0.0
         return max(0.0, (self.epochs - self.epoch) * expected - spent)
@@ -143,5 +148,5 @@ class Progress:
         running = self.running
         if self.epochs_trained and self.started is not None:
             return (self.clock() - self.started) / (self.epochs_trained + sum(trial.share for trial in running))
-        expected = [trial.running.expected_s for trial in running if trial.running and trial.running.step]
-        return sum(expected) / len(expected) ** 2 if expected else None
+        epochs = [epoch for epoch in (trial.running for trial in running) if epoch and epoch.step]
+        return sum(epoch.expected_s for epoch in epochs) / len(epochs) ** 2 if epochs else None

@@ -12,6 +12,7 @@ from search.report.durations import duration
 from search.screen.gpus import Gpu, read_gpus
 from search.screen.progress import Progress, TrialProgress
 from search.screen.running_table import Row, RunningTable, step_of
+from trainables.trial.running_epoch import RunningEpoch
 
 GPUS_EVERY_S = 5
 LINE_EVERY_S = 60  # without a terminal, where no epoch ended for so long
@@ -56,21 +57,22 @@ class Screen:
 
         That is one line when the first trial has a loss, and then one whenever nothing was said for LINE_EVERY_S.
         """
-        known = [trial for trial in self.progress.running if trial.running and trial.running.loss is not None]
+        epochs = [(trial, trial.running) for trial in self.progress.running]  # which another thread changes meanwhile
+        known = [(trial, epoch) for trial, epoch in epochs if epoch and epoch.loss is not None]
         waited = self._said is None or self.progress.clock() - self._said >= LINE_EVERY_S
         if self._live or not known or not waited:
             return
         left = self.progress.seconds_left()
         more = f"; {len(known) - LINE_TRIALS} more train" if len(known) > LINE_TRIALS else ""
         rest = f"; about {duration(left)} left for the study" if left is not None else ""
-        self._say("; ".join(map(self._in_progress, known[:LINE_TRIALS])) + more + rest)
+        self._say("; ".join(self._in_progress(*one) for one in known[:LINE_TRIALS]) + more + rest)
 
-    def _in_progress(self, trial: TrialProgress) -> str:
+    def _in_progress(self, trial: TrialProgress, running: RunningEpoch) -> str:
         left = duration(trial.seconds_left(self.progress.clock()))
-        what = step_of(trial.running)
+        what = step_of(running)
         step = what if what == "scoring" else f"step {what}"
-        epoch = f"epoch {trial.running.epoch}/{trial.epochs}"
-        return f"trial {trial.number:>3}  in {epoch}: {step}, loss {trial.running.loss:.3f}, about {left} left"
+        epoch = f"epoch {running.epoch}/{trial.epochs}"
+        return f"trial {trial.number:>3}  in {epoch}: {step}, loss {running.loss:.3f}, about {left} left"
 
     def ended(self, number: int, note: str = "") -> None:
         """Print a line on the trial's end, which stays above the live table."""
@@ -92,7 +94,8 @@ class Screen:
 
     def _summary(self) -> str:
         progress = self.progress
-        best = f"best {progress.best.best:.4f} (trial {progress.best.number}); " if progress.best else "no score yet; "
+        leader = progress.best
+        best = f"best {leader.best:.4f} (trial {leader.number}); " if leader else "no score yet; "
         if progress.vote is not None:
             best += f"vote {progress.vote:.4f}; "
         if progress.kept != "best":  # nobody is looking for the best one

@@ -210,10 +210,10 @@ class StudyCallback(Callback):
         progress = self.progress
         metrics = {f"trials_{status}": progress.count(status) for status in ("completed", "stopped", "failed")}
         hours = sum(self._seconds.values()) / 3600
-        best = {"best_miou": progress.best.best} if progress.best else {}
+        leader = progress.best
         return {
             **metrics,
-            **best,
+            **({"best_miou": leader.best} if leader else {}),
             "trials_done": progress.ended,
             "trials_total": progress.total,
             "trial_hours": hours,

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from search.screen.gpus import Gpu
-from search.screen.progress import Progress
+from search.screen.progress import Progress, TrialProgress
 from search.screen.running_table import SHOWN
 from search.screen.screen import LINE_EVERY_S, Screen
 from tests.search.screen.made import PARAMS, record, running, train
@@ -54,6 +54,33 @@ def test_before_the_first_score_the_summary_says_so(progress, output):
         progress.end(1, "failed")
         shown.ended(1, "its process died")
     assert "1 failed); no score yet; time left not known yet" in output.getvalue()
+
+
+class EpochEnds(TrialProgress):
+    """A trial whose epoch in progress ends in another thread as soon as somebody has looked at it."""
+
+    def __getattribute__(self, name):
+        value = super().__getattribute__(name)
+        if name == "running":
+            self.running = None
+        return value
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda shown, trial: shown.within_epochs(),
+        lambda shown, trial: shown.progress.seconds_left(),
+        lambda shown, trial: trial.seconds_left(0.0),
+        lambda shown, trial: trial.share,
+    ],
+)
+def test_an_epoch_may_end_while_it_is_looked_at(progress, output, look):
+    with screen(progress, output) as shown:
+        progress.start(1, PARAMS)
+        progress.look({1: running(1, 10)}.get)
+        progress.trials[1].__class__ = EpochEnds
+        look(shown, progress.trials[1])
 
 
 def rendered(progress, width=120):
