@@ -8,7 +8,7 @@ from search.study.place_flags import place_flags
 from search.study.study import known_studies
 from trainables.errors import UserError, nearest
 from trainables.trial.files import TrialFiles
-from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, first_name, is_refit
+from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TRIALS, first_name, is_refit, trial_directories
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")  # of a run in MLflow
 REGISTERED = "models:/"
@@ -88,8 +88,8 @@ def _nothing_there(reference: str, path: Path, runs_dir: Path) -> str:
     studies = known_studies(runs_dir)
     trial = TRIAL_NAME.fullmatch(reference)
     if trial and trial[1] in studies:
-        numbers = sorted(int(one.name) for one in (runs_dir / trial[1] / TRIALS).glob("[0-9]*"))
-        there = f"1 to {numbers[-1]}" if numbers else "none yet"
+        trials = trial_directories(runs_dir / trial[1])
+        there = f"1 to {int(trials[-1].name)}" if trials else "none yet"
         return f"--ensemble {reference}: the study {trial[1]} has no trial {int(trial[2])}; it has {there}"
     return (
         f"--ensemble {reference} is no study or trial in --runs-dir {runs_dir}{nearest(reference, studies)}, and no "

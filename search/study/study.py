@@ -24,7 +24,7 @@ from trainables.errors import UserError, nearest
 from trainables.files import read_json, write_json
 from trainables.study_data import PseudoData, StudyData, StudyEdits
 from trainables.trial.files import TrialFiles
-from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TARGET, TRIALS
+from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TARGET, TRIALS, trial_directories
 
 LONGEST_NAME = 100  # characters; names of runs and files are made of it
 FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
@@ -136,7 +136,7 @@ class Study:
 
     def trials(self) -> list[TrialFiles]:
         """Return the trials whose configuration was written down, in order of their numbers."""
-        found = (TrialFiles(path) for path in sorted(self.trials_dir.glob("[0-9]*")))
+        found = (TrialFiles(path) for path in trial_directories(self.directory))
         return [files for files in found if files.suggestion.exists()]
 
 
@@ -263,7 +263,7 @@ def _overlap(scenes: Scenes, splits: Splits) -> Overlap:
 def known_study(runs_dir: Path, name: str, cache_dir: Path) -> Study:
     """Return the study of that name. Raises UserError, with the nearest name that there is, where there is none."""
     if not (runs_dir / name / MANIFEST).exists():
-        known = sorted(path.parent.name for path in runs_dir.glob(f"*/{MANIFEST}"))
+        known = known_studies(runs_dir)
         raise UserError(
             f"there is no study {name} in {runs_dir}{nearest(name, known)}; studies there: "
             f"{', '.join(known) or 'none'}; --runs-dir says where to look"

@@ -38,6 +38,18 @@ def _manifest(directory: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def trial_directories(study: Path) -> list[Path]:
+    """Return the directories of the trials of the study in the directory `study`, in the order of their numbers.
+
+    Other directories beside them, such as a copy that somebody made of one, are left out.
+    """
+    return sorted((path for path in (study / TRIALS).glob("[0-9]*") if path.name.isdecimal()), key=_number)
+
+
+def _number(trial: Path) -> int:
+    return int(trial.name)
+
+
 def find_study(name: str, identity: str | None, roots: Iterable[Path]) -> Path | None:
     """Return the directory of a study in one of the runs directories `roots`; None where none of them has it.
 

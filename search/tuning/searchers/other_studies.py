@@ -22,7 +22,7 @@ from search.tuning.searchers.rank_model import RankModel
 from trainables.errors import UserError, nearest
 from trainables.study_data import OBJECTIVE
 from trainables.trial.files import TrialFiles
-from trainables.trial.study_files import TRIALS, first_name
+from trainables.trial.study_files import first_name, trial_directories
 
 FEWEST = 2  # trials of a study, which are compared with each other
 MOST_NAMED = 3  # values that were left out
@@ -108,7 +108,7 @@ def _read(directory: Path, choices: Mapping[str, Choice]) -> LearntStudy:
             raise UserError(
                 f"--learn-from {directory.name}: it is a {kind}, whose configurations were not drawn: name a search"
             )
-    found = [TrialFiles(path) for path in sorted((directory / TRIALS).glob("[0-9]*"))]
+    found = [TrialFiles(path) for path in trial_directories(directory)]
     trials = [(files, files.read_suggestion()["sampled"]) for files in found if files.suggestion.exists()]
     curves = [_curve(files) for files, _ in trials]
     scored = [(sampled, curve) for (_, sampled), curve in zip(trials, curves) if curve]

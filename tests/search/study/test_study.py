@@ -75,10 +75,11 @@ def test_what_a_study_ran_with_can_be_taken_up_again(study, settings):
 
 
 def test_trials_are_those_that_were_written_down_in_order(study):
-    for number in (12, 3, 7):
+    for number in (10000, 9999, 12, 3, 7):
         write_json(study.trial_files(number).suggestion, {})
     study.trial_files(5).directory.mkdir()  # its suggestion was never written
-    assert [files.number for files in study.trials()] == [3, 7, 12]
+    write_json(study.trials_dir / "0003 (copy)" / "suggestion.json", {})
+    assert [files.number for files in study.trials()] == [3, 7, 12, 9999, 10000]
     assert study.trial_files(7).directory == study.directory / "trials" / "0007"
 
 
