@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from ensembling.runs.tags import GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL
+from ensembling.runs.tags import GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL, VERDICT
 from search.tracking.wandb_mirror import WandbMirror
 from trainables.config import TrialConfig
 from trainables.errors import UserError
@@ -56,8 +56,8 @@ class Tracker:
         self._tags |= {MLFLOW_PARENT_RUN_ID: under} if under else {}
         self.parent_id = self._open_parent()
         runs = self._one_run_a_trial()
-        self._runs = {number: info.run_id for number, info in runs.items()}
-        self._ended = {number for number, info in runs.items() if info.status in ENDED}
+        self._runs = {number: run.info.run_id for number, run in runs.items()}
+        self._ended = {number: run for number, run in runs.items() if run.info.status in ENDED}
         self._opened: set[int] = set()
         self._logged: dict[int, int] = {}  # last epoch in MLflow, by trial number
         self._mirror = mirror
@@ -79,7 +79,7 @@ class Tracker:
         by_number: dict[int, list[Any]] = {}
         for run in self.trial_runs():
             by_number.setdefault(int(run.data.tags[TRIAL]), []).append(run)
-        return {number: self._only_one(runs).info for number, runs in by_number.items()}
+        return {number: self._only_one(runs) for number, runs in by_number.items()}
 
     def _only_one(self, runs: list[Any]) -> Any:
         """Return the run that was written to, preferably one that has ended, and mark the others as its duplicates.
@@ -117,8 +117,14 @@ class Tracker:
         for path in artifacts:
             self.client.log_artifact(self.parent_id, str(path))
 
-    def has_ended(self, number: int) -> bool:
-        return number in self._ended
+    def has_ended(self, number: int, verdict: str) -> bool:
+        """Return whether MLflow had the end of the trial when the study was opened.
+
+        A run that failed may have been left so by the machine: a resumed study went on with its trial. Such a run has
+        the trial's end only where its tag says the same `verdict`.
+        """
+        run = self._ended.get(number)
+        return run is not None and (run.info.status != "FAILED" or run.data.tags.get(VERDICT) == verdict)
 
     def start_trial(self, number: int, params: dict[str, Any]) -> None:
         """Open the trial's run, or continue the one that a driver left when it was killed.

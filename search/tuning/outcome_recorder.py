@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ensembling.runs.tags import VERDICT
 from search.study.study import Study
 from search.study.trial_end import Outcome, keep_outcome
 from search.tracking.tracker import Tracker
@@ -72,6 +73,12 @@ class OutcomeRecorder:
             self._tracker.start_trial(number, params)
             self._tracker.log_epochs(number, records)
         self._tracker.end_trial(number, outcome.mlflow_status, outcome.tags, artifacts)
+
+    def is_logged(self, suggestion: Suggestion) -> bool:
+        """Return whether MLflow had the end of a trial that has a verdict when this command began."""
+        return self._tracker.has_ended(
+            suggestion.number, self.judge(suggestion.number, suggestion.params).tags[VERDICT]
+        )
 
     def end(self, suggestion: Suggestion, *, failure: str | None = None, goes_on: bool = False) -> None:
         """Write down the end of a trial that an earlier command, or this one, left behind; a verdict of it stands."""

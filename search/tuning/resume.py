@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.study.study import Study
-from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.outcome_recorder import OutcomeRecorder
 from search.tuning.schedulers.ladder import Run
@@ -48,7 +47,6 @@ def replay_ledger(
     scheduler: Scheduler,
     callback: StudyCallback,
     recorder: OutcomeRecorder,
-    tracker: Tracker,
 ) -> int:
     """Tell all parts of a search what the ledger says of its trials, and return how many of these have ended.
 
@@ -60,8 +58,7 @@ def replay_ledger(
         searcher: Learns their scores, and hands out again those that have not ended.
         scheduler: Learns their scores at its rungs.
         callback: Shows them on the screen.
-        recorder: Writes down the ends that lack a record.
-        tracker: Says which trials have ended in MLflow.
+        recorder: Says which ends MLflow has, and writes down those that lack a record.
     """
     scored = [trial for trial in ledger if not (trial.verdict and trial.verdict["failure"])]
     stopped = scheduler.replay([Run(one.files.number, one.records, one.verdict is not None) for one in scored])
@@ -79,6 +76,6 @@ def replay_ledger(
             continue
         ended += 1
         callback.show_trial(trial.suggestion, trial.records, verdict["status"])
-        if not tracker.has_ended(number):
+        if not recorder.is_logged(trial.suggestion):
             recorder.end(trial.suggestion)
     return ended

@@ -79,7 +79,6 @@ class StudyTuner:
             scheduler=self._scheduler,
             callback=self._callback,
             recorder=self._recorder,
-            tracker=tracker,
         )
         self.interrupted = False
         self.cut_off = 0

@@ -13,7 +13,7 @@ import sqlalchemy
 from mlflow.exceptions import MlflowException
 
 from ensembling.runs.ensemble import EnsembleRecord, ListedRun
-from ensembling.runs.tags import KIND
+from ensembling.runs.tags import KIND, VERDICT
 from search.tracking.store import (
     check_places,
     connect,
@@ -107,10 +107,21 @@ def test_of_two_runs_of_a_trial_that_a_killed_driver_left_the_ended_one_stays(st
     orphan = client.create_run(experiment_id, tags=tags).info.run_id  # newer, as a search lists it first
     first.end_trial(1, "FINISHED", {}, {})
     resumed = Tracker(*store, "orphan", "id-of-orphan")
-    assert resumed.has_ended(1)
+    assert resumed.has_ended(1, "completed")
     assert [run.info.run_id for run in runs_of(resumed, 1)] == [first.trial_run_id(1)]
     marked = client.get_run(orphan)
     assert (marked.data.tags[KIND], marked.info.status) == ("duplicate", "KILLED")
+
+
+def test_a_trial_that_the_machine_broke_and_a_resumed_study_completed_has_not_ended_in_mlflow(store):
+    """MLflow was away when the resumed study completed it: its run still says how it broke."""
+    first = Tracker(*store, "broke", "id-of-broke")
+    for number, why in ((1, "failed: the disk is full"), (2, "failed: NonFiniteError")):
+        first.start_trial(number, tiny.params())
+        first.end_trial(number, "FAILED", {VERDICT: why}, {})
+    resumed = Tracker(*store, "broke", "id-of-broke")
+    assert not resumed.has_ended(1, "completed")
+    assert resumed.has_ended(2, "failed: NonFiniteError")
 
 
 def test_a_run_whose_answer_was_lost_is_found_by_its_tag(store):

@@ -20,13 +20,13 @@ from trainables.files import write_json
 
 
 class Told:
-    """A tracker that notes what it is told."""
+    """A tracker that notes what it is told; `ended` are the verdicts that it had before, by number."""
 
-    def __init__(self, ended=()):
-        self._had_ended, self.ended, self.epochs = set(ended), {}, {}
+    def __init__(self, ended=None):
+        self._had_ended, self.ended, self.epochs = ended or {}, {}, {}
 
-    def has_ended(self, number):
-        return number in self._had_ended
+    def has_ended(self, number, verdict):
+        return self._had_ended.get(number) == verdict
 
     def start_trial(self, number, params):
         pass
@@ -68,7 +68,7 @@ def test_the_decision_that_the_driver_died_on_is_taken_again(study, settings):
     files = left_behind(study, 2, [0.1], at=1.0)
     files.state.write_bytes(b"what a second epoch would go on from")
     goes_on = left_behind(study, 3, [0.5], at=2.0)
-    tracker = Told(ended=[1])
+    tracker = Told(ended={1: "stopped at the rung of epoch 2"})
     tuner = resumed_tuner(study, settings, tracker)
     assert files.read_verdict() == {"status": "stopped", "epochs": 1, "failure": None}
     assert not files.state.exists()
@@ -86,6 +86,13 @@ def test_a_trial_that_ended_without_mlflow_is_told_to_it(study, settings):
     resumed_tuner(study, settings, tracker)
     assert tracker.ended == {1: ("FINISHED", "stopped at the rung of epoch 2")}
     assert tracker.epochs == {1: 2}
+
+
+def test_a_trial_that_mlflow_knows_as_it_broke_is_told_to_it_as_it_ended_later(study, settings):
+    left_behind(study, 1, [0.3, 0.4], at=0.0, verdict="stopped")
+    tracker = Told(ended={1: "failed: the disk is full"})
+    resumed_tuner(study, settings, tracker)
+    assert tracker.ended == {1: ("FINISHED", "stopped at the rung of epoch 2")}
 
 
 def test_a_driver_that_dies_before_the_verdict_is_written_hands_out_the_trial_again(study, settings, monkeypatch):
