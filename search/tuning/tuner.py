@@ -131,7 +131,8 @@ class StudyTuner:
             all_told = self._callback.finish(LAST_STEPS_S)
         open_trials = [files for files in self._plan.study.trials() if self._is_open(files)]
         self.not_begun = max(0, left - len(self._callback.begun)) if self._searcher.closed else 0
-        self.interrupted = stopped_at is not None or (bool(open_trials) and not out_of_time)
+        ended_by_itself = out_of_time or self._searcher.closed
+        self.interrupted = stopped_at is not None or (bool(open_trials) and not ended_by_itself)
         self.cut_off = len(open_trials) if out_of_time else 0
         behind = [self._plan.study.trial_files(number) for number in sorted(self._callback.behind)]
         for files in dict.fromkeys([*open_trials, *behind]):

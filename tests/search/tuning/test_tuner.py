@@ -46,6 +46,13 @@ def test_a_closed_search_was_not_stopped(tmp_path, closed, broken, interrupted, 
     assert (tuner.interrupted, tuner.not_begun, tuner.made_up_for) == (interrupted, not_begun, made_up_for)
 
 
+def test_a_closed_search_whose_begun_trials_are_paused_was_not_stopped(tmp_path):
+    tuner = ThatTrainsNothing(tmp_path, closed=True, broken=(2, 3, 4))
+    tuner._callback.begun.add(1)  # it came to a rung, and waits there
+    tuner.fit()
+    assert (tuner.interrupted, tuner.not_begun, tuner.made_up_for) == (False, 2, [1])
+
+
 @pytest.mark.parametrize(("all_told", "made_up_for"), [(True, [1, 2, 3, 4]), (False, [])])
 def test_a_stopped_search_makes_up_for_what_it_can_unless_its_threads_are_still_at_it(tmp_path, all_told, made_up_for):
     tuner = ThatTrainsNothing(tmp_path, closed=False, broken=(), stopped=time.monotonic(), all_told=all_told)
