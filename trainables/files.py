@@ -136,6 +136,35 @@ def check_shape(value: Any, shape: Any, path: Path, *, remedy: str) -> None:
         raise DamagedFileError(f"{path} is damaged ({where}: {first['msg']}): {remedy}") from error
 
 
+def files_below(directory: Path, *, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """Yield all files below a directory but hidden ones and those in hidden folders, in no order.
+
+    Links to folders are followed unless they lead back up. What tools hide is nobody's data: macOS's ._x.jpg, Jupyter's
+    .ipynb_checkpoints.
+
+    Args:
+        directory: The directory.
+        above: The device and inode of each directory above it that was entered on the way.
+
+    Raises:
+        UserError: A directory cannot be read.
+    """
+    try:
+        found = directory.stat()
+        key = (found.st_dev, found.st_ino)
+        names = [] if key in above else os.listdir(directory)
+    except OSError as error:
+        raise UserError(f"{directory} cannot be read ({error.strerror}): check its permissions") from error
+    for name in names:
+        path = directory / name
+        if name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from files_below(path, above=(*above, key))
+        else:
+            yield path
+
+
 @contextmanager
 def new_directory(out: Path) -> Iterator[Path]:
     """Yield a directory that is renamed to `out` if the block succeeds, and removed if not.

@@ -1,8 +1,7 @@
 """The photos to predict: those of a directory, or of the `images` of a COCO file, whose annotations are not used."""
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from trainables.data.layout import Layout, PhotoFinder
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
 from trainables.data.photos.tones import say_whites
 from trainables.errors import UserError
+from trainables.files import files_below
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm", ".mpo",
@@ -73,7 +73,7 @@ def as_photos(records: Iterable[ImageRecord]) -> tuple[Photo, ...]:
 
 
 def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
-    files = sorted(_files(directory, ()))
+    files = sorted(files_below(directory))
     paths = [path for path in files if path.suffix.lower() in SUFFIXES and path.is_file()]
     left_out = _left_out(directory, [path for path in files if path not in set(paths)])
     if not paths:
@@ -94,26 +94,6 @@ def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
     checks.raise_if_any(directory, faults)
     notes = ([f"left out of {directory}: {left_out}"] if left_out else []) + say_whites(whites)
     return PhotoList(directory, tuple(photos), {}, tuple(notes))
-
-
-def _files(directory: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    """Yield all files below a directory; links to folders are followed unless they lead back up."""
-    found = directory.stat()
-    key = (found.st_dev, found.st_ino)
-    if key in above:
-        return
-    try:
-        names = os.listdir(directory)
-    except OSError as error:
-        raise UserError(f"{directory} cannot be read ({error.strerror}): check its permissions") from error
-    for name in names:
-        path = directory / name
-        if name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from _files(path, (*above, key))
-        else:
-            yield path
 
 
 def _left_out(directory: Path, paths: Sequence[Path]) -> str:

@@ -199,14 +199,14 @@ def check_classes(file: str, names: Sequence[str], *, unlabelled: str) -> list[P
         what = f"lists {len(names)} categories, more than the {most} that an 8-bit class map holds"
         problems.append(Problem(file, None, what, "merge or remove categories"))
     for name in names if unlabelled == "background" else ():
-        if _is_background(name):
+        if is_background(name):
             what = f"has a category named {name!r}, and pixels without annotation are background too"
             remedy = "remove that category and its annotations, rename it, or use --unlabelled ignore"
             problems.append(Problem(file, None, what, remedy))
     return problems
 
 
-def _is_background(name: str) -> bool:
+def is_background(name: str) -> bool:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold()) in BACKGROUNDS
 
 

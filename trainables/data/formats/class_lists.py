@@ -1,10 +1,12 @@
 """The classes that the values or colours of a mask stand for: of well-known data sets, and from a user's file."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from trainables.data.formats.imported import read_lines
 from trainables.errors import UserError
 
 Colour = tuple[int, int, int]
@@ -51,7 +53,7 @@ def cityscapes() -> ClassList:
 
 def ade20k(objects: Path) -> ClassList:
     """Return the classes of objectInfo150.txt: a table with tabs, its first column the value, its last the name."""
-    rows = [line.split("\t") for line in _lines(objects)[1:]]
+    rows = [line.split("\t") for line in read_lines(objects)[1:]]
     names = {}
     for number, row in enumerate(rows, start=2):
         if len(row) < 2 or not row[0].strip().isdigit():
@@ -64,12 +66,13 @@ def read_class_list(file: Path) -> ClassList:
     """Return the classes of a text file with one line a class, in one of three forms, the same on every line.
 
     `name`: its value is the number of its line, from 0. `value name`: 255 is void unless it is listed.
-    `red green blue name`: for masks in colour; the value is the number of the line. Commas or tabs may stand for
-    spaces. Empty lines, and those that begin with #, are left out. Raises UserError naming a line of another form.
+    `red green blue name`: for masks in colour; the value is the number of the line. Commas, colons or tabs may stand
+    for the spaces before the name, which is taken as it is. Empty lines, and those that begin with #, are left out.
+    Raises UserError naming a line of another form.
     """
     lines = [
-        (number, line.replace(",", " ").replace("\t", " ").split())
-        for number, line in enumerate(_lines(file), start=1)
+        (number, line.strip())
+        for number, line in enumerate(read_lines(file), start=1)
         if line.strip() and not line.startswith("#")
     ]
     if not lines:
@@ -77,35 +80,33 @@ def read_class_list(file: Path) -> ClassList:
     form = _form(lines[0][1])
     names: dict[int, str] = {}
     colours: dict[Colour, int] = {}
-    for index, (number, words) in enumerate(lines):
-        if _form(words) != form:
-            raise UserError(f"{file}, line {number}: {' '.join(words)!r} is not of the form of the first line ({form})")
-        value = int(words[0]) if form == "value name" else index
+    for index, (number, line) in enumerate(lines):
+        parts = _FORMS[form].fullmatch(line)
+        if parts is None or (form == "name" and _form(line) != form):
+            raise UserError(f"{file}, line {number}: {line!r} is not of the form of the first line ({form})")
+        *values, name = parts.groups()
+        value = int(values[0]) if form == "value name" else index
         if form == "red green blue name":
-            colour = tuple(map(int, words[:3]))
+            colour = tuple(map(int, values))
             if max(colour) > 255 or colour in colours:
                 raise UserError(f"{file}, line {number}: the colour {colour} is above 255 or comes twice")
             colours[colour] = value
         if value in names:
             raise UserError(f"{file}, line {number}: the value {value} comes twice")
-        names[value] = " ".join(words[_LEADING[form] :])
+        names[value] = name
     return ClassList(names, tuple({255} - names.keys()), colours)
 
 
-_LEADING = {"name": 0, "value name": 1, "red green blue name": 3}
+_NUMBER = r"([0-9]+)(?:\s*[,:]\s*|\s+)"
+_FORMS = {
+    "red green blue name": re.compile(3 * _NUMBER + "(.+)"),
+    "value name": re.compile(_NUMBER + "(.+)"),
+    "name": re.compile("(.+)"),
+}
 
 
-def _form(words: list[str]) -> str:
-    if len(words) > 3 and all(word.isdigit() for word in words[:3]):
-        return "red green blue name"
-    return "value name" if len(words) > 1 and words[0].isdigit() else "name"
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read as text ({error}); give the list of classes, one a line") from error
+def _form(line: str) -> str:
+    return next(form for form, pattern in _FORMS.items() if pattern.fullmatch(line))
 
 
 def by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:

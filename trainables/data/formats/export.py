@@ -23,7 +23,7 @@ Progress = Callable[[int], None]
 def export_masks(dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
     """Write class maps as palette PNGs, <split>/masks/<name>.png, beside <split>/images/<name>, and classes.txt.
 
-    The value of a pixel is its class id, 255 is no class; classes.txt has the names in the order of the ids, so that
+    The value of a pixel is its class id, 255 is no class; classes.txt has a line `value name` for each class, so that
     `segvote data import masks` reads the same class maps back. Images without labels get no mask. Raises UserError
     where `out` exists or two photos would have one name.
     """
@@ -42,7 +42,8 @@ def export_masks(dataset: Dataset, out: Path, progress: Progress | None = None) 
 
     with new_directory(Path(out).absolute()) as building:
         _each(dataset, building, write, progress)
-        (building / "classes.txt").write_text("".join(f"{name}\n" for name in dataset.class_names))
+        lines = [f"{class_id} {name}\n" for class_id, name in enumerate(dataset.class_names)]
+        (building / "classes.txt").write_text("".join(lines), encoding="utf-8")
 
 
 def export_coco(dataset: Dataset, out: Path, progress: Progress | None = None) -> None:

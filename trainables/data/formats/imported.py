@@ -8,6 +8,7 @@ from typing import Any, Literal
 from trainables.data.annotations.checks import Problem
 from trainables.data.photo_list import SUFFIXES
 from trainables.errors import UserError
+from trainables.files import files_below
 
 SKIPPED = "skipped; correct it and import again"
 
@@ -64,13 +65,23 @@ class ImportOptions:
     void: Literal["background", "ignore"] | None = None
 
 
+def read_lines(file: Path) -> list[str]:
+    """Return the lines of a text file in UTF-8. Raises UserError where it cannot be read or has another encoding."""
+    try:
+        return file.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: is no text in UTF-8 (byte {error.start}); save it with that encoding") from error
+
+
 class PhotosByName:
     """The photos below a directory by their names, since annotation files may leave out or change their folders."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._by_name: dict[str, list[Path]] = {}
-        for path in sorted(root.rglob("*")):
+        for path in sorted(files_below(root)):
             if path.suffix.lower() in SUFFIXES:
                 self._by_name.setdefault(path.name, []).append(path)
 

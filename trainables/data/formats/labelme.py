@@ -14,9 +14,10 @@ from pycocotools import mask as coco_mask
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.write import as_json
 from trainables.errors import UserError
+from trainables.files import files_below
 
 NO_CLASSES = ("__ignore__", "_background_")
 
@@ -30,7 +31,7 @@ def read_labelme(source: Path, options: ImportOptions) -> Imported:
 
     Raises UserError for a file of another form, a label that is not listed, and a photo that is not there.
     """
-    files = [path for path in sorted(source.rglob("*.json")) if _is_labelme(path)]
+    files = [path for path in sorted(files_below(source)) if path.suffix.lower() == ".json" and _is_labelme(path)]
     if not files:
         raise UserError(f"{source} holds no labelme file: JSON with shapes and imagePath")
     listed = options.classes or (source / "labels.txt" if (source / "labels.txt").is_file() else None)
@@ -47,7 +48,7 @@ def _is_labelme(file: Path) -> bool:
 
 
 def _listed(file: Path) -> list[str]:
-    names = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
+    names = [line.strip() for line in read_lines(file) if line.strip()]
     return [name for name in names if name not in NO_CLASSES]
 
 

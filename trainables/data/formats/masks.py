@@ -13,10 +13,11 @@ from trainables.data.annotations.checks import Problem
 from trainables.data.formats import class_lists
 from trainables.data.formats.class_lists import ClassList
 from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
-from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape
+from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.write import as_json
 from trainables.data.photo_list import SUFFIXES
 from trainables.errors import UserError
+from trainables.files import files_below
 
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", "labelmap.txt")
 ADE20K_CLASSES = "objectInfo150.txt"
@@ -44,7 +45,7 @@ def read_cityscapes(source: Path, options: ImportOptions) -> Imported:
     """Return Cityscapes' layout: leftImg8bit and gtFine with *_labelIds.png; the 19 classes that are evaluated."""
     classes = class_lists.read_class_list(options.classes) if options.classes else class_lists.cityscapes()
     key = lambda name: name.removesuffix("_leftImg8bit").removesuffix("_gtFine_labelIds")  # noqa: E731
-    pairs = _pairs(source, source / "leftImg8bit", source / "gtFine", pattern="*_labelIds.png", key=key)
+    pairs = _pairs(source, source / "leftImg8bit", source / "gtFine", ending="_labelids.png", key=key)
     return _imported(source, pairs, classes, options.void or "ignore")
 
 
@@ -71,17 +72,30 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
         raise UserError(
             f"{source} has no list of classes ({', '.join(CLASS_FILES)}): give --classes FILE, with one class a line"
         )
-    pairs = []
+    pairs, folders = [], []
     for place in (source, *(source / name for name in SPLIT_FOLDERS)):
         images, masks = (_first_folder(place, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
         if images and masks:
             pairs += _pairs(source, images, masks)
+            folders.append(images)
     if not pairs:
         raise UserError(
             f"{source} has no folder of photos ({', '.join(IMAGE_FOLDERS)}) beside one of PNG masks "
             f"({', '.join(MASK_FOLDERS)}): name the folders so"
         )
-    return _imported(source, pairs, class_lists.read_class_list(options.classes or found), options.void or "background")
+    classes = class_lists.read_class_list(options.classes or found)
+    imported = _imported(source, pairs, classes, options.void or "background")
+    imported.notes.extend(_without_mask(source, folders, pairs))
+    return imported
+
+
+def _without_mask(source: Path, folders: list[Path], pairs: list[_Pair]) -> Iterator[str]:
+    """Yield a sentence on the photos below the folders that have no mask, if there are any."""
+    taken = {pair.photo for pair in pairs}
+    found = {path for folder in folders for path in files_below(folder) if path.suffix.lower() in SUFFIXES}
+    left = sorted(str(path.relative_to(source)) for path in found - taken)
+    if left:
+        yield f"{len(left)} photos have no mask of their name and are left out, such as {', '.join(left[:3])}"
 
 
 def _first_folder(place: Path, names: tuple[str, ...]) -> Path | None:
@@ -93,19 +107,19 @@ def _pairs(
     images: Path,
     masks: Path,
     *,
-    pattern: str = "*.png",
+    ending: str = ".png",
     key: Callable[[str], str] = lambda name: name,
 ) -> list[_Pair]:
     """Return masks with their photos. Raises UserError for a mask without photo, and where there is none at all."""
     photos: dict[Path, Path] = {}
-    for path in sorted(images.rglob("*")):
+    for path in sorted(files_below(images)):
         if path.suffix.lower() in SUFFIXES:
             name = path.relative_to(images).with_name(key(path.stem))
             if name in photos:
                 raise UserError(f"{photos[name]} and {path} would have the same mask: keep one of them")
             photos[name] = path
     pairs, faults = [], []
-    for mask in sorted(masks.rglob(pattern)):
+    for mask in sorted(path for path in files_below(masks) if path.name.lower().endswith(ending)):
         name = mask.relative_to(masks).with_name(key(mask.stem))
         if name in photos:
             split = _split_of(mask.relative_to(source))
@@ -115,7 +129,7 @@ def _pairs(
             faults.append(Problem(str(mask.relative_to(source)), None, what, "remove the mask or restore the photo"))
     checks.raise_if_any(source, faults)
     if not pairs:
-        raise UserError(f"{masks} holds no mask {pattern}; one is needed for each photo of {images}")
+        raise UserError(f"{masks} holds no mask *{ending}; one is needed for each photo of {images}")
     return pairs
 
 
@@ -129,7 +143,7 @@ def _listed(source: Path, pairs: list[_Pair]) -> list[_Pair]:
     for split in ("train", "val", "test"):
         file = source / "ImageSets" / "Segmentation" / f"{split}.txt"
         if file.is_file():
-            split_of |= {name.strip(): split for name in file.read_text().split()}
+            split_of |= {name: split for line in read_lines(file) for name in line.split()}
     if not split_of:
         return pairs
     chosen = [_Pair(split_of[p.mask.stem], p.photo, p.file_name, p.mask) for p in pairs if p.mask.stem in split_of]
@@ -141,16 +155,12 @@ def _listed(source: Path, pairs: list[_Pair]) -> list[_Pair]:
 
 def _imported(source: Path, pairs: list[_Pair], classes: ClassList, void: str) -> Imported:
     """Return what was read; with void "background", pixels of a class of that name are left without annotation."""
-    background = {value for value, name in classes.names.items() if void == "background" and _is_background(name)}
+    background = {value for value, name in classes.names.items() if void == "background" and checks.is_background(name)}
     categories = {value: name for value, name in classes.names.items() if value not in background}
     notes: list[str] = []
     known = np.array(sorted({*classes.names, *classes.void}))
     photos = _photos(source, pairs, classes, known, set(categories), void, notes)
     return Imported(categories, photos, len(pairs), unlabelled=void, notes=notes)
-
-
-def _is_background(name: str) -> bool:
-    return name.strip("_").lower() == "background"
 
 
 def _photos(

@@ -60,9 +60,22 @@ def write_dataset(
             if progress is not None:
                 progress(done)
         writer.close()
-        dataset = load_dataset(building, unlabelled=imported.unlabelled)
+        dataset = _read_back(building, out, imported)
     notes = tuple(imported.notes)
     return ImportReport(dataset, writer.photos, writer.shapes, tuple(imported.problems), notes)
+
+
+def _read_back(building: Path, out: Path, imported: Imported) -> Dataset:
+    """Return the data set in `building`, which is to become `out`. Raises UserError where a search could not use it."""
+    try:
+        return load_dataset(building, unlabelled=imported.unlabelled)
+    except UserError as error:
+        told = str(error).replace(str(building), str(out))
+        skipped = "".join(f"\n  {problem}" for problem in imported.problems[:10])
+        raise UserError(
+            f"{out} is not written, because a search could not use it; correct what was to be imported: {told}"
+            + (f"\nskipped in the import, {len(imported.problems)} in all, beginning with:{skipped}" if skipped else "")
+        ) from error
 
 
 class _Writer:

@@ -6,13 +6,13 @@ from typing import Any
 
 import yaml
 
-from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import YAML_FILES
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape
+from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.photo_list import SUFFIXES
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
+from trainables.files import files_below
 
 
 def read_yolo(source: Path, options: ImportOptions) -> Imported:
@@ -38,7 +38,7 @@ def read_yolo(source: Path, options: ImportOptions) -> Imported:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text("utf-8-sig"))
+        content = yaml.load(file.read_text("utf-8-sig"), yaml.BaseLoader)  # all is text: a class "no" is not False
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{file}: is no YAML ({error})") from error
     if not isinstance(content, dict):
@@ -49,10 +49,15 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 def _names(file: Path, content: dict[str, Any]) -> dict[int, str]:
     names = content.get("names")
     if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict) or not names or not all(checks.is_id(key) for key in names):
+        names = {str(number): name for number, name in enumerate(names)}
+    if not isinstance(names, dict) or not names or not all(map(_is_named, names.items())):
         raise UserError(f"{file}: names is {names!r}, expected a list of class names, or names by class number")
-    return {key: str(name) for key, name in names.items()}
+    return {int(key): name for key, name in names.items()}
+
+
+def _is_named(entry: tuple[Any, Any]) -> bool:
+    number, name = entry
+    return isinstance(number, str) and number.isdecimal() and isinstance(name, str)
 
 
 def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
@@ -65,9 +70,9 @@ def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
     for place in [places] if isinstance(places, str) else places:
         found = _place(file, root, str(place), key)
         if found.is_dir():
-            photos += [path for path in sorted(found.rglob("*")) if path.suffix.lower() in SUFFIXES]
+            photos += [path for path in sorted(files_below(found)) if path.suffix.lower() in SUFFIXES]
         else:
-            lines = [line.strip() for line in found.read_text("utf-8-sig").splitlines() if line.strip()]
+            lines = [line.strip() for line in read_lines(found) if line.strip()]
             photos += [path if path.is_absolute() else root / path for path in map(Path, lines)]
     return photos
 
@@ -113,19 +118,19 @@ def _shapes(
     file: Path, labels: str, size: tuple[int, int], names: dict[int, str], problems: list[Problem]
 ) -> Iterator[Shape]:
     height, width = size
-    for number, line in enumerate(file.read_text("utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_lines(file), start=1):
         if not line.split():
             continue
         try:
             first, *rest = line.split()
-            category, shares = int(float(first)), [float(text) for text in rest]
+            number_of_class, *shares = map(float, (first, *rest))
         except ValueError:
             raise UserError(f"{labels}, line {number}: is no class number and coordinates: {line[:60]!r}") from None
-        if category not in names:
-            raise UserError(f"{labels}, line {number}: class {category} is not among the names of data.yaml")
+        if number_of_class not in names:
+            raise UserError(f"{labels}, line {number}: class {first} is not among the names of data.yaml")
         if len(shares) == 4:
             what = "is a box, and a box alone is no mask"
             problems.append(Problem(labels, f"line {number}", what, SKIPPED))
             continue
         polygon = [share * (height if index % 2 else width) for index, share in enumerate(shares)]
-        yield Shape(category, [polygon], f"line {number}")
+        yield Shape(int(number_of_class), [polygon], f"line {number}")

@@ -42,6 +42,16 @@ def test_masks_read_back(tmp_path, unlabelled):
     assert_same_maps(again, dataset)
 
 
+def test_names_that_look_like_numbers_or_comments_read_back(tmp_path):
+    categories = [{"id": 1, "name": "3 cans"}, {"id": 2, "name": "#4, old  tin"}]
+    train = coco([image(1, "a.png")], [annotation(1, 1, 1), annotation(2, 1, 2, box(10, 2, 3, 3))], categories)
+    dataset = load_dataset(write(tmp_path / "data", train=train))
+    export_masks(dataset, tmp_path / "out")
+    _, again = import_from("masks", tmp_path / "out")
+    assert again.class_names == ("Background", "3 cans", "#4, old  tin")
+    assert_same_maps(again, dataset)
+
+
 def test_coco_reads_back(tmp_path):
     dataset = load_dataset(made(tmp_path / "data"))
     export_coco(dataset, tmp_path / "out")

@@ -107,6 +107,62 @@ def test_a_mask_without_photo_and_a_folder_without_classes_are_errors(tmp_path):
         import_from("masks", source)
 
 
+def test_hidden_files_are_no_photos_or_masks(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    for kind, name, suffix in (("images", "a.jpg", "jpg"), ("masks", "a.png", "png")):
+        content = (source / kind / name).read_bytes()
+        (source / kind / f"._{name}").write_bytes(b"\0\5\x16\7")
+        (source / kind / ".ipynb_checkpoints").mkdir()
+        (source / kind / f".ipynb_checkpoints/a-checkpoint.{suffix}").write_bytes(content)
+    report, dataset = import_from("masks", source)
+    assert [image.file_name for image in dataset.images] == ["images/train/a.jpg"]
+    assert not report.notes
+
+
+def test_folders_that_are_links_are_followed(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    for kind in ("images", "masks"):
+        (source / kind).rename(tmp_path / f"far_{kind}")
+        (source / kind).mkdir()
+        (source / kind / "day").symlink_to(tmp_path / f"far_{kind}")
+    _, dataset = import_from("masks", source)
+    assert [image.file_name for image in dataset.images] == ["images/train/day/a.jpg"]
+
+
+def test_suffixes_in_capitals(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    (source / "masks/a.png").rename(source / "masks/a.PNG")
+    (source / "images/a.jpg").rename(source / "images/a.JPG")
+    _, dataset = import_from("masks", source)
+    assert [len(image.annotations) for image in dataset.images] == [1]
+
+
+def test_photos_without_mask_are_told(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    photo(source / "images/b.jpg")
+    report, _ = import_from("masks", source)
+    assert report.notes == ("1 photos have no mask of their name and are left out, such as images/b.jpg",)
+
+
+@pytest.mark.parametrize("name", ["bg", "_background_", "BACK GROUND", "배경"])
+def test_the_background_has_many_names(tmp_path, name):
+    _, dataset = import_from("masks", folder(tmp_path / "src", f"{name}\nPaper\n", a=blocks(0, 1)))
+    assert dataset.class_names == ("Background", "Paper")
+
+
+@pytest.mark.parametrize("separator", [" ", ",", ", ", ":", ": ", "\t"])
+def test_names_are_taken_as_they_are_behind_any_separator(tmp_path, separator):
+    names = ["background", "3 cans", "a,b  c", "#5", "4 5 6 x", "key: value"]
+    (tmp_path / "classes.txt").write_text("".join(f"{value}{separator}{name}\n" for value, name in enumerate(names)))
+    assert read_class_list(tmp_path / "classes.txt").names == dict(enumerate(names))
+
+
+def test_a_list_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "classes.txt").write_bytes("Hintergrund\nSüßes\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"classes.txt: is no text in UTF-8 \(byte 13\)"):
+        read_class_list(tmp_path / "classes.txt")
+
+
 def test_void_becomes_background_or_stays_out(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1, 255))
     report, dataset = import_from("masks", source)

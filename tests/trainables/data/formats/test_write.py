@@ -51,8 +51,9 @@ def test_shapes_that_cannot_be_used_are_skipped_and_named(tmp_path):
     ],
 )
 def test_what_is_no_data_set_leaves_nothing_behind(tmp_path, items, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as error:
         write_dataset(tmp_path / "out", imported(items(tmp_path / "src")))
+    assert ".out." not in str(error.value)  # the directory in which it was built is gone
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 

@@ -61,6 +61,26 @@ def test_unknown_classes_and_words_are_errors(tmp_path, line, message):
         import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE + line}))
 
 
+@pytest.mark.parametrize("number", ["1.5", "nan", "inf", "-1"])
+def test_a_class_that_is_no_whole_number_is_not_rounded(tmp_path, number):
+    labels = {"train/a": TRIANGLE + f"{number} 0.1 0.1 0.5 0.1 0.5 0.5"}
+    with pytest.raises(UserError, match=f"line 2: class {number} is not among the names"):
+        import_from("yolo", data(tmp_path / "src", labels))
+
+
+def test_labels_of_another_encoding_are_named(tmp_path):
+    source = data(tmp_path / "src", {"train/a": TRIANGLE})
+    (source / "labels/train/a.txt").write_bytes(b"0 0.1\xa00.1")
+    with pytest.raises(UserError, match=r"labels/train/a.txt: is no text in UTF-8 \(byte 5\)"):
+        import_from("yolo", source)
+
+
+def test_names_that_yaml_takes_for_other_things(tmp_path):
+    yaml = "names: {'0': no, '1': 2026-01-01}\ntrain: images/train\n"
+    _, dataset = import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE}, yaml))
+    assert names(dataset) == {0: "no", 1: "2026-01-01"}
+
+
 @pytest.mark.parametrize(
     "yaml",
     [
