@@ -7,10 +7,12 @@ to be answered at once. What needs them, or the data set itself, is checked by t
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from search.report.console import say
+from search.study.choices import FirstChoices, branches
 from search.study.data_place import BUILT_IN, data_directory
 from search.study.manifest import read_manifest
 from search.study.pins import KEYS
@@ -80,9 +82,30 @@ def check_space(space: Space, settings: Settings) -> None:
         if choice.name in KEYS and choice.name not in space.fixed:
             for value in choice.values:
                 check_known(choice.name, value)
-    _ = space.recipes  # looks at each of them
-    for params in grid_points(space, settings.grid, repeats(settings)) or [space.first()]:
+    recipes = space.recipes  # looks at each of them
+    if settings.grid:
+        for params in grid_points(space, settings.grid, repeats(settings)):
+            _check_trainable(params, space)
+        return
+    for branch in branches(space.name, space):
+        if branch.values is not None:
+            _check_trainable(branch.values, space, f", where {branch.where}" if branch.where else "")
+    for number, recipe in enumerate(recipes, start=1):
+        _check_trainable(space(FirstChoices(recipe)), space, f", recipe {number}")
+
+
+def _check_trainable(params: dict[str, Any], space: Space, where: str = "") -> None:
+    """Raise UserError for a configuration that cannot be trained, and say where, if it is the space that is wrong.
+
+    It is the flags otherwise: then the space makes a configuration that can be trained where nothing is pinned.
+    """
+    try:
         TrialConfig.from_dict(params)
+    except UserError as error:
+        if not where and params != (own := dataclasses.replace(space, fixed={}).first()):
+            _check_trainable(own, space)
+            raise
+        raise UserError(f"space {space.name}{where}: {error}") from error
 
 
 def _with_data(settings: Settings, console: Console) -> Settings:

@@ -12,11 +12,11 @@ from ensembling.runs.ensemble import EnsembleRecord
 from search.commands.ensemble.record import conclude
 from search.commands.predict.score_test_photos import score_test
 from search.report.console import say, working
-from search.report.durations import duration
+from search.report.durations import counted, duration
 from search.report.end_of_search import search_result, show_trials, show_what_is_next
 from search.report.ensemble_report import show_ensemble
 from search.report.study_report import write_report
-from search.search_steps import say_what_broke
+from search.search_steps import say_what_broke, say_what_was_not_suggested
 from search.tracking.tracker import Tracker
 from search.tuning.plan import Plan
 from search.tuning.report_refresh import report_flags
@@ -59,13 +59,13 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, conso
         The exit code, 1 where there is no ensemble.
     """
     settings = plan.settings
-    for reason in tuner.bad_suggestions:
-        say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}")
+    say_what_was_not_suggested(plan, tuner, console)
     if tuner.cut_off:
         say(
             console,
-            f"The time budget of {duration(settings.time_budget)} is spent: {tuner.cut_off} trials were cut off; "
-            f"the same command with --resume --name {plan.study.name} goes on with them",
+            f"The time budget of {duration(settings.time_budget)} is spent: "
+            f"{counted(tuner.cut_off, 'trial was', 'trials were')} cut off{_unbegun(plan)}; the same command with "
+            f"--resume --name {plan.study.name} goes on with them",
         )
     say_what_broke(plan, tuner, console)
     if ensemble is None:
@@ -73,6 +73,7 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, conso
             console,
             f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
         )
+        show_trials(console, plan.study)
         return 1
     show_ensemble(console, ensemble)
     show_trials(console, plan.study)
@@ -81,6 +82,11 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, conso
         score_test(plan.study, settings, console)
     show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
     return 0
+
+
+def _unbegun(plan: Plan) -> str:
+    left = plan.trials - sum(1 for _ in plan.study.trials())
+    return f", and {counted(left, 'was', 'were')} not begun" if left > 0 else ""
 
 
 def result_as_json(plan: Plan, ensemble: EnsembleRecord | None) -> str:

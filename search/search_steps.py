@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from rich.console import Console
 
 from search.report.console import labelled, say, working
-from search.report.durations import duration
+from search.report.durations import counted, duration
 from search.report.scene_words import scene_numbers, scene_warnings, scenes_line
 from search.screen.progress import Progress
 from search.screen.screen import Screen
@@ -103,6 +103,13 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
         "space",
         f"{plan.space.name}: {_trials_in_words(plan)}",
     )
+    if not (plan.suggestions or plan.space.varies or plan.trials == 1):
+        say(
+            console,
+            f"Nothing is left to search: space {plan.space.name}, as the flags pin it, makes {plan.trials} trials of "
+            "one configuration. --trials 1 trains it once; --grid seed=0,1,2 trains it with three seeds.",
+            style="yellow",
+        )
     if study.learnt:
         labelled(console, "learnt", describe(study.learnt))
         if settings.scheduler == "promote":
@@ -124,13 +131,20 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
 
 
 def _trials_in_words(plan: Plan) -> str:
+    trials = counted(plan.trials, "trial", "trials")
+    epochs = counted(plan.epochs, "epoch", "epochs")
     if plan.suggestions:
         factors = ", ".join(key.partition("=")[0] for key in plan.settings.grid)
-        return f"{plan.trials} trials of up to {plan.epochs} epochs, the points of a grid over {factors}"
+        return f"{trials} of up to {epochs}, the points of a grid over {factors}"
     if plan.grace_period >= plan.epochs:
-        return f"{plan.trials} trials of {plan.epochs} epochs, all to their end"
-    how = "pause at rungs" if plan.settings.scheduler == "promote" else "may be stopped early"
-    return f"{plan.trials} trials of up to {plan.epochs} epochs, which {how} from epoch {plan.grace_period} on"
+        return f"{trials} of {epochs}, {'to its end' if plan.trials == 1 else 'all to their end'}"
+    if plan.trials == 1:
+        return f"{trials} of {epochs}"
+    if plan.settings.scheduler == "promote":
+        how = "which pause at rungs, the first after epoch {}, from which the best of them go on"
+    else:
+        how = "of which the weak ones are stopped from epoch {} on"
+    return f"{trials} of up to {epochs}, {how.format(plan.grace_period)}"
 
 
 def show_scenes(overlap: Overlap | None, console: Console) -> None:
@@ -299,8 +313,21 @@ def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
     if tuner.broken:
         say(
             console,
-            f"{tuner.broken} trials failed for reasons that are not their configuration's"
+            f"{counted(tuner.broken, 'trial', 'trials')} failed for reasons that are not the configuration's"
             f"{f', and {tuner.not_begun} were not begun' if tuner.not_begun else ''}. Mend what the logs in "
             f"{plan.study.trials_dir} say; the same command with --resume --name {plan.study.name} goes on with them",
+            style="yellow",
+        )
+
+
+def say_what_was_not_suggested(plan: Plan, tuner: StudyTuner, console: Console) -> None:
+    for reason in tuner.bad_suggestions:
+        say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}", style="yellow")
+    if tuner.not_suggested:
+        say(
+            console,
+            f"{tuner.not_suggested} of the {plan.trials} trials were not begun, since suggest(trial) of space "
+            f"{plan.space.name} went on failing. Mend it; the same command with --resume --name {plan.study.name} "
+            "begins them",
             style="yellow",
         )

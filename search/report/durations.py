@@ -1,6 +1,11 @@
 """Lengths of time in words."""
 
 
+def counted(number: int, one: str, several: str) -> str:
+    """Return the number with the words that fit it: "1 trial", "2 trials"."""
+    return f"{number} {one if number == 1 else several}"
+
+
 def duration(seconds: float | None) -> str:
     """Return "3 min", "2 h 10 min" or "4 days": as exact as an estimate deserves; "unknown" for None."""
     if seconds is None:

@@ -15,13 +15,13 @@ from trainables.trial.files import TrialFiles
 
 WEAK = 0.6  # a member that scores less than this share of the best one needs an explanation
 NO_SCORE = "–"
-OTHER_COLUMNS = 62  # characters of a row of the table of trials beside the model
+OTHER_COLUMNS = 67  # characters of a row of the table of trials beside the model
 
 
 def show_trials(console: Console, study: Study) -> None:
     """Show every trial that was begun, the best first: what it was, how far it came, and why it ended."""
     rows = trial_rows(study)
-    headings = (">rank", "head, backbone, loss", ">epoch", ">mIoU", "why it ended", ">trial")
+    headings = (">rank", "head, backbone, loss", ">best epoch", ">mIoU", "why it ended", ">trial")
     table = PlainTable(f"All trials of {study.name} (trial 1 is called {study.name}-0001)", *headings)
     models = [row[1] for row in rows]
     longest_word = max((len(word) for model in models for word in model.split()), default=0)

@@ -20,7 +20,8 @@ def show_ensemble(console: Console, ensemble: EnsembleRecord) -> None:
     """Show what the vote is and scores in a sentence, then the tables, and at the end what to expect of it."""
     say(console, headline(ensemble), style="bold")
     console.print(_votes_table(ensemble))
-    console.print(_gains_table(ensemble))
+    if not _is_best_single(ensemble):
+        console.print(_gains_table(ensemble))
     console.print(_classes_table(ensemble))
     console.print(_members_table(ensemble))
     if len(ensemble.members) > 1:
@@ -111,8 +112,8 @@ def _over(ensemble: EnsembleRecord) -> tuple[str, str]:
 
 
 def _members_table(ensemble: EnsembleRecord) -> PlainTable:
-    title = "Members in rank order, and the points that each adds: last, and by Shapley"
-    table = PlainTable(title, ">rank", "run", ">votes", ">mIoU", ">last", ">Shapley", "model")
+    title = "Members in rank order, and the points of mIoU that each adds: as the last one, and on average (Shapley)"
+    table = PlainTable(title, ">rank", "run", ">votes", ">mIoU", ">as last", ">Shapley", "model")
     names = short_names([member.name for member in ensemble.members])
     for member, name in zip(ensemble.members, names):
         model = " ".join(member.params[name] for name in SHOWN_PARAMS if name in member.params)
@@ -173,7 +174,7 @@ def words_on_other_images(ensemble: EnsembleRecord) -> str:
             f"With one {_units(ensemble)} nothing can be cross-fitted, and there is no ±: what new images will score "
             "is not known."
         )
-    if len(ensemble.members) == 1 and ensemble.members[0].run_id == ensemble.candidates[0].run_id:
+    if _is_best_single(ensemble):
         words.append(_why_alone(ensemble))
     elif ensemble.holdout_images > 1:
         words += _gain_words(ensemble)
@@ -198,6 +199,11 @@ def words_on_other_images(ensemble: EnsembleRecord) -> str:
     return " ".join(words)
 
 
+def _is_best_single(ensemble: EnsembleRecord) -> bool:
+    """Return whether the vote is that of one run, the best one, so that there is no gain to speak of."""
+    return len(ensemble.members) == 1 and ensemble.members[0].run_id == ensemble.candidates[0].run_id
+
+
 def _units(ensemble: EnsembleRecord) -> str:
     """Return the word for what is held out and drawn as one: images, or groups of them."""
     several = "s" if ensemble.holdout_groups != 1 else ""
@@ -207,10 +213,12 @@ def _units(ensemble: EnsembleRecord) -> str:
 def _optimism_words(points: float) -> str:
     """Return how the selected score compares with the cross-fitted one, which is `points` lower."""
     others = "the cross-fitted score is of images on which each vote was not chosen."
+    if round(points, 2) == 0:
+        return f"the selected score is the same; {others}"
     if round(points, 2) < 0:  # the votes of the folds happened to score more
         return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
     return (
-        f"the selected score is {abs(points):.2f} points too high, since the members were chosen on the same images; "
+        f"the selected score is {points:.2f} points too high, since the members were chosen on the same images; "
         f"{others}"
     )
 

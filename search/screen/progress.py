@@ -5,15 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainables.config import FOLD_ALL
 from trainables.trial.running_epoch import RunningEpoch
 
-LABEL_PARAMS = ("head", "backbone", "loss", "lr", "fold")
+LABEL_PARAMS = ("head", "backbone", "loss", "lr")
 
 
 def label_of(params: dict[str, Any]) -> str:
     """Return the choices of a configuration that tell trials apart, in a few words."""
-    values = (params.get(name) for name in LABEL_PARAMS)
-    return " ".join(f"{value:.2g}" if isinstance(value, float) else str(value) for value in values if value is not None)
+    values = [params[name] for name in LABEL_PARAMS if params.get(name) is not None]
+    if str(params.get("fold", FOLD_ALL)) != FOLD_ALL:
+        values.append(f"fold {params['fold']}")
+    return " ".join(f"{value:.2g}" if isinstance(value, float) else str(value) for value in values)
 
 
 @dataclass

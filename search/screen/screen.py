@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.text import Text
 
 from search.report.console import say
-from search.report.durations import duration
+from search.report.durations import counted, duration
 from search.screen.gpus import Gpu, read_gpus
 from search.screen.progress import Progress, TrialProgress
 from search.screen.running_table import Row, RunningTable, step_of
@@ -79,7 +79,8 @@ class Screen:
         trial = self.progress.trials[number]
         kept = self.progress.kept
         score = f", {kept} mIoU {trial.best:.4f}" if trial.best is not None else ", no score" if kept else ""
-        text = f"trial {number:>3}  {trial.status} after {trial.epoch} epochs{score}{f': {note}' if note else ''}"
+        epochs = counted(trial.epoch, "epoch", "epochs")
+        text = f"trial {number:>3}  {trial.status} after {epochs}{score}{f': {note}' if note else ''}"
         self._say(text, style="red" if trial.status == "failed" else "")
         if not self._live:
             self._say(self._summary())
@@ -101,7 +102,7 @@ class Screen:
         if progress.kept != "best":  # nobody is looking for the best one
             best = ""
         left, paused = progress.seconds_left(), progress.count("paused")
-        waiting = f", {paused} more are paused" if paused else ""
+        waiting = f", {counted(paused, 'more is', 'more are')} paused" if paused else ""
         return (
             f"{progress.ended}/{progress.total} trials ended ({progress.count('completed')} completed, "
             f"{progress.count('stopped')} stopped, {progress.count('failed')} failed){waiting}; {best}"

@@ -2,12 +2,13 @@
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.errors import UserError
+from trainables.errors import UserError, nearest
 
+SUGGESTIONS = ("suggest_categorical", "suggest_float", "suggest_int")
 MAX_CALLS = 2000  # of `suggest`; a space with more combinations of nested conditions is explored in part
 
 
@@ -33,6 +34,11 @@ class Choice:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and self.low <= value <= self.high
 
+    @property
+    def varies(self) -> bool:
+        """Return whether there is more than one value."""
+        return len(self.values) > 1 if self.values else self.low != self.high
+
     @staticmethod
     def same(value: Any, other: Any) -> bool:
         """Return whether two values are one choice; True and 1 are not."""
@@ -49,6 +55,14 @@ class FirstChoices:
         self._wanted = wanted
         self.number = 0
         self.seen: dict[str, Choice] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("suggest_"):
+            raise UserError(
+                f"trial.{name} is not there{nearest(name, SUGGESTIONS)}: a trial has {', '.join(SUGGESTIONS)}; "
+                "log=True draws on a log scale, and step=… in steps"
+            )
+        raise AttributeError(f"the trial that suggest(trial) is given has no attribute {name!r}")
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         from optuna.distributions import (
@@ -69,23 +83,26 @@ class FirstChoices:
     ) -> float:
         from optuna.distributions import FloatDistribution
 
+        high = self._accepted(name, FloatDistribution, low, high, log=log, step=step).high
         self._note(Choice(name, low=low, high=high, log=log))
-        self._refusing(name, FloatDistribution, low, high, log=log, step=step)
         middle = (low * high) ** 0.5 if log else (low + high) / 2
         return self._wanted.get(name, low + round((middle - low) / step) * step if step else middle)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         from optuna.distributions import IntDistribution
 
+        high = self._accepted(name, IntDistribution, low, high, log=log, step=step).high
         self._note(Choice(name, low=low, high=high, log=log))
-        self._refusing(name, IntDistribution, low, high, log=log, step=step)
         middle = (low * high) ** 0.5 if log else (low + high) / 2
         return self._wanted.get(name, low + round((middle - low) / step) * step)
 
     @staticmethod
-    def _refusing(name: str, distribution: Callable[..., Any], low: float, high: float, **how: Any) -> None:
+    def _accepted(name: str, distribution: Callable[..., Any], low: float, high: float, **how: Any) -> Any:
+        """Return Optuna's distribution, whose high end lies on a step. Raises UserError for what Optuna refuses."""
         try:
-            distribution(low, high, **how)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Optuna warns about a high end that lies on no step
+                return distribution(low, high, **how)
         except (ValueError, TypeError) as error:
             raise UserError(f"{name!r} has the range {low} to {high}, which cannot be drawn from: {error}") from error
 
@@ -95,14 +112,29 @@ class FirstChoices:
             raise UserError(f"{choice.name!r} is suggested twice in one call, from {known} and from {choice}")
 
 
-def explore(name: str, suggest: Callable[[Any], Any]) -> dict[str, Choice]:
-    """Return every suggestion by name, also those that only some choices of others lead to.
+@dataclass(frozen=True)
+class Branch:
+    """One call of `suggest`: the answers that led to it, the suggestions that it asked for, and what it returned.
 
-    `suggest` is called once for every value of every categorical suggestion: what conditions hide, one of these calls
-    shows. Raises UserError where the first call fails, and where one name stands for different choices: Optuna keeps
-    one set of choices per name, and would refuse all others for the whole of the study.
+    `values` is None where the call raised, which a space may do on purpose under some conditions.
     """
-    found: dict[str, Choice] = {}
+
+    wanted: dict[str, Any]
+    seen: dict[str, Choice]
+    values: Any = None
+
+    @property
+    def where(self) -> str:
+        """Return the answers that led here, in words; an empty text for the first choices."""
+        return " and ".join(f"{key}={value}" for key, value in self.wanted.items())
+
+
+def branches(name: str, suggest: Callable[[Any], Any]) -> Iterator[Branch]:
+    """Yield one call of `suggest` for every value of every categorical suggestion and for both ends of every range.
+
+    What conditions hide, one of these calls shows. Raises UserError where the first call fails.
+    """
+    found: set[str] = set()
     waiting: list[dict[str, Any]] = [{}]
     tried: set[str] = set()
     while waiting and len(tried) < MAX_CALLS:
@@ -111,38 +143,49 @@ def explore(name: str, suggest: Callable[[Any], Any]) -> dict[str, Choice]:
         if key in tried:
             continue
         tried.add(key)
-        trial = FirstChoices(wanted)
-        _call(name, suggest, trial, required=not wanted)
-        for choice in trial.seen.values():
-            _check_same(name, found.get(choice.name, choice), choice, wanted)
-        new = [choice for choice in trial.seen.values() if choice.name not in found]
-        found.update({choice.name: choice for choice in new})
-        waiting += [{**wanted, choice.name: value} for choice in new for value in choice.values[1:]]
+        branch = _call(name, suggest, wanted)
+        yield branch
+        for choice in branch.seen.values():
+            if choice.name not in found:
+                found.add(choice.name)
+                others = choice.values[1:] if choice.values else (choice.low, choice.high)
+                waiting += [{**wanted, choice.name: value} for value in others]
+
+
+def explore(name: str, suggest: Callable[[Any], Any]) -> dict[str, Choice]:
+    """Return every suggestion by name, also those that only some choices of others lead to.
+
+    Raises UserError where the first call fails, and where one name stands for different choices: Optuna keeps one set
+    of choices per name, and would refuse all others for the whole of the study.
+    """
+    found: dict[str, Choice] = {}
+    for branch in branches(name, suggest):
+        for choice in branch.seen.values():
+            _check_same(name, found.setdefault(choice.name, choice), choice, branch)
     return found
 
 
-def _call(name: str, suggest: Callable[[Any], Any], trial: FirstChoices, *, required: bool) -> None:
+def _call(name: str, suggest: Callable[[Any], Any], wanted: dict[str, Any]) -> Branch:
+    trial = FirstChoices(wanted)
     try:
-        suggest(trial)
+        return Branch(wanted, trial.seen, suggest(trial))
     except UserError as error:  # Optuna would refuse this under all conditions
         raise UserError(f"suggest(trial) of space {name} fails: {error}") from error
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # a user's code may raise anything, and may do so on purpose under some conditions
-        if required:
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        if not wanted:
             raise UserError(f"suggest(trial) of space {name} fails: {type(error).__name__}: {error}") from error
+        return Branch(wanted, trial.seen)
 
 
-def _check_same(space: str, known: Choice, choice: Choice, wanted: dict[str, Any]) -> None:
+def _check_same(space: str, known: Choice, choice: Choice, branch: Branch) -> None:
     """Raise UserError where a categorical suggestion has other values than in an earlier call.
 
     The range of a number may differ from call to call.
     """
     if known.values == choice.values:
         return
-    where = " and ".join(f"{key}={value}" for key, value in wanted.items())
     raise UserError(
-        f"space {space} suggests {choice.name!r} from {known}, but from {choice} where {where}: Optuna keeps one set "
-        f"of choices per name, so give the two different names, such as {choice.name}_of_{list(wanted.values())[-1]}"
+        f"space {space} suggests {choice.name!r} from {known}, but from {choice} where {branch.where}: Optuna keeps "
+        f"one set of choices per name, so give the two different names, such as "
+        f"{choice.name}_of_{list(branch.wanted.values())[-1]}"
     )

@@ -194,7 +194,7 @@ def resumed(settings: Kind, given: set[str], stored: dict[str, Any]) -> Kind:
         asked, made = _plain(getattr(settings, name)), stored[name]
         if name in given and name not in settings.places and asked != made:
             raise UserError(
-                f"{FLAGS[name]} {asked} does not fit the study, which was started with {made}: "
+                f"{_typed(name, asked)} does not fit the study, which was started {_with(made)}: "
                 "leave the flag out to resume it, or start another study with another --name"
             )
     moved = given & set(settings.places)
@@ -205,6 +205,20 @@ def resumed(settings: Kind, given: set[str], stored: dict[str, Any]) -> Kind:
     }
     kept = {name: stored[name] for name in settings.ran_with if name not in given}
     return dataclasses.replace(settings, **made, **kept)
+
+
+def _typed(name: str, value: Any) -> str:
+    """Return a flag as it was typed."""
+    if isinstance(value, bool):
+        return FLAGS[name] if value else FLAGS[name].replace("--", "--no-", 1)
+    return f"{FLAGS[name]} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def _with(value: Any) -> str:
+    """Return in words what a study was started with instead of a flag that was typed."""
+    if value in (None, []) or isinstance(value, bool):
+        return "without it"
+    return f"with {' '.join(map(str, value)) if isinstance(value, list) else value}"
 
 
 def _plain(value: Any) -> Any:

@@ -100,6 +100,11 @@ class Space:
             object.__setattr__(self, "_choices", explore(self.name, replace(self, fixed={})._suggest))
         return self._choices
 
+    @property
+    def varies(self) -> bool:
+        """Return whether trials can differ: whether any suggestion is left that is not pinned to one value."""
+        return any(choice.varies and name not in self.fixed for name, choice in self.choices.items())
+
     def first(self, **pinned: Any) -> dict[str, Any]:
         """Return the configuration of first choices and middle values, with `pinned` and the flags' values instead."""
         try:

@@ -83,7 +83,7 @@ class Study:
                 if not resume:
                     _refuse_taken_name(self.directory)
                     keep_space_file(self.manifest["settings"].get("space", ""), self.directory)
-                if not resume or read_manifest(self.directory) != self.manifest:  # the data set was moved
+                if not resume or read_manifest(self.directory) != self.manifest:  # data that was moved, or other flags
                     write_json(self.directory / MANIFEST, self.manifest)
                 yield
         except Timeout as error:
@@ -247,8 +247,13 @@ def new_study(
 
 
 def open_study(settings: StudySettings) -> Study:
-    """Return the study that the settings name. Raises UserError where it cannot be read."""
-    return study_in(settings.runs_dir / settings.name, settings.cache_dir)
+    """Return the study that the settings name, which from now on remembers the flags of this command.
+
+    Raises UserError where it cannot be read.
+    """
+    study = study_in(settings.runs_dir / settings.name, settings.cache_dir)
+    remembered = study.manifest["settings"] | settings.remembered()
+    return replace(study, manifest=study.manifest | {"settings": remembered})
 
 
 def study_in(directory: Path, cache_dir: Path) -> Study:
@@ -322,9 +327,9 @@ def check_same_data(study: Study, dataset: Dataset, pseudo: PseudoData | None = 
 def _check_same(what: str, root: Path, found: str, started_on: str, study: Study) -> None:
     if found != started_on:
         raise UserError(
-            f"the {what} in {root} changed since the study {study.name} was started (the fingerprint is {found[:12]}, "
-            f"that of the study is {started_on[:12]}): restore it, give its present directory as --{FLAG_OF[what]}, or "
-            "start another study with another --name"
+            f"the {what} in {root} are not those that the study {study.name} was started with (their fingerprint is "
+            f"{found[:12]}, that of the study is {started_on[:12]}): restore them, give the directory where they lie "
+            f"now as --{FLAG_OF[what]}, or start another study with another --name"
         )
 
 

@@ -95,6 +95,11 @@ class StudyTuner:
     def bad_suggestions(self) -> list[str]:
         return list(dict.fromkeys(self._searcher.bad_suggestions))
 
+    @property
+    def not_suggested(self) -> int:
+        """Return how many trials are left out, since the space made nothing more that can be trained."""
+        return self._searcher.not_suggested
+
     def _close(self) -> None:
         self._searcher.closed = True
 

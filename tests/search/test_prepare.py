@@ -85,7 +85,7 @@ def test_a_study_remembers_its_pseudo_labels_and_refuses_others(settings, datase
     assert study.data.pseudo == pseudo
     check_same_data(study, dataset, pseudo)
     changed, _ = prepare(settings, dataset, pseudo=write_labels(photos[:2], "Q"))
-    with pytest.raises(UserError, match=r"the pseudo-labels in .*Q changed since the study mine was started"):
+    with pytest.raises(UserError, match=r"the pseudo-labels in .*Q are not those that the study mine was started with"):
         check_same_data(study, dataset, changed)
 
 

@@ -13,10 +13,11 @@ from trainables.trial.files import TrialFiles
 def status_from_ledger(study: Study, vote: float | None = None, gpus: tuple[str, ...] = ()) -> StudyStatus:
     """Return how far the study is; `vote` and `gpus` are what MLflow knows beyond its files (see StudyStatus)."""
     record = read_study_record(study)
+    planned = len(study.refit["models"]) if study.refit else planned_trials(record.settings, study.directory)
     return StudyStatus(
         name=study.name,
         now=time.time(),
-        total=len(study.refit["models"]) if study.refit else planned_trials(record.settings, study.directory),
+        total=None if planned is None else max(planned, len(record.trials)),  # fewer may be asked for than there are
         rungs=record.rungs,
         trials=tuple(_trial(trial, study.trial_files(trial.number)) for trial in record.trials),
         vote=record.ensemble.miou if record.ensemble else vote,

@@ -53,7 +53,7 @@ def _training(status: StudyStatus) -> RunningTable:
 
 def _best(trials: Sequence[TrialStatus]) -> PlainTable:
     table = PlainTable(
-        "The best so far", ">trial", ">mIoU", ">epochs", "curve", "ended", "configuration", pad_edge=False
+        "The best so far", ">trial", ">mIoU", ">epochs", "curve", "status", "configuration", pad_edge=False
     )
     for trial in trials:
         curve = sparkline(trial.scores, CURVE)

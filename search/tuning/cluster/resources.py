@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 
+from search.report.durations import counted
 from search.screen.gpus import read_gpus
 from search.study.settings import StudySettings
 from trainables.errors import UserError
@@ -25,7 +26,8 @@ class Resources:
 
     def __str__(self) -> str:
         gpus = f", {self.gpus:g} GPU" if self.gpus else ", no GPU"
-        return f"{self.concurrency} trials at a time, each with {self.cpus} CPU cores{gpus}"
+        trials = counted(self.concurrency, "trial at a time", "trials at a time, each")
+        return f"{trials} with {counted(self.cpus, 'CPU core', 'CPU cores')}{gpus}"
 
 
 @dataclass(frozen=True)

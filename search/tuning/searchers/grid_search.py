@@ -17,6 +17,7 @@ class GridSearch(Searcher):
         self._waiting = list(suggestions)
         self._trial_files = trial_files
         self.bad_suggestions: list[str] = []
+        self.not_suggested = 0
         self.closed = False
 
     def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: Verdict | None) -> None:

@@ -85,6 +85,8 @@ class OptunaSearch(Searcher):
         self._paused: dict[int, tuple[Suggestion, optuna.Trial]] = {}
         self._next_number, self._known = 1, 0
         self.bad_suggestions: list[str] = []
+        self.not_suggested = 0
+        """How many trials are left out, since the space makes nothing more that can be trained."""
         self.closed = False
         """Set by who wants no further trial to be begun."""
 
@@ -133,7 +135,7 @@ class OptunaSearch(Searcher):
             return None
         found = self._draw()
         if found is None:
-            self._trials = self._known  # it is not asked again
+            self.not_suggested, self._trials = self._trials - self._known, self._known  # it is not asked again
             return None
         trial, params = found
         suggestion = Suggestion(self._next_number, params, trial.params)

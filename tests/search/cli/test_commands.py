@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -298,6 +299,47 @@ def test_a_space_that_ends_the_program_is_a_message(command, tmp_path, body):
     (tmp_path / "my_space.py").write_text(body)
     code, _, errors = command("--space", "my_space.py")
     assert (code, "SystemExit: 3" in errors) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('    values["loss"] = "dise" if head == "unet" else "ce"', r"where head=unet: unknown loss 'dise'"),
+        ('    values["rate"] = 1', r"my_space\.py: unknown key 'rate' in a trial's configuration"),
+        (
+            '    values["lr"] = trial.suggest_float("lr", -1e-3, 1e-2)',
+            r"where lr=-0\.001: `lr` is -0\.001, but",
+        ),
+        ('    values["lr"] = trial.suggest_loguniform("lr", 1e-3, 1e-2)', r"trial\.suggest_loguniform is not there"),
+        (
+            '    values["dropout"] = trial.suggest_categorical("drop", [0.1, 2.0])',
+            r"where drop=2\.0: `dropout` is 2",
+        ),
+        (
+            '    values["lr"] = trial.suggest_float("rate", 1e-3, 9.0)\n    values["drop_path"] = values["lr"] / 8',
+            r"where rate=9\.0: `drop_path` is 1\.125",
+        ),
+    ],
+)
+def test_a_space_is_checked_under_each_of_its_conditions(command, tmp_path, body, message):
+    head = 'def suggest(trial):\n    head = trial.suggest_categorical("head", ["fpn", "unet"])\n'
+    values = '    values = {"head": head, "backbone": "lcnet_050", "pretrained": False}\n'
+    (tmp_path / "my_space.py").write_text(f"{head}{values}{body}\n    return values\n")
+    code, _, errors = command("--space", "my_space.py")
+    assert (code, bool(re.search(message, errors))) == (2, True), errors
+
+
+def test_what_a_flag_pins_away_is_not_checked(tmp_path):
+    """A grid and a pinned head train nothing of the branch that is wrong."""
+    (tmp_path / "my_space.py").write_text(
+        'def suggest(trial):\n    head = trial.suggest_categorical("head", ["fpn", "unet"])\n'
+        '    return {"head": head, "backbone": "lcnet_050", "loss": "dise" if head == "unet" else "ce"}\n'
+    )
+    where = {"data": "sample", "space": str(tmp_path / "my_space.py"), "runs_dir": tmp_path / "runs"}
+    for flags in ({"fix": ("head=fpn",)}, {"choices": ("head=fpn",)}, {"grid": ("lr=1e-3,1e-4",)}):
+        check_flags(Settings(**where, **flags), {"data", "space"}, Console())
+    with pytest.raises(UserError, match="where head=unet: unknown loss"):
+        check_flags(Settings(**where), {"data", "space"}, Console())
 
 
 def test_a_forgotten_space_is_said_on_ones_own_data(capsys, tmp_path):

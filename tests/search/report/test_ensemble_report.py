@@ -169,6 +169,7 @@ def test_a_gain_by_a_rare_class_alone_is_told_apart():
     [
         ({}, ["Expect about 0.615 ± 0.011", "the selected score is 0.50 points too high"]),
         ({"shortlist": 12}, ["a shortlist of the 12 most promising of 30 candidates; the cross-fit made shortlists"]),
+        ({"optimism": 0.00004}, ["the selected score is the same; the cross-fitted score is of images"]),
         ({"optimism": -0.0006}, ["the selected score is 0.06 points lower, which is chance"]),
         ({"holdout_images": 49, "holdout_groups": 49}, ["only 49 images, fewer than 50", "points are chance"]),
         (

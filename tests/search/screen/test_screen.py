@@ -146,7 +146,7 @@ def test_where_nothing_is_scored_no_score_is_spoken_of(clock, output):
         shown.ended(1)
     assert output.getvalue().splitlines() == [
         "trial   1  epoch 1/1  loss 0.500  (unet resnet18 0.0012)",
-        "trial   1  completed after 1 epochs",
+        "trial   1  completed after 1 epoch",
         "1/2 trials ended (1 completed, 0 stopped, 0 failed); about 5 s left",
     ]
 

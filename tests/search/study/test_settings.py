@@ -77,8 +77,11 @@ def test_flags_of_the_run_are_remembered_unless_given_again(tmp_path):
         ({"space": "cnn_heads"}, "--space cnn_heads does not fit the study, which was started with quickstart"),
         ({"epochs": 5}, "--epochs 5 does not fit the study, which was started with 9"),
         ({"seed": 1}, "--seed 1 does not fit the study, which was started with 0"),
-        ({"fix": ("lr=0.2",)}, r"--fix \['lr=0.2'\] does not fit the study, which was started with \['lr=0.1'\]"),
-        ({"image_size": "64"}, "--image-size 64 does not fit the study, which was started with None"),
+        ({"fix": ("lr=0.2",)}, "--fix lr=0.2 does not fit the study, which was started with lr=0.1: leave"),
+        ({"choices": ("lr=1e-4,1e-3", "head=fpn")}, "--choices lr=1e-4,1e-3 head=fpn does not .* started without it"),
+        ({"all_folds": True, "grid": ("loss",)}, "--grid loss does not fit the study, which was started without it"),
+        ({"pretrained": False}, "--no-pretrained does not fit the study, which was started without it"),
+        ({"image_size": "64"}, "--image-size 64 does not fit the study, which was started without it"),
         ({"holdout_fraction": 0.5}, "--holdout-fraction 0.5 does not fit .*leave the flag out .*another --name"),
     ],
 )

@@ -174,6 +174,26 @@ def test_middles_lie_on_their_steps(space_file):
     assert Space.load(space_file(text)).first()["drop_path"] in (pytest.approx(0.2), pytest.approx(0.4))
 
 
+@pytest.mark.parametrize(
+    ("body", "fixed", "varies"),
+    [
+        ("{'lr': 0.1}", {}, False),
+        ("{'lr': trial.suggest_float('lr', 0.1, 0.2)}", {}, True),
+        ("{'lr': trial.suggest_float('lr', 0.1, 0.2)}", {"lr": 0.1}, False),
+        ("{'lr': trial.suggest_float('lr', 0.1, 0.1)}", {}, False),
+        ("{'head': trial.suggest_categorical('head', ['fpn'])}", {}, False),
+        ("{'head': trial.suggest_categorical('head', ['fpn', 'unet'])}", {"lr": 0.1}, True),
+    ],
+)
+def test_a_space_knows_whether_its_trials_can_differ(space_file, body, fixed, varies):
+    assert Space.load(space_file(f"def suggest(trial):\n    return {body}\n"), fixed).varies == varies
+
+
+def test_the_high_end_of_a_range_lies_on_its_steps(space_file):
+    text = "def suggest(trial):\n    return {'drop_path': trial.suggest_float('drop_path', 0.0, 0.5, step=0.2)}\n"
+    assert Space.load(space_file(text)).choices["drop_path"].high == pytest.approx(0.4)
+
+
 def test_a_grid_varies_its_factor_alone(space_file):
     points = grid_points(Space.load(space_file()), ("fold",))
     assert [point["fold"] for point in points] == [0, 1, 2, 3, "all"]

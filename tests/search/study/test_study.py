@@ -145,9 +145,7 @@ def test_names_that_can_be_used_are_taken(settings, name, resume):
 def test_a_data_set_that_changed_is_refused(study, dataset):
     check_same_data(study, dataset)
     changed = dataclasses.replace(dataset, fingerprint="f" * 64)
-    with pytest.raises(
-        UserError, match=r"changed since the study mine was started \(the fingerprint is ffffffffffff, that"
-    ):
+    with pytest.raises(UserError, match=r"the study mine was started with \(their fingerprint is ffffffffffff, that"):
         check_same_data(study, changed)
 
 
@@ -158,6 +156,13 @@ def test_a_data_set_that_moved_is_found_where_it_is_said_to_be_and_remembered(st
     (tmp_path / "new").mkdir()
     assert open_study(settings).data.root == tmp_path / "new"
     assert stored_settings(Settings(runs_dir=settings.runs_dir), "mine")["data"] == str(tmp_path / "new")
+
+
+def test_flags_that_are_given_again_are_remembered(study, settings):
+    """Otherwise the next command that resumes it, and segvote status, would go by the flags of the first."""
+    with open_study(dataclasses.replace(settings, trials=7)).claimed(resume=True):
+        pass
+    assert stored_settings(Settings(runs_dir=settings.runs_dir), "mine")["trials"] == 7
 
 
 def test_a_data_set_that_was_moved_with_its_study_is_found_beside_it(study, tmp_path):

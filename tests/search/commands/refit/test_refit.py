@@ -202,7 +202,7 @@ def test_the_default_data_set_must_be_as_it_was(prepare, searched):
     manifest = read_json(searched.directory / "study.json")
     manifest["data"]["fingerprint"] = "f" * 64
     write_json(searched.directory / "study.json", manifest)
-    with pytest.raises(UserError, match="changed since the study mine was started"):
+    with pytest.raises(UserError, match="are not those that the study mine was started with"):
         prepare()
     assert prepare(data=str(searched.data.root)).data.fingerprint == searched.data.fingerprint
 

@@ -143,7 +143,7 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
         assert found.scores == pytest.approx((0.1, 0.2))
         assert found.moments == pytest.approx((1005.0, 1010.0))
         assert (found.number, found.status, found.epochs, found.epoch_s) == (1, "unfinished", 4, 5.0)
-        assert found.label == "segformer mobilenetv3_small_050 ce 0.003 all"
+        assert found.label == "segformer mobilenetv3_small_050 ce 0.003"
         assert (found.loss, found.running) == (1.0, running)
         assert (one.vote, one.gpus) == (0.31, ("GPU 0: 50 % busy",))
     assert mlflow.rungs == (1, 3)

@@ -88,7 +88,7 @@ def test_more_than_there_is_is_refused(cpus, gpus, flags, message):
 @pytest.mark.parametrize(
     ("resources", "text"),
     [
-        (Resources(1, 0.0, 2), "2 trials at a time, each with 1 CPU cores, no GPU"),
+        (Resources(1, 0.0, 2), "2 trials at a time, each with 1 CPU core, no GPU"),
         (Resources(4, 0.25, 4), "4 trials at a time, each with 4 CPU cores, 0.25 GPU"),
     ],
 )

@@ -335,3 +335,14 @@ def test_a_space_that_always_fails_ends_a_search_that_learns(searcher):
     ours = searcher(never, learnt=PrefersHighRates(30))
     assert ours.suggest("a") == Searcher.FINISHED
     assert len(ours.bad_suggestions) == MAX_BAD_SUGGESTIONS
+
+
+def test_a_space_that_goes_on_failing_leaves_the_other_trials_out(searcher):
+    def twice(trial):
+        if trial.number >= 2:
+            raise KeyError("head")
+        return {"head": "fpn", "backbone": "resnet18", "lr": 0.1, "epochs": EPOCHS}
+
+    ours = searcher(twice, trials=5)
+    assert [ours.suggest(name) == Searcher.FINISHED for name in "abc"] == [False, False, True]
+    assert ours.not_suggested == 3
