@@ -19,5 +19,7 @@ def eligible(last_scores: Sequence[float], reached_last_rung: Sequence[bool]) ->
     reached = np.array(reached_last_rung, bool)
     if not reached.any():
         return [True] * len(reached)
-    middle = np.median(np.array(last_scores, float)[reached])
-    return (reached | (np.array(last_scores, float) >= middle)).tolist()
+    scores = np.array(last_scores, float)
+    known = scores[reached & ~np.isnan(scores)]
+    middle = np.median(known) if known.size else np.inf
+    return (reached | (scores >= middle)).tolist()

@@ -1,6 +1,7 @@
 """The names of the tags that SegVote gives its runs in MLflow."""
 
-KIND = "segvote.kind"  # study, trial, ensemble, export or refit; duplicate of any of them
+KIND = "segvote.kind"  # study, trial, ensemble, export or refit; DUPLICATE of any of them
+DUPLICATE = "duplicate"  # the kind of a run that MLflow made twice, of which the other one is used
 STUDY = "segvote.study"
 STUDY_ID = "segvote.study_id"
 TRIAL = "segvote.trial"  # the trial's number in its study

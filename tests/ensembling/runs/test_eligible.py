@@ -14,6 +14,8 @@ from ensembling.runs.eligible import eligible
         ([0.5, 0.54, 0.3], [True, False, False], [True, True, False]),  # promoted last, and the best of all
         ([0.2, 0.5, 0.6, 0.5, 0.49], [True, True, True, False, False], [True, True, True, True, False]),
         ([0.5, np.nan], [True, False], [True, False]),
+        ([np.nan, 0.5, 0.6, 0.4], [True, True, False, False], [True, True, True, False]),  # one has lost its score
+        ([np.nan, 0.6], [True, False], [True, False]),
         ([], [], []),
     ],
 )
