@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from ensembling.runs.tags import GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL, VERDICT
+from ensembling.runs.tags import DUPLICATE, GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL, VERDICT
 from search.tracking.wandb_mirror import WandbMirror
 from trainables.config import TrialConfig
 from trainables.errors import UserError
@@ -94,7 +94,7 @@ class Tracker:
         for run in runs:
             if run.info.run_id != kept:
                 note = f"MLflow made this run twice: the other one, {kept}, is used"
-                tags = [RunTag(KIND, "duplicate"), RunTag(MLFLOW_RUN_NOTE, note)]
+                tags = [RunTag(KIND, DUPLICATE), RunTag(MLFLOW_RUN_NOTE, note)]
                 self.client.log_batch(run.info.run_id, tags=tags)
                 self.client.set_terminated(run.info.run_id, "KILLED")
 

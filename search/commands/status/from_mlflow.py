@@ -7,9 +7,10 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from ensembling.runs.tags import GPUS, KIND, RUNNING, STATUS, STUDY, STUDY_ID, TRIAL
+from ensembling.runs.tags import GPUS, KIND, RUNNING, STATUS, STUDY, TRIAL
 from search.commands.status.status import ENDED, StudyStatus, TrialStatus
 from search.screen.progress import label_of
+from search.tracking.study_run import find_study_run
 from trainables.errors import UserError, nearest
 from trainables.trial.running_epoch import RunningEpoch, epochs_from_json
 
@@ -53,8 +54,8 @@ def find_study(client: MlflowClient, experiment_id: str, name: str) -> Any:
 
 def vote_and_gpus(client: MlflowClient, experiment_id: str, study_id: str) -> tuple[float | None, tuple[str, ...]]:
     """Return what the vote of the study's trials scored last, and what the GPUs do; None and () where unknown."""
-    runs = client.search_runs([experiment_id], f"tags.`{STUDY_ID}` = '{study_id}'", max_results=1)
-    return (runs[0].data.metrics.get("vote_miou"), _gpus(runs[0])) if runs else (None, ())
+    run = find_study_run(client, experiment_id, study_id)
+    return (run.data.metrics.get("vote_miou"), _gpus(run)) if run else (None, ())
 
 
 def _running_epochs(study: Any) -> dict[int, RunningEpoch]:
@@ -68,7 +69,8 @@ def _gpus(study: Any) -> tuple[str, ...]:
 
 def _trial(client: MlflowClient, run: Any, epochs: dict[int, RunningEpoch]) -> TrialStatus:
     params, tags, metrics = run.data.params, run.data.tags, run.data.metrics
-    status = tags.get(STATUS, "unfinished")
+    goes_on = run.info.status in ("RUNNING", "SCHEDULED")  # its tag, if it has one, says how an earlier command left it
+    status = "unfinished" if goes_on else tags.get(STATUS, "unfinished")
     history = sorted(client.get_metric_history(run.info.run_id, "holdout/miou"), key=lambda one: one.step)
     values: dict[str, Any] = dict(params)
     with suppress(KeyError, ValueError):

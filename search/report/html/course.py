@@ -24,8 +24,9 @@ def section(report: Report) -> Section | None:
 
 def _best_so_far(report: Report) -> dict[str, Any]:
     study = report.study
-    started = min(record["time"] - record.get("epoch_s", 0) for trial in study.scored for record in trial.records)
-    ended = [(max(record["time"] for record in trial.records), trial) for trial in study.scored]
+    timed = [(trial, [one for one in trial.records if "time" in one]) for trial in study.scored]  # older epochs lack it
+    started = min(record["time"] - record.get("epoch_s", 0) for _, records in timed for record in records)
+    ended = [(max(record["time"] for record in records), trial) for trial, records in timed if records]
     rise = [*report.boards[0].rises]
     rise.append((max(moment for moment, _ in ended), rise[-1][1], rise[-1][2]))
     unit, seconds = _unit(rise[-1][0] - started)

@@ -1,12 +1,12 @@
 """What MLflow alone knows of a study: the ids of its runs, and its own curves over time."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from ensembling.runs.tags import KIND, STUDY_ID, TRIAL
+from ensembling.runs.tags import KIND, TRIAL
+from search.tracking.study_run import find_study_run
 
 CURVES = ("vote_miou", "best_miou")
 MAX_RUNS = 50000  # what MLflow returns at most
@@ -28,15 +28,11 @@ class Registered:
 
 def read_registered(client: MlflowClient, experiment_id: str, study_id: str) -> Registered:
     """Return what MLflow has of the study; an empty one where it has none of it. Raises MlflowException."""
-    parents = _search(client, experiment_id, f"tags.`{STUDY_ID}` = '{study_id}'")
-    if not parents:
+    parent = find_study_run(client, experiment_id, study_id)
+    if parent is None:
         return Registered()
-    parent = parents[0]
-    trials = _search(
-        client,
-        experiment_id,
-        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and tags.`{KIND}` = 'trial'",
-    )
+    where = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and tags.`{KIND}` = 'trial'"
+    trials = client.search_runs([experiment_id], where, max_results=MAX_RUNS)
     return Registered(
         parent_id=parent.info.run_id,
         experiment_id=experiment_id,
@@ -44,10 +40,6 @@ def read_registered(client: MlflowClient, experiment_id: str, study_id: str) -> 
         curves={key: _curve(client, parent.info.run_id, key) for key in CURVES},
         gpus_per_trial=_gpus(parent.data.metrics),
     )
-
-
-def _search(client: MlflowClient, experiment_id: str, where: str) -> list[Any]:
-    return list(client.search_runs([experiment_id], where, max_results=MAX_RUNS))
 
 
 def _curve(client: MlflowClient, run_id: str, key: str) -> list[tuple[float, float]]:

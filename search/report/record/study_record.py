@@ -139,7 +139,7 @@ def read_study_record(study: Study) -> StudyRecord:
     return StudyRecord(
         name=study.name,
         directory=str(study.directory),
-        created=study.manifest["created"],
+        created=study.manifest.get("created", ""),  # older studies lack the key
         settings=settings,
         class_names=study.data.class_names,
         holdout_images=len(study.data.splits.holdout),

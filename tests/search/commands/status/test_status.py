@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from ensembling.runs.tags import DUPLICATE, KIND, STUDY_ID
 from search.cli import main
 from search.commands.status.from_ledger import status_from_ledger
 from search.commands.status.from_mlflow import status_from_mlflow, vote_and_gpus
 from search.commands.status.show import sentence, show_status
 from search.commands.status.status import StudyStatus, TrialStatus
+from search.report.record.registered import read_registered
 from search.screen.gpus import Gpu, parse_gpus
 from search.screen.sparkline import sparkline
 from search.study.planned import planned_trials
@@ -153,6 +155,27 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
     assert (ended.trials[0].running, ended.gpus) == (None, ())
     with pytest.raises(UserError, match=r"there is no study mime \(did you mean mine\?\)"):
         status_from_mlflow(client, experiment, "mime")
+
+
+def test_a_trial_that_broke_and_trains_again_is_not_shown_as_failed(tmp_path):
+    client, experiment = connect(default_tracking_uri(tmp_path), tmp_path)
+    tracker = Tracker(client, experiment, "mine", "id-of-mine")
+    tracker.start_trial(1, tiny.params())
+    tracker.end_trial(1, "FAILED", {"segvote.status": "failed"}, {})
+    status = lambda: [one.status for one in status_from_mlflow(client, experiment, "mine").trials]  # noqa: E731
+    assert status() == ["failed"]
+    Tracker(client, experiment, "mine", "id-of-mine").start_trial(1, tiny.params())
+    assert status() == ["unfinished"]
+
+
+def test_of_a_run_that_mlflow_made_twice_the_duplicate_is_passed_over(tmp_path):
+    client, experiment = connect(default_tracking_uri(tmp_path), tmp_path)
+    tracker = Tracker(client, experiment, "mine", "id-of-mine")
+    tracker.log_study({"vote_miou": 0.31})
+    client.create_run(experiment, tags={KIND: DUPLICATE, STUDY_ID: "id-of-mine"})  # newer, so a search lists it first
+    assert vote_and_gpus(client, experiment, "id-of-mine") == (0.31, ())
+    assert read_registered(client, experiment, "id-of-mine").parent_id == tracker.parent_id
+    assert vote_and_gpus(client, experiment, "id-of-another") == (None, ())
 
 
 def test_a_study_that_has_its_vote_shows_it(study):

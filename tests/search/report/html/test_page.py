@@ -128,6 +128,18 @@ def test_a_search_that_has_just_begun_has_a_report(study):
     assert "All trials" in page.titles
 
 
+def test_epochs_of_before_records_had_a_time_are_left_out_of_the_course(study):
+    """A study that was started by an older version, and resumed by this one."""
+    for number, times in ((1, [{}, {}]), (2, [{}, {"time": 2000.0}])):
+        files = study.trial_files(number)
+        write_json(files.suggestion, {"params": {"head": "unet"}, "sampled": {"head": "unet"}})
+        for epoch, when in enumerate(times, start=1):
+            files.append_record({"epoch": epoch, "holdout/miou": 0.1 * epoch, "train/loss": 1.0, **when})
+    figures = Page(render(gather(study, no_mlflow))).data["figures"]
+    dots, best = figures["best-so-far"]["data"]
+    assert (dots["customdata"], best["y"]) == ([2], [0.2, 0.2])
+
+
 def test_a_study_without_any_trial_has_a_report(study):
     assert "All trials" in Page(render(gather(study, no_mlflow))).titles
 

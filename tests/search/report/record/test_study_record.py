@@ -37,6 +37,11 @@ def test_failed_trials_have_no_score_and_unfinished_ones_are_called_so(study):
     assert read_study_record(study).best is None
 
 
+def test_a_study_of_before_manifests_had_a_date_is_read(study):
+    del study.manifest["created"]
+    assert read_study_record(study).created == ""
+
+
 def test_a_refit_selects_nothing(ended):
     settings = {key: value for key, value in ended.manifest["settings"].items() if key != "space"}
     manifest = ended.manifest | {"settings": settings | {"ensemble": "night"}, "refit": {"models": []}}
