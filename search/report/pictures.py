@@ -133,8 +133,8 @@ def changed_pixels(photo: np.ndarray, target: np.ndarray, before: np.ndarray, af
 def fitted(array: np.ndarray, size: tuple[int, int], longest: int) -> np.ndarray:
     """Return a photo uint8 (h, w, 3) or a class map uint8 (h, w) in the shape of `size` (H, W), `longest` pixels long.
 
-    Classes are taken from the nearest pixel, photos are smoothed.
+    Classes are taken from the nearest pixel, photos are smoothed. The shorter side has one pixel at least.
     """
-    scale = longest / max(size)
+    height, width = (max(1, round(length * longest / max(size))) for length in size)
     how = Image.Resampling.BILINEAR if array.ndim == 3 else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(array).resize((round(size[1] * scale), round(size[0] * scale)), how))
+    return np.asarray(Image.fromarray(array).resize((width, height), how))

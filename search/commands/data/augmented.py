@@ -8,7 +8,7 @@ from rich.console import Console
 
 from search.commands.data.galleries import TILE, as_png
 from search.report.bars import Bars
-from search.report.pictures import overlay, palette, with_legend
+from search.report.pictures import fitted, overlay, palette, with_legend
 from trainables.data import Dataset, PackedData, build_augmentation, pack
 from trainables.data.batches.copy_paste import POLICY, CopyPaste
 from trainables.data.batches.policies import AUGMENTATIONS
@@ -59,14 +59,8 @@ def _sheet(
         if paste:
             image, mask = paste(image, mask, sample_seed(seed, row))
         image, mask = augment(image, mask, sample_seed(seed, row))
-        pairs.append(np.vstack([_small(image), _small(overlay(image, mask, colours))]))
+        pairs.append(np.vstack([fitted(one, image.shape[:2], TILE) for one in (image, overlay(image, mask, colours))]))
     blank = np.full_like(pairs[0], 255)
     lines = [pairs[start : start + COLUMNS] for start in range(0, len(pairs), COLUMNS)]
     strips = [np.hstack([*line, *[blank] * (COLUMNS - len(line))]) for line in lines]
     return with_legend(np.vstack(strips), f"augmentation {policy}", dict(enumerate(dataset.class_names)), colours)
-
-
-def _small(image: np.ndarray) -> np.ndarray:
-    scale = TILE / max(image.shape[:2])
-    size = round(image.shape[1] * scale), round(image.shape[0] * scale)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))

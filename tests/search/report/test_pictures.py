@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from ensembling import Predictions
-from search.report.pictures import CHANGES, LEGEND_HEIGHT, TILE, changed_pixels, holdout_picture, overlay, palette
+from search.report.pictures import (
+    CHANGES,
+    LEGEND_HEIGHT,
+    TILE,
+    changed_pixels,
+    fitted,
+    holdout_picture,
+    overlay,
+    palette,
+)
 
 
 @pytest.mark.parametrize(("classes", "background"), [(2, True), (11, True), (11, False), (60, False)])
@@ -139,3 +148,10 @@ def test_every_class_is_in_the_legend():
     image = np.asarray(holdout_picture(packed, [0], predictions, names))
     legend = {tuple(colour) for colour in image[TILE + 4 :].reshape(-1, 3).tolist()}
     assert {tuple(colour) for colour in palette(12, background=True)[:12].tolist()} <= legend
+
+
+@pytest.mark.parametrize(("size", "shape"), [((3, 2000), (1, 256)), ((2000, 3), (256, 1)), ((20, 10), (256, 128))])
+def test_a_long_narrow_photo_has_a_picture(size, shape):
+    """Without one its trial would have no verdict: the picture is drawn before that is written."""
+    assert fitted(np.zeros(size, np.uint8), size, TILE).shape == shape
+    assert fitted(np.zeros((32, 48, 3), np.uint8), size, TILE).shape == (*shape, 3)
