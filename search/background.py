@@ -13,20 +13,23 @@ NICENESS = 15  # of a process that nobody waits for: training goes first
 Task = Callable[[], None]
 
 
-def start_process(code: str, arguments: Sequence[str] = (), *, behind: bool = True) -> subprocess.Popen:
-    """Start Python with this code, silent, out of reach of the user's Ctrl-C, and `behind` everything else."""
+def start_process(code: str, arguments: Sequence[str] = (), *, low_priority: bool = True) -> subprocess.Popen:
+    """Start Python with this code in a process that prints nothing and does not get the user's Ctrl-C.
+
+    With `low_priority` it yields the CPU to all other processes. Raises OSError where no process can be started.
+    """
     nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([sys.executable, "-P", "-c", code, *arguments], start_new_session=True, **nothing)
-    if behind:
+    if low_priority:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
 
 
-def import_behind(*modules: str) -> None:
-    """Begin to import these modules in a thread, and return at once; an import statement waits for the thread.
+def import_in_background(*modules: str) -> None:
+    """Begin to import these modules in a thread, and return at once; a later import statement waits for the thread.
 
-    What goes wrong is left to that statement, which tries again.
+    An error of the import is not raised here, but by that statement, which tries again.
     """
 
     def import_all() -> None:
@@ -51,7 +54,7 @@ class BackgroundThread:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def hand(self, task: Task) -> None:
-        """Return at once; the task is done after all that were handed in before it."""
+        """Queue the task, which is done after all that were queued before it, and return at once."""
         self._tasks.put(task)
 
     def finish(self, timeout: float | None = None) -> bool:

@@ -77,7 +77,7 @@ def _where_it_lies_now(settings: Settings, given: set[str], name: str) -> Settin
 
 
 def check_space(space: Space, settings: Settings) -> None:
-    """Raise UserError where the space, as the flags bend it, has a name, value or recipe that cannot be trained."""
+    """Raise UserError where the space, with the flags' values, has a name, value or recipe that cannot be trained."""
     for choice in space.choices.values():
         if choice.name in KEYS and choice.name not in space.fixed:
             for value in choice.values:

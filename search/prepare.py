@@ -125,8 +125,8 @@ def pseudo_data(
         pseudo = load_pseudo(root, dataset.class_names, unlabelled=settings.unlabelled, cache_dir=settings.cache_dir)
     show_problems(pseudo, console)
     with scene_progress(console) as progress:
-        where = {"group_by": group_by, "cache_dir": settings.cache_dir, "progress": progress}
-        apart = rows_apart(pseudo, dataset, splits.holdout, **where)
+        how = {"group_by": group_by, "cache_dir": settings.cache_dir, "progress": progress}
+        apart = rows_apart(pseudo, dataset, splits.holdout, **how)
     _show_apart(apart, root, dataset, console)
     for size in sizes:
         packed_data(pseudo, size, settings, console)
@@ -173,6 +173,10 @@ def _sample(settings: Settings, console: Console) -> Path:
 
 
 def packed_data(dataset: Dataset, size: tuple[int, int], settings: StudySettings, console: Console) -> PackedData:
+    """Return the cache of the data set at `size`, (height, width) in pixels; it is built, with a bar, if there is none.
+
+    Raises UserError where the cache cannot be written, or a photo cannot be decoded.
+    """
     with Bar(console=console, transient=True) as bar:
         task = bar.add_task("Decoding photos", total=None)
         report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731

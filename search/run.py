@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from search.background import import_behind
+from search.background import import_in_background
 from search.check_flags import check_flags
 from search.cli.errors import end_process, run_command
 from search.cli.options import TakesLists, example, flags_to_settings, make_console, typed_flags, typed_line
@@ -64,7 +64,7 @@ def run_search(
         from search.tuning.cluster.resources import trials_side_by_side
         from search.tuning.cluster.start_ray import start_ray
 
-        import_behind("search.prepare", "search.search_steps", *LATE_IMPORTS)
+        import_in_background("search.prepare", "search.search_steps", *LATE_IMPORTS)
         start_ray(settings.address, trials=0 if settings.dry_run else trials_side_by_side(settings, settings.trials))
         from search import prepare, search_steps
         from search.tuning.tuner import StudyTuner

@@ -157,6 +157,7 @@ def show_scenes(overlap: Overlap | None, console: Console) -> None:
 
 
 def show_pseudo(data: StudyData, console: Console) -> None:
+    """Show how many photos with pseudo-labels are trained on, and with which weight; nothing where there are none."""
     if data.pseudo:
         photos, weight = len(data.pseudo.rows), data.pseudo.weight
         labelled(console, "pseudo", f"{photos} photos of {data.pseudo.root} in training alone, at weight {weight:g}")
@@ -232,9 +233,9 @@ def _show_initial_weights(config: TrialConfig, backbones: list[str], console: Co
 
 @contextmanager
 def claimed(plan: Plan) -> Iterator[None]:
-    """Return a context in which the name is taken and no other command runs the study.
+    """Return a context in which the study has its name and its directory, and no other command can run it.
 
-    What was refused before has left nothing behind.
+    Nothing of a new study is written before this: a search that was refused until here leaves no files.
     """
     study = plan.study
     with study.claimed(resume=plan.settings.resume):
@@ -302,6 +303,10 @@ def running_screen(plan: Plan, console: Console) -> Iterator[Screen]:
 
 
 def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Console) -> int:
+    """Print how to go on with a search that was stopped, and return its exit code; its run ends as KILLED.
+
+    `command` is the command line that was typed.
+    """
     tracker.final_status = "KILLED"
     resume = command if "--resume" in command else f"{command} --resume"
     name = "" if "--name" in command else f" --name {plan.study.name}"
@@ -310,6 +315,7 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
 
 
 def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
+    """Print how many trials failed because of the machine, and how to go on with them; nothing where none did."""
     if tuner.broken:
         say(
             console,

@@ -129,7 +129,10 @@ class StudyCallback(Callback):
         self._mlflow.begin(number, params, records)
 
     def _records(self, number: int) -> list[dict[str, Any]]:
-        """Return the trial's ledger; nothing, with a warning, where it is damaged, which ends no other trial."""
+        """Return the records of the trial's epochs.
+
+        Return an empty list, with a warning, where its ledger is damaged: that must not end the other trials.
+        """
         try:
             return self.study.trial_files(number).records()
         except (OSError, UserError) as error:
@@ -223,7 +226,7 @@ class StudyCallback(Callback):
     def _vote_metrics(self, number: int) -> dict[str, float]:
         """Return what a vote of the trials up to the end of trial `number` would score.
 
-        Nothing, with a warning, where it cannot be taken.
+        Return an empty dict, with a warning, where the vote cannot be taken.
         """
         try:
             found = self._vote.metrics_after(number)

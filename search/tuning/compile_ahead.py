@@ -13,13 +13,13 @@ class KernelsCompiledAhead:
 
     Compiling takes about half a minute of one core and holds the interpreter lock: in the search's own process, the
     first trial's end would keep all others waiting for as long. The process has the priority of the search itself,
-    since the search waits for it: behind everything else it would not come to its end on a busy machine.
+    since the search waits for it: with a lower one it would not come to its end on a busy machine.
     """
 
     def __enter__(self) -> "KernelsCompiledAhead":
         self._process = None
         with suppress(OSError):  # where no process can be started, the first vote compiles them
-            self._process = start_process(PROGRAM, behind=False)
+            self._process = start_process(PROGRAM, low_priority=False)
         return self
 
     def wait(self) -> None:

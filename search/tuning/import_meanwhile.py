@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from search.background import import_behind
+from search.background import import_in_background
 
 
 class ImportMeanwhile(Callback):
@@ -18,5 +18,5 @@ class ImportMeanwhile(Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if self._modules:
-            import_behind(*self._modules)
+            import_in_background(*self._modules)
             self._modules = []

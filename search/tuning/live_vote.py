@@ -10,6 +10,7 @@ from ensembling import PredictionsError, read_predictions, select_ensemble
 from ensembling.runs.eligible import eligible
 from search.study.study import Study
 from trainables.errors import UserError
+from trainables.study_data import OBJECTIVE
 from trainables.trial.files import TrialFiles
 
 log = logging.getLogger(__name__)
@@ -55,10 +56,10 @@ class LiveVote:
         self._miou = 0.0  # of their vote
 
     def metrics_after(self, number: int) -> dict[str, float]:
-        """Return `vote_miou` of the vote that would be selected, now that trial `number` has ended; none without any.
+        """Return `vote_miou`, the score of the vote that would be selected now that trial `number` has ended.
 
-        Candidates are the trials that would be those of the study's own selection. None in a refit either: who votes
-        there is chosen already.
+        Candidates are the trials that would be those of the study's own selection. The result is empty where there is
+        no candidate, and in a refit, whose members are chosen already.
 
         The first call reads the predictions of all trials that have ended, and each other those of the trial alone. A
         trial whose file cannot be read is left out, with a warning. Raises OSError or PredictionsError where the
@@ -100,7 +101,7 @@ class LiveVote:
             if not files.predictions.exists() or files.read_verdict()["status"] == "failed":
                 return
             pixels = read_predictions(files.predictions).pixels[:: self._stride].copy()
-            scores = [record["holdout/miou"] for record in files.records()]
+            scores = [record[OBJECTIVE] for record in files.records()]
         except (OSError, PredictionsError, UserError) as error:
             log.warning("vote_miou goes without trial %d: %s", files.number, error)
             return

@@ -44,8 +44,8 @@ RAY_DEATH_S = 8.0  # after which RayWatch has noticed that Ray has died
 class StudyTuner:
     """Runs the trials of a study. After `fit`, `interrupted` says whether some of them have not ended.
 
-    `wait_for_kernels`, which the vote so far calls first, returns when the kernels of the vote have been compiled. The
-    modules in `meanwhile` are imported while the trials train, from the first epoch's end on.
+    `wait_for_kernels` returns when the kernels of the vote have been compiled; LiveVote calls it before its first vote.
+    The modules in `meanwhile` are imported while the trials train, from the first epoch's end on.
     """
 
     def __init__(
@@ -82,9 +82,11 @@ class StudyTuner:
         )
         self.interrupted = False
         self.cut_off = 0
-        """Trials that the time budget ended before their time."""
+        """How many trials had not ended when the time budget was spent."""
         self.not_begun = 0
-        """Trials, new ones or such that go on, that were left since those before them broke at once."""
+        """How many trials were left to a resumed study because several before them failed at once.
+
+        They are new trials, or trials of an earlier command that had not ended."""
 
     @property
     def broken(self) -> int:
@@ -146,9 +148,10 @@ class StudyTuner:
             self._make_up_for(files)
 
     def _run(self) -> tuple[float | None, bool]:
-        """Run the trials; return when that was stopped, and whether it ended since the time budget was spent.
+        """Run the trials, and return when they were stopped and whether they ended because the time budget was spent.
 
-        The first is by the monotonic clock, and None where nobody stopped it: then ledger and MLflow have all.
+        The time is in seconds of the monotonic clock. It is None where nobody stopped the search; the ledger and MLflow
+        then have everything that the trials reported.
         """
         tuner, stopped_at, out_of_time = self._tuner(), None, False
         started, budget = time.monotonic(), self._settings.time_budget
@@ -251,7 +254,7 @@ def _optuna_search(plan: Plan, trials: int, **how: Any) -> OptunaSearch:
 
 
 class _Check:
-    """Raises UserError for a configuration that cannot be trained in this study."""
+    """A function that raises ValueError, mostly UserError, for a configuration that cannot be trained in this study."""
 
     def __init__(self, plan: Plan) -> None:
         self._splits, self._epochs = plan.study.data.splits, plan.epochs

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trainables.errors import DamagedFileError
+from trainables.errors import DamagedFileError, one_line
 from trainables.files import replacing
 from trainables.hardware.out_of_memory import is_out_of_memory
 
@@ -37,8 +37,7 @@ def load_state(path: Path) -> dict[str, Any]:
         if is_out_of_memory(error):
             raise
         raise DamagedFileError(
-            f"{path} is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__}): "
-            "delete it, and --resume trains the trial from its start"
+            f"{path} is damaged ({one_line(error)}): delete it, and --resume trains the trial from its start"
         ) from error
 
 

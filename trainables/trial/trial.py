@@ -10,7 +10,7 @@ import safetensors.torch
 
 from trainables.config import TrialConfig
 from trainables.data import PackedData
-from trainables.errors import DamagedFileError
+from trainables.errors import DamagedFileError, one_line
 from trainables.files import replacing, write_json
 from trainables.hardware.full_disk import take_room
 from trainables.hardware.out_of_memory import is_out_of_memory
@@ -71,7 +71,7 @@ class Trial:
                 raise
             raise DamagedFileError(
                 f"{self.files.state} is not the state of {self.config.head} on {self.config.backbone} "
-                f"({type(error).__name__}: {str(error).splitlines()[0]}): {self._way_on}"
+                f"({type(error).__name__}: {one_line(error)}): {self._way_on}"
             ) from error
         if missing not in (0, 1):
             raise DamagedFileError(

@@ -88,7 +88,7 @@ class OptunaSearch(Searcher):
         self.not_suggested = 0
         """How many trials are left out, since the space makes nothing more that can be trained."""
         self.closed = False
-        """Set by who wants no further trial to be begun."""
+        """Set to True when no further trial is to begin: `suggest` returns FINISHED from then on."""
 
     def replay(self, suggestion: Suggestion, records: list[dict[str, Any]], verdict: Verdict | None) -> None:
         """Tell the sampler of a trial of the ledger; one without a verdict is handed out again by `suggest`."""
@@ -130,7 +130,10 @@ class OptunaSearch(Searcher):
         return self._next_promoted()
 
     def _next_new(self) -> tuple[Suggestion, optuna.Trial] | None:
-        """Return a suggestion that is in the ledger; None where there are enough, or where the space makes none."""
+        """Draw a configuration, write it to the ledger and return it.
+
+        Return None where there are enough trials, or where the space makes no configuration that can be trained.
+        """
         if self._known >= self._trials:
             return None
         found = self._draw()

@@ -25,8 +25,8 @@ class RankModel:
     """Expects more of a configuration the more it is like those that did well in other studies.
 
     The configurations are compared by the suggestions that this study's space has as well. The model is not told of
-    this study's own trials. What it says fades instead: of ever fewer `candidates` the best one is chosen by it, in the
-    end of one.
+    this study's own trials. Instead, its influence fades as the study has more of them: it chooses among fewer and
+    fewer `candidates`, and at last among one, which is no choice.
     """
 
     def __init__(self, choices: Mapping[str, Choice], trials: Sequence[tuple[dict[str, Any], float]]) -> None:

@@ -10,9 +10,9 @@ from trainables.trial.files import TrialFiles
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The configuration of the trial `number` of a study: `params` is what the space or the refit says of it.
+    """The configuration of the trial `number` of a study: `params`, as the space or the refit made it.
 
-    `sampled` is what Optuna drew, of which the space made `params`; it is empty in a grid and in a refit.
+    `sampled` are the values that Optuna drew, of which the space made `params`; it is empty in a grid and in a refit.
     """
 
     number: int

@@ -25,7 +25,7 @@ def test_nothing_of_it_outlives_the_search(monkeypatch):
 
 
 def test_a_machine_that_starts_no_process_goes_without(monkeypatch):
-    def refuse(code, behind):
+    def refuse(code, low_priority):
         raise OSError("no memory")
 
     monkeypatch.setattr(compile_ahead, "start_process", refuse)
