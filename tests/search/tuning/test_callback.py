@@ -214,7 +214,7 @@ def test_a_trial_that_fails_for_the_machines_sake_is_kept_for_a_resumed_study(st
     callback.on_trial_error(0, [], trial(str(tmp_path / "error.txt")))
     callback.finish()
     assert callback.broken == {1: "OSError: No space left on device"}
-    assert "failed after 1 epochs" in shown(callback)
+    assert "failed after 1 epoch, " in shown(callback)
     assert "No space left on device" in shown(callback)
     assert tracker.ended == "FAILED"
     assert not files.verdict.exists()
