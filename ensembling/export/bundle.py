@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ensembling.runs.ensemble import EnsembleRecord, save_ensemble
 from ensembling.runs.members import MEMBERS, PATH_KEYS, Ensemble, Member
@@ -48,16 +50,38 @@ def write_ensemble(ensemble: Ensemble, directory: Path) -> None:
         save_ensemble(temporary / ENSEMBLE_FILE, _without_paths(ensemble.description))
 
 
-def model_parts(directory: Path) -> dict[str, Any]:
-    """Return the arguments of MLflow's `pyfunc.save_model` and `log_model` for the exported ensemble in `directory`.
+@contextmanager
+def model_parts(directory: Path) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of MLflow's `pyfunc.save_model` and `log_model` for the exported ensemble in `directory`.
 
     Because the requirements are stated, MLflow does not load the model and ask the package index in order to find them.
     """
-    return {
-        "python_model": str(MODEL_CODE),
-        "artifacts": {ARTIFACT: str(directory)},
-        "pip_requirements": [f"segvote=={version('segvote')}", f"mlflow=={version('mlflow')}"],
-    }
+    with _plainly_named(directory) as plain:
+        yield {
+            "python_model": str(MODEL_CODE),
+            "artifacts": {ARTIFACT: str(plain)},
+            "pip_requirements": [f"segvote=={version('segvote')}", f"mlflow=={version('mlflow')}"],
+        }
+
+
+@contextmanager
+def _plainly_named(directory: Path) -> Iterator[Path]:
+    """Yield the directory, or a copy of it for this block where its path holds what MLflow would decode, like %2F.
+
+    The files of the copy are hard links where the file system allows it. MLflow refuses symbolic links.
+    """
+    if unquote(str(directory.absolute())) == str(directory.absolute()):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory() as place:
+        yield Path(shutil.copytree(directory, Path(place) / ARTIFACT, copy_function=_link_or_copy))
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def member_files(directory: Path, rank: int) -> TrialFiles:

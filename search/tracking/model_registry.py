@@ -55,7 +55,8 @@ def _log(client: MlflowClient, run_id: str, directory: Path) -> str:
     """
     experiment_id = client.get_run(run_id).info.experiment_id
     model_id = client.create_logged_model(experiment_id, ARTIFACT, source_run_id=run_id).model_id
-    Model.log(None, mlflow.pyfunc, run_id=run_id, name=ARTIFACT, model_id=model_id, **model_parts(directory))
+    with model_parts(directory) as parts:
+        Model.log(None, mlflow.pyfunc, run_id=run_id, name=ARTIFACT, model_id=model_id, **parts)
     return model_id
 
 

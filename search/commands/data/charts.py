@@ -1,7 +1,9 @@
 """The charts of the data report, drawn by Matplotlib once for the page (SVG) and once as files (PNG)."""
 
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
@@ -20,6 +22,7 @@ BARS = ("#4c86c6", "#d9822b", "#3f9e6b")
 WIDTH = 5.2  # inches: narrow, so that the page shows two side by side and a telephone shows one
 ROW = 0.22  # inches a class
 MOST_IN_MATRIX = 25  # classes; the JSON file has them all
+LONGEST_LABEL = 30  # characters of the name of a class
 FEW_VALUES = 40  # up to which each has a bar of its own
 STYLE = {
     "svg.fonttype": "none",
@@ -34,6 +37,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "segvote",
+    "text.parse_math": False,  # a class may be called "$5 or $10"
 }
 
 
@@ -46,7 +50,7 @@ def draw(table: Table, numbers: dict[str, Any]) -> dict[str, Figure]:
 def as_svg(figure: Figure) -> str:
     """Return the chart as an SVG element with text as text, in the colour of the text around it."""
     stream = io.StringIO()
-    with rc_context(STYLE):
+    with _drawing():
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     return text[text.index("<svg") :].replace(INK, "currentColor")
@@ -54,9 +58,21 @@ def as_svg(figure: Figure) -> str:
 
 def as_png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    with rc_context(STYLE):
+    with _drawing():
         figure.savefig(stream, format="png", dpi=150, facecolor="white")
     return stream.getvalue()
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a script that no font here has; boxes are drawn
+        yield
+
+
+def labels_of(names: Iterable[str]) -> list[str]:
+    """Return the names of classes as charts show them: long ones are cut, which leaves the bars their room."""
+    return [name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…" for name in names]
 
 
 def _figure(rows: float, columns: int = 1, **more: Any) -> tuple[Figure, Any]:
@@ -80,7 +96,7 @@ def _classes(table: Table, numbers: dict[str, Any]) -> Figure:
         for position, share in zip(positions, shares):
             axis.text(share, position, f" {share:.1f}" if share else " none", va="center", fontsize=7)
         axis.set_xlim(0, max(*shares, 0.1) * 1.35)
-    axes[0].set_yticks(positions, table.names)
+    axes[0].set_yticks(positions, labels_of(table.names))
     axes[0].set_ylim(len(positions) - 0.4, -0.6)
     return figure
 
@@ -93,7 +109,7 @@ def _splits(table: Table, numbers: dict[str, Any]) -> Figure:
     for number, (name, its) in enumerate(splits.items()):
         shares = 100 * np.array(its["annotations_by_class"]) / its["annotations"]
         axis.barh(positions + number * height, shares, height, color=BARS[number], label=name)
-    axis.set_yticks(positions + height * (len(splits) - 1) / 2, table.names)
+    axis.set_yticks(positions + height * (len(splits) - 1) / 2, labels_of(table.names))
     axis.set_ylim(len(positions) - 0.2, -0.6)
     axis.set_xlabel("% of the file's annotations")
     axis.legend(frameon=False, ncols=len(splits), loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
@@ -103,7 +119,7 @@ def _splits(table: Table, numbers: dict[str, Any]) -> Figure:
 def _areas(table: Table, numbers: dict[str, Any]) -> Figure:
     figure, (axis,) = _figure(_class_rows(numbers))
     boxes = []
-    for number, name in enumerate(table.names):
+    for number, name in enumerate(labels_of(table.names)):
         own = table.area[table.category == number]
         low, first, median, third, high = np.percentile(own, counting.AREA_PERCENTILES) if own.size else [np.nan] * 5
         boxes.append(
@@ -146,7 +162,7 @@ def _cooccurrence(table: Table, numbers: dict[str, Any]) -> Figure:
     shares = np.where(np.eye(len(chosen), dtype=bool), np.nan, 100 * counts / own)
     figure, (axis,) = _figure(1.6 + 0.2 * len(chosen))
     picture = axis.imshow(shares, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-    names = [table.names[index] for index in chosen]
+    names = labels_of(table.names[index] for index in chosen)
     axis.set_xticks(range(len(names)), names, rotation=90)
     axis.set_yticks(range(len(names)), names)
     if len(names) <= 12:
@@ -186,7 +202,7 @@ def _hidden(table: Table, numbers: dict[str, Any]) -> Figure:
     positions = np.arange(len(numbers["classes"]))
     shares = [100 * one["mostly_hidden"] / max(1, one["annotations"]) for one in numbers["classes"]]
     axes[1].barh(positions, shares, color=BARS[1])
-    axes[1].set_yticks(positions, table.names)
+    axes[1].set_yticks(positions, labels_of(table.names))
     axes[1].set_ylim(len(positions) - 0.4, -0.6)
     axes[1].set_xlim(0, max(*shares, 1.0) * 1.1)
     axes[1].set_xlabel("% that are mostly hidden")

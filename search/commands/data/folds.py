@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table as Shown
 
-from search.commands.data.charts import STYLE, as_png
+from search.commands.data.charts import STYLE, as_png, labels_of
 from search.report.bars import Bars
 from trainables.data import Dataset, Splits, make_splits
 from trainables.data.exploration.table import make_table
@@ -156,7 +156,8 @@ def draw_folds(measured: dict[str, Evenness]) -> Figure:
     """Return a panel a method: how far each fold's share of each stratum is from that of all, in points."""
     first = next(iter(measured.values()))
     used = np.flatnonzero(np.any([one.shares.any(axis=0) for one in measured.values()], axis=0))
-    labels = [LABELS[kind].format(name) for kind, name in (first.strata[index] for index in used)]
+    strata = [first.strata[index] for index in used]
+    labels = [LABELS[kind].format(name) for (kind, _), name in zip(strata, labels_of(name for _, name in strata))]
     limit = max(1.0, *(float(np.abs(one.deviations[:, used]).max()) for one in measured.values()))
     with rc_context(STYLE):
         figure = Figure(figsize=(2.2 + 1.9 * len(measured), 1.4 + ROW * len(used)), layout="constrained")

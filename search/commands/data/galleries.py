@@ -19,6 +19,7 @@ from trainables.errors import UserError
 TILE = 240  # pixels of the longer side
 CAPTION = 16  # pixels
 COLUMNS = 4
+LONGEST_NAME = 40  # characters of a class in the name of a file
 DIMMED = 0.4  # of the brightness, around a single annotation
 AROUND = 0.3  # of an object's box, shown on each side of it
 
@@ -67,10 +68,20 @@ def class_by_area(table: Table, category: int, count: int, *, ascending: bool) -
     areas = table.visible[own]
     chosen = own[np.argsort(areas if ascending else -areas, kind="stable")][:count]
     which = "smallest" if ascending else "largest"
-    file = "".join(letter if letter.isalnum() else "-" for letter in table.names[category].lower())
-    return Look(
-        f"{file}-{which}", f"{table.names[category]}: the {which}", tuple(_annotation(table, one) for one in chosen)
-    )
+    tiles = tuple(_annotation(table, one) for one in chosen)
+    return Look(f"{_file_names(table.names)[category]}-{which}", f"{table.names[category]}: the {which}", tiles)
+
+
+def _file_names(names: Sequence[str]) -> list[str]:
+    """Return a name for files about each class: its letters and digits, with its number where that is not enough.
+
+    It is not enough where the name is long, or where two names differ in capitals or signs alone.
+    """
+    plain = ["".join(letter if letter.isalnum() else "-" for letter in name.lower()) for name in names]
+    return [
+        one if len(one) <= LONGEST_NAME and plain.count(one) == 1 else f"{one[:LONGEST_NAME]}-{number}"
+        for number, one in enumerate(plain, start=1)
+    ]
 
 
 def annotations_of(table: Table, row: int) -> Look:

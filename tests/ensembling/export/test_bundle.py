@@ -64,7 +64,9 @@ def expected(original, photos):
 @pytest.fixture(scope="module")
 def saved(exported, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model"
-    mlflow.pyfunc.save_model(path, **model_parts(exported))
+    signs = shutil.copytree(exported, tmp_path_factory.mktemp("signs") / "feature%2Flitter #1" / "50% [x]? %2F")
+    with model_parts(signs) as parts:
+        mlflow.pyfunc.save_model(path, **parts)
     return path
 
 

@@ -70,6 +70,19 @@ def test_the_four_looks_are_files(root, tmp_path):
     }  # fmt: skip
 
 
+def test_classes_of_odd_names_are_drawn_and_have_files_of_their_own(tmp_path, recwarn):
+    names = ["a whole sentence " * 20, "$5^{ or $10", "종이 🍾", "Box!", "box?", "_under", "<b>x</b>"]
+    categories = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+    shapes = [annotation(one["id"], 1, one["id"], box(2 * one["id"], 1, 2, 4)) for one in categories]
+    dataset = load_dataset(write(tmp_path / "data", train=coco([image(1, "a.png")], shapes, categories)))
+    assert run_report(dataset, tmp_path / "out", folds=5, scenes=None, pictures=True, console=quiet()) == 0
+    run_show(dataset, ShowOptions(classes=tuple(name.strip() for name in names)), tmp_path / "shown", quiet())
+    shown = {path.stem.removesuffix("-largest") for path in (tmp_path / "shown").glob("*-largest.png")}
+    assert {"box--4", "box--5"} < shown
+    assert len(shown) == len(names)
+    assert not [str(warning.message) for warning in recwarn if issubclass(warning.category, UserWarning)]
+
+
 def test_chosen_images_and_classes_alone(root, tmp_path):
     options = ShowOptions(images=("a.png", "2"), classes=("Glass",), annotations_of=("3",))
     run_show(load_dataset(root), options, tmp_path / "out", quiet())
