@@ -137,7 +137,7 @@ class Progress:
             return None
         ended = [trial.epoch for trial in self._begun() if trial.status in ("completed", "stopped", "paused")]
         expected = sum(ended) / len(ended) if ended else self.epochs
-        left = (self.total - len(self.trials)) * expected
+        left = max(0, self.total - len(self.trials)) * expected  # a resumed study may be asked for fewer than there are
         left += sum(max(1, min(expected, trial.epochs) - trial.epoch) - trial.share for trial in running)
         seconds = left * pace if running or left else 0.0
         spent = self.clock() - self.started

@@ -114,6 +114,17 @@ def test_before_an_epoch_ends_its_steps_say_how_long_all_takes(progress, clock):
     assert progress.trials[1].seconds_left(clock.now) == pytest.approx(10 * 40 - 14)
 
 
+def test_a_study_that_is_resumed_for_fewer_trials_than_it_has_takes_no_negative_time(clock):
+    progress = Progress(total=1, epochs=10, clock=clock)
+    for number in (1, 2, 3, 4):
+        progress.start(number, PARAMS, epochs_done=3)
+        progress.end(number, "paused")
+    progress.start(4, PARAMS, epochs_done=1)
+    clock.now = 5.0
+    train(progress, 4, 2, start=1)
+    assert progress.seconds_left() > 0
+
+
 def test_before_the_first_step_nothing_is_promised(progress, clock):
     progress.start(1, PARAMS)
     progress.look({1: running(1, 0)}.get)
