@@ -11,7 +11,7 @@ from ensembling.runs.ensemble import EnsembleRecord, ListedMember, ListedRun
 from search.report.console import PlainTable, say
 from search.study.place_flags import place_flags
 from search.study.study import Study
-from trainables.trial.files import TrialFiles
+from trainables.trial.files import TrialFiles, Verdict
 
 WEAK = 0.6  # a member that scores less than this share of the best one needs an explanation
 NO_SCORE = "–"
@@ -51,7 +51,8 @@ def trial_rows(study: Study) -> list[tuple[str, ...]]:
 def ranked_trials(study: Study) -> list[dict[str, Any]]:
     """Return every trial that was begun, sorted by score on the holdout; trials without one come last.
 
-    `rank`, `miou` and `best_epoch` are None where it has no score, or no epoch.
+    `rank`, `miou` and `best_epoch` are None where it has no score, or no epoch. A trial that failed cannot vote, and
+    has no score here whatever its epochs scored.
     """
     begun = [_described(files, study) for files in study.trials() if files.config.exists()]
     begun.sort(key=lambda one: (-(one["miou"] if one["miou"] is not None else -1.0), one["trial"]))
@@ -60,7 +61,7 @@ def ranked_trials(study: Study) -> list[dict[str, Any]]:
 
 def _described(files: TrialFiles, study: Study) -> dict[str, Any]:
     config, records = files.read_config(), files.records()
-    kept = study.data.kept(records)
+    kept, verdict = study.data.kept(records), files.read_verdict()
     return {
         "trial": files.number,
         "name": f"{study.name}-{files.number:04d}",
@@ -69,13 +70,12 @@ def _described(files: TrialFiles, study: Study) -> dict[str, Any]:
         "loss": config.loss,
         "epochs": config.epochs,
         "best_epoch": kept["epoch"] if kept else None,
-        "miou": study.data.kept_score(records),
-        "why_it_ended": _why_it_ended(files),
+        "miou": None if verdict and verdict["failure"] else study.data.kept_score(records),
+        "why_it_ended": _why_it_ended(verdict),
     }
 
 
-def _why_it_ended(files: TrialFiles) -> str:
-    verdict = files.read_verdict()
+def _why_it_ended(verdict: Verdict | None) -> str:
     if verdict is None:
         return "goes on with --resume"
     if verdict["failure"]:

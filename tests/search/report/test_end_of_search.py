@@ -46,6 +46,15 @@ def test_every_trial_has_a_row_the_best_first(trials):
     assert "loss is NaN [x]" in console.file.getvalue()
 
 
+def test_a_trial_that_failed_late_has_no_rank_whatever_it_scored(trials):
+    files = trials.trial_files(2)
+    files.verdict.unlink()
+    files.write_verdict({"status": "failed", "epochs": 1, "failure": "loss is NaN"})
+    rows = trial_rows(trials)
+    assert [(row[0], row[-1]) for row in rows] == [("1", "1"), ("2", "4"), ("–", "2"), ("–", "3")]
+    assert rows[2][2:5] == ("1 of 3", "–", "failed: loss is NaN")
+
+
 def test_names_are_whole_on_a_screen_of_80_columns(trials):
     params = tiny.params(head="segformer", backbone="tf_efficientnet_lite0", loss="ce_dice_3_1")
     write_json(trials.trial_files(2).config, TrialConfig.from_dict(params).to_dict())
