@@ -61,18 +61,13 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
 
     Raises UserError where the store does not answer, and where the experiment was deleted.
     """
+    client, experiment_id = find_experiment(tracking_uri, runs_dir)
+    if experiment_id is not None:
+        return client, experiment_id
+    # A server keeps artifacts itself. For a database, MLflow would put them in the current directory.
+    has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
     try:
-        client = _client(tracking_uri, runs_dir)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment:
-            _check_not_deleted(experiment, tracking_uri)
-            return client, experiment.experiment_id
-        # A server keeps artifacts itself. For a database, MLflow would put them in the current directory.
-        has_server = tracking_uri.startswith(("http:", "https:", "databricks"))
-        artifacts = None if has_server else (runs_dir / ARTIFACTS).as_uri()
-        return client, _create_experiment(client, artifacts)
-    except UserError:
-        raise
+        return client, _create_experiment(client, None if has_server else (runs_dir / ARTIFACTS).as_uri())
     except Exception as error:  # each of MLflow's stores raises errors of its own types
         raise _no_answer(tracking_uri, error) from error
 

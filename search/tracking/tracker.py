@@ -222,6 +222,7 @@ class Tracker:
         self.client.log_batch(self.parent_id, tags=tags)
 
     def has_ensemble(self) -> bool:
+        """Return whether the whole record of an ensemble was logged below the study's run."""
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
         return any(run.info.status == "FINISHED" for run in self.find(where))
 
@@ -236,6 +237,7 @@ class Tracker:
                 self.client.set_tag(run.info.run_id, MEMBER, votes)
 
     def trial_run_id(self, number: int) -> str:
+        """Return the id of the trial's run. Raises KeyError for a trial that has none yet."""
         return self._runs[number]
 
     def describe_result(self, text: str) -> None:

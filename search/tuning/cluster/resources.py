@@ -70,16 +70,16 @@ def share(
     Raises:
         UserError: No machine has what each trial is to get.
     """
-    total_gpus = max((node.gpus for node in nodes), default=0.0)
+    most_gpus = max((node.gpus for node in nodes), default=0.0)
     most_cpus = max((node.cpus for node in nodes), default=1)
-    gpus = min(1.0, total_gpus) if gpus_per_trial is None else gpus_per_trial
+    gpus = min(1.0, most_gpus) if gpus_per_trial is None else gpus_per_trial
     if gpus > 1 and gpus != int(gpus):
         raise UserError(f"--gpus-per-trial is {gpus:g}, but above 1 only whole GPUs can be given")
     if elastic and concurrency and gpus_per_trial:
         return Resources(cpus_per_trial or ELASTIC_CPUS, gpus, concurrency)
-    if gpus > total_gpus:
+    if gpus > most_gpus:
         raise UserError(
-            f"--gpus-per-trial is {gpus:g}, but no machine here has more than {total_gpus:g} GPUs; "
+            f"--gpus-per-trial is {gpus:g}, but no machine here has more than {most_gpus:g} GPUs; "
             "if it starts more on demand, say with --concurrency how many trials are to run side by side"
         )
     if not elastic and cpus_per_trial and cpus_per_trial > most_cpus:
