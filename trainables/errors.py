@@ -1,6 +1,7 @@
 """The errors that a user can cause and correct, and those that come from one machine or from a damaged file."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -28,6 +29,19 @@ def nearest(word: str, known: Iterable[str], *, most: int = 1) -> str:
     names = list(dict.fromkeys(map(str, known)))
     near = difflib.get_close_matches(str(word), names, n=most, cutoff=0.6)
     return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def printable(text: str) -> str:
+    """Return a text that can be shown, whatever names of files or classes are in it.
+
+    Control characters but line breaks, which would move the cursor or do worse, and what UTF-8 cannot encode, as half a
+    surrogate pair, are written as escapes.
+    """
+    shown = (
+        one if one == "\n" or unicodedata.category(one) != "Cc" else one.encode("unicode_escape").decode()
+        for one in text
+    )
+    return "".join(shown).encode("utf-8", "backslashreplace").decode()
 
 
 def one_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from trainables.errors import UserError
+from trainables.errors import UserError, printable
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.hardware.home import ensure_home
 
@@ -34,7 +34,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
         ensure_home()
         return command.main(args=arguments, prog_name=prog_name, standalone_mode=False) or 0
     except UserError as error:
-        click.echo(f"segvote: {error}", err=True)
+        click.echo(f"segvote: {printable(str(error))}", err=True)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except (click.Abort, KeyboardInterrupt):

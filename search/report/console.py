@@ -12,6 +12,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from trainables.errors import printable
+
 
 def say(console: Console, text: str, *, label: str = "", style: str = "") -> None:
     """Print one paragraph without line breaks, so that its commands can be copied.
@@ -23,7 +25,7 @@ def say(console: Console, text: str, *, label: str = "", style: str = "") -> Non
         style: The style of the text, in rich's words.
     """
     line = Text(f"{label:<10} ", style="bold") if label else Text()
-    console.print(line.append(text, style=style), soft_wrap=True)
+    console.print(line.append(printable(text), style=style), soft_wrap=True)
 
 
 def labelled(console: Console, label: str, text: str) -> None:
@@ -50,4 +52,4 @@ class PlainTable(Table):
             self.add_column(Text(heading.lstrip(">")), justify=justify, overflow="fold", no_wrap=number)
 
     def add_row(self, *cells: Any, **how: Any) -> None:
-        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **how)
+        super().add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells), **how)

@@ -115,7 +115,9 @@ def _parse(layout: Layout, unlabelled: str) -> _Parsed:
     problems = _without_groups(layout, contents)
     categories = _categories(layout, contents, unlabelled)
     class_id_of = {category.id: category.class_id for category in categories}
-    problems += checks.similar_names(layout.name("train"), [category.name for category in categories])
+    names = [category.name for category in categories]
+    problems += checks.similar_names(layout.name("train"), names)
+    problems += checks.doubtful_names(layout.name("train"), names, unlabelled=unlabelled)
     annotations = {
         split: sound_annotations(layout.name(split), content, class_id_of, problems)
         for split, content in contents.items()

@@ -12,7 +12,7 @@ from trainables.data.dataset import ImageRecord
 from trainables.data.layout import Layout, PhotoFinder
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
 from trainables.data.photos.tones import say_whites
-from trainables.errors import UserError
+from trainables.errors import UserError, printable
 from trainables.files import files_below
 
 SUFFIXES = (
@@ -112,11 +112,6 @@ def _left_out(directory: Path, paths: Sequence[Path]) -> str:
         for kind, count in counts.most_common()
     ]
     return ", ".join(told)
-
-
-def printable(name: str) -> str:
-    """Return a file name that can be shown, whatever its bytes are."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _of_coco(file: Path, max_megapixels: float) -> PhotoList:

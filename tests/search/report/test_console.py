@@ -9,6 +9,7 @@ from rich.console import Console
 
 from search.report.bars import Bars
 from search.report.console import PlainTable, labelled, say, working
+from trainables.errors import printable
 
 SEARCH = Path(__file__).resolve().parents[3] / "search"
 NAMES = ("cat [male]", "switch [/off]", "[bold]", "a\\[b]", "C:\\[x", "[link=file:///etc]here[/link]")
@@ -33,6 +34,22 @@ def test_a_name_is_shown_as_it_is(console, name):
     with working(console, f"Reading {name} …"), Bars(console) as bars:
         bars.add(name, 1)(1)
     assert shown(console).count(name) == 7
+
+
+def test_what_cannot_be_shown_is_escaped():
+    assert printable("a\nb [x] \U0001f37e 종이") == "a\nb [x] \U0001f37e 종이"
+    assert printable("\x1b[31m.jpg\r\x07") == "\\x1b[31m.jpg\\r\\x07"
+    assert printable("half \ud83d") == "half \\ud83d"
+
+
+def test_control_characters_do_not_reach_the_screen(console):
+    say(console, "photo \x1b[2J.jpg")
+    table = PlainTable("", "photo")
+    table.add_row("half \ud83d \x1b[2J")
+    console.print(table)
+    assert shown(console).count("\\x1b[2J") == 2
+    assert "\x1b" not in shown(console)
+    assert "half \\ud83d" in shown(console)
 
 
 def test_a_command_is_not_broken_into_lines(console):

@@ -26,6 +26,13 @@ BACKGROUNDS = frozenset(
         "achtergrond", "фон", "배경", "背景",
     ]
 )  # fmt: skip
+# Names of pixels of no class, which are to be ignored, or of nothing at all.
+NO_CLASSES = frozenset(
+    [
+        "void", "ignore", "ignored", "ignoreregion", "dontcare", "unlabeled", "unlabelled", "unannotated", "nolabel",
+        "noclass", "noobject", "none", "null", "nothing", "outofroi",
+    ]
+)  # fmt: skip
 LINE_BREAKING = ("Cc", "Zl", "Zp")  # the categories of control characters and line separators in Unicode
 _LISTED = 20
 _LONGEST_SIDE = 65535  # pycocotools counts an image's pixels in 32 bits
@@ -207,7 +214,27 @@ def check_classes(file: str, names: Sequence[str], *, unlabelled: str) -> list[P
 
 
 def is_background(name: str) -> bool:
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold()) in BACKGROUNDS
+    """Return whether a name means the background, as "_background_", "BG" or "0: background" do."""
+    return re.sub(r"^(class)?[0-9]+", "", _letters(name)) in BACKGROUNDS
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def doubtful_names(file: str, names: Sequence[str], *, unlabelled: str) -> list[Problem]:
+    """Return a problem for each name that means no class, or that has the word background in it."""
+    problems = []
+    for name in names:
+        if _letters(name) in NO_CLASSES:
+            what = f"the category {name!r} has the name of pixels of no class, and is trained and scored as a class"
+            remedy = "if it is none, remove its annotations, and use --unlabelled ignore to keep their pixels out"
+            problems.append(Problem(file, None, what, remedy))
+        elif unlabelled == "background" and "background" in _letters(name):
+            what = f"the category {name!r} is a class of its own beside the pixels without annotation"
+            remedy = "if it is the background, remove it and its annotations, or use --unlabelled ignore"
+            problems.append(Problem(file, None, what, remedy))
+    return problems
 
 
 def similar_names(file: str, names: Sequence[str]) -> list[Problem]:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from trainables.data.annotations.checks import Problem
 from trainables.data.photo_list import SUFFIXES
-from trainables.errors import UserError
-from trainables.files import files_below
+from trainables.errors import DamagedFileError, UserError
+from trainables.files import check_shape, files_below
 
 SKIPPED = "skipped; correct it and import again"
 
@@ -73,6 +73,14 @@ def read_lines(file: Path) -> list[str]:
         raise UserError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: is no text in UTF-8 (byte {error.start}); save it with that encoding") from error
+
+
+def check_form(content: Any, form: Any, file: Path) -> None:
+    """Raise UserError, with the place in the file, where the content of a JSON file does not have the type `form`."""
+    try:
+        check_shape(content, form, file, remedy="export it again, or correct it there")
+    except DamagedFileError as error:
+        raise UserError(str(error)) from error
 
 
 class PhotosByName:

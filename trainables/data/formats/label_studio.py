@@ -2,20 +2,52 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Required
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 from pycocotools import mask as coco_mask
+from typing_extensions import TypedDict
 
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
+from trainables.data.formats.imported import (
+    SKIPPED,
+    Imported,
+    ImportOptions,
+    LabelledPhoto,
+    PhotosByName,
+    Shape,
+    check_form,
+)
 from trainables.data.formats.write import as_json
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 
 UPLOAD_PREFIX = 9  # eight hexadecimal digits and a hyphen, which an upload puts before a photo's name
+
+
+class _Value(TypedDict, total=False):
+    points: list[list[float]]
+    rle: list[int]
+
+
+class _Region(TypedDict, total=False):
+    id: str | int | None
+    type: str
+    original_width: float | None
+    original_height: float | None
+    value: _Value
+
+
+class _Annotation(TypedDict, total=False):
+    result: list[_Region]
+
+
+class _Task(TypedDict, total=False):
+    data: Required[dict[str, Any]]
+    annotations: list[_Annotation | int]
+    completions: list[_Annotation | int]
 
 
 def read_label_studio(source: Path, options: ImportOptions) -> Imported:
@@ -47,6 +79,7 @@ def _tasks(file: Path) -> list[dict]:
     content = checks.read_json(file.parent, file.name)
     if not isinstance(content, list) or not all(isinstance(task, dict) and "data" in task for task in content):
         raise UserError(f"{file} is no list of tasks: export from Label Studio as JSON, not as JSON-MIN")
+    check_form(content, list[_Task], file)
     return content
 
 
@@ -58,7 +91,7 @@ def _annotation(task: dict) -> dict | None:
 
 def _regions(annotation: dict) -> Iterator[tuple[str, dict]]:
     """Yield (class name, region); the name of a brush region may stand in another entry with the same id."""
-    results = [one for one in annotation.get("result", []) if isinstance(one, dict) and "value" in one]
+    results = [one for one in annotation.get("result", []) if "value" in one]
     elsewhere = {one.get("id"): name for one in results if (name := _label(one["value"]))}
     for one in results:
         if "points" in one["value"] or "rle" in one["value"] or one.get("type", "").startswith(("rect", "ellipse")):
@@ -66,7 +99,10 @@ def _regions(annotation: dict) -> Iterator[tuple[str, dict]]:
 
 
 def _label(value: dict) -> str:
-    return next((str(names[0]) for key, names in value.items() if key.endswith("labels") and names), "")
+    return next(
+        (str(names[0]) for key, names in value.items() if key.endswith("labels") and isinstance(names, list) and names),
+        "",
+    )
 
 
 def _photos(
@@ -94,9 +130,8 @@ def _photos(
 
 def _photo(finder: PhotosByName, task: dict, labels: str) -> Path:
     """Return the photo of a task: by a path below the data directory, by an address, or by the name of an upload."""
-    text = task["data"].get("image") or next(
-        (value for value in task["data"].values() if isinstance(value, str) and "." in value), ""
-    )
+    texts = {key: value for key, value in task["data"].items() if isinstance(value, str)}
+    text = texts.get("image") or next((value for value in texts.values() if "." in value), "")
     parts = urlsplit(text)
     name = unquote(parse_qs(parts.query).get("d", [parts.path])[0])
     bare = name.rsplit("/", 1)[-1]

@@ -10,14 +10,36 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
+from typing_extensions import TypedDict
 
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import SPLIT_FOLDERS
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape, read_lines
+from trainables.data.formats.imported import (
+    SKIPPED,
+    Imported,
+    ImportOptions,
+    LabelledPhoto,
+    Shape,
+    check_form,
+    read_lines,
+)
 from trainables.data.formats.write import as_json
 from trainables.errors import UserError
 from trainables.files import files_below
+
+
+class _Shape(TypedDict, total=False):
+    label: str | int | None
+    points: list[list[float]]
+    shape_type: str | None
+    mask: str | None
+
+
+class _File(TypedDict):
+    imagePath: str
+    shapes: list[_Shape]
+
 
 NO_CLASSES = ("__ignore__", "_background_")
 
@@ -44,7 +66,10 @@ def read_labelme(source: Path, options: ImportOptions) -> Imported:
 
 def _is_labelme(file: Path) -> bool:
     content = checks.read_json(file.parent, file.name)
-    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+    if not (isinstance(content, dict) and "shapes" in content and "imagePath" in content):
+        return False
+    check_form(content, _File, file)
+    return True
 
 
 def _listed(file: Path) -> list[str]:
@@ -62,7 +87,7 @@ def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem
     content = checks.read_json(file.parent, file.name)
     try:
         height, width = int(content["imageHeight"]), int(content["imageWidth"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{labels}: imageHeight or imageWidth is missing or no number ({error})") from error
     path = file.parent / str(content["imagePath"]).replace("\\", "/")
     data = _embedded(content, labels, path)
@@ -95,7 +120,7 @@ def _shapes(
             continue
         try:
             segmentation = _SEGMENTATIONS[kind](entry, height, width)
-        except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, OSError, SyntaxError) as error:
             raise UserError(f"{labels}, {called}: is no readable {kind} ({error}); correct it in labelme") from error
         yield Shape(ids[name], segmentation, called)
 

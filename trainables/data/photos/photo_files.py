@@ -219,7 +219,8 @@ def _open(stream: BinaryIO) -> Image.Image:
     except Image.UnidentifiedImageError:
         if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise PhotoError("is a TIFF of a kind that is not read; convert it to 8 bits a sample") from None
-        raise PhotoError(f"is no image of a known kind ({', '.join(FORMATS)})") from None
+        known = f"is no image of a known kind ({', '.join(FORMATS)})"
+        raise PhotoError(known, "convert it to JPEG or PNG, restore it, or remove it from the data") from None
     except _DECODE_ERRORS as error:
         raise PhotoError(f"is no readable image ({error})") from error
 

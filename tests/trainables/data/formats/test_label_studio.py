@@ -157,3 +157,30 @@ def test_the_ground_truth_counts_and_cancelled_annotations_do_not(tmp_path):
     report, dataset = import_from("label-studio", source)
     assert names(dataset) == {1: "Glass"}
     assert report.notes == ("1 tasks have no annotation and are left out",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": "a.png"}, r"export.json is damaged \(0.data: Input should be a valid dictionary\): export it again"),
+        ({"annotations": 1}, r"export.json is damaged \(0.annotations"),
+        ({"annotations": [{"result": 1}]}, r"export.json is damaged \(0.annotations.0"),
+        ({"annotations": [{"result": [{"value": []}]}]}, r"export.json is damaged \(0.annotations.0"),
+        ({"annotations": [{"result": [region("brush", {"rle": 5}, "r1")]}]}, r"export.json is damaged"),
+        ({"annotations": [{"result": [polygon([1, 2], "Paper")]}]}, r"export.json is damaged"),
+        ({"annotations": [{"result": [{**brush(blob(), "Paper"), "id": []}]}]}, r"export.json is damaged"),
+    ],
+)
+def test_a_damaged_export_is_named_with_the_place(tmp_path, change, message):
+    source = export(tmp_path / "ls", brush(blob(), "Paper"))
+    content = json.loads((source / "export.json").read_text())
+    (source / "export.json").write_text(json.dumps([content[0] | change]))
+    with pytest.raises(UserError, match=message):
+        import_from("label-studio", source)
+
+
+def test_keys_that_are_no_labels_are_passed_over(tmp_path):
+    one = brush(blob(), "Paper")
+    one["value"] = {"otherlabels": 5, **one["value"]}
+    _, dataset = import_from("label-studio", export(tmp_path / "ls", one))
+    assert names(dataset) == {1: "Paper"}

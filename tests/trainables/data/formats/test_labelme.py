@@ -97,3 +97,22 @@ def test_folders_say_the_split(tmp_path):
         save(tmp_path / "lm" / split, shape(LARGE), name=split)
     report, _ = import_from("labelme", tmp_path / "lm")
     assert dict(report.photos) == {"train": 1, "val": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shapes": [shape(LARGE), 0]}, r"a.json is damaged \(shapes.1: Input should be a valid dictionary"),
+        ({"shapes": [shape([[1, "x"]])]}, r"a.json is damaged \(shapes.0.points.0.1: Input should be a valid number"),
+        ({"shapes": [shape(LARGE, kind=[])]}, r"a.json is damaged \(shapes.0.shape_type"),
+        ({"imagePath": None}, r"a.json is damaged \(imagePath: Input should be a valid string\): export it again"),
+        ({"imageHeight": float("inf")}, "imageHeight or imageWidth is missing or no number"),
+        ({"shapes": [shape([[1, 1], [float("inf"), 2]], kind="mask", mask="")]}, "is no readable mask"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_place(tmp_path, change, message):
+    source = save(tmp_path / "lm", shape(LARGE))
+    content = json.loads((source / "a.json").read_text())
+    (source / "a.json").write_text(json.dumps(content | change))
+    with pytest.raises(UserError, match=message):
+        import_from("labelme", source)
