@@ -8,7 +8,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ensembling.runs.tags import GPUS, KIND, RUNNING, STATUS, STUDY, TRIAL
-from search.commands.status.status import ENDED, StudyStatus, TrialStatus
+from search.commands.status.status import ENDED, PAUSED, StudyStatus, TrialStatus
+from search.report.record.study_record import UNFINISHED
 from search.screen.progress import label_of
 from search.tracking.study_run import find_study_run
 from trainables.errors import UserError, nearest
@@ -69,8 +70,9 @@ def _gpus(study: Any) -> tuple[str, ...]:
 
 def _trial(client: MlflowClient, run: Any, epochs: dict[int, RunningEpoch]) -> TrialStatus:
     params, tags, metrics = run.data.params, run.data.tags, run.data.metrics
-    goes_on = run.info.status in ("RUNNING", "SCHEDULED")  # its tag, if it has one, says how an earlier command left it
-    status = "unfinished" if goes_on else tags.get(STATUS, "unfinished")
+    # The tag of a trial that goes on, if it has one, says how an earlier command left it.
+    open_ones = {"RUNNING": UNFINISHED, "SCHEDULED": PAUSED}
+    status = open_ones.get(run.info.status) or tags.get(STATUS, UNFINISHED)
     history = sorted(client.get_metric_history(run.info.run_id, "holdout/miou"), key=lambda one: one.step)
     values: dict[str, Any] = dict(params)
     with suppress(KeyError, ValueError):
@@ -80,7 +82,7 @@ def _trial(client: MlflowClient, run: Any, epochs: dict[int, RunningEpoch]) -> T
     return TrialStatus(
         number=number,
         label=label_of(values),
-        status=status if status in ENDED else "unfinished",
+        status=status if status in (*ENDED, PAUSED) else UNFINISHED,
         epochs=int(params.get("epochs", 0)),
         scores=tuple(one.value for one in history),
         moments=tuple(one.timestamp / 1000 for one in history),

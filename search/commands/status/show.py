@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
-from search.commands.status.status import StudyStatus, TrialStatus
+from search.commands.status.status import PAUSED, StudyStatus, TrialStatus
 from search.report.console import PlainTable
 from search.report.durations import duration
 from search.screen.running_table import Row, RunningTable
@@ -33,6 +33,8 @@ def sentence(status: StudyStatus) -> str:
     of = f" of {status.total}" if status.total is not None else ""
     kinds = ", ".join(f"{status.counts[kind]} {kind}" for kind in ("completed", "stopped", "failed"))
     words = f"{status.name}: {status.ended}{of} trials ended ({kinds})"
+    if status.counts[PAUSED]:
+        words += f", {status.counts[PAUSED]} more are paused"
     if status.best:
         words += f"; best mIoU {status.best.best:.4f} (trial {status.best.number})"
     if status.vote is not None:
@@ -40,7 +42,7 @@ def sentence(status: StudyStatus) -> str:
     left = status.seconds_left
     if status.unfinished or (status.total or 0) > len(status.trials):
         words += f"; about {duration(left)} left" if left is not None else "; time left not known yet"
-    if status.unfinished and status.quiet_s is not None and status.quiet_s > QUIET_S:
+    if status.ended < len(status.trials) and status.quiet_s is not None and status.quiet_s > QUIET_S:
         words += f". Nothing was heard of it for {duration(status.quiet_s)}: is it still running?"
         return words
     return f"{words}."

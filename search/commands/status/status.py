@@ -9,12 +9,13 @@ from typing import Any
 from trainables.trial.running_epoch import RunningEpoch
 
 ENDED = ("completed", "stopped", "failed")
+PAUSED = "paused"  # at a rung, where most trials stay
 RECENT = 40  # epochs by which the study's pace is measured
 
 
 @dataclass(frozen=True)
 class TrialStatus:
-    """One trial: `status` is completed, stopped, failed or unfinished, and `scores` are its holdout mIoU by epoch.
+    """One trial: `status` is completed, stopped, failed, paused or unfinished; `scores` are its holdout mIoU by epoch.
 
     `moments` are when its epochs ended, in seconds since 1970, and `epoch_s` how long they take on average. `loss` is
     the training loss of the last one, and `running` says how far the epoch in progress is, where that is known.
@@ -83,7 +84,8 @@ class StudyStatus:
 
     @property
     def unfinished(self) -> list[TrialStatus]:
-        return [trial for trial in self.trials if trial.status not in ENDED]
+        """Return the trials that neither ended nor are paused: they train, or a resumed study goes on with them."""
+        return [trial for trial in self.trials if trial.status not in (*ENDED, PAUSED)]
 
     @property
     def best(self) -> TrialStatus | None:
@@ -100,13 +102,13 @@ class StudyStatus:
     def seconds_left(self) -> float | None:
         """Return how long the study still takes at the pace of its last epochs; None where too little is known.
 
-        Trials that are not done are expected to train as long as those that ended did on average.
+        Trials that are not done are expected to train as long as those did on average that ended or are paused.
         """
         if self.total is None:
             return None
-        ended = [trial.epoch for trial in self.trials if trial.status in ("completed", "stopped")]
+        ended = [trial.epoch for trial in self.trials if trial.status in ("completed", "stopped", PAUSED)]
         expected = _mean(ended) if ended else _mean([trial.epochs for trial in self.trials])
-        left = (self.total - len(self.trials)) * (expected or 0)
+        left = max(0, self.total - len(self.trials)) * (expected or 0)
         for trial in self.unfinished:
             share = trial.running.share if trial.running else 0.0
             left += max(1, min(expected or 0, trial.epochs) - trial.epoch) - share

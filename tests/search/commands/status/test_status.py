@@ -69,9 +69,22 @@ def test_the_sentence_says_it_all():
     )
 
 
+def test_paused_trials_do_not_train_and_say_how_long_others_will():
+    """Three of four trials are paused after one epoch, one every 5 s: the last one is expected to train as long."""
+    paused = [trial(number, "paused", [0.1], began=5.0 * number) for number in (1, 2, 3)]
+    status = StudyStatus("night", 30.0, 4, (1, 3), (*paused, trial(4, "unfinished", [])), None)
+    assert [one.number for one in status.unfinished] == [4]
+    assert status.seconds_left == pytest.approx(5)
+    assert sentence(status).startswith(
+        "night: 0 of 4 trials ended (0 completed, 0 stopped, 0 failed), 3 more are paused; best mIoU 0.1000 (trial 1)"
+    )
+
+
 def test_a_study_that_has_gone_quiet_is_said():
     silent = StudyStatus("night", 10_000.0, 6, (), STATUS.trials, None)
     assert sentence(silent).endswith("Nothing was heard of it for 2 h 45 min: is it still running?")
+    waiting = replace(silent, trials=(STATUS.trials[0], trial(2, "paused", [0.1])))
+    assert "is it still running?" in sentence(waiting)
 
 
 def test_the_screen_fits_80_columns_and_shows_each_trial_that_trains():
@@ -176,6 +189,25 @@ def test_of_a_run_that_mlflow_made_twice_the_duplicate_is_passed_over(tmp_path):
     assert vote_and_gpus(client, experiment, "id-of-mine") == (0.31, ())
     assert read_registered(client, experiment, "id-of-mine").parent_id == tracker.parent_id
     assert vote_and_gpus(client, experiment, "id-of-another") == (None, ())
+
+
+@pytest.mark.parametrize(("scheduler", "shown"), [("promote", "paused"), ("stop", "unfinished")])
+def test_a_ledger_and_mlflow_say_who_is_paused(study, tmp_path, scheduler, shown):
+    """Trial 1 waits at the first rung; trial 2 came to it as well, and trains its next epoch."""
+    study.manifest["settings"] |= {"scheduler": scheduler, "epochs": 9, "grace_period": 1}
+    client, experiment = connect(default_tracking_uri(tmp_path), tmp_path)
+    tracker = Tracker(client, experiment, study.name, study.id)
+    for number in (1, 2):
+        files = study.trial_files(number)
+        write_json(files.suggestion, {"params": tiny.params(epochs=9), "sampled": {}})
+        files.append_record({"epoch": 1, "holdout/miou": 0.1, "train/loss": 1.0, "epoch_s": 5.0, "time": 1000.0})
+        tracker.start_trial(number, tiny.params(epochs=9))
+    files.running_epoch.begin(2)
+    files.running_epoch.step(1, 9, 2.0)
+    assert [one.status for one in status_from_ledger(study).trials] == [shown, "unfinished"]
+    if scheduler == "promote":
+        tracker.pause_trial(1)
+    assert [one.status for one in status_from_mlflow(client, experiment, study.name).trials] == [shown, "unfinished"]
 
 
 def test_a_study_that_has_its_vote_shows_it(study):
