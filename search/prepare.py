@@ -8,7 +8,7 @@ from rich.progress import Progress as Bar
 
 from search.report.console import say, working
 from search.report.scenes import scene_progress, scenes_of
-from search.study.checked_data import checked_data, show_problems
+from search.study.checked_data import check_trainable, checked_data, show_problems
 from search.study.edits import asked_edits
 from search.study.settings import Settings, StudySettings
 from search.study.space import make_space
@@ -54,6 +54,8 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
             folds_by=settings.folds_by,
             folds_file=Path(settings.folds_file) if settings.folds_file else None,
         )
+        if settings.pseudo is None:
+            check_trainable(dataset, splits.training_rows("all"))
         pseudo = pseudo_data(dataset, splits, [size], settings, console, settings.group_by)
         known = [edited_data(dataset, one, splits, [size], settings, console) for one in edits]
         learnt = read_other_studies(settings, space)
@@ -80,11 +82,15 @@ def edited_data(
         sizes: (height, width) at which the corrected photos are decoded into the cache.
         settings: The settings of the command.
         console: Where to print.
+
+    Raises:
+        UserError: A rule matches nothing, or no annotation is left to train on.
     """
     if edits.apply_to_holdout:
         return StudyEdits(edits)  # they are in `dataset` already
     edited = apply_edits(dataset, edits, splits.holdout)
     _show_counts(edits, edited.counts, console)
+    check_trainable(edited.dataset, set(splits.training_rows("all")) - edited.dropped, edits.name)
     for size in sizes:
         packed_data(edited.dataset, size, settings, console)
     return StudyEdits(edits, tuple(sorted(edited.dropped)))

@@ -1,5 +1,6 @@
 """The data set of a search, checked before torch, ray and MLflow are imported: mistakes in it are reported soon."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +29,24 @@ def checked_data(root: Path, settings: StudySettings, console: Console) -> Datas
             "annotate more categories, or leave out --unlabelled ignore to score it against the background"
         )
     return dataset
+
+
+def check_trainable(dataset: Dataset, rows: Collection[int], changed_by: str = "") -> None:
+    """Raise UserError where none of the photos to train on has an annotation: their only answer would be one class.
+
+    Args:
+        dataset: The data set, corrected if it is to be.
+        rows: The rows to train on.
+        changed_by: The file of the corrections, for the message; empty where there are none.
+    """
+    if any(dataset.images[row].annotations for row in rows):
+        return
+    what = f"with the corrections in {changed_by}, {len(rows)}" if changed_by else f"{len(rows)}"
+    remedy = f"correct the rules of {changed_by}" if changed_by else "annotate more of them, or take another --seed"
+    raise UserError(
+        f"{dataset.root}: {what} photos are left to train on, none of which has an annotation, so that nothing can be "
+        f"learnt; {remedy}"
+    )
 
 
 def show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:

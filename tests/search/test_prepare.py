@@ -2,17 +2,19 @@
 
 import dataclasses
 import io
+import json
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from search.prepare import pseudo_data
+from search.prepare import edited_data, prepare_data, pseudo_data
 from search.study.checked_data import checked_data
 from search.study.study import check_same_data, new_study, open_study
 from tests import tiny
 from tests.trainables.data.made import write_photo
 from trainables.data import write_pseudo
+from trainables.data.edits import read_edits
 from trainables.errors import UserError
 
 SIZE = (32, 48)
@@ -111,3 +113,26 @@ def test_files_of_other_names_are_those_of_the_study_and_its_workers(settings, t
     (root / "fold 1.json").rename(tmp_path / "elsewhere.json")
     moved = dataclasses.replace(named, train_json=str(tmp_path / "elsewhere.json"))
     check_same_data(opened, checked_data(root, moved, Console(file=io.StringIO())))
+
+
+@pytest.mark.parametrize(
+    "rule", ["delete: {classes: [Paper, Glass]}", "min_area: {pixels: 100000}", "drop_images: {images: [%s]}"]
+)
+def test_corrections_that_leave_nothing_to_learn_are_refused(settings, dataset, tmp_path, rule):
+    training = [dataset.images[row].file_name for row in tiny.SPLITS.training_rows("all")]
+    file = tmp_path / "edits.yaml"
+    file.write_text(f"rules:\n  - {rule.replace('%s', ', '.join(training))}\n")
+    with pytest.raises(UserError, match=r"with the corrections in .*edits.yaml, \d+ photos are left to train on, none"):
+        edited_data(dataset, read_edits(file), tiny.SPLITS, [SIZE], settings, Console(file=io.StringIO()))
+
+
+def test_labels_of_the_holdout_alone_are_refused(settings, tmp_path, monkeypatch):
+    root = tiny.write_data(tmp_path / "data")
+    content = json.loads((root / "train.json").read_text())
+    held_out = {content["images"][row]["id"] for row in tiny.SPLITS.holdout}
+    labels = [one for one in content["annotations"] if one["image_id"] in held_out]
+    (root / "train.json").write_text(json.dumps(content | {"annotations": labels}))
+    monkeypatch.setattr("search.prepare.make_splits", lambda *_, **__: tiny.SPLITS)
+    settings, console = dataclasses.replace(settings, data=str(root)), Console(file=io.StringIO())
+    with pytest.raises(UserError, match=r": 6 photos are left to train on, none of which has an annotation"):
+        prepare_data(settings, checked_data(root, settings, console), console)

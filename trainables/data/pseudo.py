@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from trainables.data.annotations import checks
 from trainables.data.annotations.masks import IGNORE_INDEX
 from trainables.data.coco import load_dataset
 from trainables.data.dataset import Category, Dataset
@@ -209,4 +210,6 @@ def load_pseudo(
     categories = tuple(Category(one.id, one.name, class_ids[one.name]) for one in dataset.categories)
     classes = json.dumps([dataset.fingerprint, [(one.id, one.class_id) for one in categories]])
     fingerprint = hashlib.sha256(classes.encode()).hexdigest()
-    return dataclasses.replace(dataset, categories=categories, fingerprint=fingerprint)
+    expected = checks.doubtful_names(dataset.file("train"), [IGNORE], unlabelled=unlabelled)
+    problems = tuple(one for one in dataset.problems if one not in expected)
+    return dataclasses.replace(dataset, categories=categories, fingerprint=fingerprint, problems=problems)
