@@ -6,6 +6,7 @@ to be answered at once. What needs them, or the data set itself, is checked by t
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from search.study.choices import FirstChoices, branches
 from search.study.data_place import BUILT_IN, data_directory
 from search.study.manifest import read_manifest
 from search.study.pins import KEYS
-from search.study.settings import Settings, resumed
+from search.study.settings import FLAGS, Settings, resumed
 from search.study.space import Space, grid_points, make_space, repeats
 from search.study.space_file import find_space, is_space_of
 from search.study.study import check_name, data_root, stored_settings, study_name
@@ -26,6 +27,8 @@ from trainables.config import TrialConfig
 from trainables.data.layout import is_dataset
 from trainables.errors import UserError
 from trainables.known_names import check_name as check_known
+
+NOT_WITH_A_GRID = ("trials", "scheduler", "grace_period", "reduction_factor", "brackets")
 
 
 def check_flags(settings: Settings, given: set[str], console: Console) -> Settings:
@@ -40,6 +43,7 @@ def check_flags(settings: Settings, given: set[str], console: Console) -> Settin
             given = given - {"space"}  # the same file, whatever its path
         settings = _where_it_lies_now(resumed(settings, given, stored_settings(settings, name)), given, name)
     settings = _with_data(dataclasses.replace(settings, name=name), console)
+    _check_grid(settings, given)
     space = make_space(settings)
     check_space(space, settings)
     if not settings.resume:
@@ -84,14 +88,37 @@ def check_space(space: Space, settings: Settings) -> None:
                 check_known(choice.name, value)
     recipes = space.recipes  # looks at each of them
     if settings.grid:
-        for params in grid_points(space, settings.grid, repeats(settings)):
+        points = grid_points(space, settings.grid, repeats(settings))
+        for params in points:
             _check_trainable(params, space)
+        if not settings.resume:
+            _check_points_differ(points, settings.grid)
         return
     for branch in branches(space.name, space):
         if branch.values is not None:
             _check_trainable(branch.values, space, f", where {branch.where}" if branch.where else "")
     for number, recipe in enumerate(recipes, start=1):
         _check_trainable(space(FirstChoices(recipe)), space, f", recipe {number}")
+
+
+def _check_grid(settings: Settings, given: set[str]) -> None:
+    """Raise UserError for a flag that says how trials are drawn or stopped beside a grid, which does neither."""
+    of_no_use = [name for name in NOT_WITH_A_GRID if name in given]
+    if settings.grid and of_no_use and not settings.resume:
+        raise UserError(
+            f"{FLAGS[of_no_use[0]]} does not go with --grid, which trains each of its points to the end: leave one out"
+        )
+
+
+def _check_points_differ(points: Sequence[dict[str, Any]], grid: Sequence[str]) -> None:
+    """Raise UserError where two points of a grid are one configuration."""
+    for number, point in enumerate(points, start=1):
+        if point in points[: number - 1]:
+            raise UserError(
+                f"--grid {' '.join(grid)}: points {points.index(point) + 1} and {number} are the same configuration. "
+                "Either a value is given twice, or the space asks for a factor only where another choice leads to it: "
+                "then pin that choice with --fix"
+            )
 
 
 def _check_trainable(params: dict[str, Any], space: Space, where: str = "") -> None:

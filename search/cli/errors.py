@@ -1,9 +1,11 @@
 """How a command is run, and how an error becomes one message and an exit code."""
 
+import itertools
 import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -32,6 +34,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
     interrupted = _note_interrupts()
     try:
         ensure_home()
+        check_values_given(command, sys.argv[1:] if arguments is None else arguments)
         return command.main(args=arguments, prog_name=prog_name, standalone_mode=False) or 0
     except UserError as error:
         click.echo(f"segvote: {printable(str(error))}", err=True)
@@ -48,6 +51,19 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
             return _stopped()
         raise
     return 2
+
+
+def check_values_given(command: click.Command | None, arguments: Sequence[str]) -> None:
+    """Raise UserError where a flag that needs a value is followed by another flag, which click would take for it."""
+    while isinstance(command, click.Group) and arguments:
+        command, arguments = command.commands.get(arguments[0]), arguments[1:]
+    options = [option for option in getattr(command, "params", ()) if isinstance(option, click.Option)]
+    known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+    need_value = {name: option for option in options if not option.is_flag for name in option.opts}
+    for flag, following in itertools.pairwise(arguments):
+        if flag in need_value and following.partition("=")[0] in known:
+            example = need_value[flag].metavar or "VALUE"
+            raise UserError(f"{flag} needs a value, but {following} follows it: write {flag} {example.rstrip('…')}")
 
 
 def end_process(code: int) -> NoReturn:

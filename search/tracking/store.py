@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from search.tracking.client import StoreClient
 from search.tracking.moved_store import mend_artifact_places
-from search.tracking.store_file import STORE, check_writable
+from search.tracking.store_file import STORE, check_answers, check_writable
 from trainables.errors import UserError
 from trainables.files import replacing
 
@@ -73,6 +73,7 @@ def connect(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, str]:
 
 
 def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
+    check_answers(tracking_uri)
     _be_quiet()
     for name, value in HTTP_LIMITS.items():
         os.environ.setdefault(name, value)
@@ -133,6 +134,8 @@ def find_experiment(tracking_uri: str, runs_dir: Path) -> tuple[MlflowClient, st
     try:
         client = _client(tracking_uri, runs_dir)
         experiment = client.get_experiment_by_name(EXPERIMENT)
+    except UserError:
+        raise
     except Exception as error:  # each of MLflow's stores raises errors of its own types
         raise _no_answer(tracking_uri, error) from error
     if experiment:

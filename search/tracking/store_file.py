@@ -1,5 +1,7 @@
 """MLflow's SQLite store, read as a file, because importing MLflow takes seconds."""
 
+import os
+import re
 import socket
 import sqlite3
 import tempfile
@@ -12,6 +14,17 @@ from trainables.errors import UserError, nearest
 
 STORE = "mlflow.db"
 CONNECT_S = 10  # to wait for a server
+SCHEMES = (
+    "http",
+    "https",
+    "sqlite",
+    "postgresql",
+    "mysql",
+    "mssql",
+    "databricks",
+    "databricks-uc",
+    "uc",
+)  # MLflow's own
 
 
 def check_store(runs_dir: Path) -> Path:
@@ -54,11 +67,30 @@ def check_writable(directory: Path, called: str) -> None:
                 place.rmdir()
 
 
-def check_answers(tracking_uri: str | None) -> None:
-    """Raise UserError where the server of an http address cannot be connected to. Any other store is left to MLflow.
+def check_scheme(tracking_uri: str) -> None:
+    """Raise UserError for an address that MLflow would take for a directory, in which it no longer keeps runs."""
+    scheme, colon, rest = tracking_uri.partition(":")
+    kind = scheme.partition("+")[0]
+    known = kind in SCHEMES if colon else tracking_uri.startswith("databricks")
+    if known or os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
+        return
+    is_path = not colon and ("/" not in tracking_uri or tracking_uri[0] in "./~")
+    if kind == "file" or is_path:
+        directory = Path(rest.removeprefix("//") if colon else tracking_uri).expanduser().absolute()
+        meant = f"a SQLite file, as sqlite:///{directory / STORE}, since MLflow no longer keeps runs in directories"
+    else:
+        host = re.sub("^[a-z]*:?/+", "", tracking_uri)
+        meant = f"an address such as http://{host}, or a SQLite file, sqlite:///FILE"
+    raise UserError(f"--tracking-uri {tracking_uri} is no address of a store: give {meant}")
 
-    So is a server that is behind a proxy.
+
+def check_answers(tracking_uri: str | None) -> None:
+    """Raise UserError for no address, and where the server of an http address cannot be connected to.
+
+    Any other store is left to MLflow, and so is a server that is behind a proxy.
     """
+    if tracking_uri:
+        check_scheme(tracking_uri)
     parts = urlsplit(tracking_uri or "")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.scheme in getproxies():
         return

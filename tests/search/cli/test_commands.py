@@ -142,6 +142,24 @@ def space(tmp_path):
         (["--name", "x" * 101], "segvote: --name has 101 characters: 100 are allowed"),
         (["--seed", str(2**32)], "4294967296 is not in the range"),
         (["--runs-dir", "photos.json"], "segvote: --runs-dir .*photos.json cannot be written to"),
+        (["--grid", "--name", "x"], r"segvote: --grid needs a value, but --name follows it: write --grid KEY\[=A,B\]"),
+        (["--data", "--name=x"], "segvote: --data needs a value, but --name=x follows it: write --data DIR"),
+        (["--grid", "loss", "--trials", "7"], "segvote: --trials does not go with --grid, which trains each"),
+        (["--grid", "loss", "--scheduler", "stop"], "segvote: --scheduler does not go with --grid"),
+        (
+            ["--grid", "loss=ce,focal,ce"],
+            r"segvote: --grid loss=ce,focal,ce: points 1 and 3 are the same",
+        ),
+        (["--tracking-uri", "127.0.0.1:5000"], "127.0.0.1:5000 is no address of a store: .* http://127.0.0.1:5000"),
+        (["--tracking-uri", "htp://host:1"], "htp://host:1 is no address of a store: .* http://host:1"),
+        (
+            ["--tracking-uri", "mlruns"],
+            "mlruns is no address of a store: give a SQLite file, as sqlite:////.*/mlruns/mlf",
+        ),
+        (
+            ["--tracking-uri", "file:///a/b"],
+            "is no address of a store: give a SQLite file, as sqlite:////a/b/mlflow.db",
+        ),
         (["--tracking-uri", "http://127.0.0.1:1"], "segvote: MLflow's store http://127.0.0.1:1 does not answer"),
         (["--time-budget", "8"], "segvote: --time-budget 8 has no unit: write 8s, 8m, 8h or 8d"),
     ],
@@ -327,6 +345,19 @@ def test_a_space_is_checked_under_each_of_its_conditions(command, tmp_path, body
     (tmp_path / "my_space.py").write_text(f"{head}{values}{body}\n    return values\n")
     code, _, errors = command("--space", "my_space.py")
     assert (code, bool(re.search(message, errors))) == (2, True), errors
+
+
+def test_a_factor_that_makes_no_difference_is_no_grid(tmp_path):
+    (tmp_path / "my_space.py").write_text(
+        'def suggest(trial):\n    head = trial.suggest_categorical("head", ["fpn", "unet"])\n'
+        '    lr = trial.suggest_float("unet_lr", 1e-4, 1e-2) if head == "unet" else 1e-3\n'
+        '    return {"head": head, "backbone": "lcnet_050", "lr": lr}\n'
+    )
+    where = {"data": "sample", "space": str(tmp_path / "my_space.py"), "runs_dir": tmp_path / "runs"}
+    grid = {"grid": ("unet_lr=1e-3,1e-4",)}
+    with pytest.raises(UserError, match=r"points 1 and 2 are the same .* then pin that choice with --fix"):
+        check_flags(Settings(**where, **grid), {"data", "space"}, Console())
+    check_flags(Settings(**where, **grid, fix=("head=unet",)), {"data", "space"}, Console())
 
 
 def test_what_a_flag_pins_away_is_not_checked(tmp_path):

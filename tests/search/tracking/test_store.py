@@ -292,7 +292,7 @@ def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(run
     assert trials_page("http://127.0.0.1:5001", None) == "http://127.0.0.1:5001"
 
 
-@pytest.mark.parametrize("uri", [None, "sqlite:///x.db", "postgresql://nobody@nowhere/x", "runs"])
+@pytest.mark.parametrize("uri", [None, "sqlite:///x.db", "postgresql://nobody@nowhere/x", "databricks"])
 def test_what_is_no_server_is_left_to_mlflow(uri):
     check_answers(uri)
 
