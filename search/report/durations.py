@@ -1,4 +1,4 @@
-"""Lengths of time in words."""
+"""Numbers of things and lengths of time in words."""
 
 
 def counted(number: int, one: str, several: str) -> str:

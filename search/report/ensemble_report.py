@@ -102,7 +102,7 @@ def _classes_table(ensemble: EnsembleRecord) -> PlainTable:
     table = PlainTable(title, "class", ">photos", ">scenes", ">IoU", ">share, %")
     for one in sorted(ensemble.classes, key=lambda one: -one.photos):
         iou = "" if one.iou is None else f"{one.iou:.4f}"
-        share = f"{100 * one.error_share:.0f}"
+        share = str(round(100 * one.error_share))  # an int: a float just below 0 would be shown as -0
         table.add_row(one.name, str(one.photos), str(one.scenes), iou, share)
     return table
 

@@ -21,6 +21,7 @@ from search.commands.predict.outputs import Outputs
 from search.commands.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
 from search.report.console import say, working
+from search.report.durations import counted
 from search.tracking.store import open_store
 from trainables.data.photo_list import Photo, PhotoList, list_photos
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS
@@ -95,8 +96,9 @@ def predicted(
     for note in listed.notes:
         say(console, note, style="yellow")
     prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, options.batch_size or 0)
-    counts = f"{len(listed.photos)} photos, {len(ensemble.members)} members, {prediction.views} each"
-    say(console, counts)
+    photos = counted(len(listed.photos), "photo", "photos")
+    members = counted(len(ensemble.members), "member", "members")
+    say(console, f"{photos}, {members}, {prediction.views} each")
     if prediction.views != ensemble.views:
         say(console, f"The ensemble was selected with {ensemble.views}: its score may differ with other views.")
     try:
@@ -188,8 +190,8 @@ def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, c
     truth = scores.target if scores else None
     with Bars(console) as bars:
         update = bars.add("vote", len(listed.photos))
-        counted = _counted(prediction.ballots(), pixels, scores)
-        for done in Outputs(options.out, kinds, listed, ensemble, truth).write(counted):
+        votes = _counted(prediction.ballots(), pixels, scores)
+        for done in Outputs(options.out, kinds, listed, ensemble, truth).write(votes):
             update(done)
         for index, member in enumerate(ensemble.members if options.each else ()):
             directory = options.out / "each" / f"{index + 1:02d}-{member.name}"

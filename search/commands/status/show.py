@@ -7,7 +7,7 @@ from rich.text import Text
 
 from search.commands.status.status import PAUSED, StudyStatus, TrialStatus
 from search.report.console import PlainTable
-from search.report.durations import duration
+from search.report.durations import counted, duration
 from search.screen.running_table import Row, RunningTable
 from search.screen.sparkline import sparkline
 
@@ -34,7 +34,7 @@ def sentence(status: StudyStatus) -> str:
     kinds = ", ".join(f"{status.counts[kind]} {kind}" for kind in ("completed", "stopped", "failed"))
     words = f"{status.name}: {status.ended}{of} trials ended ({kinds})"
     if status.counts[PAUSED]:
-        words += f", {status.counts[PAUSED]} more are paused"
+        words += f", {counted(status.counts[PAUSED], 'more is', 'more are')} paused"
     if status.best:
         words += f"; best mIoU {status.best.best:.4f} (trial {status.best.number})"
     if status.vote is not None:

@@ -103,6 +103,13 @@ ONE_SCENE = {
 }
 
 
+def test_a_share_just_below_zero_is_shown_as_zero():
+    classes = [{"name": "Battery", "photos": 3, "scenes": 3, "iou": 0.4, "error_share": share} for share in (-1e-3, 1)]
+    text = shown(show_ensemble, made(classes=classes))
+    rows = [line.split() for line in text.splitlines() if "Battery" in line and "0.4000" in line]
+    assert [row[-2] if row[-1] in "│|" else row[-1] for row in rows] == ["0", "100"]
+
+
 def test_a_holdout_of_one_scene_gives_no_interval():
     ensemble = made(**ONE_SCENE)
     words = words_on_other_images(ensemble)
