@@ -11,13 +11,13 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from ensembling.predict.class_maps import ClassMapsError
-from ensembling.predict.prediction import Prediction
+from ensembling.predict.prediction import REQUEST, Prediction
 from ensembling.predict.submission import SubmissionError
 from ensembling.runs.members import Ensemble, open_ensemble
 from search.commands.foresee.expectation import tell
 from search.commands.foresee.holdout import see_holdout
 from search.commands.foresee.show import FEW_RUNS
-from search.commands.predict.outputs import Outputs
+from search.commands.predict.outputs import WRITTEN, Outputs
 from search.commands.predict.scores import LabelledScores, scores_of, show_scores
 from search.report.bars import Bars
 from search.report.console import say, working
@@ -121,8 +121,19 @@ def _check_apart(directory: Path, images: Path) -> None:
         )
 
 
+def _check_own_files(directory: Path) -> None:
+    """Raise UserError where the directory holds what would be replaced, and no prediction that it could be of."""
+    there = [] if (directory / REQUEST).exists() else [name for name in WRITTEN if (directory / name).exists()]
+    if there:
+        raise UserError(
+            f"--out {directory} holds {', '.join(there)}, of no prediction of SegVote's: choose another directory, so "
+            "that nothing of yours is replaced"
+        )
+
+
 @contextmanager
 def _claimed(prediction: Prediction) -> Iterator[None]:
+    _check_own_files(prediction.directory)
     prediction.directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(prediction.directory / ".lock", timeout=0)
     try:

@@ -24,6 +24,7 @@ from trainables.data.photos.photo_files import decode_photo, usable_threads
 from trainables.files import replacing
 from trainables.hardware.prefetch import work_ahead
 
+WRITTEN = ("submission.csv", "results.json", "scores.json", "maps", "overlays", "each", "members")  # below --out
 AHEAD = 16  # how many photos may be in the process of writing
 LEGEND_WIDTH = 200  # pixels; narrower overlays get white on the right, so that the legend fits
 LONGEST_NAME = 200  # bytes of a part of a path; file systems allow 255, and temporary names are longer

@@ -1,6 +1,7 @@
 """`segvote predict` as it is typed, on members that are there already."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,6 +98,22 @@ def test_what_is_written_among_the_photos_is_refused(place, capsys):
     assert predict(place, "data/out") == 2
     assert "lies in --images" in capsys.readouterr().err
     assert not (place / "data" / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["submission.csv", "maps/1.png"])
+def test_a_users_own_files_are_not_replaced(place, capsys, name):
+    out = place / f"own-{name[:4]}"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text("my own")
+    (out / "notes.txt").write_text("beside it")
+    assert predict(place, out.name) == 2
+    assert f"holds {name.partition('/')[0]}, of no prediction of SegVote's" in capsys.readouterr().err
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == sorted([Path(name).name, "notes.txt"])
+    (out / name).rename(out / "elsewhere")
+    if (out / "maps").exists():
+        (out / "maps").rmdir()
+    assert predict(place, out.name) == 0
+    assert (out / "notes.txt").read_text() == "beside it"
 
 
 def test_labels_that_are_there_are_scored_against(place, capsys):
