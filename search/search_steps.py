@@ -317,11 +317,12 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
 def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
     """Print how many trials failed because of the machine, and how to go on with them; nothing where none did."""
     if tuner.broken:
+        left = f", and {counted(tuner.not_begun, 'was', 'were')} not begun" if tuner.not_begun else ""
         say(
             console,
-            f"{counted(tuner.broken, 'trial', 'trials')} failed for reasons that are not the configuration's"
-            f"{f', and {tuner.not_begun} were not begun' if tuner.not_begun else ''}. Mend what the logs in "
-            f"{plan.study.trials_dir} say; the same command with --resume --name {plan.study.name} goes on with them",
+            f"{counted(tuner.broken, 'trial', 'trials')} failed for reasons that are not the configuration's{left}. "
+            f"The logs in {plan.study.trials_dir} say why. Once that is repaired, the same command with --resume "
+            f"--name {plan.study.name} goes on with all that have not ended",
             style="yellow",
         )
 

@@ -1,10 +1,13 @@
 """What a command leaves: stopped by somebody, or not begun since nothing came to train."""
 
+import io
 import time
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
+from search.search_steps import say_what_broke
 from search.tuning.tuner import StudyTuner
 from trainables.files import write_json
 from trainables.trial.files import TrialFiles
@@ -51,6 +54,23 @@ def test_a_closed_search_whose_begun_trials_are_paused_was_not_stopped(tmp_path)
     tuner._callback.begun.add(1)  # it came to a rung, and waits there
     tuner.fit()
     assert (tuner.interrupted, tuner.not_begun, tuner.made_up_for) == (False, 2, [1])
+
+
+@pytest.mark.parametrize(
+    ("broken", "not_begun", "words"),
+    [
+        (3, 1, "3 trials failed for reasons that are not the configuration's, and 1 was not begun. The logs in"),
+        (1, 0, "1 trial failed for reasons that are not the configuration's. The logs in"),
+        (0, 0, ""),
+    ],
+)
+def test_what_broke_is_said_with_the_way_on(tmp_path, broken, not_begun, words):
+    console = Console(file=io.StringIO(), width=200)
+    plan = SimpleNamespace(study=SimpleNamespace(trials_dir=tmp_path, name="mine"))
+    say_what_broke(plan, SimpleNamespace(broken=broken, not_begun=not_begun), console)
+    text = console.file.getvalue()
+    assert text.startswith(words)
+    assert ("--resume --name mine goes on with all that have not ended" in text) is bool(broken)
 
 
 @pytest.mark.parametrize(("all_told", "made_up_for"), [(True, [1, 2, 3, 4]), (False, [])])
