@@ -45,7 +45,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
     except click.ClickException as error:
         error.show()
     except OSError as error:  # such as a full disk or a directory without write permission
-        click.echo(f"segvote: {describe_full_disk(error, []) or error}; {HOW_TO_GO_ON}", err=True)
+        click.echo(f"segvote: {describe_full_disk(error, []) or _told(error)}; {HOW_TO_GO_ON}", err=True)
     except Exception:
         if interrupted.is_set():  # Ctrl-C may lead to any exception: imports raise RuntimeError
             return _stopped()
@@ -64,6 +64,14 @@ def check_values_given(command: click.Command | None, arguments: Sequence[str]) 
         if flag in need_value and following.partition("=")[0] in known:
             example = need_value[flag].metavar or "VALUE"
             raise UserError(f"{flag} needs a value, but {following} follows it: write {flag} {example.rstrip('…')}")
+
+
+def _told(error: OSError) -> str:
+    """Return a sentence on an error of the system: which path it is about, and what to do."""
+    if not isinstance(error.filename, (str, bytes)):
+        return printable(str(error))
+    what = f"{os.fsdecode(error.filename)} cannot be used ({error.strerror})"
+    return printable(f"{what}: check that path and its permissions, or give another one")
 
 
 def end_process(code: int) -> NoReturn:

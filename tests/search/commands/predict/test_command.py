@@ -116,6 +116,14 @@ def test_a_users_own_files_are_not_replaced(place, capsys, name):
     assert (out / "notes.txt").read_text() == "beside it"
 
 
+def test_a_file_in_the_place_of_the_directory_is_named(place, capsys):
+    (place / "file").write_text("my own")
+    assert predict(place, "file") == 2
+    error = capsys.readouterr().err
+    assert f"segvote: {place / 'file'} cannot be used (File exists): check that path" in error
+    assert (place / "file").read_text() == "my own"
+
+
 def test_labels_that_are_there_are_scored_against(place, capsys):
     data = load_dataset(place / "data")
     assert predict(place, "scored", "--write", "csv", images="data/train.json") == 0
