@@ -76,8 +76,8 @@ def _no_ensemble_yet(directory: Path, tracking_uri: str | None) -> str:
     resume = shlex.join(["segvote", kind, "--resume", "--name", directory.name, *places])
     select = shlex.join(["segvote", "ensemble", "--studies", directory.name, *places])
     return (
-        f"the study {directory.name} in {directory.parent} has no ensemble yet: its {kind} has not come to its end. "
-        f"Go on with it by\n    {resume}"
+        f"the study {directory.name} in {directory.parent} has no ensemble yet: its {kind} has not come to its end, or "
+        f"no trial of it has predictions. Go on with it by\n    {resume}"
         + (f"\nor select among the trials that have ended by\n    {select}" if kind == "search" else "")
     )
 

@@ -197,7 +197,7 @@ def _fault_in_predicting(prediction: Prediction, index: int) -> str | None:
 
 def _write(prediction: Prediction, listed: PhotoList, options: PredictOptions, console: Console) -> None:
     ensemble, kinds = prediction.ensemble, options.kinds or ("maps", "csv")
-    pixels, scores = np.zeros(256, np.int64), scores_of(listed.source, ensemble, console)
+    pixels, scores = np.zeros(256, np.int64), scores_of(listed, ensemble, console)
     truth = scores.target if scores else None
     with Bars(console) as bars:
         update = bars.add("vote", len(listed.photos))

@@ -62,7 +62,7 @@ def score_and_draw(options: PredictOptions, console: Console) -> None:
     """Write `scores.json` and `vote.png` of the photos of `options` into its directory; neither without labels."""
     out = options.out
     with predicted(options, out, console) as (prediction, listed):
-        scores = scores_of(listed.source, prediction.ensemble, console)
+        scores = scores_of(listed, prediction.ensemble, console)
         if scores is None:
             return
         most: list[Changed] = []

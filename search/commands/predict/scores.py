@@ -1,6 +1,9 @@
 """The scores of a prediction on labelled photos, which are best a test that neither search nor selection has seen."""
 
+import filecmp
 import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +20,9 @@ from search.study.manifest import read_manifest
 from search.study.study import data_files, data_root
 from trainables.data.annotations.labels import Labels, read_labels
 from trainables.data.layout import find_layout
-from trainables.data.photo_list import Photo
+from trainables.data.photo_list import Photo, PhotoList
 from trainables.errors import UserError
-from trainables.files import write_json
+from trainables.files import read_json, write_json
 
 SEED = 0  # for the bootstrap
 
@@ -27,8 +30,8 @@ SEED = 0  # for the bootstrap
 class LabelledScores:
     """The counts of the vote and of each member against the labels, added photo by photo."""
 
-    def __init__(self, labels: Labels, ensemble: Ensemble, *, seen: bool) -> None:
-        """Begin without photos. `seen` says that members were trained or selected on the photos to come."""
+    def __init__(self, labels: Labels, ensemble: Ensemble, *, seen: int) -> None:
+        """Begin without photos. `seen` is on how many of those to come members were trained or selected."""
         self._labels, self._ensemble, self._photos, self.seen = labels, ensemble, 0, seen
         classes = len(ensemble.class_names)
         self._confusions = np.zeros((1 + len(ensemble.members), classes, classes), np.int64)
@@ -108,8 +111,9 @@ class LabelledScores:
         }
 
 
-def scores_of(source: Path, ensemble: Ensemble, console: Console) -> LabelledScores | None:
-    """Return empty scores for the labels of `source`; None, after saying why, where it has no labels of the classes."""
+def scores_of(listed: PhotoList, ensemble: Ensemble, console: Console) -> LabelledScores | None:
+    """Return empty scores for the labels of the photos' source; None, after saying why, where it has none that fit."""
+    source = listed.source
     try:
         labels = read_labels(source, ensemble.labelled_classes, ensemble.unlabelled)
     except UserError as error:
@@ -120,21 +124,35 @@ def scores_of(source: Path, ensemble: Ensemble, console: Console) -> LabelledSco
     if labels.problems:
         text = f"{len(labels.problems)} problems with the labels of {source}, the first: {labels.problems[0]}"
         say(console, text, style="yellow")
-    return LabelledScores(labels, ensemble, seen=_were_seen(source, ensemble))
+    return LabelledScores(labels, ensemble, seen=_count_seen(listed, ensemble))
 
 
-def _were_seen(source: Path, ensemble: Ensemble) -> bool:
-    """Return whether `source` is the training or validation file of a member's study, as far as that is known."""
-    for member in ensemble.members:
-        try:
-            study = member.weights.parents[2]
-            manifest = read_manifest(study)
-            files = find_layout(data_root(study, manifest), **data_files(manifest)).files
-        except UserError:  # an exported ensemble lies in no study, or the data set is gone
-            continue
-        if source.resolve() in [path.resolve() for split, path in files.items() if split != "test"]:
-            return True
-    return False
+def _count_seen(listed: PhotoList, ensemble: Ensemble) -> int:
+    """Return how many of the photos have the bytes of one that a member was trained or selected on.
+
+    An exported ensemble, and a study whose data set is gone, say nothing of theirs.
+    """
+    by_bytes: dict[int, list[Path]] = {}
+    for study in {member.weights.parents[2] for member in ensemble.members}:
+        with suppress(UserError, OSError, ValueError):
+            for path in _photos_of(study):
+                by_bytes.setdefault(path.stat().st_size, []).append(path)
+    return sum(_is_one_of(photo.path, by_bytes.get(photo.path.stat().st_size, ())) for photo in listed.photos)
+
+
+def _photos_of(study: Path) -> Iterator[Path]:
+    """Yield the training and holdout photos of the study in a directory. Raises UserError where it cannot be read."""
+    manifest = read_manifest(study)
+    layout = find_layout(data_root(study, manifest), **data_files(manifest))
+    for split, file in layout.files.items():
+        if split != "test":
+            finder = layout.photos(split)
+            paths = (finder.path(image["file_name"]) for image in read_json(file)["images"])
+            yield from (path for path in paths if path.is_file())
+
+
+def _is_one_of(photo: Path, others: Iterable[Path]) -> bool:
+    return any(photo == other or filecmp.cmp(photo, other, shallow=False) for other in others)
 
 
 def _beside_expected(value: float, error: float | None, expected: tuple[float, float] | None) -> str:
@@ -169,9 +187,10 @@ def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
     error = found["interval"]["standard_error"] if found["interval"] else None
     kind, beside = "test", _beside_expected(found["test/miou"], error, expected) if not scores.seen else ""
     if scores.seen:
+        which = "these" if scores.seen == found["photos"] else f"{scores.seen} of these"
         kind, beside = (
             "seen",
-            ". Members were trained or selected on these photos, so this score does not hold for others",
+            f". Members were trained or selected on {which} photos, so this score does not hold for others",
         )
     members = ", ".join(f"{one['name']} {one[f'{kind}/miou']:.4f}" for one in found["members"])
     plus_minus = "" if error is None else f" ± {error:.4f}"

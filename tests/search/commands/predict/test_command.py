@@ -1,6 +1,7 @@
 """`segvote predict` as it is typed, on members that are there already."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,23 @@ def test_a_file_in_the_place_of_the_directory_is_named(place, capsys):
     assert (place / "file").read_text() == "my own"
 
 
+@pytest.mark.usefixtures("known_data")
+def test_copies_of_photos_that_members_know_are_no_test(place, capsys):
+    """A score on photos that were trained on is too high, wherever their copies lie and whatever they are called."""
+    shutil.copytree(place / "data", place / "copy")
+    content = json.loads((place / "copy" / "train.json").read_text())
+    known, other = content["images"][:2]
+    file = next((place / "copy").rglob(Path(other["file_name"]).name))
+    with Image.open(file) as photo:
+        changed = photo.convert("RGB").point(lambda tone: 255 - tone)
+    changed.save(file)
+    content |= {"images": [known, other]}
+    (place / "copy" / "some.json").write_text(json.dumps(content))
+    assert predict(place, "copied", "--write", "csv", images="copy/some.json") == 0
+    assert "trained or selected on 1 of these photos, so this score does not hold" in capsys.readouterr().out
+    assert "seen/miou" in json.loads((place / "copied" / "scores.json").read_text())
+
+
 def test_labels_that_are_there_are_scored_against(place, capsys):
     data = load_dataset(place / "data")
     assert predict(place, "scored", "--write", "csv", images="data/train.json") == 0
@@ -161,14 +179,21 @@ def test_the_photos_that_the_vote_changed_most_are_drawn(place, capsys):
     assert "photo, labels, best run, vote" in capsys.readouterr().out
 
 
-def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
+@pytest.fixture
+def known_data(place):
+    """The study's own file, by which the data set is found that its members were trained on."""
     splits = {"holdout": [], "folds": [], "test": [], "seed": 0}
     data = {"root": str(place / "data"), "fingerprint": "f", "class_names": ["Background", "Paper", "Glass"]}
     study = {"format_version": FORMAT_VERSION, "id": "a", "code_version": "1", "data": data, "splits": splits}
     study["settings"] = {"unlabelled": "background"}
     (place / "runs" / "night" / "study.json").write_text(json.dumps(study))
-    assert predict(place, "seen", "--write", "csv", images="data/train.json") == 0
+    yield
     (place / "runs" / "night" / "study.json").unlink()
+
+
+@pytest.mark.usefixtures("known_data")
+def test_a_score_on_photos_that_were_trained_on_is_no_test(place, capsys):
+    assert predict(place, "seen", "--write", "csv", images="data/train.json") == 0
     said = capsys.readouterr().out
     assert "seen      mIoU " in said
     assert "trained or selected on these photos" in said
@@ -212,7 +237,7 @@ def test_labels_of_other_categories_are_not_scored(place, capsys):
     content = json.loads((place / "data" / "train.json").read_text())
     del content["annotations"][0]["segmentation"]
     (place / "data" / "broken.json").write_text(json.dumps(content))
-    assert predict(place, "broken", "--write", "csv", images="data/broken.json") == 0
+    assert predict(place, "unscored", "--write", "csv", images="data/broken.json") == 0
     assert "1 problems with the labels of" in capsys.readouterr().out
     content["categories"][0]["name"] = "Cardboard"
     (place / "data" / "other.json").write_text(json.dumps(content))
