@@ -7,12 +7,16 @@ objects.
 
 from typing import Any
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.status import Status
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from trainables.errors import printable
+
+PADDING = 3  # characters beside the text of a column
+WORD = 12  # characters at which a longer word may be folded
 
 
 def say(console: Console, text: str, *, label: str = "", style: str = "") -> None:
@@ -38,10 +42,21 @@ def working(console: Console, text: str) -> Status:
     return console.status(Text(text))
 
 
+def _least_width(column: Column) -> int:
+    """Return the characters that a column needs to be read: all of a number, and the longest word of a text, or 12."""
+    if column.width:
+        return column.width
+    texts = [str(column.header), *map(str, column.cells)]
+    if column.no_wrap:
+        return max(map(cell_len, texts))
+    return min(WORD, max((cell_len(word) for text in texts for word in text.split()), default=0))
+
+
 class PlainTable(Table):
     """A table whose title, headings and cells are shown as they are.
 
-    A heading that begins with > is that of a column of numbers.
+    A heading that begins with > is that of a column of numbers. Where the terminal is too narrow for all columns, each
+    row is a paragraph, since a table would leave columns out.
     """
 
     def __init__(self, title: str, *headings: str, **how: Any) -> None:
@@ -50,6 +65,16 @@ class PlainTable(Table):
             number = heading[0] == ">"  # numbers are never folded: text makes room
             justify = "right" if number else "left"
             self.add_column(Text(heading.lstrip(">")), justify=justify, overflow="fold", no_wrap=number)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if sum(map(_least_width, self.columns)) + PADDING * len(self.columns) + 1 <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        yield self.title
+        headings = [str(column.header) for column in self.columns]
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            named = (f"{heading}: {cell}" for heading, cell in zip(headings, cells, strict=True) if str(cell))
+            yield Text("  " + "; ".join(named))
 
     def add_row(self, *cells: Any, **how: Any) -> None:
         super().add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells), **how)

@@ -73,3 +73,20 @@ def printed_strings(path):
 def test_every_text_is_printed_in_the_one_way():
     files = [path for path in SEARCH.rglob("*.py") if OWN_CONSOLES not in path.parents]
     assert {str(path): lines for path in files if (lines := list(printed_strings(path)))} == {}
+
+
+def test_a_terminal_that_is_too_narrow_for_a_table_loses_no_column():
+    table = PlainTable("Trials", ">rank", "model", "why it ended", ">trial")
+    table.add_row("1", "segformer tf_efficientnet_lite0 ce_dice_3_1", "stopped at epoch 4", "12")
+    table.add_row("2", "fpn", "", "3")
+
+    def shown(width):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(table)
+        return console.file.getvalue()
+
+    assert "│" in shown(80)
+    narrow = " ".join(shown(40).split())
+    assert "│" not in narrow
+    assert "rank: 1; model: segformer tf_efficientnet_lite0 ce_dice_3_1; why it ended: stopped at epoch 4" in narrow
+    assert "rank: 2; model: fpn; trial: 3" in narrow
