@@ -168,9 +168,11 @@ def check_same_holdout(
     for key, words in _COMPARED.items():
         ours, theirs = getattr(first, key), getattr(second, key)
         if ours != theirs:
+            # A fingerprint says only that there is a difference, and it has 64 characters.
+            what = f"{ours[:12]!r} against {theirs[:12]!r}" if key == "fingerprint" else _difference(ours, theirs)
             raise PredictionsError(
-                f"{first_name} and {second_name} differ in {words}, so their votes cannot be mixed: "
-                f"{_difference(ours, theirs)}; choose candidates of one holdout and one class map"
+                f"{first_name} and {second_name} differ in {words}, so their votes cannot be mixed: {what}; "
+                "choose candidates of one holdout and one class map"
             )
 
 

@@ -236,6 +236,7 @@ def test_pixels_read_from_files_can_be_selected_from(tmp_path):
     ("changes", "message"),
     [
         ({"fingerprint": "beef"}, r"run 1 and run 2 differ in their holdout's photos or labels.*'f00d' against 'beef'"),
+        ({"fingerprint": "0123456789abcdef"}, r"'f00d' against '0123456789ab'; choose"),
         ({"edits": "e2"}, r"run 1 and run 2 differ in the edits of their holdout's labels.*'e1' against 'e2'"),
         (
             {"class_names": ("Background", "Glass", "Paper")},

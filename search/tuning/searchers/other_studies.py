@@ -81,7 +81,7 @@ def describe(studies: Sequence[LearntStudy]) -> str:
     unused = [f"{count} could not be used, because they {words}" for words, count in counts.items() if count]
     left_out = sum((Counter(study["left_out"]) for study in studies), Counter())
     named = [f"{what} ({count})" for what, count in left_out.most_common(MOST_NAMED)]
-    named += [f"{len(left_out) - MOST_NAMED} others"] * (len(left_out) > MOST_NAMED)
+    named += [f"{len(left_out) - MOST_NAMED} more"] * (len(left_out) > MOST_NAMED)
     lacks = [f"values that this space does not offer are left out: {', '.join(named)}"] if named else []
     return "; ".join([used, *unused, *lacks])
 
