@@ -132,6 +132,12 @@ def _check_trainable(params: dict[str, Any], space: Space, where: str = "") -> N
         if not where and params != (own := dataclasses.replace(space, fixed={}).first()):
             _check_trainable(own, space)
             raise
+        if where and space.fixed:
+            pinned = ", ".join(f"{name}={value}" for name, value in space.fixed.items())
+            raise UserError(
+                f"space {space.name}{where} and with {pinned} pinned: {error}; pin more of it with --fix, or leave "
+                "values out with --choices"
+            ) from error
         raise UserError(f"space {space.name}{where}: {error}") from error
 
 

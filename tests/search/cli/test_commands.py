@@ -360,6 +360,16 @@ def test_a_factor_that_makes_no_difference_is_no_grid(tmp_path):
     check_flags(Settings(**where, **grid, fix=("head=unet",)), {"data", "space"}, Console())
 
 
+def test_a_choice_that_does_not_go_with_what_a_flag_pins_is_told_with_it(command, tmp_path):
+    (tmp_path / "my_space.py").write_text(
+        'def suggest(trial):\n    warmup = trial.suggest_categorical("warmup", [1.0, 3.0])\n'
+        '    return {"head": "fpn", "backbone": "lcnet_050", "warmup_epochs": warmup, "epochs": 9}\n'
+    )
+    code, _, errors = command("--space", "my_space.py", "--fix", "epochs=2")
+    message = "where warmup=3.0 and with epochs=2 pinned: `warmup_epochs` is 3.0"
+    assert (code, message in " ".join(errors.split())) == (2, True), errors
+
+
 def test_what_a_flag_pins_away_is_not_checked(tmp_path):
     """A grid and a pinned head train nothing of the branch that is wrong."""
     (tmp_path / "my_space.py").write_text(
