@@ -20,8 +20,7 @@ def show_ensemble(console: Console, ensemble: EnsembleRecord) -> None:
     """Show what the vote is and scores in a sentence, then the tables, and at the end what to expect of it."""
     say(console, headline(ensemble), style="bold")
     console.print(_votes_table(ensemble))
-    if not _is_best_single(ensemble):
-        console.print(_gains_table(ensemble))
+    console.print(_gains_table(ensemble))
     console.print(_classes_table(ensemble))
     console.print(_members_table(ensemble))
     if len(ensemble.members) > 1:

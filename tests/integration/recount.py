@@ -172,8 +172,11 @@ class Recount:
         expected = miou(self.confusion(members, self.everywhere))
         optimism = self.miou(self.members, self.everywhere) - expected
         yield f"Expect about {expected:.3f} ± {np.std(self.drawn(members), ddof=1):.3f}"
-        lower = round(100 * optimism, 2) < 0
-        yield f"{-100 * optimism:.2f} points lower" if lower else f"{abs(100 * optimism):.2f} points too high"
+        points = round(100 * optimism, 2)
+        if points == 0:
+            yield "the selected score is the same"
+        else:
+            yield f"{-points:.2f} points lower" if points < 0 else f"{points:.2f} points too high"
         matrix = self.confusion(self.vote(self.members), self.everywhere)
         for name, right, union in zip(class_names, np.diag(matrix), matrix.sum(0) + matrix.sum(1) - np.diag(matrix)):
             if right:
