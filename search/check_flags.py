@@ -122,9 +122,10 @@ def _check_points_differ(points: Sequence[dict[str, Any]], grid: Sequence[str]) 
 
 
 def _check_trainable(params: dict[str, Any], space: Space, where: str = "") -> None:
-    """Raise UserError for a configuration that cannot be trained, and say where, if it is the space that is wrong.
+    """Raise UserError for a configuration of the space that cannot be trained.
 
-    It is the flags otherwise: then the space makes a configuration that can be trained where nothing is pinned.
+    The message names the space, and `where` in it the configuration was made. It does not where the flags are wrong:
+    that is so for a configuration of first choices that could be trained if the flags pinned nothing.
     """
     try:
         TrialConfig.from_dict(params)

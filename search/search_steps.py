@@ -328,6 +328,7 @@ def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
 
 
 def say_what_was_not_suggested(plan: Plan, tuner: StudyTuner, console: Console) -> None:
+    """Print which suggestions of the space could not be used, and how many trials were not begun for that reason."""
     for reason in tuner.bad_suggestions:
         say(console, f"A suggestion of space {plan.space.name} could not be used: {reason}", style="yellow")
     if tuner.not_suggested:

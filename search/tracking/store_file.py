@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import tempfile
 from contextlib import closing, suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -14,17 +15,9 @@ from trainables.errors import UserError, nearest
 
 STORE = "mlflow.db"
 CONNECT_S = 10  # to wait for a server
-SCHEMES = (
-    "http",
-    "https",
-    "sqlite",
-    "postgresql",
-    "mysql",
-    "mssql",
-    "databricks",
-    "databricks-uc",
-    "uc",
-)  # MLflow's own
+# The kinds of addresses that MLflow knows itself, and the group in which its plugins register others, such as azureml.
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc")
+PLUGINS = "mlflow.tracking_store"
 
 
 def check_store(runs_dir: Path) -> Path:
@@ -72,7 +65,7 @@ def check_scheme(tracking_uri: str) -> None:
     scheme, colon, rest = tracking_uri.partition(":")
     kind = scheme.partition("+")[0]
     known = kind in SCHEMES if colon else tracking_uri.startswith("databricks")
-    if known or os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
+    if known or scheme in entry_points(group=PLUGINS).names or os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
         return
     is_path = not colon and ("/" not in tracking_uri or tracking_uri[0] in "./~")
     if kind == "file" or is_path:

@@ -303,6 +303,16 @@ def test_a_server_that_does_not_answer_is_told_at_once(uri):
         check_answers(uri)
 
 
+def test_the_address_of_a_plugin_of_mlflow_is_left_to_it(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="is no address of a store"):
+        check_answers("azureml://somewhere/x")
+    (tmp_path / "plugin-1.0.dist-info").mkdir()
+    (tmp_path / "plugin-1.0.dist-info/METADATA").write_text("Name: plugin\nVersion: 1.0\n")
+    (tmp_path / "plugin-1.0.dist-info/entry_points.txt").write_text("[mlflow.tracking_store]\nazureml = plugin:Store\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_answers("azureml://somewhere/x")
+
+
 def test_a_store_without_the_experiment_gets_none(tmp_path):
     create_store(tmp_path)
     uri = default_tracking_uri(tmp_path)

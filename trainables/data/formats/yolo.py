@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -13,6 +13,15 @@ from trainables.data.photo_list import SUFFIXES
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 from trainables.files import files_below
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Reads each value as text, so that a class "no" is not False; only null stays null."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag == "tag:yaml.org,2002:null"]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def read_yolo(source: Path, options: ImportOptions) -> Imported:
@@ -38,7 +47,7 @@ def read_yolo(source: Path, options: ImportOptions) -> Imported:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(file.read_text("utf-8-sig"), yaml.BaseLoader)  # all is text: a class "no" is not False
+        content = yaml.load(file.read_text("utf-8-sig"), _TextLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{file}: is no YAML ({error})") from error
     if not isinstance(content, dict):

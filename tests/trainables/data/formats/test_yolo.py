@@ -76,7 +76,7 @@ def test_labels_of_another_encoding_are_named(tmp_path):
 
 
 def test_names_that_yaml_takes_for_other_things(tmp_path):
-    yaml = "names: {'0': no, '1': 2026-01-01}\ntrain: images/train\n"
+    yaml = "names: {'0': no, '1': 2026-01-01}\ntrain: images/train\nval: null\ntest:\npath: ~\n"
     _, dataset = import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE}, yaml))
     assert names(dataset) == {0: "no", 1: "2026-01-01"}
 
