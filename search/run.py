@@ -65,7 +65,8 @@ def run_search(
         from search.tuning.cluster.start_ray import start_ray
 
         import_in_background("search.prepare", "search.search_steps", *LATE_IMPORTS)
-        start_ray(settings.address, trials=0 if settings.dry_run else trials_side_by_side(settings, settings.trials))
+        trials = 0 if settings.dry_run else trials_side_by_side(settings, settings.trials)
+        start_ray(settings.address, trials=trials, on_gpus=settings.gpus_per_trial != 0)
         from search import prepare, search_steps
         from search.tuning.tuner import StudyTuner
 

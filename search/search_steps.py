@@ -64,7 +64,8 @@ def start_cluster(settings: StudySettings, console: Console, trials: int | None)
     `trials` is how many there are in all; None where that is not known yet.
     """
     with working(console, "Starting Ray …"):
-        start_ray(settings.address, trials=trials_side_by_side(settings, trials))
+        side_by_side = trials_side_by_side(settings, trials)
+        start_ray(settings.address, trials=side_by_side, on_gpus=settings.gpus_per_trial != 0)
         return cluster_share(
             concurrency=settings.concurrency,
             gpus_per_trial=settings.gpus_per_trial,
@@ -124,10 +125,14 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     elif not plan.resources.gpus:
         say(
             console,
-            "No GPU was found: trials train on CPU cores. How long the search takes is shown after its first steps, "
+            f"{_no_gpu(plan)}: trials train on CPU cores. How long the search takes is shown after its first steps, "
             "and by --dry-run before it begins. Ctrl-C stops it; --space quickstart is made for a CPU.",
         )
     _check_all_weights(plan, console)
+
+
+def _no_gpu(plan: Plan) -> str:
+    return "No GPU was asked for" if plan.settings.gpus_per_trial == 0 else "No GPU was found"
 
 
 def _trials_in_words(plan: Plan) -> str:
@@ -187,7 +192,7 @@ def _show_cpu_time(plan: Plan, configs: list[TrialConfig], console: Console) -> 
         )
     say(
         console,
-        f"No GPU was found. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
+        f"{_no_gpu(plan)}. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
         f"early, going by single steps of {'these' if plan.suggestions else 'its first'} configurations."
         + (" Ctrl-C stops it; --space quickstart is made for a CPU." if seconds > 3600 else ""),
     )

@@ -90,7 +90,8 @@ class Trainer:
             drop_path=config.drop_path,
             dropout=config.dropout,
         )
-        return self.precision.place(model, channels_last=config.channels_last)
+        steps = config.epochs * len(self.batches)
+        return self.precision.place(model, channels_last=config.channels_last, steps=steps)
 
     @cached_property
     def training_logits(self) -> Callable[[Tensor], list[tuple[float, Tensor]]]:

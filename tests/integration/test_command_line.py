@@ -17,10 +17,14 @@ from search.cli import main
 TRAINING = ["--no-pretrained", "--image-size", "32", "--epochs", "1", "--trials", "1"]
 
 
-def test_dry_run_shows_the_plan_and_leaves_nothing(line):
-    code = line.run_here("--space", "cnn_heads", "--data", str(line.data), *TRAINING, "--name", "plan", "--dry-run")
+@pytest.mark.parametrize(
+    ("gpus", "why"), [([], "No GPU was found"), (["--gpus-per-trial", "0"], "No GPU was asked for")]
+)
+def test_dry_run_shows_the_plan_and_leaves_nothing(line, gpus, why):
+    plan = ["--space", "cnn_heads", "--data", str(line.data), *TRAINING, "--name", "plan", "--dry-run"]
+    code = line.run_here(*plan, *gpus)
     assert code == 0, line.output()
-    for words in ("6 holdout, 20 training in 5 folds, 2 test", "trial 1: ", "head=", "No GPU was found", "at a time"):
+    for words in ("6 holdout, 20 training in 5 folds, 2 test", "trial 1: ", "head=", why, "at a time"):
         assert words in line.output()
     assert not (line.runs / "plan").exists()
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+FEW_STEPS = 1000  # for which compiling kernels takes longer than they save
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -43,13 +45,16 @@ class Precision:
 
         return wait
 
-    def place(self, model: nn.Module, *, channels_last: bool) -> nn.Module:
-        """Return `model` on the device, in the memory layout that is asked for unless gradients would be wrong in
-        it.
+    def place(self, model: nn.Module, *, channels_last: bool, steps: int | None = None) -> nn.Module:
+        """Return `model` on the device, in the memory layout that is asked for except where another one is better.
+
+        `steps` is for how many steps the model will be trained, if it will be trained and that is known.
         """
         model.to(self.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
-        if self.device.type == "cpu" and self.dtype == torch.bfloat16:
-            _keep_channels_first(model)
+        if self.dtype == torch.bfloat16 and self.device.type == "cpu":
+            _keep_channels_first(model, _has_wrong_gradients)
+        elif self.dtype == torch.bfloat16 and channels_last and steps is not None and steps <= FEW_STEPS:
+            _keep_channels_first(model, _would_be_compiled)
         return model
 
     @property
@@ -61,14 +66,30 @@ class Precision:
         return self.dtype == torch.float16
 
 
-def _keep_channels_first(model: nn.Module) -> None:
-    """Keep the weights and inputs of grouped, dilated convolutions in the layout that is not channels last.
+def _has_wrong_gradients(conv: nn.Conv2d) -> bool:
+    """Return whether a convolution in bf16 and channels last on a CPU has wrong gradients.
 
-    For these convolutions in bf16 on a CPU, PyTorch 2.15 returns uninitialised memory as the gradient of the weights if
-    input or weights are channels last (seen on a processor with bf16 instructions).
+    Where it is grouped and dilated, PyTorch 2.15 returns uninitialised memory as the gradient of the weights if input
+    or weights are channels last (seen on a processor with bf16 instructions).
     """
+    return conv.groups > 1 and max(conv.dilation) > 1
+
+
+def _would_be_compiled(conv: nn.Conv2d) -> bool:
+    """Return whether cuDNN compiles kernels for a convolution in bf16 and channels last when it first runs.
+
+    cuDNN 9 does for depthwise ones, in each process and for each size of the maps: for U-Net++ on EfficientNet-Lite2
+    that took 8 to 16 s of the first step. PyTorch has kernels of its own for the other layout, which are ready at once
+    and with which a step takes 15 % longer (tests/benchmarks/training/gpu.py measures both). Those for sizes above 5
+    are general ones, and slow.
+    """
+    return conv.groups > 1 and conv.groups == conv.in_channels and max(conv.kernel_size) <= 5
+
+
+def _keep_channels_first(model: nn.Module, of: Callable[[nn.Conv2d], bool]) -> None:
+    """Keep weights and inputs of the convolutions that `of` picks in the layout that is not channels last."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d) and module.groups > 1 and max(module.dilation) > 1:
+        if isinstance(module, nn.Conv2d) and of(module):
             # `contiguous` would not do: with one channel per group both layouts count as contiguous.
             module.weight.data = module.weight.data.flatten().view(module.weight.shape)
             module.register_forward_pre_hook(_channels_first)

@@ -16,6 +16,7 @@ from trainables.config import TrialConfig
 from trainables.data.photo_list import Photo
 from trainables.data.photos.photo_files import PhotoError, decode_at_sizes, resize_photo, usable_threads
 from trainables.errors import UserError
+from trainables.hardware.cuda_graphs import GraphedPass
 from trainables.hardware.out_of_memory import is_out_of_memory, run_in_memory
 from trainables.hardware.precision import choose_precision
 from trainables.inference.evaluate import equal_runs, to_class_maps
@@ -47,6 +48,7 @@ class Predictor:
         self.precision = choose_precision(config.precision)
         model = load_model(config, weights, num_classes)
         self.model = self.precision.place(model, channels_last=config.channels_last)
+        self._logits = GraphedPass(self._model_logits)
 
     def class_maps(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         """Yield the class map uint8 (H, W) of each photo, in order and at the photo's own size.
@@ -199,7 +201,7 @@ class Predictor:
                 total[number, :, y : y + window[0], x : x + window[1]] += seen
         return total / weight
 
-    def _logits(self, images: Tensor) -> Tensor:
+    def _model_logits(self, images: Tensor) -> Tensor:
         with self.precision.autocast():
             images = self.model.normalize(images)
             if self.config.channels_last:

@@ -16,14 +16,16 @@ import trainables
 from search.screen.gpus import read_gpus
 from search.tuning.cluster.ray_access import close_own_cluster
 from trainables.errors import UserError
+from trainables.hardware.loader_server import START_AHEAD
 
 IMPORTS_AHEAD = "search.tuning.cluster.imports_ahead"
 
 
-def start_ray(address: str | None, *, trials: int = 0) -> None:
+def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> None:
     """Join the cluster at `address`, or start Ray on this machine without a dashboard, unless that was done already.
 
-    On a cluster of this machine alone, `trials` processes begin to import what a trial needs.
+    On a cluster of this machine alone, `trials` processes begin to import what a trial needs. `on_gpus` says whether
+    trials are to use this machine's GPUs, if it has any.
 
     A cluster of this machine alone takes requests of its own processes only (see ray_access.py beside this file). Ray's
     workers look for modules where the driver's current directory is: that must not be one with a user's files.
@@ -49,7 +51,7 @@ def start_ray(address: str | None, *, trials: int = 0) -> None:
                 ray.init(address=address, **quiet)
             else:  # "local": a cluster of its own, also where another one runs
                 close_own_cluster()
-                os.environ.update(_prepare_trial_processes(trials))
+                os.environ.update(_prepare_trial_processes(trials, on_gpus))
                 _start_own_cluster(quiet)
     except Exception as error:  # Ray raises a plain Exception where its processes take longer than half a minute
         ray.shutdown()
@@ -64,19 +66,23 @@ def start_ray(address: str | None, *, trials: int = 0) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
-def _prepare_trial_processes(trials: int) -> dict[str, str]:
+def _prepare_trial_processes(trials: int, on_gpus: bool) -> dict[str, str]:
     """Return Ray's settings with which it starts `trials` processes at once and keeps them until trials need them.
 
     Ray starts a process for each core otherwise, and ends those that are idle as soon as Tune reserves the cores for
     trials: the trials would then wait for new processes.
 
-    With several GPUs, a trial imports PyTorch for itself: a library that asks the driver for GPUs while it is imported
-    would see all of them from then on, instead of those that Ray gives to the trial later.
+    The GPUs that Ray gives a trial later are the only ones that it sees, since what is imported asks the driver for
+    none before the trial begins.
     """
     if not trials:
         return {}
-    keep = {"RAY_worker_maximum_startup_concurrency": str(trials), "RAY_num_workers_soft_limit": str(trials)}
-    return keep if len(read_gpus()) > 1 else {**keep, "RAY_preload_python_modules": IMPORTS_AHEAD}
+    return {
+        "RAY_worker_maximum_startup_concurrency": str(trials),
+        "RAY_num_workers_soft_limit": str(trials),
+        "RAY_preload_python_modules": IMPORTS_AHEAD,
+        START_AHEAD: "1" if on_gpus and read_gpus() else "",
+    }
 
 
 def use_prepared_processes() -> None:

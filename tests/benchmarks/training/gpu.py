@@ -1,7 +1,8 @@
-"""What a GPU is used for, in four minutes: training steps, predicting files, a search's idle share, and torch.compile.
+"""What a GPU is used for, in four minutes: training steps, predicting files, a search's idle share, and compiling.
 
-Everything is compared within one run, in turn. Networks are compiled one after another, each in a process of its own,
-which is ended when its share of the time is over; what it has measured by then is printed.
+Everything is compared within one run, in turn. Networks are compiled side by side, each in a process of its own, which
+is ended when the time is over, and only one of them measures at a time; what they have measured by then is printed.
+With --parts compile they have all of the time.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -20,6 +22,7 @@ from statistics import median
 import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from rich.console import Console
 from rich.table import Table
 
@@ -29,9 +32,11 @@ from trainables.config import TrialConfig
 from trainables.data import load_dataset, make_splits
 from trainables.data.sample.dataset import write_sample
 from trainables.errors import UserError
+from trainables.hardware import precision
 from trainables.study_data import StudyData
 from trainables.training import Trainer
 
+PARTS = ("steps", "predict", "depthwise", "search", "compile")
 COMPILED = (("unet", "resnet50"), ("segformer", "mit_b0"), ("upernet", "convnext_tiny"))
 SEARCH_S = 80  # seconds at most for the search whose idle share is measured
 PHOTOS_PER_EPOCH = 300  # of the trials for which it is told when compiling pays
@@ -43,8 +48,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=10, help="steps of a round (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
     parser.add_argument("--seconds", type=float, default=225, help="for everything (%(default)s)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="(all)")
     parser.add_argument("--without-gpu", action="store_true", help="run on a CPU, to try the benchmark itself")
     parser.add_argument("--compile", nargs=2, metavar=("HEAD", "BACKBONE"), help="print JSON on this network alone")
+    parser.add_argument("--lock", type=Path, help="of the process that measures, with --compile")
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
@@ -60,15 +67,21 @@ def run(options: argparse.Namespace, console: Console) -> None:
             _compile(_trainers(data, options), _batch(data, options, device), options, device)
             return
         console.print(torch.cuda.get_device_name() if device == "cuda" else "on a CPU, whose figures mean little here")
-        console.print(_steps_against_smp(data, options, device))
-        photos, repeat = (24, 8) if device == "cuda" else (4, 1)
-        how = {"rounds": options.rounds, "threads": torch.get_num_threads()}
-        files = argparse.Namespace(images=root / "val.json", photos=photos, repeat=repeat, **how)
-        predict_against_forward.run(files, console)
+        if "steps" in options.parts:
+            console.print(_steps_against_smp(data, options, device))
+        if "predict" in options.parts:
+            photos, repeat = (24, 16) if device == "cuda" else (4, 1)
+            how = {"rounds": options.rounds, "threads": torch.get_num_threads()}
+            files = argparse.Namespace(images=root / "val.json", photos=photos, repeat=repeat, **how)
+            predict_against_forward.run(files, console)
+        if "depthwise" in options.parts:
+            console.print(_depthwise(data, options, device))
     if device == "cuda":
         torch.cuda.empty_cache()
-    _idle_share(min(SEARCH_S, (ends - time.monotonic()) / 2), console)
-    console.print(_compiling(options, ends))
+    if "search" in options.parts:
+        _idle_share(min(SEARCH_S, (ends - time.monotonic()) / 2), console)
+    if "compile" in options.parts:
+        console.print(_compiling(options, ends))
 
 
 def _idle_share(seconds: float, console: Console) -> None:
@@ -140,8 +153,26 @@ def _steps_against_smp(data: StudyData, options: argparse.Namespace, device: str
     return table
 
 
+def _depthwise(data: StudyData, options: argparse.Namespace, device: str) -> Table:
+    """The first step and later ones of a network with depthwise convolutions, by PyTorch's kernels and by cuDNN's."""
+    table = Table("U-Net++ on EfficientNet-Lite2, bf16, depthwise kernels", "first step, s", "photos/s")
+    images, masks = _batch(data, options, device)
+    few = precision.FEW_STEPS
+    for name, steps in (("PyTorch's", sys.maxsize), ("cuDNN's, compiled", 0)):
+        precision.FEW_STEPS = steps
+        trainer = _trainer(data, options, "unetplusplus", "tf_efficientnet_lite2")
+        began = time.perf_counter()
+        trainer._step(images, masks)
+        _wait(device)
+        first = time.perf_counter() - began
+        (taken,) = _in_turn([partial(trainer._step, images, masks)], options, device)
+        table.add_row(name, f"{first:.1f}", f"{options.batch / median(taken):.1f}")
+    precision.FEW_STEPS = few
+    return table
+
+
 def _compiling(options: argparse.Namespace, ends: float) -> Table:
-    """Compile each network in a process of its own, with an even share of the time until `ends`."""
+    """Compile the networks side by side, each in a process of its own, until `ends`."""
     columns = (
         "first step, s",
         "photos/s eager",
@@ -149,25 +180,27 @@ def _compiling(options: argparse.Namespace, ends: float) -> Table:
         "gain",
         f"pays after, epochs of {PHOTOS_PER_EPOCH} photos",
     )
-    table = Table("torch.compile", *columns)
+    table = Table("torch.compile, side by side", *columns)
     flags = [f"--{name}={getattr(options, name)}" for name in ("size", "batch", "steps", "rounds")]
     flags += ["--without-gpu"] if options.without_gpu else []
-    for done, network in enumerate(COMPILED):
-        share = (ends - time.monotonic()) / (len(COMPILED) - done)
-        command = [sys.executable, "-m", "tests.benchmarks", "gpu", *flags, "--compile", *network]
-        known: dict[str, float | str] = {}
-        for line in _output(command, share)[0].splitlines():
-            known |= json.loads(line) if line.startswith("{") else {}
-        table.add_row(" on ".join(network), *_cells(known, share, options.batch))
+    seconds = ends - time.monotonic()
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(len(COMPILED)) as pool:
+        command = [sys.executable, "-m", "tests.benchmarks", "gpu", *flags, "--lock", f"{directory}/measuring"]
+        printed = pool.map(lambda network: _output([*command, "--compile", *network], seconds)[0], COMPILED)
+        for network, text in zip(COMPILED, printed):
+            known: dict[str, float | str] = {}
+            for line in text.splitlines():
+                known |= json.loads(line) if line.startswith("{") else {}
+            table.add_row(" on ".join(network), *_cells(known, seconds, options.batch))
     return table
 
 
-def _cells(known: dict[str, float | str], share: float, batch: int) -> list[str]:
+def _cells(known: dict[str, float | str], most: float, batch: int) -> list[str]:
     """Return a network's cells from the seconds that are known: of the first compiled step, and of steps after it."""
     if "error" in known:
         return [str(known["error"]), "", "", "", ""]
     eager, first, compiled = (known.get(name) for name in ("eager", "first", "compiled"))
-    cells = [f"more than {share:.0f}" if first is None else f"{first:.0f}"]
+    cells = [f"more than {most:.0f}, with start" if first is None else f"{first:.0f}"]
     cells += ["" if seconds is None else f"{batch / seconds:.1f}" for seconds in (eager, compiled)]
     if compiled is None:
         return [*cells, "", ""]
@@ -185,7 +218,9 @@ def _compile(
 ) -> None:
     """Print, as JSON as soon as it is known, seconds of a step, of the first compiled one, and of a compiled one."""
     eager, compiled = (partial(trainer._step, *batch) for trainer in trainers)
-    (alone,) = _in_turn([eager], options, device)
+    lock = FileLock(options.lock)
+    with lock:
+        (alone,) = _in_turn([eager], options, device)
     print(json.dumps({"eager": median(alone)}), flush=True)
     began = time.perf_counter()
     try:
@@ -195,7 +230,8 @@ def _compile(
         return
     _wait(device)
     print(json.dumps({"first": time.perf_counter() - began}), flush=True)
-    slow, fast = (median(taken) for taken in _in_turn([eager, compiled], options, device))
+    with lock:
+        slow, fast = (median(taken) for taken in _in_turn([eager, compiled], options, device))
     print(json.dumps({"eager": slow, "compiled": fast}), flush=True)
 
 

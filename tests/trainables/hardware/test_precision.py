@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from trainables.hardware.precision import Precision, choose_precision
+from trainables.hardware.precision import FEW_STEPS, Precision, choose_precision
 
 CPU = torch.device("cpu")
 
@@ -59,3 +59,42 @@ def test_gradients_in_bf16_and_channels_last_are_those_in_fp32(groups, dilation)
 
     for low, full in zip(gradients(torch.bfloat16), gradients(torch.float32), strict=True):
         assert (low - full).abs().mean() < 0.02 * full.abs().mean()
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [(None, []), (FEW_STEPS + 1, []), (FEW_STEPS, ["3x3", "5x5"])],
+    ids=["predicting", "a long trial", "a short trial"],
+)
+def test_depthwise_convolutions_of_a_short_trial_on_a_gpu_are_not_in_channels_last(steps, kept):
+    """cuDNN would compile kernels for them. The meta device stands for a GPU: all but CPUs are treated alike."""
+    convolutions = {
+        "3x3": torch.nn.Conv2d(8, 8, 3, groups=8),
+        "5x5": torch.nn.Conv2d(8, 16, 5, groups=8),
+        "7x7": torch.nn.Conv2d(8, 8, 7, groups=8),
+        "grouped": torch.nn.Conv2d(8, 8, 3, groups=4),
+        "dense": torch.nn.Conv2d(8, 8, 3),
+    }
+    model = torch.nn.ModuleDict(convolutions)
+    Precision(torch.device("meta"), torch.bfloat16).place(model, channels_last=True, steps=steps)
+    assert [name for name, module in model.items() if module._forward_pre_hooks] == kept
+    for name, module in model.items():
+        if name in kept:
+            assert module.weight.stride() == torch.empty(module.weight.shape).stride()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_depthwise_convolution_gives_the_same_in_either_layout():
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(64, 64, 3, padding=1, groups=64)
+    images = torch.randn(4, 64, 24, 32, device="cuda").contiguous(memory_format=torch.channels_last)
+    precision = Precision(torch.device("cuda"), torch.bfloat16)
+    outputs = []
+    for steps in (1, None):
+        model = precision.place(torch.nn.Sequential(copy.deepcopy(conv)), channels_last=True, steps=steps)
+        with precision.autocast():
+            outputs.append(model(images))
+        outputs[-1].float().square().sum().backward()
+        outputs.append(model[0].weight.grad)
+    for one, other in zip(outputs[:2], outputs[2:]):
+        torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from trainables.errors import NodeError
+from trainables.hardware.loader_server import loader_context
 
 
 class Loader:
@@ -32,7 +33,7 @@ class Loader:
             num_workers=workers,
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
-            multiprocessing_context=_context() if workers else None,
+            multiprocessing_context=loader_context() if workers else None,
             worker_init_fn=_end_with_parent if workers else None,
             # Otherwise a draw of PyTorch's own generator would depend on whether the processes are new.
             generator=torch.Generator() if workers else None,
@@ -94,15 +95,6 @@ class _Requests:
 
     def __iter__(self) -> Iterator[list[Any]]:
         return iter(self.current)
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """Return a way to start processes as copies of one that has imported what they need."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["__main__", "trainables.data.batches.training_batches", "trainables.data.batches.policies"]
-    )
-    return context
 
 
 def _end_with_parent(worker: int) -> None:

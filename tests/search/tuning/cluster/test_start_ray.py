@@ -60,7 +60,37 @@ def test_trials_run_in_the_processes_that_were_started_for_them(tmp_path):
     assert sorted(processes["used"]) == sorted(processes["ready"])
 
 
-@pytest.mark.parametrize(("gpus", "imported"), [(0, True), (1, True), (4, False)])
-def test_pytorch_is_imported_after_a_trial_has_been_given_one_of_several_gpus(monkeypatch, gpus, imported):
+@pytest.mark.parametrize(("gpus", "on_gpus", "started"), [(0, True, ""), (4, True, "1"), (4, False, "")])
+def test_where_trials_use_gpus_the_server_of_their_loader_processes_is_started_ahead(
+    monkeypatch, gpus, on_gpus, started
+):
     monkeypatch.setattr(start_ray, "read_gpus", lambda: [object()] * gpus)
-    assert ("RAY_preload_python_modules" in start_ray._prepare_trial_processes(4)) is imported
+    assert start_ray._prepare_trial_processes(4, on_gpus)["SEGVOTE_START_LOADER_SERVER"] == started
+
+
+ASKED = """
+import traceback
+
+import torch
+
+asked = []
+
+def spy(*arguments):
+    asked.append("".join(traceback.format_stack()))
+    return 0
+
+torch._C._cuda_getDeviceCount = torch._C._cuda_init = spy
+import search.tuning.cluster.imports_ahead
+import threading
+
+for thread in threading.enumerate():
+    if thread.name == "imports":
+        thread.join()
+print(*asked, sep="\\n")
+"""
+
+
+def test_what_a_trial_imports_asks_the_driver_for_no_gpu():
+    """Otherwise a trial would see all GPUs, and not those alone that Ray gives it after the imports."""
+    run = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
+    assert not run.stdout.strip(), run.stdout
