@@ -90,7 +90,8 @@ def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path
     trial that has one is never trained again.
     """
     if not files.verdict.exists():
-        if files.best_maps.exists() and not outcome.failure:
+        files.keep_epoch(outcome.best_epoch, outcome.epochs)  # the trial's process may have been killed before it did
+        if outcome.best_epoch and files.best_maps.exists() and not outcome.failure:
             _write_predictions(study, files)
         if not outcome.goes_on:
             files.write_verdict({"status": outcome.status, "epochs": outcome.epochs, "failure": outcome.failure})

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,8 +35,10 @@ class TrialFiles:
 
     The worker writes the state, weights, class maps and one line per epoch; the driver writes the configuration
     (`suggestion`) and how the trial ended (`verdict`). The state is written before its epoch's line, so that no line
-    describes an epoch that is lost. The methods that read raise DamagedFileError, which names the file and the remedy,
-    where it is damaged.
+    describes an epoch that is lost. The weights and class maps of an epoch that may become the best one are written
+    before its state, under names of their own, and replace those that are kept after its line (`keep_epoch`): what is
+    kept belongs to an epoch that has a line, whenever a process is killed. The methods that read raise
+    DamagedFileError, which names the file and the remedy, where it is damaged.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -52,6 +56,36 @@ class TrialFiles:
         self.running_epoch = RunningEpochFile(self.directory / "running_epoch.json")
         self.log = self.directory / "log.txt"
         self.lock = self.directory / ".lock"
+
+    def maps_of(self, epoch: int) -> Path:
+        """Return the file of an epoch's class maps until they are kept or removed."""
+        return self.directory / f"epoch_{epoch}_maps.npy"
+
+    def weights_of(self, epoch: int) -> Path:
+        """Return the file of an epoch's weights until they are kept or removed."""
+        return self.directory / f"epoch_{epoch}_weights.safetensors"
+
+    def keep_epoch(self, kept: int, recorded: int) -> None:
+        """Keep the weights and class maps of the epoch `kept`, where they are not kept yet, rather than those before.
+
+        Those of the other epochs up to `recorded`, the number of epochs that have lines, are removed. Those of a later
+        epoch stay: it has not ended, or its process was killed before its line. Two processes may do this at once.
+        """
+        for epoch_file, best in ((self.maps_of, self.best_maps), (self.weights_of, self.best_weights)):
+            with suppress(FileNotFoundError):
+                os.replace(epoch_file(kept), best)
+            for epoch in range(1, recorded + 1):
+                epoch_file(epoch).unlink(missing_ok=True)
+
+    def forget_epochs(self) -> None:
+        """Remove all that the epochs left, because they are trained again."""
+        for path in (self.best_maps, self.best_weights, self.predictions, self.picture, self.epochs):
+            path.unlink(missing_ok=True)
+        self._remove_epoch_files()
+
+    def _remove_epoch_files(self) -> None:
+        for path in (*self.directory.glob("epoch_*_maps.npy"), *self.directory.glob("epoch_*_weights.safetensors")):
+            path.unlink(missing_ok=True)
 
     def predictions_with(self, what: str) -> Path:
         """Return the file of holdout predictions by other views than a trial is scored with.
@@ -133,3 +167,4 @@ class TrialFiles:
         self.running_epoch.path.unlink(missing_ok=True)
         self.best_maps.unlink(missing_ok=True)
         self.scratch_maps.unlink(missing_ok=True)
+        self._remove_epoch_files()

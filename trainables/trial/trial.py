@@ -60,7 +60,7 @@ class Trial:
         """
         if not self.files.state.exists():
             self._records = []  # without its state a trial cannot be resumed: its epochs are trained again
-            self.files.epochs.unlink(missing_ok=True)
+            self.files.forget_epochs()
             return None
         state = load_state(self.files.state)
         try:
@@ -80,6 +80,7 @@ class Trial:
             )
         log.info("resuming after epoch %d", trainer.epoch)
         if not missing:
+            self._keep_best()
             return None
         self._commit(record)
         return record
@@ -99,8 +100,8 @@ class Trial:
         if self.study.kept([*self._records, record]) is record:
             if maps is not None:
                 maps.flush()
-                os.replace(self.files.scratch_maps, self.files.best_maps)
-            self._save_best_weights(trainer)
+                os.replace(self.files.scratch_maps, self.files.maps_of(trainer.epoch))
+            self._save_weights(trainer)
         save_state(self.files.state, trainer.state_dict() | {"record": record})
         self._commit(record)
         score = f", {OBJECTIVE} {record[OBJECTIVE]:.4f}" if self.study.scored else ""
@@ -111,6 +112,12 @@ class Trial:
     def _commit(self, record: dict[str, Any]) -> None:
         self.files.append_record(record)
         self._records.append(record)
+        self._keep_best()
+
+    def _keep_best(self) -> None:
+        kept = self.study.kept(self._records)
+        if kept:
+            self.files.keep_epoch(kept["epoch"], len(self._records))
 
     def _scratch_maps(self, packed: PackedData) -> np.ndarray:
         """Return a mapped file for the holdout's class maps, uint8 (pixels,), one after another."""
@@ -119,8 +126,8 @@ class Trial:
         take_room(self.files.scratch_maps)
         return maps
 
-    def _save_best_weights(self, trainer: Trainer) -> None:
+    def _save_weights(self, trainer: Trainer) -> None:
         weights = {name: tensor.contiguous() for name, tensor in trainer.evaluated_model.state_dict().items()}
         content = safetensors.torch.save(weights, metadata={"epoch": str(trainer.epoch)})
-        with replacing(self.files.best_weights) as temporary:
+        with replacing(self.files.weights_of(trainer.epoch)) as temporary:
             temporary.write_bytes(content)

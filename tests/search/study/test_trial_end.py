@@ -101,6 +101,20 @@ def test_a_killed_trial_has_no_verdict_but_its_predictions_so_far(study, trained
     assert np.array_equal(read_predictions(files.predictions).pixels, maps)
 
 
+def test_a_kill_before_the_best_epoch_was_kept_is_made_up_for(study, trained):
+    files, maps = trained
+    np.save(files.maps_of(2), (maps + 1) % 3)
+    np.save(files.maps_of(3), (maps + 2) % 3)  # an epoch that is not recorded
+    keep_outcome(study, ended(study, [0.1, 0.2]), files)
+    assert np.array_equal(read_predictions(files.predictions).pixels, (maps + 1) % 3)
+
+
+def test_class_maps_of_no_recorded_epoch_are_not_kept(study, trained):
+    files, _ = trained
+    keep_outcome(study, ended(study, [], goes_on=True), files)
+    assert not files.predictions.exists()
+
+
 def test_a_verdict_is_written_once(study, trained):
     files, maps = trained
     keep_outcome(study, ended(study, [0.1, 0.2]), files)
