@@ -66,9 +66,11 @@ def load_candidates(
     include_stopped: bool = False,
     budget: Budget | None = None,
 ) -> Loaded:
-    """Return the trials of the parent runs that may vote (see eligible.py), ordered by run id.
+    """Return the trials of the parent runs that may vote (see eligible.py), ordered by study and trial number.
 
-    The order by run id decides ties. Only a run whose predictions are missing from MLflow is left out.
+    Among candidates of the same score this order decides which ranks better, as in the tables of trials. Ids of runs
+    are random: by them, a search that is repeated could choose other members. Only a run whose predictions are missing
+    from MLflow is left out.
 
     Args:
         client: The client of the MLflow store.
@@ -89,12 +91,17 @@ def load_candidates(
     budget = budget or Budget()
     pseudo = {parent for parent in parent_ids if "pseudo" in client.get_run(parent).data.params}
     loaded = Loaded([], [])
-    for run in sorted(chosen, key=lambda run: run.info.run_id):
+    for run in sorted(chosen, key=_place):
         try:
             loaded.candidates.append(_load(client, run, target, pseudo).kept_in(budget))
         except NoArtifactError as error:
             loaded.left_out.append(f"{run.info.run_name} does not vote: {error}")
     return loaded
+
+
+def _place(run: Run) -> tuple[str, int, str]:
+    tags = run.data.tags
+    return tags.get(STUDY, ""), int(tags.get(TRIAL, 0)), run.info.run_id
 
 
 def load_target(client: MlflowClient, parent: Run) -> Predictions:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
-from ensembling import Predictions, PredictionsError, write_predictions
+from ensembling import Predictions, PredictionsError, select_ensemble, write_predictions
 from ensembling.runs.candidates import load_candidates, load_target
 
 
@@ -22,11 +22,13 @@ class Store:
     def __init__(self, directory):
         self.directory, self.runs = directory, []
 
-    def add(self, run_id, *, trial, value=0, ended=1, status="FINISHED", artifact=True, far=True, score=0.5):
+    def add(
+        self, run_id, *, trial, value=0, ended=1, status="FINISHED", artifact=True, far=True, score=0.5, study="mine"
+    ):
         tags = {
             "segvote.candidate": str(far).lower(),
             "segvote.status": "completed",
-            "segvote.study": "mine",
+            "segvote.study": study,
             "segvote.trial": str(trial),
             "mlflow.parentRunId": "parent",
         }
@@ -74,12 +76,20 @@ def _fetched_in_place(monkeypatch, tmp_path):
     monkeypatch.setattr("ensembling.runs.candidates.tempfile.TemporaryDirectory", Directory)
 
 
-def test_candidates_are_in_order_of_their_run_ids(store):
-    for run_id, trial in (("c", 1), ("a", 2), ("b", 3)):
+def test_equal_scores_rank_by_trial_number_whatever_the_ids_of_the_runs(store):
+    for run_id, trial in (("c", 10), ("a", 2), ("b", 9)):
         store.add(run_id, trial=trial)
     candidates, left_out = load(store)
-    assert [one.run_id for one in candidates] == ["a", "b", "c"]
+    assert [one.trial for one in candidates] == [2, 9, 10]
     assert left_out == []
+    rows, target = [one.predictions.pixels for one in candidates], np.arange(16, dtype=np.uint8) % 2
+    assert select_ensemble(rows, target, 2).ranking == (0, 1, 2)
+
+
+def test_candidates_of_several_studies_are_in_order_of_the_studies_names(store):
+    for trial, study in enumerate(("night", "day"), start=1):
+        store.add(f"run{trial}", trial=trial, study=study)
+    assert [one.study for one in load(store).candidates] == ["day", "night"]
 
 
 def test_a_trial_is_a_candidate_once_however_many_runs_it_has(store):
