@@ -13,7 +13,7 @@ from search.study.edits import asked_edits
 from search.study.settings import Settings, StudySettings
 from search.study.space import make_space
 from search.study.study import Study, check_same_data, new_study, open_study
-from search.study.trial_end import holdout_masks
+from search.study.trial_end import check_holdout
 from search.tracking.store import check_places
 from search.tuning.searchers.other_studies import read_other_studies
 from trainables.config import TrialConfig
@@ -60,7 +60,7 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
         known = [edited_data(dataset, one, splits, [size], settings, console) for one in edits]
         learnt = read_other_studies(settings, space)
         study = new_study(settings, dataset, splits, pseudo, scenes=scenes, edits=known, learnt=learnt)
-    holdout_masks(study, packed_data(dataset, size, settings, console))  # a holdout without labels ends here
+    check_holdout(study, packed_data(dataset, size, settings, console))
     return study, dataset
 
 
@@ -133,23 +133,25 @@ def pseudo_data(
     with scene_progress(console) as progress:
         how = {"group_by": group_by, "cache_dir": settings.cache_dir, "progress": progress}
         apart = rows_apart(pseudo, dataset, splits.holdout, **how)
-    _show_apart(apart, root, dataset, console)
+    _show_apart(apart, root, dataset, group_by, console)
     for size in sizes:
         packed_data(pseudo, size, settings, console)
     return PseudoData(root, pseudo.fingerprint, apart.rows, settings.pseudo_weight)
 
 
-def _show_apart(apart: Apart, root: Path, dataset: Dataset, console: Console) -> None:
+def _show_apart(apart: Apart, root: Path, dataset: Dataset, group_by: str | None, console: Console) -> None:
     """Report which photos of --pseudo are left out, and which make the score too high.
 
     Raises UserError where none is left.
     """
     given = len(apart.rows) + apart.copies + apart.frames
-    why = [f"{apart.copies} are copies of labelled photos of {dataset.root}"] * bool(apart.copies)
+    declared = f", or of one scene with some by --group-by {group_by!r}" if group_by else ""
+    why = [f"{apart.copies} are copies of labelled photos of {dataset.root}{declared}"] * bool(apart.copies)
     why += [f"{apart.frames} are of scenes that the holdout or the test has"] * bool(apart.frames)
     if not apart.rows:
         raise UserError(
             f"--pseudo {root}: none of its {given} photos may be trained on, since {' and '.join(why)}: give it others"
+            f"{', or let --group-by tell scenes apart' if group_by else ''}"
         )
     if why:
         say(

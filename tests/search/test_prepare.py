@@ -74,6 +74,15 @@ def test_nothing_but_photos_of_the_data_set_is_refused(settings, dataset, write_
         prepare(settings, dataset, pseudo=root)
 
 
+def test_photos_that_group_by_puts_into_a_scene_of_the_data_set_are_refused_with_its_name(
+    settings, dataset, photos, write_labels
+):
+    settings = dataclasses.replace(settings, pseudo=str(write_labels(photos)))
+    said = "since 3 are copies of .*, or of one scene with some by --group-by 'png': give it others, or let --group-by"
+    with pytest.raises(UserError, match=said):
+        pseudo_data(dataset, tiny.SPLITS, [(32, 48)], settings, Console(quiet=True), "png")
+
+
 def test_other_categories_are_refused(settings, dataset, photos, write_labels):
     with pytest.raises(UserError, match="category 'Metal' is missing from the labelled data set"):
         prepare(settings, dataset, pseudo=write_labels(photos, names=("Background", "Metal", "Paper", "Glass")))

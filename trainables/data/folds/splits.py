@@ -173,11 +173,28 @@ class _Cut:
     def _check(self, rows: Sequence[int], needed: int) -> None:
         parts = len({self.scenes.parts[row] for row in rows})
         if parts < needed:
-            grouped = " (those that belong together count once)" if parts < len(rows) else ""
+            grouped = f" (those that belong together count once{self._why()})" if parts < len(rows) else ""
             raise UserError(
                 f"{self.dataset.root} leaves {parts} different photos to split{grouped}, and this takes at least "
-                f"{needed}: use fewer folds (at least 2), bring a val.json as holdout, or add photos"
+                f"{needed}: {self._remedy()}use fewer folds (at least 2), bring a val.json as holdout, or add photos"
             )
+
+    def _why(self) -> str:
+        """Return in words what put photos together, and how many; nothing where that is not known."""
+        told = [f"{number} by {reason}" for reason, number in self.scenes.reasons]
+        return f"; of all {len(self.dataset.images)} photos {', '.join(told)}" if told else ""
+
+    def _remedy(self) -> str:
+        """Return what to do first where the user has said which photos belong together."""
+        reasons = dict(self.scenes.reasons)
+        if "--group-by" in reasons:
+            return (
+                "leave --group-by out, or let it find the part of a file name that differs from scene to scene, as "
+                r"'(\w+)_\d+' does in drive1_0007.jpg and drive2_0001.jpg; otherwise "
+            )
+        if "a declared group" in reasons:
+            return 'check what "group" the images have in the annotations; otherwise '
+        return ""
 
     def _whole_groups(self, rows: Sequence[int], group_of: dict[int, int], fraction: float) -> tuple[int, ...]:
         """Return the rows of some groups, of few; of the sets tried, the best as the docstring of make_splits says."""

@@ -14,7 +14,7 @@ from tests.trainables.data.made import box, real, record
 from trainables.data import Dataset, Splits, load_dataset, make_splits
 from trainables.data.annotations.annotation import Annotation
 from trainables.data.dataset import Category, ImageRecord
-from trainables.data.scenes import Scenes
+from trainables.data.scenes import Scenes, declared_scenes
 from trainables.errors import UserError
 
 
@@ -250,5 +250,20 @@ def test_the_holdout_of_few_scenes_leaves_every_class_to_training():
 
 def test_declared_groups_are_never_cut():
     dataset = dataset_of([(1,)] * 40, group=[str(row // 20) for row in range(40)])
-    with pytest.raises(UserError, match=r"leaves 2 different photos to split \(those that belong together count once"):
+    said = r'count once; of all 40 photos 40 by a declared group\), .* at least 3: check what "group" the images have'
+    with pytest.raises(UserError, match=rf"leaves 2 different photos to split \(those that belong together {said}"):
         make_splits(dataset, folds=2)
+
+
+def test_a_group_by_that_makes_all_photos_one_scene_is_named_with_what_to_do():
+    dataset = dataset_of([(1,)] * 40)
+    scenes = declared_scenes(dataset.images, r"\.\w+$")
+    said = r"count once; of all 40 photos 40 by --group-by\), .* at least 6: leave --group-by out, or let it find"
+    with pytest.raises(UserError, match=rf"leaves 1 different photos to split \(those that belong together {said}"):
+        make_splits(dataset, scenes=scenes)
+
+
+def test_without_a_declaration_the_message_names_no_flag():
+    dataset = dataset_of([(1,)] * 4)
+    with pytest.raises(UserError, match=r"this takes at least 6: use fewer folds"):
+        make_splits(dataset)
