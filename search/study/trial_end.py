@@ -138,20 +138,27 @@ def holdout_predictions(study: Study, packed: PackedData, pixels: np.ndarray) ->
     )
 
 
-def holdout_masks(study: Study, packed: PackedData) -> np.ndarray:
-    """Return the holdout's masks concatenated, uint8 (pixels,).
+def check_holdout(study: Study, packed: PackedData) -> None:
+    """Raise UserError where scores against the holdout's masks would be meaningless.
 
-    Raises UserError where scores against them would be meaningless.
+    No more photos are read than it takes to see that they are not: mostly one.
     """
-    pixels = np.concatenate([np.asarray(packed.full_mask(row)).reshape(-1) for row in study.data.splits.holdout])
-    names, photos = study.data.class_names, len(study.data.splits.holdout)
-    reason = why_meaningless(np.bincount(pixels, minlength=IGNORE_INDEX + 1)[: len(names)], names)
-    if reason:
-        raise UserError(
-            f"the {photos} holdout images of {study.data.root} cannot be scored: {reason}; annotate more of them, or "
-            "let others be the holdout (by another --seed or --holdout-fraction, or without a file of validation)"
-        )
-    return pixels
+    names, rows = study.data.class_names, study.data.splits.holdout
+    labelled, reason = np.zeros(IGNORE_INDEX + 1, np.int64), None
+    for row in rows:
+        labelled += np.bincount(packed.full_mask(row).reshape(-1), minlength=IGNORE_INDEX + 1)
+        reason = why_meaningless(labelled[: len(names)], names)
+        if reason is None:
+            return
+    raise UserError(
+        f"the {len(rows)} holdout images of {study.data.root} cannot be scored: {reason}; annotate more of them, or "
+        "let others be the holdout (by another --seed or --holdout-fraction, or without a file of validation)"
+    )
+
+
+def holdout_masks(study: Study, packed: PackedData) -> np.ndarray:
+    """Return the holdout's masks concatenated, uint8 (pixels,)."""
+    return np.concatenate([packed.full_mask(row).reshape(-1) for row in study.data.splits.holdout])
 
 
 def write_target(study: Study, packed: PackedData, masks: np.ndarray) -> None:

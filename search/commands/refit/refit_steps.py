@@ -20,7 +20,7 @@ from search.study.study import (
     new_study,
     open_study,
 )
-from search.study.trial_end import holdout_masks
+from search.study.trial_end import check_holdout
 from search.tracking.ensemble_run import find_run
 from search.tracking.store import check_places, connect, default_tracking_uri
 from search.tuning.plan import Plan
@@ -51,7 +51,7 @@ def prepare(settings: RefitSettings, console: Console) -> tuple[Study, RefitSett
     for size in _sizes(study.refit["models"]):
         packed = packed_data(dataset, size, settings, console)
     if study.data.scored:
-        holdout_masks(study, packed)  # raises UserError for a holdout without labels
+        check_holdout(study, packed)
     return study, settings
 
 

@@ -6,7 +6,14 @@ from PIL import Image
 
 from ensembling import read_predictions
 from search.study.study import new_study
-from search.study.trial_end import Outcome, holdout_masks, holdout_predictions, keep_outcome, write_target
+from search.study.trial_end import (
+    Outcome,
+    check_holdout,
+    holdout_masks,
+    holdout_predictions,
+    keep_outcome,
+    write_target,
+)
 from tests import tiny
 from trainables.data import load_dataset, pack
 from trainables.data.edits import Edits, edit_whole
@@ -174,10 +181,19 @@ def test_a_holdout_on_which_no_score_means_anything_is_refused(settings, tmp_pat
     study = new_study(settings, dataset, tiny.SPLITS)
     packed = pack(dataset, (32, 48), tmp_path / "cache")
     if said is None:
+        check_holdout(study, packed)
         assert set(np.unique(holdout_masks(study, packed))) == {0, 1, 2}
     else:
         with pytest.raises(UserError, match=f"the 2 holdout images .* cannot be scored: {said}"):
-            holdout_masks(study, packed)
+            check_holdout(study, packed)
+
+
+def test_the_check_of_a_holdout_reads_no_more_masks_than_it_needs(study, monkeypatch):
+    packed, read = study.data.open((32, 48)), []
+    full_mask = type(packed).full_mask
+    monkeypatch.setattr(type(packed), "full_mask", lambda self, row: read.append(row) or full_mask(self, row))
+    check_holdout(study, packed)
+    assert read == [study.data.splits.holdout[0]]
 
 
 @pytest.mark.parametrize("whole", [False, True])
