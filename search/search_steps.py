@@ -322,14 +322,23 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
 def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:
     """Print how many trials failed because of the machine, and how to go on with them; nothing where none did."""
     if tuner.broken:
+        trials = counted(len(tuner.broken), "trial", "trials")
         left = f", and {counted(tuner.not_begun, 'was', 'were')} not begun" if tuner.not_begun else ""
         say(
             console,
-            f"{counted(tuner.broken, 'trial', 'trials')} failed for reasons that are not the configuration's{left}. "
-            f"The logs in {plan.study.trials_dir} say why. Once that is repaired, the same command with --resume "
-            f"--name {plan.study.name} goes on with all that have not ended",
+            f"{trials} failed for reasons that are not the configuration's{left}: "
+            f"{_reasons(tuner.broken)}. The logs in {plan.study.trials_dir} may say more. Once that is repaired, the "
+            f"same command with --resume --name {plan.study.name} goes on with all that have not ended",
             style="yellow",
         )
+
+
+def _reasons(broken: dict[int, str]) -> str:
+    """Return each reason once, after the numbers of its trials."""
+    trials: dict[str, list[int]] = {}
+    for number, reason in sorted(broken.items()):
+        trials.setdefault(reason, []).append(number)
+    return "; ".join(f"trial {', '.join(map(str, numbers))}: {reason}" for reason, numbers in trials.items())
 
 
 def say_what_was_not_suggested(plan: Plan, tuner: StudyTuner, console: Console) -> None:

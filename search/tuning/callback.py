@@ -18,6 +18,7 @@ from search.tracking.tracker import Tracker
 from search.tuning.live_vote import LiveVote
 from search.tuning.outcome_recorder import OutcomeRecorder
 from search.tuning.searchers.suggestion import Suggestion
+from search.tuning.why_broken import why_broken
 from trainables.errors import UserError, one_line
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.trial.files import TrialFiles
@@ -169,9 +170,17 @@ class StudyCallback(Callback):
         for number in sorted(numbers):
             self._hand_end(number, None)
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Say that a trial whose process died is started again: Ray speaks of processes and not of trials."""
+        self._ensure_started(trial)
+        number = trial.config["number"]
+        done = len(self._records(number))
+        place = f"after epoch {done}" if done else "from its start"
+        self.screen.warn(f"trial {number}: {why_broken(trial)}; it is trained again {place}")
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._ensure_started(trial)
-        number, reason = trial.config["number"], _reason(trial)
+        number, reason = trial.config["number"], why_broken(trial)
         self.broken[number] = reason
         self._hand_end(number, reason, goes_on=True)
         self._fruitless = 0 if number in self._trained else self._fruitless + 1
@@ -242,11 +251,3 @@ def _wait_for_records(files: TrialFiles, epochs: int) -> None:
     deadline = time.monotonic() + LEDGER_WAIT_S
     while len(files.records()) < epochs and time.monotonic() < deadline:
         time.sleep(0.2)
-
-
-def _reason(trial: Any) -> str:
-    """Return the last line of the traceback that ended the trial for good."""
-    if not trial.error_file or not Path(trial.error_file).exists():
-        return "its process died"
-    lines = [line.strip() for line in Path(trial.error_file).read_text().splitlines() if line.strip()]
-    return lines[-1] if lines else "its process died"

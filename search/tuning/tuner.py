@@ -89,9 +89,9 @@ class StudyTuner:
         They are new trials, or trials of an earlier command that had not ended."""
 
     @property
-    def broken(self) -> int:
-        """Return how many trials failed because of the machine: a resumed study goes on with them."""
-        return len(self._callback.broken)
+    def broken(self) -> dict[int, str]:
+        """Return why trials failed because of the machine, by number: a resumed study goes on with them."""
+        return self._callback.broken
 
     @property
     def bad_suggestions(self) -> list[str]:

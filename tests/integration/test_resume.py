@@ -9,6 +9,7 @@ import signal
 import psutil
 import pytest
 
+from search.tuning.why_broken import DIED
 from tests.search.tuning.searchers.made import write_study
 
 SHORT_SPACE = """
@@ -66,6 +67,7 @@ def test_killed_and_interrupted_study_resumes(line, wait_for):
     before = line.records("study", 3)
     assert process.wait(timeout=300) == 0, line.output()
     assert line.records("study", 3)[: len(before)] == before
+    assert f": {DIED}; it is trained again after epoch" in " ".join(line.output().split())
     assert "resuming after epoch" in (line.runs / "study" / "trials" / "0003" / "log.txt").read_text()
 
     # What was trained before the kill is as it was, to the millisecond that it took.

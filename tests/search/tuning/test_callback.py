@@ -16,6 +16,7 @@ from search.study.trial_end import holdout_masks, write_target
 from search.tuning.callback import StudyCallback
 from search.tuning.live_vote import LiveVote
 from search.tuning.outcome_recorder import OutcomeRecorder
+from search.tuning.why_broken import DIED
 from tests import tiny
 from trainables.errors import UserError
 from trainables.files import read_json, write_json, write_text
@@ -83,7 +84,7 @@ def callback(study, tracker, monkeypatch):
 
 
 def made_callback(study, tracker, paused=()):
-    screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO()), "mine")
+    screen = Screen(Progress(total=1, epochs=2), Console(file=io.StringIO(), width=200), "mine")
     recorder = OutcomeRecorder(study, tracker, epochs=2, last_rung=2)
     how = {"recorder": recorder, "vote": LiveVote(study, 2), "gpus_per_trial": 0}
     made = StudyCallback(study, tracker, screen, **how, stop_suggesting=lambda: screen.warn("no more"), paused=paused)
@@ -219,6 +220,17 @@ def test_a_trial_that_fails_for_the_machines_sake_is_kept_for_a_resumed_study(st
     assert tracker.ended == "FAILED"
     assert not files.verdict.exists()
     assert files.state.exists()
+
+
+def test_a_trial_whose_process_died_is_said_to_be_trained_again_after_its_last_epoch(study, callback, tmp_path):
+    (tmp_path / "error.txt").write_text("Failure # 1 (…)\nThe actor is dead because its worker process has died.\n")
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    callback.on_trial_recover(0, [], trial(str(tmp_path / "error.txt")))
+    assert f"trial 1: {DIED}; it is trained again after epoch 1" in shown(callback)
+    callback.on_trial_recover(0, [], trial(str(tmp_path / "error.txt"), number=2))  # Tune never called it started
+    assert f"trial 2: {DIED}; it is trained again from its start" in shown(callback)
+    assert callback.progress.trials[2].status == "running"
 
 
 def test_nothing_more_is_suggested_where_no_trial_comes_to_train(study, callback):

@@ -59,13 +59,18 @@ def test_a_closed_search_whose_begun_trials_are_paused_was_not_stopped(tmp_path)
 @pytest.mark.parametrize(
     ("broken", "not_begun", "words"),
     [
-        (3, 1, "3 trials failed for reasons that are not the configuration's, and 1 was not begun. The logs in"),
-        (1, 0, "1 trial failed for reasons that are not the configuration's. The logs in"),
-        (0, 0, ""),
+        (
+            {4: "it died", 2: "it died", 3: "OSError: no"},
+            1,
+            "3 trials failed for reasons that are not the configuration's, and 1 was not begun: trial 2, 4: it died; "
+            "trial 3: OSError: no. The logs in",
+        ),
+        ({1: "it died"}, 0, "1 trial failed for reasons that are not the configuration's: trial 1: it died. The logs"),
+        ({}, 0, ""),
     ],
 )
-def test_what_broke_is_said_with_the_way_on(tmp_path, broken, not_begun, words):
-    console = Console(file=io.StringIO(), width=200)
+def test_what_broke_is_said_with_its_reasons_and_the_way_on(tmp_path, broken, not_begun, words):
+    console = Console(file=io.StringIO(), width=500)
     plan = SimpleNamespace(study=SimpleNamespace(trials_dir=tmp_path, name="mine"))
     say_what_broke(plan, SimpleNamespace(broken=broken, not_begun=not_begun), console)
     text = console.file.getvalue()
