@@ -57,14 +57,18 @@ class BackgroundThread:
         """Queue the task, which is done after all that were queued before it, and return at once."""
         self._tasks.put(task)
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all tasks so far are done, and return True; False after `timeout` seconds, when they go on."""
+        done = threading.Event()
+        self.hand(done.set)
+        return done.wait(timeout)
+
     def finish(self, timeout: float | None = None) -> bool:
         """Wait until all tasks are done, and return True; or return False after `timeout` seconds.
 
         Tasks that have not begun by then never will; the one in progress is left to itself.
         """
-        done = threading.Event()
-        self.hand(done.set)
-        if not done.wait(timeout):
+        if not self.wait(timeout):
             self.give_up()
             return False
         return True

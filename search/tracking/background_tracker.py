@@ -6,7 +6,7 @@ from typing import Any
 
 from search.background import BackgroundThread
 from search.screen.gpus import Gpu
-from search.tracking.store import is_refusal
+from search.tracking.store import is_refusal, why_no_answer
 from search.tracking.tracker import Tracker
 from trainables.errors import UserError, one_line
 from trainables.trial.running_epoch import RunningEpoch
@@ -69,6 +69,10 @@ class BackgroundTracker:
 
         self._hand(number, tell)
 
+    def wait(self, timeout: float) -> bool:
+        """Wait until all that was told so far is logged, and return True; False after `timeout` seconds."""
+        return self._thread.wait(timeout)
+
     def finish(self, timeout: float | None = None) -> bool:
         """Wait until everything is logged to MLflow, and return True; or return False after `timeout` seconds."""
         return self._thread.finish(timeout)
@@ -115,4 +119,4 @@ class BackgroundTracker:
                 self._warn(f"trial {number}: MLflow was not told a part of it ({one_line(error)})")
                 return
             self._silent_until = time.monotonic() + PAUSE_S
-            self._warn(f"trial {number}: MLflow lacks a part of it, made up for later ({one_line(error)})")
+            self._warn(f"trial {number}: MLflow lacks a part of it, made up for later ({why_no_answer(error)})")

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from search.tracking.client import StoreClient
 from search.tracking.moved_store import mend_artifact_places
 from search.tracking.store_file import STORE, check_answers, check_writable
-from trainables.errors import UserError
+from trainables.errors import UserError, one_line
 from trainables.files import replacing
 
 EXPERIMENT = "segvote"
@@ -98,7 +98,9 @@ def _check_not_deleted(experiment: object, tracking_uri: str) -> None:
 
 
 def _no_answer(tracking_uri: str, error: Exception) -> UserError:
-    return UserError(f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri")
+    return UserError(
+        f"MLflow's store {tracking_uri} does not answer: {why_no_answer(error)}; give another --tracking-uri"
+    )
 
 
 def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:
@@ -169,6 +171,17 @@ def create_store(runs_dir: Path) -> None:
                 MlflowClient(tracking_uri=_sqlite_uri(str(temporary))).search_experiments()
 
 
+def why_no_answer(error: BaseException) -> str:
+    """Return in one line why MLflow failed: what the system says of the connection, where there is none.
+
+    MLflow's own message of a lost connection holds the representations of several libraries' errors.
+    """
+    first = error
+    while first.__cause__ or first.__context__:
+        first = first.__cause__ or first.__context__
+    return one_line(first if isinstance(first, OSError) else error)
+
+
 def is_refusal(error: Exception) -> bool:
     """Return whether MLflow answered and would refuse the same request again, rather than being out of reach for a
     while.
@@ -184,8 +197,8 @@ def explain_failure(error: MlflowException, tracking_uri: str) -> UserError:
             "what was deleted or changed there, as by mlflow runs restore, and the same command with --resume goes on"
         )
     return UserError(
-        f"MLflow's store {tracking_uri} does not answer any more ({error}); the study is complete on disk: "
-        "the same command with --resume brings MLflow up to date"
+        f"MLflow's store {tracking_uri} does not answer any more ({why_no_answer(error)}); the study is complete on "
+        "disk: the same command with --resume brings MLflow up to date"
     )
 
 

@@ -61,7 +61,10 @@ class Tracker:
         self._opened: set[int] = set()
         self._logged: dict[int, int] = {}  # last epoch in MLflow, by trial number
         self._mirror = mirror
-        self._steps = self._last_step(self.parent_id, "trials_done")
+        told = {metric.step: metric.value for metric in self.client.get_metric_history(self.parent_id, "trials_done")}
+        self._steps = max(told, default=0)
+        self.trials_told = int(told.get(self._steps, 0))
+        """How many trials had ended by the study's last metrics in MLflow."""
         self.final_status = "FINISHED"
 
     def _open_parent(self) -> str:
@@ -212,6 +215,7 @@ class Tracker:
         """
         self._steps += 1
         self.client.log_batch(self.parent_id, metrics=_metrics(metrics, step=self._steps))
+        self.trials_told = int(metrics.get("trials_done", self.trials_told))
 
     def log_running(self, epochs: dict[int, RunningEpoch], gpus: list[str]) -> None:
         """Replace what the study's run says of the epochs in progress, by trial number, and of the GPUs."""

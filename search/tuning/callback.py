@@ -1,6 +1,7 @@
 """StudyCallback: what Ray Tune tells of trials, passed on to the ledger, MLflow and the screen, without waiting."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Container
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from search.screen.screen import Screen
 from search.study.study import Study
 from search.study.trial_end import Outcome
 from search.tracking.background_tracker import BackgroundTracker
+from search.tracking.store import why_no_answer
 from search.tracking.tracker import Tracker
 from search.tuning.live_vote import LiveVote
 from search.tuning.outcome_recorder import OutcomeRecorder
@@ -27,6 +29,7 @@ from trainables.trial.running_epoch import RunningEpoch
 # After so many trials in a row have failed before their first epoch, no other is suggested: a node that lacks something
 # would use up all suggestions.
 FRUITLESS = 3
+WAIT_IS_SAID_S = 10.0  # after the last trial's end
 LEDGER_WAIT_S = 10  # that the driver waits for a line that a worker on another node has written
 
 
@@ -76,7 +79,8 @@ class StudyCallback(Callback):
         self._trained: set[int] = set()  # trials of which this command has seen an epoch
         self._fruitless = 0  # how many trials in a row failed before their first epoch
         self._seconds: dict[int, float] = {}  # how long each trial's epochs took together
-        self._vote = vote
+        self._tracker, self._vote = tracker, vote
+        self._to_vote: deque[int] = deque()  # trials that have ended and that the vote so far does not know of
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into its own snapshots, which are never read
@@ -107,13 +111,30 @@ class StudyCallback(Callback):
     def finish(self, timeout: float | None = None) -> bool:
         """Wait until the ledger and MLflow have all that was told, and return True; False after `timeout` seconds.
 
-        What is not begun by then is left to a resumed study.
+        What is not begun by then is left to a resumed study. A wait without `timeout` that takes long is said.
         """
+        if timeout is None and not (self._ledger.wait(WAIT_IS_SAID_S) and self._mlflow.wait(WAIT_IS_SAID_S)):
+            self.screen.warn(
+                "Nothing is left to train; waiting until MLflow has all that was logged. Ctrl-C ends the wait, and the "
+                "same command with --resume logs the rest"
+            )
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._ledger.finish(timeout):
             self._mlflow.give_up()
             return False
         return self._mlflow.finish(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def make_up_for_study(self) -> None:
+        """Log the study's metrics where MLflow lacks those of the last trial's end, because it did not answer then.
+
+        Only to be called when nothing is left to log in the background. What MLflow refuses now is said.
+        """
+        if self._tracker.trials_told == self.progress.ended:
+            return
+        try:
+            self._tracker.log_study(self._study_metrics() | self._vote_metrics(None))
+        except Exception as error:  # MLflow raises what its many stores raise
+            self.screen.warn(f"MLflow lacks the study's figures after its last trial ({why_no_answer(error)})")
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._ensure_started(trial)
@@ -208,6 +229,7 @@ class StudyCallback(Callback):
             reason = describe_full_disk(error, [self.study.directory]) or one_line(error)
             self.screen.warn(f"trial {number}: its outcome could not be written ({reason})")
             return
+        self._to_vote.append(number)
         metrics = self._study_metrics()
         self._mlflow.end(
             number,
@@ -232,13 +254,17 @@ class StudyCallback(Callback):
             "gpu_hours": hours * self.gpus_per_trial,
         }
 
-    def _vote_metrics(self, number: int) -> dict[str, float]:
-        """Return what a vote of the trials up to the end of trial `number` would score.
+    def _vote_metrics(self, last: int | None) -> dict[str, float]:
+        """Return what a vote of the trials up to the end of trial `last` would score; of all where it is None.
 
+        Trials whose end MLflow could not be told of are among them.
         Return an empty dict, with a warning, where the vote cannot be taken.
         """
         try:
-            found = self._vote.metrics_after(number)
+            numbers: list[int] = []
+            while self._to_vote and last not in numbers:
+                numbers.append(self._to_vote.popleft())
+            found = self._vote.metrics_after(*numbers)
             self.progress.vote = found.get("vote_miou", self.progress.vote)
             return found
         except Exception as error:  # a figure on the way is no reason to keep back all others

@@ -55,13 +55,13 @@ class LiveVote:
         self._voted: list[int] = []  # the trials among which members were chosen last
         self._miou = 0.0  # of their vote
 
-    def metrics_after(self, number: int) -> dict[str, float]:
-        """Return `vote_miou`, the score of the vote that would be selected now that trial `number` has ended.
+    def metrics_after(self, *numbers: int) -> dict[str, float]:
+        """Return `vote_miou`, the score of the vote that would be selected now that these trials have ended as well.
 
         Candidates are the trials that would be those of the study's own selection. The result is empty where there is
         no candidate, and in a refit, whose members are chosen already.
 
-        The first call reads the predictions of all trials that have ended, and each other those of the trial alone. A
+        The first call reads the predictions of all trials that have ended, and each other those of `numbers` alone. A
         trial whose file cannot be read is left out, with a warning. Raises OSError or PredictionsError where the
         holdout's masks cannot be read.
         """
@@ -70,7 +70,7 @@ class LiveVote:
         if self._wait_for_kernels:
             self._wait_for_kernels()
         self._learn_stride()
-        for files in [self._study.trial_files(number)] if self._begun else self._study.trials():
+        for files in map(self._study.trial_files, numbers) if self._begun else self._study.trials():
             if files.verdict.exists():
                 self._read(files)
         self._begun = True

@@ -130,6 +130,7 @@ class StudyTuner:
         """Block until all trials ended, the time budget is spent, or somebody (or Ray's death) stops the search."""
         left = self._plan.trials - self._ended
         if left <= 0:
+            self._callback.make_up_for_study()
             return
         try:
             stopped_at, out_of_time = self._run()
@@ -146,6 +147,8 @@ class StudyTuner:
             if stopped_at is not None and (not all_told or time.monotonic() - stopped_at > LAST_STEPS_S):
                 break  # a resumed study makes up for the rest
             self._make_up_for(files)
+        if stopped_at is None:
+            self._callback.make_up_for_study()
 
     def _run(self) -> tuple[float | None, bool]:
         """Run the trials, and return when they were stopped and whether they ended because the time budget was spent.

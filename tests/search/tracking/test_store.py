@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 import sqlalchemy
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 from ensembling.runs.ensemble import EnsembleRecord, ListedRun
 from ensembling.runs.tags import KIND, VERDICT
@@ -23,6 +24,7 @@ from search.tracking.store import (
     find_experiment,
     is_refusal,
     open_store,
+    why_no_answer,
 )
 from search.tracking.store_file import check_answers, check_writable, place_of_store
 from search.tracking.study_result import log_result
@@ -174,6 +176,27 @@ def test_refusals_and_outages_are_told_apart(store):
     away = MlflowException("API request failed", error_code=1)
     assert not is_refusal(away)
     assert "does not answer any more" in str(explain_failure(away, "http://host:1"))
+
+
+def test_an_outage_is_told_by_what_the_system_says_of_the_connection(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(MlflowException) as error:
+        MlflowClient("http://127.0.0.1:9").get_run("0" * 32)
+    assert why_no_answer(error.value) == "[Errno 111] Connection refused"
+    assert "does not answer any more ([Errno 111] Connection refused); the study is complete on disk" in str(
+        explain_failure(error.value, "http://127.0.0.1:9")
+    )
+    assert (
+        why_no_answer(MlflowException("the disk of the server is full\nand more")) == "the disk of the server is full"
+    )
+
+
+def test_a_study_that_is_opened_again_knows_of_how_many_ends_mlflow_was_told(store):
+    first = Tracker(*store, "mine", "id-1")
+    assert first.trials_told == 0
+    for done in (1, 2, 1):  # a resumed study goes on with a trial that had failed for the machine's sake
+        first.log_study({"trials_done": done})
+    assert first.trials_told == Tracker(*store, "mine", "id-1").trials_told == 1
 
 
 def test_places_that_can_be_used_are_left_as_they_were(tmp_path):

@@ -29,7 +29,7 @@ class FlakyTracker:
 
     def __init__(self):
         self.away = False
-        self.epochs, self.ended, self.params, self.study = [], None, None, []
+        self.epochs, self.ended, self.params, self.study, self.trials_told = [], None, None, [], 0
 
     def _answer(self):
         if self.away:
@@ -52,7 +52,9 @@ class FlakyTracker:
         self.ended = status
 
     def log_study(self, metrics):
+        self._answer()
         self.study.append(metrics)
+        self.trials_told = metrics["trials_done"]
 
 
 @pytest.fixture
@@ -222,6 +224,42 @@ def test_a_trial_that_fails_for_the_machines_sake_is_kept_for_a_resumed_study(st
     assert files.state.exists()
 
 
+def test_figures_of_the_study_that_mlflow_missed_are_made_up_for_once(study, callback, tracker):
+    callback.on_trial_start(0, [], trial())
+    for number in (1, 2):
+        epoch(study, callback, number)
+    tracker.away = True
+    end(study, callback)
+    callback.make_up_for_study()
+    assert "MLflow lacks the study's figures after its last trial (MLflow is away)" in shown(callback)
+    tracker.away = False
+    for _ in range(2):
+        callback.make_up_for_study()
+    assert [metrics["trials_done"] for metrics in tracker.study] == [1]
+    assert tracker.study[0]["best_miou"] == pytest.approx(0.2)
+
+
+def test_the_vote_so_far_knows_of_trials_that_ended_while_mlflow_was_away(study, callback, tracker, monkeypatch):
+    told = []
+    monkeypatch.setattr(LiveVote, "metrics_after", lambda _, *numbers: told.append(numbers) or {})
+    for number in (1, 2, 3):
+        tracker.away = number == 2
+        callback.on_trial_start(0, [], trial(number=number))
+        callback.on_trial_complete(0, [], trial(number=number, epoch=0, failure="NonFiniteError: the loss became nan"))
+        callback.finish()
+    assert told == [(1,), (2, 3)]
+
+
+def test_a_long_wait_for_mlflow_is_said(study, monkeypatch):
+    monkeypatch.setattr("search.tuning.callback.WAIT_IS_SAID_S", 0.01)
+    tracker = SlowTracker()
+    callback = made_callback(study, tracker)
+    callback.on_trial_start(0, [], trial())
+    threading.Timer(0.5, tracker.gate.set).start()
+    callback.finish()
+    assert "waiting until MLflow has all that was logged" in shown(callback)
+
+
 def test_a_trial_whose_process_died_is_said_to_be_trained_again_after_its_last_epoch(study, callback, tmp_path):
     (tmp_path / "error.txt").write_text("Failure # 1 (…)\nThe actor is dead because its worker process has died.\n")
     callback.on_trial_start(0, [], trial())
@@ -260,7 +298,7 @@ def test_a_configuration_that_fails_has_ended(study, callback):
 
 
 def test_what_the_vote_so_far_raises_is_said_to_be_the_votes(study, callback, tracker, monkeypatch):
-    def broken(self, number):
+    def broken(self, *numbers):
         raise ValueError("holdout.target is damaged")
 
     monkeypatch.setattr(LiveVote, "metrics_after", broken)

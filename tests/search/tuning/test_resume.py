@@ -22,6 +22,8 @@ from trainables.files import write_json
 class Told:
     """A tracker that notes what it is told; `ended` are the verdicts that it had before, by number."""
 
+    trials_told = 0
+
     def __init__(self, ended=None):
         self._had_ended, self.ended, self.epochs = ended or {}, {}, {}
 
