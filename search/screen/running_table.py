@@ -37,10 +37,10 @@ class Row:
     label: str
 
     @classmethod
-    def of(cls, trial: Any, now: float) -> "Row":
-        """Return the row of a TrialProgress or a TrialStatus, which name their figures alike, at the time `now`."""
+    def of(cls, trial: Any, seconds_left: float | None) -> "Row":
+        """Return the row of a TrialProgress or a TrialStatus, which name their figures alike."""
         figures = {field.name: getattr(trial, field.name) for field in fields(cls) if field.name != "seconds_left"}
-        return cls(**figures, seconds_left=trial.seconds_left(now))
+        return cls(**figures, seconds_left=seconds_left)
 
 
 class RunningTable:

@@ -111,7 +111,7 @@ class Screen:
 
     def _render(self) -> Group:
         progress = self.progress
-        rows = [Row.of(trial, progress.clock()) for trial in progress.running]
+        rows = [Row.of(trial, trial.seconds_left(progress.clock())) for trial in progress.running]
         table = RunningTable(self.name, rows, progress.rungs, progress.kept or "score")
         return Group(table, Text(self._summary()), *(Text(str(gpu)) for gpu in self.gpus()))
 

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from search.study.data_place import BUILT_IN
+from search.study.driver import driving
 from search.study.manifest import FORMAT_VERSION, read_manifest
 from search.study.settings import RefitSettings, Settings, StudySettings
 from search.study.space_file import keep_space_file
@@ -85,7 +86,8 @@ class Study:
                     keep_space_file(self.manifest["settings"].get("space", ""), self.directory)
                 if not resume or read_manifest(self.directory) != self.manifest:  # data that was moved, or other flags
                     write_json(self.directory / MANIFEST, self.manifest)
-                yield
+                with driving(self.directory):
+                    yield
         except Timeout as error:
             raise UserError(
                 f"the study {self.name} is being run by another process: stop that process first, or choose "

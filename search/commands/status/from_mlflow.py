@@ -33,6 +33,7 @@ def status_from_mlflow(client: MlflowClient, experiment_id: str, name: str) -> S
         trials=tuple(sorted((_trial(client, run, epochs) for run in runs), key=lambda trial: trial.number)),
         vote=metrics.get("vote_miou"),
         gpus=_gpus(parent),
+        alive=None if parent.info.status == "RUNNING" else False,  # a killed driver could not say that it ended
     )
 
 

@@ -41,6 +41,8 @@ def sentence(status: StudyStatus) -> str:
         words += f", vote {status.vote:.4f}"
     left = status.seconds_left
     if status.unfinished or (status.total or 0) > len(status.trials):
+        if status.alive is False:
+            return f"{words}. No process runs it: the same command with --resume --name {status.name} goes on with it."
         words += f"; about {duration(left)} left" if left is not None else "; time left not known yet"
     if status.ended < len(status.trials) and status.quiet_s is not None and status.quiet_s > QUIET_S:
         words += f". Nothing was heard of it for {duration(status.quiet_s)}: is it still running?"
@@ -49,7 +51,7 @@ def sentence(status: StudyStatus) -> str:
 
 
 def _training(status: StudyStatus) -> RunningTable:
-    rows = [Row.of(trial, status.now) for trial in status.unfinished]
+    rows = [Row.of(trial, status.seconds_left_of(trial)) for trial in status.unfinished]
     return RunningTable(f"Not ended: {len(rows)}", rows, status.rungs)
 
 

@@ -63,7 +63,8 @@ class StudyStatus:
     """A study at the moment `now`. `total` is how many trials it is to have, None where nothing says so.
 
     `vote` is what the vote of its trials scores so far, or that of its ensemble; `rungs` are ASHA's epochs. `gpus` says
-    what each GPU of the driver's machine does.
+    what each GPU of the driver's machine does. `alive` is whether a process runs the study, None where that is not
+    known. Where none runs it, no epoch is in progress, and no time left is told.
     """
 
     name: str
@@ -73,6 +74,7 @@ class StudyStatus:
     trials: tuple[TrialStatus, ...]
     vote: float | None
     gpus: tuple[str, ...] = ()
+    alive: bool | None = None
 
     @cached_property
     def counts(self) -> Counter:
@@ -100,11 +102,12 @@ class StudyStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return how long the study still takes at the pace of its last epochs; None where too little is known.
+        """Return how long the study still takes at the pace of its last epochs; None where too little is known, and
+        where no process runs it.
 
         Trials that are not done are expected to train as long as those did on average that ended or are paused.
         """
-        if self.total is None:
+        if self.total is None or self.alive is False:
             return None
         ended = [trial.epoch for trial in self.trials if trial.status in ("completed", "stopped", PAUSED)]
         expected = _mean(ended) if ended else _mean([trial.epochs for trial in self.trials])
@@ -116,6 +119,10 @@ class StudyStatus:
             return 0.0
         pace = self._seconds_per_epoch()
         return None if pace is None else left * pace
+
+    def seconds_left_of(self, trial: TrialStatus) -> float | None:
+        """Return how long a trial still takes if nothing stops it; None where that is not known, or nobody trains."""
+        return None if self.alive is False else trial.seconds_left(self.now)
 
     def _seconds_per_epoch(self) -> float | None:
         """Return the seconds between the ends of the last epochs, of whatever trials; None where nothing is known.
@@ -141,10 +148,11 @@ class StudyStatus:
             "vote_miou": self.vote,
             "seconds_left": self.seconds_left,
             "seconds_since_last_sign": self.quiet_s,
+            "alive": self.alive,
             "gpus": list(self.gpus),
             "rungs": list(self.rungs),
             "trials": [
-                {**asdict(trial), "best": trial.best, "seconds_left": trial.seconds_left(self.now)}
+                {**asdict(trial), "best": trial.best, "seconds_left": self.seconds_left_of(trial)}
                 for trial in self.trials
             ],
         }

@@ -87,6 +87,34 @@ def test_a_study_that_has_gone_quiet_is_said():
     assert "is it still running?" in sentence(waiting)
 
 
+def test_a_study_that_no_process_runs_has_no_time_left():
+    dead = replace(STATUS, alive=False)
+    assert sentence(dead).endswith(
+        "vote 0.7500. No process runs it: the same command with --resume --name night goes on with it."
+    )
+    assert (dead.seconds_left, dead.to_dict()["trials"][2]["seconds_left"], dead.to_dict()["alive"]) == (None,) * 2 + (
+        False,
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(show_status(dead))
+    assert "55 s" not in console.export_text()
+    over = replace(STATUS, alive=False, total=2, trials=STATUS.trials[:2])
+    assert "No process" not in sentence(over)
+
+
+@pytest.mark.parametrize(("alive", "told"), [(False, None), (None, 1), (True, 1)])
+def test_no_epoch_is_in_progress_where_no_process_runs_the_study(study, monkeypatch, alive, told):
+    files = study.trial_files(1)
+    write_json(files.suggestion, {"params": tiny.params(), "sampled": {}})
+    files.running_epoch.begin(1)
+    files.running_epoch.step(1, 9, 2.0)
+    monkeypatch.setattr("search.commands.status.from_ledger.driver_alive", lambda directory: alive)
+    status = status_from_ledger(study, gpus=("GPU 0: 50 % busy",))
+    assert (status.alive, len(status.gpus)) == (alive, int(alive is not False))
+    running = status.trials[0].running
+    assert (running and running.step) == told
+
+
 def test_the_screen_fits_80_columns_and_shows_each_trial_that_trains():
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(show_status(replace(STATUS, gpus=(str(Gpu(0, "H100", 0.5, 10, 80)),))))
@@ -128,8 +156,16 @@ def test_steps_of_the_first_epoch_say_how_long_it_takes():
     assert told["trials"][0]["running"]["step"] == 10
 
 
-def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
+@pytest.fixture
+def running_study(study):
+    """The study while this process runs it."""
+    with study.claimed(resume=True):
+        yield study
+
+
+def test_a_ledger_and_mlflow_tell_the_same(running_study, tmp_path):
     """One study in both; times are those of its epochs, wherever they are read."""
+    study = running_study
     params = tiny.params(epochs=4)
     records = [
         {"epoch": epoch, "train/loss": 1.0, "holdout/miou": 0.1 * epoch, "epoch_s": 5.0, "time": 1000.0 + 5 * epoch}
@@ -165,7 +201,7 @@ def test_a_ledger_and_mlflow_tell_the_same(study, tmp_path):
     assert (ledger.total, mlflow.total) == (4, 4)  # quickstart's own number
     tracker.end_study()  # what a driver that has ended wrote of its last moment is no longer so
     ended = status_from_mlflow(client, experiment, study.name)
-    assert (ended.trials[0].running, ended.gpus) == (None, ())
+    assert (ended.trials[0].running, ended.gpus, mlflow.alive, ended.alive) == (None, (), None, False)
     with pytest.raises(UserError, match=r"there is no study mime \(did you mean mine\?\)"):
         status_from_mlflow(client, experiment, "mime")
 
@@ -192,8 +228,9 @@ def test_of_a_run_that_mlflow_made_twice_the_duplicate_is_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize(("scheduler", "shown"), [("promote", "paused"), ("stop", "unfinished")])
-def test_a_ledger_and_mlflow_say_who_is_paused(study, tmp_path, scheduler, shown):
+def test_a_ledger_and_mlflow_say_who_is_paused(running_study, tmp_path, scheduler, shown):
     """Trial 1 waits at the first rung; trial 2 came to it as well, and trains its next epoch."""
+    study = running_study
     study.manifest["settings"] |= {"scheduler": scheduler, "epochs": 9, "grace_period": 1}
     client, experiment = connect(default_tracking_uri(tmp_path), tmp_path)
     tracker = Tracker(client, experiment, study.name, study.id)
