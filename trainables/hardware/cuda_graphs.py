@@ -21,7 +21,8 @@ class GraphedPass:
     where it waits for a value from the GPU, which a graph cannot, and where the memory for a graph is lacking.
 
     The function may depend on nothing that changes but its tensor and the values of tensors that stay where they are in
-    the GPU's memory, such as a model's weights. Only one thread at a time may call this. See https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
+    the GPU's memory, such as a model's weights. Only one thread at a time may call this. See
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
     """
 
     def __init__(self, function: Pass) -> None:
