@@ -24,6 +24,7 @@ from trainables.inference.tta import TestTimeAugmentation, window_corners, windo
 from trainables.models import build_model
 
 DECODED_BATCHES = 2  # batches that may wait for the model
+MOST_ENLARGED = 4.0  # how many times a small photo's sides are enlarged alike to reach the size of a window
 
 
 class Predictor:
@@ -110,13 +111,18 @@ class Predictor:
             row[:] = pixels
 
     def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
-        """Return the (height, width) at which a photo of that size is predicted, one for each scale."""
+        """Return the (height, width) at which a photo of that size is predicted, one for each scale.
+
+        With windows that is its own size, enlarged where a side is shorter than a window. Its shape is kept unless it
+        is so narrow that this takes more than MOST_ENLARGED: then its short side alone is stretched to the window's. A
+        photo of 1x4000 pixels would otherwise become one of 512x2048000.
+        """
         training = self.config.size
-        base, least = training, 0.0
-        if self.views.window:  # at its own size, but at least as large as a window
-            base, least = size, max(side / length for side, length in zip(training, size))
+        if not self.views.window:
+            return [tuple(max(1, round(length * scale)) for length in training) for scale in self.views.scales]
+        least = min(MOST_ENLARGED, max(side / length for side, length in zip(training, size)))
         factors = [max(scale, least) for scale in self.views.scales]
-        return [tuple(max(1, round(length * factor)) for length in base) for factor in factors]
+        return [tuple(max(side, round(length * factor)) for side, length in zip(training, size)) for factor in factors]
 
     def _fitting_maps(self, sizes: list[tuple[int, int]], images: list[Tensor]) -> list[Tensor]:
         """Return what `_maps` does. Where memory runs out, half as many photos are predicted at once from then on."""

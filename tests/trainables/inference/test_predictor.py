@@ -109,6 +109,17 @@ def test_a_photo_smaller_than_a_window_is_enlarged_to_it(weights, tmp_path):
     assert next(predictor(weights, window=True).class_maps([photo])).shape == (11, 40)
 
 
+@pytest.mark.parametrize("size", [(1, 2000), (2000, 1), (1, 1), (3, 40)])
+def test_a_narrow_photo_is_not_enlarged_without_bound(weights, tmp_path, size):
+    """Its long side is enlarged by the largest scale at most, its short one to a window."""
+    for found, scale in zip(predictor(weights, window=True, scales=(0.5, 1.0, 1.25))._sizes(size), (0.5, 1.0, 1.25)):
+        for side, length, window in zip(found, size, CONFIG.size):
+            assert window <= side <= max(window, round(length * max(scale, 4)))
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)).save(tmp_path / "narrow.png")
+    photo = list_photos(tmp_path).photos[0]
+    assert next(predictor(weights, window=True, flip=True).class_maps([photo])).shape == size
+
+
 def test_windows_of_a_smaller_scale_keep_the_photos_shape(weights, photos):
     height, width = CONFIG.size
     size = round(1.25 * height), 8 * width
