@@ -20,7 +20,7 @@ from trainables.errors import UserError
 @click.option(
     "--out",
     metavar="DIR",
-    help="The directory for class maps and results. [default: RUNS/foreseen/NAME]",
+    help="The directory for class maps and results. [default: one in RUNS/foreseen for each vote and source of photos]",
 )
 @click.option(
     "--halves",
@@ -45,9 +45,9 @@ def foresee_command(images: str | None, out: str | None, halves: int | None, run
     if images is None:
         flags = {**found_places(flags), "images": "", "out": Path()}
     else:
-        out = out or str(Path(flags["runs_dir"]) / "foreseen" / Path(images).absolute().stem)
-        flags = found({**flags, "images": images, "out": out})
+        flags = found({**flags, "images": images, "out": out or ""})
     from search.commands.foresee.command import run_foresee  # torch takes seconds to import
     from search.commands.predict.command import PredictOptions
 
-    return run_foresee(PredictOptions(**flags), halves, runs, make_console())
+    options = PredictOptions(**flags)
+    return run_foresee(options, options.out if out else None, halves, runs, make_console())

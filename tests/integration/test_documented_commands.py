@@ -167,7 +167,6 @@ def test_the_documented_commands_run(directory, monkeypatch):
         "runs/ensembles/monday/ensemble.json",
         "answer/submission.csv",
         "answer/results.json",
-        "runs/foreseen/unlabelled/foresee.json",
         "runs/again/ensemble.json",
         "runs/exported/litter/ensemble.json",
         "runs/exported/litter-files/members/01/model.pt2",
@@ -176,3 +175,4 @@ def test_the_documented_commands_run(directory, monkeypatch):
         "data-folds/folds.png",
     ):
         assert Path(left).is_file(), left
+    assert len(list(Path().glob("runs/foreseen/unlabelled-night-*/foresee.json"))) == 1

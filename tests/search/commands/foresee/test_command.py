@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -84,9 +85,35 @@ def test_a_crossfitted_score_is_the_votes(place):
     assert json.loads((place / "same" / "foresee.json").read_text())["vote"]["holdout"] == 0.4321
 
 
-def test_without_out_it_is_kept_in_the_runs_directory(place):
+def test_without_out_each_vote_and_source_of_photos_has_a_place_of_its_own(place):
+    """Of the same runs another vote, other photos in a directory of the same name, and the first command again."""
+    file = place / "runs" / "night" / "ensemble.json"
+    before, kept = file.read_text(), place / "runs" / "foreseen"
+    found = {}
     assert foresee(place, "--images", place / "data") == 0
-    assert (place / "runs" / "foreseen" / "data" / "foresee.json").exists()
+    found["first"] = set(kept.iterdir())
+    (only,) = found["first"]
+    assert only.name.startswith("data-night-")
+    first = (only / "foresee.json").read_bytes()
+    whole = json.loads(before)
+    whole["members"][0]["votes"] = 3
+    file.write_text(json.dumps(whole))
+    assert foresee(place, "--images", place / "data") == 0
+    file.write_text(before)
+    found["another vote"] = set(kept.iterdir())
+    shutil.copytree(place / "data", place / "copy" / "data")
+    assert foresee(place, "--images", place / "copy" / "data") == 0
+    found["other photos"] = set(kept.iterdir())
+    assert foresee(place, "--images", place / "data") == 0
+    found["again"] = set(kept.iterdir())
+    assert {what: len(places) for what, places in found.items()} == {
+        "first": 1,
+        "another vote": 2,
+        "other photos": 3,
+        "again": 3,
+    }
+    assert all((one / "foresee.json").is_file() for one in found["again"])
+    assert (only / "foresee.json").read_bytes() == first
 
 
 def test_the_best_other_candidates_join_and_do_not_vote(place):
