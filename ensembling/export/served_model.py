@@ -51,7 +51,9 @@ class EnsembleModel(PythonModel):
                 images = read_images(model_input, Path(directory))
                 return images.answer(self._vote(images))
             except UserError as error:
-                raise MlflowException.invalid_parameter_value(str(error)) from error
+                # Where the server keeps the files of a request says nothing to who sent them.
+                said = str(error).replace(f"{directory}{os.sep}", "")
+                raise MlflowException.invalid_parameter_value(said) from error
 
     def _vote(self, images: Images) -> list[np.ndarray]:
         ballots = zip(*(self._class_maps(index, images) for index in range(len(self._ensemble.members))))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from rich.console import Console
 from search.report.console import say
 from search.tracking.store import default_tracking_uri, find_experiment
 from search.tracking.store_file import check_store
+from trainables.errors import UserError
 from trainables.study_data import OBJECTIVE
 
 VIEW = "segvote"
@@ -72,7 +74,7 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
         console: Where to print.
 
     Raises:
-        UserError: There is no store, or it does not answer.
+        UserError: There is no store, or it does not answer, or no server can be run at the port.
     """
     runs_dir = runs_dir.expanduser().resolve()
     if tracking_uri is None:
@@ -87,6 +89,7 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
         if console.is_terminal:
             webbrowser.open(page)
         return 0
+    _check_port(port)
     page = trials_page(f"http://{HOST}:{port}", identity)
     say(console, f"MLflow is at\n    {page}\n(it takes half a minute to start; Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
@@ -102,6 +105,16 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
+
+
+def _check_port(port: int) -> None:
+    """Raise UserError where no server can be run at the port: MLflow's own would end with a log and exit code 0."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        raise UserError(
+            f"no server can be run at --port {port} of {HOST} ({error.strerror}): give another --port"
+        ) from error
 
 
 def _open_when_it_answers(port: int, page: str) -> None:

@@ -106,7 +106,7 @@ class Predictor:
                 f"{photo.path} cannot be read ({error.strerror}): restore it and run the command again"
             ) from error
         except PhotoError as error:
-            raise UserError(f"{photo.path} {error}: restore it or leave it out, and run the command again") from error
+            raise UserError(f"{photo.path} {error}: restore it or leave it out, and try again") from error
         for row, pixels in zip(rows, decoded):
             row[:] = pixels
 

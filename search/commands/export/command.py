@@ -13,6 +13,7 @@ from ensembling.export.member_formats import FORMATS, Export, export_members
 from ensembling.runs.members import Ensemble, open_ensemble
 from ensembling.runs.registered import REGISTERED
 from search.report.console import PlainTable, say, working
+from search.report.durations import counted
 from search.tracking.ensemble_run import find_run
 from search.tracking.model_registry import check_model_name, register
 from search.tracking.store import connect, default_tracking_uri
@@ -50,7 +51,7 @@ def run_export(options: ExportOptions, console: Console) -> int:
         check_new(directory)
         check_members(ensemble)
     write_ensemble(ensemble, directory)
-    say(console, f"exported  {len(ensemble.members)} members to {directory}")
+    say(console, f"exported  {counted(len(ensemble.members), 'member', 'members')} to {directory}")
     with working(console, "Registering the model …"):
         client, experiment_id = options.connect()
         run_id = find_run(ensemble, options.reference, options.connect)

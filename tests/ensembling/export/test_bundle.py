@@ -1,5 +1,6 @@
 """An exported ensemble stands alone, and as a model of MLflow it answers as its members and their vote do."""
 
+import base64
 import json
 import shutil
 
@@ -160,6 +161,14 @@ def test_what_is_no_image_is_refused_in_one_line(model):
     with pytest.raises(MlflowException, match=r"an image has the shape \(2,\)") as refused:
         model.predict([[1, 2]])
     assert refused.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_photo_that_cannot_be_read_is_said_by_its_place_in_the_request(model, photos):
+    cut = [base64.b64encode(content).decode() for content in (photos[0].path.read_bytes()[:200], b"no photo")]
+    with pytest.raises(MlflowException, match=r"^image-1 is truncated or damaged \(.*\): restore it or leave it out"):
+        model.predict({"image": cut[:1]})
+    with pytest.raises(MlflowException, match=r"^image-1 is no image of a known kind"):
+        model.predict({"image": cut[1:]})
 
 
 @pytest.mark.parametrize(("keep", "most"), [("0", 1), ("1", 3)])

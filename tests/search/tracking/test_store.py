@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import stat
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from rich.console import Console
 
 from ensembling.runs.ensemble import EnsembleRecord, ListedRun
 from ensembling.runs.tags import KIND, VERDICT
@@ -29,7 +31,7 @@ from search.tracking.store import (
 from search.tracking.store_file import check_answers, check_writable, place_of_store
 from search.tracking.study_result import log_result
 from search.tracking.tracker import Tracker
-from search.tracking.ui import keep_view, trials_page
+from search.tracking.ui import keep_view, serve, trials_page
 from tests import tiny
 from trainables.errors import UserError
 
@@ -197,6 +199,14 @@ def test_a_study_that_is_opened_again_knows_of_how_many_ends_mlflow_was_told(sto
     for done in (1, 2, 1):  # a resumed study goes on with a trial that had failed for the machine's sake
         first.log_study({"trials_done": done})
     assert first.trials_told == Tracker(*store, "mine", "id-1").trials_told == 1
+
+
+def test_a_page_is_not_promised_at_a_port_that_another_program_uses(store, tmp_path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"at --port {port} of 127.0.0.1 .*already in use.*: give another --port"):
+            serve(tmp_path / "runs", store[0].tracking_uri, port, Console())
+    assert capsys.readouterr().out == ""
 
 
 def test_places_that_can_be_used_are_left_as_they_were(tmp_path):
