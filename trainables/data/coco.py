@@ -12,6 +12,7 @@ from trainables.data.annotations.annotation import Annotation, sound_annotations
 from trainables.data.annotations.checks import Problem
 from trainables.data.dataset import Category, Dataset, ImageRecord, sha256_of_values
 from trainables.data.layout import Layout, find_layout
+from trainables.data.photos.frames import say_several
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_photos, memo_path
 from trainables.data.photos.tones import say_whites
 from trainables.errors import UserError
@@ -211,7 +212,8 @@ def _images(parsed: _Parsed, cache_dir: Path | str | None, max_megapixels: float
         if fact.ambiguous:
             problems.append(ambiguous_turn(file, entry["id"], name))
     checks.raise_if_any(layout.root, faults)
-    problems += _same_photos(layout, records) + _split_groups(layout, records) + _whites(layout, entries, facts)
+    problems += _same_photos(layout, records) + _split_groups(layout, records)
+    problems += _whites(layout, entries, facts) + _several(layout, entries, facts)
     return tuple(records)
 
 
@@ -237,6 +239,14 @@ def ambiguous_turn(file: str, image_id: int, name: str) -> Problem:
 def _whites(layout: Layout, entries: list[tuple[str, dict]], facts: Sequence[PhotoFacts | PhotoError]) -> list[Problem]:
     said = say_whites((entry["file_name"], fact.white) for (_, entry), fact in zip(entries, facts))
     remedy = "if photos then look too dark or too bright, convert them to 8 bits"
+    return [Problem(layout.name("train"), None, what, remedy) for what in said]
+
+
+def _several(
+    layout: Layout, entries: list[tuple[str, dict]], facts: Sequence[PhotoFacts | PhotoError]
+) -> list[Problem]:
+    said = say_several((entry["file_name"], fact.several) for (_, entry), fact in zip(entries, facts))
+    remedy = "if another picture was annotated, save it as a file of its own"
     return [Problem(layout.name("train"), None, what, remedy) for what in said]
 
 

@@ -10,6 +10,7 @@ from trainables.data.annotations.checks import Problem
 from trainables.data.coco import ambiguous_turn
 from trainables.data.dataset import ImageRecord
 from trainables.data.layout import Layout, PhotoFinder
+from trainables.data.photos.frames import say_several
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
 from trainables.data.photos.tones import say_whites
 from trainables.errors import UserError, printable
@@ -78,7 +79,7 @@ def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
     left_out = _left_out(directory, [path for path in files if path not in set(paths)])
     if not paths:
         raise UserError(f"--images {directory} holds no photo ({', '.join(SUFFIXES)}){left_out and f': {left_out}'}")
-    photos, faults, whites = [], [], []
+    photos, faults, looked_at = [], [], []
     for number, path in enumerate(paths, start=1):
         name = path.relative_to(directory).as_posix()
         try:
@@ -90,9 +91,9 @@ def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
             faults.append(Problem(name, None, str(error), error.remedy or "remove or restore it"))
         else:
             photos.append(Photo(path, name, number, *facts.shown_size))
-            whites.append((name, facts.white))
+            looked_at.append(facts)
     checks.raise_if_any(directory, faults)
-    notes = ([f"left out of {directory}: {left_out}"] if left_out else []) + say_whites(whites)
+    notes = ([f"left out of {directory}: {left_out}"] if left_out else []) + _notes(photos, looked_at)
     return PhotoList(directory, tuple(photos), {}, tuple(notes))
 
 
@@ -129,8 +130,14 @@ def _of_coco(file: Path, max_megapixels: float) -> PhotoList:
         for photo, fact in zip(photos, looked_at)
         if fact.ambiguous
     ]
-    notes += say_whites((photo.file_name, fact.white) for photo, fact in zip(photos, looked_at))
+    notes += _notes(photos, looked_at)
     return PhotoList(file, tuple(photos), {one["name"]: one["id"] for one in content["categories"]}, tuple(notes))
+
+
+def _notes(photos: Sequence[Photo], looked_at: Sequence[PhotoFacts]) -> list[str]:
+    """Return sentences on how some of the photos are read."""
+    whites = say_whites((photo.file_name, fact.white) for photo, fact in zip(photos, looked_at))
+    return whites + say_several((photo.file_name, fact.several) for photo, fact in zip(photos, looked_at))
 
 
 def _root_of(file: Path) -> Path:

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from trainables.data.photos import tones
+from trainables.data.photos.frames import has_several
 from trainables.files import write_text
 
 # Named, because Pillow would otherwise try every format it knows, and hand an EPS file to an interpreter.
@@ -57,6 +58,7 @@ class PhotoFacts:
     value.
 
     `white` is the value of a white sample, 255 for every photo of 8 bits; see trainables.data.photos.tones for others.
+    `several` is whether the file holds more pictures than the first, which is the photo.
     """
 
     sha256: str
@@ -64,6 +66,7 @@ class PhotoFacts:
     height: int
     orientation: int
     white: float = tones.BYTE
+    several: bool = False
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -142,8 +145,8 @@ def _key(path: Path) -> list[int]:
 def _recalled(entry: Any, key: list[int]) -> PhotoFacts | None:
     """Return the facts in an entry of the memo; None where it is about another file, or damaged."""
     match entry:
-        case [seen, [str(digest), int(width), int(height), int(orientation), float(white)]] if seen == key:
-            return PhotoFacts(digest, width, height, orientation, white)
+        case [seen, [str(sha256), int(width), int(height), int(turn), float(white), bool(several)]] if seen == key:
+            return PhotoFacts(sha256, width, height, turn, white, several)
     return None
 
 
@@ -183,7 +186,7 @@ def _facts(stream: BinaryIO, sha256: str) -> PhotoFacts:
         (width, height), orientation = image.size, _orientation(image, stream)
         if image.format == "TIFF" and orientation >= 5:  # Pillow states the displayed size
             width, height = height, width
-        return PhotoFacts(sha256, width, height, orientation, _white(image, stream))
+        return PhotoFacts(sha256, width, height, orientation, _white(image, stream), has_several(image))
 
 
 def _white(image: Image.Image, stream: BinaryIO) -> float:
