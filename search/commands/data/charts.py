@@ -130,9 +130,18 @@ def _areas(table: Table, numbers: dict[str, Any]) -> Figure:
     style |= {"whiskerprops": line, "capprops": line}
     axis.bxp(boxes, orientation="horizontal", patch_artist=True, showfliers=False, **style)
     axis.set_xscale("log")
+    # Matplotlib writes powers of ten as formulas, which STYLE does not set.
+    axis.xaxis.set_major_formatter(_grouped)
+    low, high = axis.get_xlim()
+    one_decade = high < 10 * low  # there may be no power of ten on it
+    axis.xaxis.set_minor_formatter(lambda area, _: _grouped(area) if one_decade and str(area)[0] in "25" else "")
     axis.invert_yaxis()
     axis.set_xlabel("pixels of an annotation: 5, 25, 50, 75, 95 %")
     return figure
+
+
+def _grouped(number: float, _: Any = None) -> str:
+    return f"{number:,.10g}"
 
 
 def _images(table: Table, numbers: dict[str, Any]) -> Figure:
@@ -202,6 +211,8 @@ def _hidden(table: Table, numbers: dict[str, Any]) -> Figure:
     positions = np.arange(len(numbers["classes"]))
     shares = [100 * one["mostly_hidden"] / max(1, one["annotations"]) for one in numbers["classes"]]
     axes[1].barh(positions, shares, color=BARS[1])
+    if not any(shares):
+        axes[1].text(0.5, 0.5, "none is mostly hidden", ha="center", transform=axes[1].transAxes)
     axes[1].set_yticks(positions, labels_of(table.names))
     axes[1].set_ylim(len(positions) - 0.4, -0.6)
     axes[1].set_xlim(0, max(*shares, 1.0) * 1.1)

@@ -28,7 +28,7 @@ LISTED_GROUPS = 20
 MOST_CLASSES = 30  # whose pictures are on the page
 TITLES = {
     "classes": ("Classes", "Shares of all annotations, of the labelled images, and of their pixels."),
-    "splits": ("Classes by file", "Each class's share of the annotations of train.json, val.json and test.json."),
+    "splits": ("Classes by file", "Each class's share of the annotations of each file."),
     "areas": ("Areas", "Pixels of the annotations of each class; the box holds the middle half, the line the median."),
     "per_image": ("Images", "How many annotations and classes an image has, and what share of it is labelled."),
     "cooccurrence": (

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from search.report.html.charts import SHADES, Section, figure, lines, points, rounded, shade, spread
-from search.report.record.factors import is_range, scores_by_fold, scores_by_value
+from search.report.record.factors import in_words, is_range, scores_by_fold, scores_by_value
 from search.report.record.gather import Report
 from search.report.record.study_record import StudyRecord, TrialRecord
 
@@ -98,7 +98,7 @@ class _Axis:
         if self._range:
             return [(0.0, f"{self._values[0]:.2g}"), (1.0, f"{self._values[-1]:.2g}")]
         step = 1 / max(1, len(self._values) - 1)
-        return [(index * step, str(value)) for index, value in enumerate(self._values)]
+        return [(index * step, in_words(value)) for index, value in enumerate(self._values)]
 
 
 def _parallel(study: StudyRecord, factors: list[str]) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _strip(study: StudyRecord, factor: str) -> dict[str, Any]:
         xaxis: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "e"} if log else {}
     else:
         xs = [values.index(trial.params[factor]) + spread(trial.number) for trial in trials]
-        xaxis = {"tickvals": list(range(len(values))), "ticktext": [str(value) for value in values]}
+        xaxis = {"tickvals": list(range(len(values))), "ticktext": [in_words(value) for value in values]}
         xaxis |= {"range": [-0.6, len(values) - 0.4]}
     finished = [trial.status == "completed" for trial in trials]
     kinds = (("trained to its end", True, "$blue", "circle"), ("stopped early", False, "$muted", "circle-open"))

@@ -80,13 +80,13 @@ def _gpu_words(hours: float | None) -> str:
 
 def _spent(report: Report) -> str:
     spent = report.spent
-    words = f"{len(report.study.trials)} trials trained {spent.epochs} epochs in {spent.hours:.2f} hours of training"
-    words += _gpu_words(spent.gpu_hours)
+    trained = f"{len(report.study.trials)} trials trained {spent.epochs} epochs"
+    words = f"{trained} in {duration(3600 * spent.hours)} of training{_gpu_words(spent.gpu_hours)}"
     if spent.full_epochs == spent.epochs:
         return f"{words}. No trial was stopped early."
     return (
         f"{words}. Run to their ends, they would have trained {spent.full_epochs} epochs in about "
-        f"{spent.full_hours:.2f} hours: stopping early saved {100 * spent.saved:.0f} %."
+        f"{duration(3600 * spent.full_hours)}: stopping early saved {100 * spent.saved:.0f} %."
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from search.report.html.charts import Section, rounded
+from search.report.record.factors import in_words
 from search.report.record.gather import Report
 from search.report.record.study_record import TrialRecord
 
@@ -53,6 +54,4 @@ def how_it_ended(trial: TrialRecord) -> str:
 
 def show(value: Any) -> str:
     """Return a parameter's value as people write it."""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return "–" if value is None else str(value)
+    return "–" if value is None else in_words(value)

@@ -45,12 +45,17 @@ def is_range(values: Sequence[Any]) -> bool:
     return numbers and len(values) > (MOST_FRACTIONS if fractions else MOST_INTEGERS)
 
 
+def in_words(value: Any) -> str:
+    """Return a factor's value as people write it: a fraction in three digits, where one that was drawn has many."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def scores_by_value(study: StudyRecord, factor: str) -> list[ValueScores]:
     """Return the scores of each value of the factor; of four ranges, as full as each other, where it is a range."""
     trials = [trial for trial in study.scored if factor in trial.params]
     values = study.factors[factor]
     if not is_range(values):
-        groups = [(str(value), [trial for trial in trials if trial.params[factor] == value]) for value in values]
+        groups = [(in_words(value), [trial for trial in trials if trial.params[factor] == value]) for value in values]
     else:
         ordered = sorted(trials, key=lambda trial: trial.params[factor])
         parts = [part.tolist() for part in np.array_split(np.array(ordered, dtype=object), BINS) if len(part)]

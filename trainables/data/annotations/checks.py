@@ -108,6 +108,8 @@ def read_json(root: Path, name: str) -> Any:
         raise UserError(f"{path}: is no regular file; give the path of a COCO file")
     try:
         return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file; check the path") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except UnicodeDecodeError as error:

@@ -42,6 +42,17 @@ def test_the_page_needs_nothing_but_itself(root, tmp_path):
             assert min(picture.size) > 150
 
 
+@pytest.mark.parametrize("side", [8, 30])  # where all areas are alike, too, the axis has a number
+def test_no_chart_shows_a_formula_in_place_of_a_number(tmp_path, side):
+    shapes = [annotation(1, 1, 1, box(0, 0, side, 30)), annotation(2, 2, 2, box(1, 1, 30, 30))]
+    root = write(tmp_path / "data", train=coco([image(1, "a.png", 32, 32), image(2, "b.png", 32, 32)], shapes))
+    assert run_report(load_dataset(root), tmp_path / "out", folds=5, scenes=None, pictures=False, console=quiet()) == 0
+    page = (tmp_path / "out/report.html").read_text()
+    assert "mathdefault" not in page
+    assert re.search(r">[25]00</text>|>1,000</text>", page)
+    assert "none is mostly hidden" in page
+
+
 def test_without_photos_there_are_figures_and_no_pictures(root, tmp_path):
     (root / "a.png").unlink()
     dataset = load_annotations(root)

@@ -1,6 +1,7 @@
 """The page: everything inside, nothing from elsewhere, and every figure what the study says."""
 
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -57,6 +58,11 @@ def page(text):
 def test_it_has_every_section_of_an_ended_search(page):
     wanted = ["Result", "The search", "What helped", "The ensemble", "Photos to look at", "All trials"]
     assert [title for title in page.titles if title in wanted] == wanted
+
+
+def test_short_times_are_no_fractions_of_hours(text):
+    assert re.search(r"epochs in (\d+ (s|min|h \d+ min|days)) of training", text)
+    assert " hours of training" not in text
 
 
 def test_it_asks_the_network_for_nothing(page):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from search.report.html.factors import _parallel, _strip
 from search.report.record.factors import scores_by_fold, scores_by_value
 from search.report.record.importance import importances
 from search.report.record.study_record import read_study_record
@@ -41,6 +42,16 @@ def test_a_range_is_cut_into_four_parts_of_as_many_trials(study):
     parts = scores_by_value(read_study_record(study), "lr")
     assert [len(part.trials) for part in parts] == [3, 3, 3, 3]
     assert parts[0].label == "1e-12 … 1e-10"
+
+
+def test_values_that_were_drawn_are_labelled_in_few_digits(study):
+    for number, lr in enumerate((0.0010845050423229099, 0.002), start=1):
+        write(study, number, {"lr": lr, "batch_size": 8 * number}, [0.5])
+    record = read_study_record(study)
+    assert [one.label for one in scores_by_value(record, "lr")] == ["0.00108", "0.002"]
+    assert [one.label for one in scores_by_value(record, "batch_size")] == ["8", "16"]
+    assert _strip(record, "lr")["layout"]["xaxis"]["ticktext"] == ["0.00108", "0.002"]
+    assert "0.00108" in str(_parallel(record, ["lr"])["layout"]["annotations"])
 
 
 def test_folds_have_both_scores(study):

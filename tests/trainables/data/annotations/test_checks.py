@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.trainables.data.made import CATEGORIES, annotation, box, coco, image, small, write, write_photo
 from trainables.data import load_dataset
-from trainables.data.annotations.checks import Problem, raise_if_any
+from trainables.data.annotations.checks import Problem, raise_if_any, read_json
 from trainables.errors import UserError
 
 TWICE = [*CATEGORIES, {"id": 2, "name": "Other"}]
@@ -95,6 +95,11 @@ def test_json_may_be_in_any_encoding_of_unicode(tmp_path, encoding):
     write(tmp_path, train=train)
     (tmp_path / "train.json").write_bytes(json.dumps(train, ensure_ascii=False).encode(encoding))
     assert load_dataset(tmp_path).class_names == ("Background", "종이", "유리")
+
+
+def test_a_file_that_is_not_there_is_no_matter_of_permissions(tmp_path):
+    with pytest.raises(UserError, match=r"none\.json: there is no such file; check the path"):
+        read_json(tmp_path, "none.json")
 
 
 @pytest.mark.parametrize("encoding", ["cp949", "latin-1"])
