@@ -69,8 +69,8 @@ def miou(confusion: np.ndarray) -> float:
 def why_meaningless(labelled: np.ndarray, class_names: Sequence[str]) -> str | None:
     """Return why no score against these labels can mean anything; None where one can.
 
-    `labelled` (classes,) counts the labelled pixels of each class. Without any there is nothing to score; with one
-    class alone, whoever answers that class everywhere scores 1.
+    `labelled` (classes,) counts the labelled pixels of each class, or the photos that have any. Without any there is
+    nothing to score; with one class alone, whoever answers that class everywhere scores 1.
     """
     classes = np.flatnonzero(labelled)
     if classes.size == 0:

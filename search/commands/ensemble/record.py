@@ -113,8 +113,8 @@ def select_and_assess(candidates: Sequence[Candidate], target: Predictions, opti
     Raises UserError for a run that is no candidate, for impossible flags, and for labels against which scores are
     meaningless.
     """
-    labelled = np.bincount(target.pixels, minlength=256)[: len(target.class_names)]
-    if reason := why_meaningless(labelled, target.class_names):
+    class_photos = target.photos_with_classes()
+    if reason := why_meaningless(class_photos, target.class_names):
         raise UserError(f"the holdout cannot be scored, so nothing can be selected on it: {reason}")
     pixels, images = [candidate.predictions.pixels for candidate in candidates], target.group_of_pixels()
     problem, seed = (target.pixels, len(target.class_names)), options.seed
@@ -126,7 +126,7 @@ def select_and_assess(candidates: Sequence[Candidate], target: Predictions, opti
         images,
         seed=seed,
         threads=options.threads or usable_cores(),
-        class_photos=target.photos_with_classes(),
+        class_photos=class_photos,
         one_scene=len(target.grouped_ids()) == 1,
     )
     rows = [pixels[index] for index in selection.members]
