@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from search.tuning.cluster.ray_access import close_own_cluster
 from trainables.errors import UserError
 from trainables.hardware.loader_server import START_AHEAD
 
+CONNECT_S = 10.0  # that a cluster's head may take to accept a connection
 IMPORTS_AHEAD = "search.tuning.cluster.imports_ahead"
 
 
@@ -47,6 +49,7 @@ def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> 
     try:
         with contextlib.chdir(_empty_directory()):
             if address:
+                _check_answers(address)
                 _close_token_file()
                 ray.init(address=address, **quiet)
             else:  # "local": a cluster of its own, also where another one runs
@@ -64,6 +67,16 @@ def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> 
             "and is RAY_AUTH_MODE set here as it is there?"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _check_answers(address: str) -> None:
+    """Raise OSError where nothing answers at HOST:PORT: Ray would try again for minutes, and then end the process.
+
+    Other forms, such as auto, are left to Ray.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in host and port.isascii() and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
 
 
 def _prepare_trial_processes(trials: int, on_gpus: bool) -> dict[str, str]:

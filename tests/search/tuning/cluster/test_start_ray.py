@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from search.tuning.cluster import start_ray
+from trainables.errors import UserError
 
 TRIALS = 2
 SEARCH = """
@@ -94,3 +95,10 @@ def test_what_a_trial_imports_asks_the_driver_for_no_gpu():
     """Otherwise a trial would see all GPUs, and not those alone that Ray gives it after the imports."""
     run = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
     assert not run.stdout.strip(), run.stdout
+
+
+@pytest.mark.parametrize("port", [9, 99999])
+def test_an_address_where_nothing_answers_is_said_before_ray_tries_for_minutes(monkeypatch, port):
+    monkeypatch.setattr(start_ray.ray, "init", lambda **_: pytest.fail("Ray was asked"))
+    with pytest.raises(UserError, match=f"no Ray cluster answers at --address 127.0.0.1:{port} .*: is it up"):
+        start_ray.start_ray(f"127.0.0.1:{port}")
