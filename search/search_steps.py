@@ -117,6 +117,7 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
             say(console, NO_GAIN_SHOWN)
     labelled(console, "resources", str(plan.resources))
     first = _first_suggestions(plan)
+    _check_all_weights(plan, console)
     if settings.dry_run:
         _show_suggestions(first[:SHOWN_SUGGESTIONS], console)
     if not plan.resources.gpus and settings.dry_run:
@@ -128,7 +129,6 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
             f"{_no_gpu(plan)}: trials train on CPU cores. How long the search takes is shown after its first steps, "
             "and by --dry-run before it begins. Ctrl-C stops it; --space quickstart is made for a CPU.",
         )
-    _check_all_weights(plan, console)
 
 
 def _no_gpu(plan: Plan) -> str:

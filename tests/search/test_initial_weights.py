@@ -1,12 +1,14 @@
 """--init-from is looked at before a study starts: what fits is shown, what does not is an error."""
 
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 import timm
 import torch
 from rich.console import Console
 
+from search import search_steps
 from search.search_steps import _show_initial_weights
 from search.study.settings import Settings
 from search.study.space import make_space
@@ -50,3 +52,20 @@ def test_the_backbone_must_be_pinned(checkpoint):
     space = make_space(Settings(space="quickstart", init_from=checkpoint))
     with pytest.raises(UserError, match="the trials have resnet18, resnet34: pin it, as with --fix backbone=resnet18"):
         shown(space, ["resnet18", "resnet34"])
+
+
+def test_weights_that_do_not_fit_are_said_before_training_steps_are_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(search_steps, "_show_cpu_time", lambda *_: pytest.fail("steps were timed"))
+    monkeypatch.setattr(search_steps, "_trials_in_words", lambda _: "1 trial")
+    splits = SimpleNamespace(holdout=[], folds=[], test=[])
+    data = SimpleNamespace(splits=splits, pseudo=None)
+    plan = SimpleNamespace(
+        study=SimpleNamespace(name="mine", directory=tmp_path, data=data, overlap=None, learnt=None),
+        settings=SimpleNamespace(dry_run=True),
+        space=SimpleNamespace(name="mine", choices={}, fixed={}),
+        suggestions=["one"],
+        configs=[TrialConfig(head="fpn", backbone="resnet18", init_from=str(tmp_path / "none.pth"))],
+        resources=SimpleNamespace(gpus=0),
+    )
+    with pytest.raises(UserError, match=r"none\.pth"):
+        search_steps.show_plan(plan, SimpleNamespace(summary="no photos"), Console(quiet=True))
