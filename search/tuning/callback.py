@@ -115,8 +115,8 @@ class StudyCallback(Callback):
         """
         if timeout is None and not (self._ledger.wait(WAIT_IS_SAID_S) and self._mlflow.wait(WAIT_IS_SAID_S)):
             self.screen.warn(
-                "Nothing is left to train; waiting until MLflow has all that was logged. Ctrl-C ends the wait, and the "
-                "same command with --resume logs the rest"
+                "Nothing is left to train; waiting until the last trials' files are written and MLflow has all that "
+                "was logged. Ctrl-C ends the wait, and the same command with --resume does the rest"
             )
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._ledger.finish(timeout):
