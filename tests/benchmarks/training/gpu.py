@@ -63,6 +63,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     with tempfile.TemporaryDirectory() as directory:
         root = write_sample(Path(directory) / "sample", train=24, val=24, test=0, size=options.size)
         data = _study_data(root, Path(directory) / "cache")
+        options.lock = options.lock or Path(directory) / "measuring"
         if options.compile:
             _compile(_trainers(data, options), _batch(data, options, device), options, device)
             return
@@ -200,7 +201,7 @@ def _cells(known: dict[str, float | str], most: float, batch: int) -> list[str]:
     if "error" in known:
         return [str(known["error"]), "", "", "", ""]
     eager, first, compiled = (known.get(name) for name in ("eager", "first", "compiled"))
-    cells = [f"more than {most:.0f}, with start" if first is None else f"{first:.0f}"]
+    cells = [f"more than {most:.0f}, imports included" if first is None else f"{first:.0f}"]
     cells += ["" if seconds is None else f"{batch / seconds:.1f}" for seconds in (eager, compiled)]
     if compiled is None:
         return [*cells, "", ""]

@@ -20,9 +20,7 @@ def has_several(image: Image.Image) -> bool:
         if several and image.format == "TIFF":
             image.seek(1)
             several = not image.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED
-    except (
-        Exception
-    ):  # of damaged bytes Pillow raises almost anything; the first picture is looked at when it is decoded
+    except Exception:  # Pillow raises almost anything for damaged bytes, which are told of when the photo is decoded
         return False
     return several
 
