@@ -1,5 +1,6 @@
 """Whether a process runs a study: it is seen on its own machine, and nothing is claimed of another one."""
 
+import os
 import subprocess
 import sys
 
@@ -37,7 +38,7 @@ def change(directory, **values):
 def test_a_process_that_is_killed_runs_the_study_no_more(process, tmp_path):
     assert driver_alive(tmp_path) is True
     process.kill()
-    process.stdout.read()  # it has ended, but its parent has not waited for it
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its parent has not taken note of it
     assert driver_alive(tmp_path) is False
     process.wait()
     assert driver_alive(tmp_path) is False
