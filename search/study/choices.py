@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,16 +45,32 @@ class Choice:
         return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
+def plain(value: Any) -> Any:
+    """Return the Python value of a NumPy scalar, which JSON could not keep, and any other value as it is."""
+    return value.item() if type(value).__module__ == "numpy" and value.ndim == 0 else value
+
+
+def plain_choices(choices: Iterable[Any]) -> list[Any]:
+    """Return the choices as a list of plain values, in an order that is the same in every process.
+
+    The order of a set of texts is not, and the same seed would draw other values when the study is resumed.
+    """
+    found = [plain(value) for value in choices]
+    return sorted(found, key=repr) if isinstance(choices, set | frozenset) else found
+
+
 class FirstChoices:
     """A stand-in for an Optuna trial that answers with first choices and middles of ranges, or with what is `wanted`.
 
-    `seen` holds every suggestion that was asked for, by name. A suggestion that Optuna would refuse raises UserError.
+    `seen` holds every suggestion that was asked for, by name, and `params` the answers, as Optuna's trials have them. A
+    suggestion that Optuna would refuse raises UserError.
     """
 
     def __init__(self, wanted: dict[str, Any]) -> None:
         self._wanted = wanted
         self.number = 0
         self.seen: dict[str, Choice] = {}
+        self.params: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("suggest_"):
@@ -76,7 +92,7 @@ class FirstChoices:
             except (ValueError, TypeError) as error:
                 raise UserError(f"{name!r} has no usable choices: {error}") from error
         self._note(Choice(name, values=values))
-        return self._wanted.get(name, self.seen[name].values[0])
+        return self._answer(name, values[0])
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -86,7 +102,7 @@ class FirstChoices:
         high = self._accepted(name, FloatDistribution, low, high, log=log, step=step).high
         self._note(Choice(name, low=low, high=high, log=log))
         middle = (low * high) ** 0.5 if log else (low + high) / 2
-        return self._wanted.get(name, low + round((middle - low) / step) * step if step else middle)
+        return self._answer(name, low + round((middle - low) / step) * step if step else middle)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         from optuna.distributions import IntDistribution
@@ -94,7 +110,11 @@ class FirstChoices:
         high = self._accepted(name, IntDistribution, low, high, log=log, step=step).high
         self._note(Choice(name, low=low, high=high, log=log))
         middle = (low * high) ** 0.5 if log else (low + high) / 2
-        return self._wanted.get(name, low + round((middle - low) / step) * step)
+        return self._answer(name, low + round((middle - low) / step) * step)
+
+    def _answer(self, name: str, first: Any) -> Any:
+        self.params[name] = self._wanted.get(name, first)
+        return self.params[name]
 
     @staticmethod
     def _accepted(name: str, distribution: Callable[..., Any], low: float, high: float, **how: Any) -> Any:

@@ -1,19 +1,26 @@
 """A search space: loaded by name or from a file, pinned and narrowed by flags, and described."""
 
 import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from search.study.choices import Choice, FirstChoices, explore
+from search.study.choices import Choice, FirstChoices, explore, plain, plain_choices
 from search.study.pins import check_key, check_narrowed, check_recipes, grid_axes, parse_choices, parse_fix
 from search.study.settings import Settings
 from spaces import SPACES
 from trainables.errors import UserError, nearest
 
 DEFAULT_TRIALS = 20
+CONSTANTS = {  # that a space file may have beside suggest(trial)
+    "TRIALS": (int, "a whole number of 1 or more"),
+    "GRACE_PERIOD": (int, "a whole number of epochs, 1 or more"),
+    "DATA": (str, "a text: the directory of a data set, or sample"),
+    "RECIPES": (list | tuple, "a list of dicts of suggestions"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,10 @@ class Space:
         Recipes are suggestions that are tried before any is drawn. Pinned values are left out of them. Raises UserError
         for a recipe that the space itself could never suggest.
         """
-        recipes = list(getattr(self.module, "RECIPES", ()))
+        recipes = [
+            {name: plain(value) for name, value in recipe.items()} if isinstance(recipe, dict) else recipe
+            for recipe in getattr(self.module, "RECIPES", ())
+        ]
         check_recipes(recipes, self.name, replace(self, fixed={}, narrowed={}).choices)
         fitting = [
             {name: value for name, value in recipe.items() if name not in self.fixed}
@@ -85,7 +95,7 @@ class Space:
             )
         # The space itself has turned a pinned suggestion that is no key of the result into other keys.
         pinned = {key: value for key, value in self.fixed.items() if key in values or key not in self.choices}
-        return {**self.defaults, **values, **pinned}
+        return {**self.defaults, **{key: plain(value) for key, value in values.items()}, **pinned}
 
     def _suggest(self, trial: Any) -> Any:
         return self.module.suggest(_Flagged(trial, self))
@@ -138,13 +148,27 @@ def _load_module(name: str) -> ModuleType:
         raise UserError(f"there is no space file {path}: give the path of a .py file with a function suggest(trial)")
     spec = importlib.util.spec_from_file_location(f"segvote_space_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses look their module up there
+    beside = str(path.resolve().parent)
+    if beside not in sys.path:
+        sys.path.append(beside)  # the user's other modules; last, so that they replace none of an installed package
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # a user's code
         raise UserError(f"the space file {path} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(getattr(module, "suggest", None)):
         raise UserError(f"the space file {path} has no function suggest(trial): it must return a dict of plain choices")
+    _check_constants(module, path)
     return module
+
+
+def _check_constants(module: ModuleType, path: Path) -> None:
+    """Raise UserError for a constant beside suggest(trial) that is not of its kind."""
+    for name, (kind, what) in CONSTANTS.items():
+        value = getattr(module, name, None)
+        number = isinstance(value, int)
+        if value is not None and (not isinstance(value, kind) or (number and (value is True or value < 1))):
+            raise UserError(f"the space file {path} sets {name} to {value!r}, but it must be {what}")
 
 
 class _Flagged:
@@ -159,6 +183,7 @@ class _Flagged:
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         if name in self._space.fixed:
             return self._space.fixed[name]
+        choices = plain_choices(choices)
         if name in self._space.narrowed:
             left = [value for value in choices if value in self._space.narrowed[name]]
             choices = left or choices  # where the space offers none of them under this condition, nothing is narrowed

@@ -1,12 +1,13 @@
 """Spaces as flags bend them: pinned, put on a grid, limited in folds, and loaded from users' files."""
 
 import itertools
+import json
 import pickle
 
 import optuna
 import pytest
 
-from search.study.choices import Choice
+from search.study.choices import Choice, plain_choices
 from search.study.pins import parse_value
 from search.study.settings import Settings
 from search.study.space import Space, describe_spaces, grid_points, make_space, repeats
@@ -320,3 +321,72 @@ def test_spaces_describe_themselves():
 def test_an_image_size_stays_a_text():
     assert parse_value("image_size", "512") == "512"
     assert parse_value("batch_size", "512") == 512
+
+
+def test_a_space_file_may_use_what_lies_beside_it_and_dataclasses(space_file, tmp_path):
+    (tmp_path / "helpers_beside_the_space.py").write_text("RATES = [1e-3, 1e-2]\n")
+    text = """
+from __future__ import annotations
+
+import dataclasses
+
+import helpers_beside_the_space
+
+
+@dataclasses.dataclass
+class Rates:
+    lr: float
+
+
+def suggest(trial):
+    from helpers_beside_the_space import RATES
+
+    return dataclasses.asdict(Rates(trial.suggest_categorical("lr", RATES)))
+"""
+    assert Space.load(space_file(text)).first() == {"lr": 1e-3}
+
+
+def test_modules_beside_a_space_file_hide_none_of_an_installed_package(space_file, tmp_path):
+    (tmp_path / "colorsys.py").write_text("raise ImportError('the wrong one')\n")
+    Space.load(space_file("import colorsys\n\n\ndef suggest(trial):\n    return {}\n"))
+
+
+@pytest.mark.parametrize(
+    "choices",
+    ["np.array([4, 8])", "[np.int64(4), np.int64(8)]", "(4 * one for one in (1, 2))", "{4: 'a', 8: 'b'}.keys()"],
+)
+def test_choices_from_numpy_and_other_iterables_are_plain_values(space_file, choices):
+    body = f"return {{'batch_size': trial.suggest_categorical('batch_size', {choices}), 'lr': np.float32(0.5)}}"
+    space = Space.load(space_file(f"import numpy as np\n\n\ndef suggest(trial):\n    {body}\n"))
+    assert space.choices["batch_size"].values == (4, 8)
+    for params in (space.first(), *drawn(space)):
+        assert json.loads(json.dumps(params)) == params
+        assert [type(value) for value in params.values()] == [int, float]
+
+
+def test_recipes_from_numpy_are_plain_values(space_file):
+    text = "import numpy as np\nRECIPES = [{'lr': rate} for rate in np.array([1, 2])]\n"
+    space = Space.load(space_file(text + "\n\ndef suggest(trial):\n    return {'lr': trial.suggest_int('lr', 1, 3)}\n"))
+    assert json.dumps(space.recipes) == '[{"lr": 1}, {"lr": 2}]'
+
+
+def test_the_choices_of_a_set_have_one_order_in_all_processes():
+    assert plain_choices({"sgd", "adamw", "lion"}) == ["adamw", "lion", "sgd"]
+
+
+def test_a_space_may_look_at_what_it_was_answered(space_file):
+    body = (
+        "trial.suggest_int('batch_size', 2, 4)\n    trial.suggest_categorical('head', ['fpn'])\n    return trial.params"
+    )
+    space = Space.load(space_file(f"def suggest(trial):\n    {body}\n"))
+    assert space.first() == {"batch_size": 3, "head": "fpn"}
+
+
+@pytest.mark.parametrize(
+    "constant",
+    ["TRIALS = 0", "TRIALS = 2.5", "TRIALS = True", "GRACE_PERIOD = '4'", "DATA = 5", "RECIPES = {'lr': 1e-3}"],
+)
+def test_a_constant_of_another_kind_is_refused_by_name(space_file, constant):
+    name = constant.split()[0]
+    with pytest.raises(UserError, match=rf"my_space.py sets {name} to .*, but it must be a"):
+        Space.load(space_file(f"{constant}\n\n\ndef suggest(trial):\n    return {{}}\n"))
