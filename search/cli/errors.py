@@ -84,9 +84,10 @@ def end_process(code: int) -> NoReturn:
     """
     if code != INTERRUPTED:
         atexit._run_exitfuncs()
-    with suppress(BrokenPipeError):  # as where `head` has read enough of what was printed
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError):  # as where `head` has read enough of what was printed
+            if stream:  # a process that was started without an output has None
+                stream.flush()
     os._exit(code)
 
 

@@ -19,6 +19,8 @@ from search.tuning.cluster.ray_access import close_own_cluster
 from trainables.errors import UserError
 from trainables.hardware.loader_server import START_AHEAD
 
+SHORT_TMPDIR = "/tmp"
+LONGEST_TMPDIR = 38  # bytes: a socket's name has 107 at most, and 69 of them are Ray's
 CONNECT_S = 10.0  # that a cluster's head may take to accept a connection
 IMPORTS_AHEAD = "search.tuning.cluster.imports_ahead"
 
@@ -45,6 +47,8 @@ def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> 
         TUNE_GLOBAL_CHECKPOINT_S="3600",  # the study's own ledger is what a resume reads
     )
     _let_workers_import()
+    if len(os.fsencode(os.environ.get("TMPDIR", ""))) > LONGEST_TMPDIR:  # as batch systems set it for each job
+        os.environ["TMPDIR"] = SHORT_TMPDIR
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         with contextlib.chdir(_empty_directory()):
@@ -59,14 +63,20 @@ def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> 
     except Exception as error:  # Ray raises a plain Exception where its processes take longer than half a minute
         ray.shutdown()
         if not address:
-            raise UserError(
-                f"Ray does not start on this machine: {error}; where it is busy, the same command may work later"
-            ) from error
+            raise UserError(f"Ray does not start on this machine: {error}; {_remedy(error)}") from error
         raise UserError(
             f"no Ray cluster answers at --address {address} ({error}): is it up, "
             "and is RAY_AUTH_MODE set here as it is there?"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _remedy(error: Exception) -> str:
+    """Return what to do where Ray does not start on this machine."""
+    name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(name)), None)
+    if name and isinstance(error, OSError):
+        return f"{name} is {os.environ[name]}: set it to a directory with a short name that you can write to, like /tmp"
+    return "where it is busy, the same command may work later"
 
 
 def _check_answers(address: str) -> None:

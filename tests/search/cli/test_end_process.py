@@ -46,3 +46,8 @@ def test_a_reader_that_is_gone_makes_no_traceback():
         process.stdin.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+def test_a_process_without_outputs_ends_with_its_exit_code():
+    script = "import sys; sys.stdout = sys.stderr = None; from search.cli.errors import end_process; end_process(0)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0

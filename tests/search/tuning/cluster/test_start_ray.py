@@ -102,3 +102,28 @@ def test_an_address_where_nothing_answers_is_said_before_ray_tries_for_minutes(m
     monkeypatch.setattr(start_ray.ray, "init", lambda **_: pytest.fail("Ray was asked"))
     with pytest.raises(UserError, match=f"no Ray cluster answers at --address 127.0.0.1:{port} .*: is it up"):
         start_ray.start_ray(f"127.0.0.1:{port}")
+
+
+START = """
+import os
+from search.tuning.cluster.start_ray import start_ray
+start_ray(None)
+print(os.path.isdir(os.path.join(os.environ["TMPDIR"], "ray")))
+"""
+
+
+def test_ray_starts_where_the_temporary_directory_leaves_no_room_for_the_names_of_sockets(tmp_path):
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    run = subprocess.run(
+        [sys.executable, "-c", START], env={**os.environ, "TMPDIR": str(long)}, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr
+
+
+@pytest.mark.parametrize("directory", ["/proc/nowhere", "/tmp/" + "long" * 20])
+def test_a_directory_that_ray_cannot_use_is_named_with_what_to_do(monkeypatch, directory):
+    monkeypatch.setenv("RAY_TMPDIR", directory)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    with pytest.raises(UserError, match=rf"RAY_TMPDIR is {directory}: set it to a directory with a short name"):
+        start_ray.start_ray(None)
