@@ -1,91 +1,65 @@
-"""The steps of a search after its last trial, in the order in which run.py takes them.
+"""The steps of a search after its last trial, of which `conclude` has the order.
 
 What they need is imported while the trials train: no trial waits for it, and nor does the vote.
 """
 
 import json
 import shlex
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 
 from ensembling.runs.ensemble import EnsembleRecord
-from search.commands.ensemble.record import conclude
+from search.commands.ensemble.record import choose_vote, log_vote
 from search.commands.predict.score_test_photos import score_test
 from search.report.console import say, working
+from search.report.dispensable import dispensable
 from search.report.durations import counted, duration
 from search.report.end_of_search import next_commands, search_result, show_trials, show_what_is_next
+from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import show_ensemble
 from search.report.study_report import write_report
-from search.search_steps import say_what_broke, say_what_was_not_suggested
+from search.search_steps import resuming, say_what_broke, say_what_was_not_suggested
 from search.tracking.tracker import Tracker
 from search.tuning.plan import Plan
 from search.tuning.report_refresh import report_flags
 from search.tuning.tuner import StudyTuner
-from trainables.errors import UserError, one_line
 
-ERRORS = "errors.txt"  # the tracebacks of steps after the vote that failed
+
+def conclude(
+    plan: Plan, tuner: StudyTuner, tracker: Tracker, command: str, console: Console
+) -> tuple[EnsembleRecord | None, int]:
+    """Select the vote, and show it, before anything is added to it that may fail: plots, MLflow's run, the report.
+
+    Args:
+        plan: The plan of the search.
+        tuner: The tuner after its end.
+        tracker: The writer of the study's runs.
+        command: The command line that was typed.
+        console: Where to print.
+
+    Returns:
+        The ensemble, None where no trial has predictions, and the exit code.
+    """
+    ensemble = vote(plan, tracker)
+    code = show_result(plan, tuner, ensemble, console)
+    if ensemble:
+        keep_vote(plan, tracker, ensemble, command, console)
+    keep_report(plan, tracker, console)
+    if ensemble:
+        say_what_is_next(plan, ensemble, console)
+    return ensemble, code
 
 
 def vote(plan: Plan, tracker: Tracker) -> EnsembleRecord | None:
-    """Return the ensemble; None, and mark the study as failed, where no trial got as far as a prediction."""
-    ensemble = conclude(plan.study, tracker, **plan.settings.vote_limits)
+    """Write the ensemble to disk and return it; None, and mark the study as failed, where no trial has predictions."""
+    ensemble = choose_vote(plan.study, tracker, **plan.settings.vote_limits)
     if ensemble is None:
         tracker.final_status = "FAILED"
     return ensemble
 
 
-def keep_report(plan: Plan, tracker: Tracker, console: Console) -> None:
-    """Write the report and log it to the study's run."""
-    again = shlex.join(["segvote", *report_flags(plan.study.name, plan.settings)])
-    with dispensable("The report could not be written", again, plan.study.directory / ERRORS, console):
-        with working(console, "Writing the report …"):
-            path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
-        for lack in shown.lacks:
-            say(console, lack)
-        say(console, f"report    {path}")
-
-
-@contextmanager
-def dispensable(failed: str, again: str, errors: Path, console: Console) -> Iterator[None]:
-    """Return a context in which any error is shown and ends the block alone: the study has its vote without the block.
-
-    Args:
-        failed: What to say where it fails.
-        again: The command that does the same again.
-        errors: The file that keeps the traceback of an error that neither the user nor the machine has made.
-        console: Where to print.
-    """
-    try:
-        yield
-    except (UserError, OSError) as error:
-        say(console, f"{failed} ({error}). The vote is not affected; try again by\n    {again}", style="yellow")
-    except Exception as error:
-        where = _keep_traceback(errors, console)
-        say(
-            console,
-            f"{failed}, because of a fault in SegVote or in a library ({type(error).__name__}: {one_line(error)}); "
-            f"{where}. The vote is not affected; when the fault is mended, try again by\n    {again}",
-            style="yellow",
-        )
-
-
-def _keep_traceback(errors: Path, console: Console) -> str:
-    """Append the traceback of the error that is being handled to a file, and return in words where it is."""
-    try:
-        with errors.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
-    except OSError:
-        console.print(traceback.format_exc(), markup=False, highlight=False)
-        return "its traceback is above"
-    return f"its traceback is in {errors}"
-
-
-def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, console: Console) -> int:
-    """Show the result and where everything is.
+def show_result(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, console: Console) -> int:
+    """Show the result and where it is.
 
     Args:
         plan: The plan of the search.
@@ -96,32 +70,26 @@ def report(plan: Plan, tuner: StudyTuner, ensemble: EnsembleRecord | None, conso
     Returns:
         The exit code, 1 where there is no ensemble.
     """
-    settings = plan.settings
     say_what_was_not_suggested(plan, tuner, console)
     if tuner.cut_off:
         say(
             console,
-            f"The time budget of {duration(settings.time_budget)} is spent: "
+            f"The time budget of {duration(plan.settings.time_budget)} is spent: "
             f"{counted(tuner.cut_off, 'trial was', 'trials were')} cut off{_unbegun(plan)}; the same command with "
             f"--resume --name {plan.study.name} goes on with them",
         )
     say_what_broke(plan, tuner, console)
-    if ensemble is None:
+    if ensemble:
+        show_ensemble(console, ensemble)
+    else:
         say(
             console,
             f"No trial has predictions, so there is nothing to vote on; the logs are in {plan.study.trials_dir}",
         )
-        show_trials(console, plan.study)
-        return 1
-    show_ensemble(console, ensemble)
     show_trials(console, plan.study)
-    say(console, f"ensemble  {plan.study.ensemble_file}")
-    if plan.space.scores_test and not plan.suggestions:
-        again = next_commands(plan.study, settings.runs_dir, settings.tracking_uri)[0]
-        with dispensable("The test photos could not be scored", again, plan.study.directory / ERRORS, console):
-            score_test(plan.study, settings, console)
-    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
-    return 0
+    if ensemble:
+        say(console, f"ensemble  {plan.study.ensemble_file}")
+    return 0 if ensemble else 1
 
 
 def _unbegun(plan: Plan) -> str:
@@ -129,7 +97,37 @@ def _unbegun(plan: Plan) -> str:
     return f", and {counted(left, 'was', 'were')} not begun" if left > 0 else ""
 
 
+def keep_vote(plan: Plan, tracker: Tracker, ensemble: EnsembleRecord, command: str, console: Console) -> None:
+    """Draw the vote's plots and log it to MLflow. `command` is the command line that was typed."""
+    again, directory, plots = resuming(command, plan.study.name), plan.study.directory, []
+    with dispensable("The plots of the vote could not be drawn", again, directory, console):
+        plots = plot_ensemble(ensemble, directory)
+    with dispensable("The vote could not be logged to MLflow", again, directory, console):
+        log_vote(plan.study, tracker, ensemble, plots)
+
+
+def keep_report(plan: Plan, tracker: Tracker, console: Console) -> None:
+    """Write the report and log it to the study's run."""
+    again = shlex.join(["segvote", *report_flags(plan.study.name, plan.settings)])
+    with dispensable("The report could not be written", again, plan.study.directory, console):
+        with working(console, "Writing the report …"):
+            path, shown = write_report(plan.study, lambda: (tracker.client, tracker.experiment_id))
+        for lack in shown.lacks:
+            say(console, lack)
+        say(console, f"report    {path}")
+
+
+def say_what_is_next(plan: Plan, ensemble: EnsembleRecord, console: Console) -> None:
+    """Score the test photos where the space asks for it, and show what to do with the ensemble."""
+    settings = plan.settings
+    if plan.space.scores_test and not plan.suggestions:
+        again = next_commands(plan.study, settings.runs_dir, settings.tracking_uri)[0]
+        with dispensable("The test photos could not be scored", again, plan.study.directory, console):
+            score_test(plan.study, settings, console)
+    show_what_is_next(console, plan.study, ensemble, settings.runs_dir, settings.tracking_uri)
+
+
 def result_as_json(plan: Plan, ensemble: EnsembleRecord | None) -> str:
-    """Return in one line what `report` shows."""
+    """Return in one line what a search shows at its end."""
     settings = plan.settings
     return json.dumps(search_result(plan.study, ensemble, settings.runs_dir, settings.tracking_uri))

@@ -86,9 +86,7 @@ def run_search(
             return search_steps.say_how_to_resume(plan, command, tracker, console)
         from search import final_steps
 
-        ensemble = final_steps.vote(plan, tracker)
-        final_steps.keep_report(plan, tracker, console)
-        code = final_steps.report(plan, tuner, ensemble, console)
+        ensemble, code = final_steps.conclude(plan, tuner, tracker, command, console)
         if as_json:
             click.echo(final_steps.result_as_json(plan, ensemble))
         return code

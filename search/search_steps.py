@@ -313,10 +313,14 @@ def say_how_to_resume(plan: Plan, command: str, tracker: Tracker, console: Conso
     `command` is the command line that was typed.
     """
     tracker.final_status = "KILLED"
-    resume = command if "--resume" in command else f"{command} --resume"
-    name = "" if "--name" in command else f" --name {plan.study.name}"
-    say(console, f"Stopped. Every finished epoch is kept; go on with:\n    {resume}{name}")
+    say(console, f"Stopped. Every finished epoch is kept; go on with:\n    {resuming(command, plan.study.name)}")
     return INTERRUPTED
+
+
+def resuming(command: str, name: str) -> str:
+    """Return the command line that resumes the study that `command` began or resumed."""
+    resume = command if "--resume" in command else f"{command} --resume"
+    return resume if "--name" in command else f"{resume} --name {name}"
 
 
 def say_what_broke(plan: Plan, tuner: StudyTuner, console: Console) -> None:

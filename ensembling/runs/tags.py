@@ -13,3 +13,4 @@ EPOCHS = "segvote.epochs"
 BEST_EPOCH = "segvote.best_epoch"
 CANDIDATE = "segvote.candidate"  # "true" of a trial that reached the last rung or finished
 MEMBER = "segvote.member"  # "true" of a trial that votes in its study's own ensemble
+DIGEST = "segvote.digest"  # of a study's own ensemble: a hash of its record

@@ -1,5 +1,6 @@
 """The end of a trial, and what is kept of it: its verdict, its holdout predictions and a picture of some of them."""
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def keep_outcome(study: Study, outcome: Outcome, files: TrialFiles) -> dict[Path
     """Write what is kept of a trial that ends or pauses, and return the artifacts for MLflow by path.
 
     The value of each is its directory in MLflow, None for the top. verdict.json is written last and once, because a
-    trial that has one is never trained again.
+    trial that has one is never trained again. A picture that cannot be drawn is left out, and the trial's log says why.
     """
     if not files.verdict.exists():
         files.keep_epoch(outcome.best_epoch, outcome.epochs)  # the trial's process may have been killed before it did
@@ -104,7 +105,12 @@ def _write_predictions(study: Study, files: TrialFiles) -> None:
     packed = study.data.open(files.read_config().size)
     predictions = _read_maps(study, packed, files)
     write_predictions(files.predictions, predictions)
-    picture = holdout_picture(packed, study.data.splits.holdout, predictions, study.data.class_names)
+    try:
+        picture = holdout_picture(packed, study.data.splits.holdout, predictions, study.data.class_names)
+    except Exception:  # the trial has its score and its predictions without it
+        with files.log.open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+        return
     with replacing(files.picture) as temporary:
         picture.save(temporary, format="PNG")
 

@@ -1,4 +1,4 @@
-"""The result of a study on its run in MLflow: the scores of the vote and the best run, pictures, and the data set."""
+"""The result of a study on its run in MLflow: the scores of the vote and the best run, and the data set."""
 
 import json
 import time
@@ -9,11 +9,9 @@ from mlflow.tracking import MlflowClient
 from ensembling.runs.ensemble import EnsembleRecord
 from search.study.study import Study
 
-PICTURES = ("ensemble.png", "diversity.png")
-
 
 def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: EnsembleRecord) -> None:
-    """Log to the study's run the scores of its ensemble, the ensemble's pictures, and the data set with its source.
+    """Log to the study's run the scores of its ensemble, and the data set with its source.
 
     Args:
         client: The client of the store.
@@ -29,9 +27,6 @@ def log_result(client: MlflowClient, run_id: str, study: Study, ensemble: Ensemb
     now = int(time.time() * 1000)
     metrics = [Metric(name, score, now, 0) for name, score in scores.items() if score is not None]
     client.log_batch(run_id, metrics=metrics)
-    for name in PICTURES:
-        if (study.directory / name).exists():
-            client.log_artifact(run_id, str(study.directory / name))
     client.log_inputs(run_id, datasets=[DatasetInput(_dataset(study))])
 
 

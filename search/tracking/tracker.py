@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from ensembling.runs.tags import DUPLICATE, GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL, VERDICT
+from ensembling.runs.tags import DIGEST, DUPLICATE, GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL, VERDICT
 from search.tracking.wandb_mirror import WandbMirror
 from trainables.config import TrialConfig
 from trainables.errors import UserError
@@ -225,10 +225,11 @@ class Tracker:
         ]
         self.client.log_batch(self.parent_id, tags=tags)
 
-    def has_ensemble(self) -> bool:
-        """Return whether the whole record of an ensemble was logged below the study's run."""
+    def ensemble_run(self, digest: str) -> str | None:
+        """Return the id of the study's run of an ensemble whose whole record was logged; None where there is none."""
         where = f"tags.`{KIND}` = 'ensemble' and tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"
-        return any(run.info.status == "FINISHED" for run in self.find(where))
+        where += f" and tags.`{DIGEST}` = '{digest}'"
+        return next((run.info.run_id for run in self.find(where) if run.info.status == "FINISHED"), None)
 
     def tag_members(self, numbers: set[int]) -> None:
         """Tag the runs of the trials that vote, so that MLflow's pages can be filtered by the tag.

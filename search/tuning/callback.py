@@ -229,6 +229,8 @@ class StudyCallback(Callback):
             reason = describe_full_disk(error, [self.study.directory]) or one_line(error)
             self.screen.warn(f"trial {number}: its outcome could not be written ({reason})")
             return
+        if files.predictions in artifacts and files.picture not in artifacts:
+            self.screen.warn(f"trial {number}: its picture could not be drawn; {files.log} says why")
         self._to_vote.append(number)
         metrics = self._study_metrics()
         self._mlflow.end(

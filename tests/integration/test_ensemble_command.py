@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
 
 from ensembling import Predictions, hard_vote, memory_budget, read_predictions, write_predictions
 from ensembling.memory_budget import mapped
@@ -369,3 +370,20 @@ def test_a_shortlist_within_bounds_of_memory(shared_store, capsys, monkeypatch):
     assert bounded == plain
     assert shared_store.vote(*flags, "--memory", "0.5", name="none") == (2, None)
     assert "--memory 0.5: the holdout's 5,760 pixels take 0.5 GiB" in capsys.readouterr().err
+
+
+def test_an_ensemble_is_kept_and_shown_where_its_plots_and_mlflow_fail(shared_store, capsys, monkeypatch):
+    def fail(*_):
+        raise MlflowException("the server is away")
+
+    monkeypatch.setattr("search.commands.ensemble.command.plot_ensemble", lambda *_: {}["no such colour"])
+    monkeypatch.setattr("search.commands.ensemble.command.log_ensemble", fail)
+    code, ensemble = shared_store.vote("--studies", "cnn", name="kept")
+    directory, said = shared_store.runs / "ensembles" / "kept", capsys.readouterr().out
+    assert (code, bool(ensemble["members"])) == (0, True)
+    assert f"ensemble  {directory / 'ensemble.json'}" in said
+    assert "The plots could not be drawn, because of a fault" in said
+    assert (
+        "The ensemble could not be logged to MLflow (the server is away). The vote is not affected; try again" in said
+    )
+    assert "KeyError: 'no such colour'" in (directory / "errors.txt").read_text()

@@ -13,15 +13,17 @@ from rich.console import Console
 from ensembling import Predictions, check_same_holdout, hard_vote, with_joined_groups
 from ensembling.memory_budget import Budget
 from ensembling.runs.candidates import Candidate, load_candidates, load_target
-from ensembling.runs.ensemble import EnsembleRecord
+from ensembling.runs.ensemble import EnsembleRecord, save_ensemble
 from ensembling.runs.tags import KIND, STUDY, STUDY_ID
 from ensembling.scores import confusion_matrix, miou
 from search.commands.ensemble.memory_bound import MemoryBound
 from search.commands.ensemble.options import EnsembleOptions
-from search.commands.ensemble.record import how_to_choose, reading_predictions, record, select_and_assess
+from search.commands.ensemble.record import how_to_choose, log_ensemble, reading_predictions, select_and_assess
 from search.commands.ensemble.tta import effect_of_views, with_views
 from search.report.bars import Bars
 from search.report.console import say, working
+from search.report.dispensable import dispensable
+from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import show_candidates, show_ensemble
 from search.tracking.store import open_store
 from trainables.errors import UserError
@@ -69,10 +71,16 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
         effect = effect_of_views(ensemble.members, scored, candidates, target)
         ensemble = dataclasses.replace(ensemble, effect_of_views=effect)
     directory.mkdir(parents=True, exist_ok=True)
-    record(client, experiment_id, name, {STUDY: " ".join(options.studies)}, ensemble, directory)
+    save_ensemble(directory / ENSEMBLE_FILE, ensemble)
     show_candidates(console, ensemble)
     show_ensemble(console, ensemble)
-    say(console, f"ensemble  {directory / ENSEMBLE_FILE}\nMLflow    run {name}")
+    say(console, f"ensemble  {directory / ENSEMBLE_FILE}")
+    files = [directory / ENSEMBLE_FILE]
+    with dispensable("The plots could not be drawn", ensemble.command, directory, console):
+        files += plot_ensemble(ensemble, directory)
+    with dispensable("The ensemble could not be logged to MLflow", ensemble.command, directory, console):
+        log_ensemble(client, experiment_id, name, {STUDY: " ".join(options.studies)}, ensemble, files)
+        say(console, f"MLflow    run {name}")
     return ensemble
 
 

@@ -1,5 +1,7 @@
 """The vote of a search and of `segvote ensemble`: select it, assess it, and keep it in a file and in MLflow."""
 
+import hashlib
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ from ensembling.runs.candidates import Candidate, load_candidates
 from ensembling.runs.describe import describe_ensemble
 from ensembling.runs.ensemble import EnsembleRecord, ListedMember, PoolDiversity, read_ensemble, save_ensemble
 from ensembling.runs.members import described_data
-from ensembling.runs.tags import KIND, STUDY
+from ensembling.runs.tags import DIGEST, KIND, STUDY
 from ensembling.scores import why_meaningless
 from ensembling.selection.exhaustive import check_number
 from ensembling.selection.options import Options, check_options
@@ -27,7 +29,6 @@ from ensembling.selection.shortlist import select_from_many
 from search.commands.ensemble.memory_bound import MemoryBound
 from search.commands.ensemble.options import RECORDED, EnsembleOptions
 from search.report.end_of_search import recommendation
-from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import markdown, mean_of_others
 from search.report.scene_words import scene_numbers
 from search.study.study import Study
@@ -38,14 +39,14 @@ from trainables.data.batches.packed import file_sha256
 from trainables.data.photos.photo_files import usable_cores
 from trainables.errors import UserError
 from trainables.trial.files import TrialFiles
-from trainables.trial.study_files import ENSEMBLE_FILE, TRIALS, study_id
+from trainables.trial.study_files import TRIALS, study_id
 
 COMPARED = 20  # candidates of each kind that are compared
 BATCH = 1000  # the most metrics that MLflow takes at once
 
 
-def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> EnsembleRecord | None:
-    """Select the study's ensemble, write ensemble.json, log it as a run below the study's, and return it.
+def choose_vote(study: Study, tracker: Tracker, *, include_stopped: bool, max_members: int) -> EnsembleRecord | None:
+    """Select the study's ensemble, write ensemble.json, and return it.
 
     Args:
         study: The study.
@@ -73,14 +74,40 @@ def conclude(study: Study, tracker: Tracker, *, include_stopped: bool, max_membe
     if not candidates:
         return None
     ensemble = replace(select_and_assess(candidates, target, options), left_out=tuple(left_out))
-    if _is_logged(study, tracker, ensemble):  # the study was resumed after its end and nothing has changed
-        return ensemble
-    tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id}
-    record(tracker.client, tracker.experiment_id, f"{study.name}-ensemble", tags, ensemble, study.directory)
-    tracker.tag_members({member.trial for member in ensemble.members})
-    tracker.describe_result(f"**{recommendation(ensemble)}**\n\n{markdown(ensemble)}")
-    log_result(tracker.client, tracker.parent_id, study, ensemble)
+    if not _is_kept(study, ensemble):
+        save_ensemble(study.ensemble_file, ensemble)
     return ensemble
+
+
+def _is_kept(study: Study, ensemble: EnsembleRecord) -> bool:
+    """Return whether ensemble.json holds the ensemble, as where the study was resumed after its end."""
+    try:
+        return _digest(read_ensemble(study.ensemble_file)) == _digest(ensemble)
+    except UserError:  # there is none, or it is damaged
+        return False
+
+
+def _digest(ensemble: EnsembleRecord) -> str:
+    """Return a hash of all but the command, which names the directory in which it was typed."""
+    return hashlib.sha256(json.dumps(replace(ensemble, command="").to_json()).encode()).hexdigest()
+
+
+def log_vote(study: Study, tracker: Tracker, ensemble: EnsembleRecord, plots: Sequence[Path]) -> None:
+    """Log the result to the study's run and the ensemble as a run below it, unless they were logged, and the plots to
+    both.
+    """
+    digest = _digest(ensemble)
+    run_id = tracker.ensemble_run(digest)
+    if run_id is None:  # its run comes last: where something fails before, all is logged when the study is resumed
+        tracker.tag_members({member.trial for member in ensemble.members})
+        tracker.describe_result(f"**{recommendation(ensemble)}**\n\n{markdown(ensemble)}")
+        log_result(tracker.client, tracker.parent_id, study, ensemble)
+        tags = {STUDY: study.name, MLFLOW_PARENT_RUN_ID: tracker.parent_id, DIGEST: digest}
+        name, files = f"{study.name}-ensemble", [study.ensemble_file]
+        run_id = log_ensemble(tracker.client, tracker.experiment_id, name, tags, ensemble, files)
+    for path in plots:
+        for run in (run_id, tracker.parent_id):
+            tracker.client.log_artifact(run, str(path))
 
 
 @contextmanager
@@ -94,17 +121,6 @@ def reading_predictions() -> Iterator[None]:
 
 def _given_uri(client: MlflowClient, runs_dir: Path) -> str | None:
     return None if client.tracking_uri == default_tracking_uri(runs_dir) else client.tracking_uri
-
-
-def _is_logged(study: Study, tracker: Tracker, ensemble: EnsembleRecord) -> bool:
-    if not study.ensemble_file.exists() or not tracker.has_ensemble():
-        return False
-    try:
-        logged = read_ensemble(study.ensemble_file)
-    except UserError:  # a damaged file is written again
-        return False
-    # The command may differ, because it names the directory in which it was typed.
-    return replace(logged, command="").to_json() == replace(ensemble, command="").to_json()
 
 
 def select_and_assess(candidates: Sequence[Candidate], target: Predictions, options: EnsembleOptions) -> EnsembleRecord:
@@ -230,37 +246,36 @@ def find_runs(candidates: Sequence[Candidate], asked: Sequence[str]) -> list[int
     return indices
 
 
-def record(
+def log_ensemble(
     client: MlflowClient,
     experiment_id: str,
     name: str,
     tags: dict[str, str],
     ensemble: EnsembleRecord,
-    directory: Path,
-) -> None:
-    """Write ensemble.json and the plots to `directory`, and log them with all figures as an MLflow run of its own.
+    files: Sequence[Path],
+) -> str:
+    """Log an ensemble with all its figures as an MLflow run of its own, and return the id of the run.
 
     Args:
         client: The client of the store.
         experiment_id: The experiment that holds the studies.
         name: The name of the run.
         tags: The tags of the run.
-        ensemble: What is written and logged.
-        directory: The directory of ensemble.json and the plots.
+        ensemble: What is logged.
+        files: The artifacts of the run.
     """
-    save_ensemble(directory / ENSEMBLE_FILE, ensemble)
-    artifacts = [directory / ENSEMBLE_FILE, *plot_ensemble(ensemble, directory)]
     tags = {**tags, KIND: "ensemble", MLFLOW_RUN_NAME: name, MLFLOW_RUN_NOTE: markdown(ensemble)}
     run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
     status = "FAILED"
     try:
-        _log(client, run_id, ensemble, artifacts)
+        _log(client, run_id, ensemble, files)
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
+    return run_id
 
 
-def _log(client: MlflowClient, run_id: str, ensemble: EnsembleRecord, artifacts: list[Path]) -> None:
+def _log(client: MlflowClient, run_id: str, ensemble: EnsembleRecord, files: Sequence[Path]) -> None:
     counts = {"members": len(ensemble.members), "candidates": len(ensemble.candidates)}
     flags = {key: getattr(ensemble, key) for key in RECORDED}
     params = {**counts, **{key: " ".join(value) if isinstance(value, tuple) else value for key, value in flags.items()}}
@@ -268,7 +283,7 @@ def _log(client: MlflowClient, run_id: str, ensemble: EnsembleRecord, artifacts:
     metrics = list(ensemble_metrics(ensemble))
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH])
-    for path in artifacts:
+    for path in files:
         client.log_artifact(run_id, str(path))
 
 

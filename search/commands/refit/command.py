@@ -4,7 +4,8 @@ from rich.console import Console
 
 from search import search_steps
 from search.commands.refit import refit_steps
-from search.commands.refit.record import conclude_refit, report_refit
+from search.commands.refit.record import conclude_refit, log_refit, report_refit
+from search.report.dispensable import dispensable
 from search.study.settings import RefitSettings
 from search.tuning.tuner import StudyTuner
 
@@ -25,4 +26,9 @@ def run_refit(settings: RefitSettings, command: str, console: Console) -> int:
             return search_steps.say_how_to_resume(plan, command, tracker, console)
         search_steps.say_what_broke(plan, tuner, console)
         ensemble = conclude_refit(study, tracker)
-        return report_refit(study, ensemble, console)
+        code = report_refit(study, ensemble, console)
+        if ensemble:
+            again = search_steps.resuming(command, study.name)
+            with dispensable("The ensemble could not be logged to MLflow", again, study.directory, console):
+                log_refit(study, tracker, ensemble)
+        return code

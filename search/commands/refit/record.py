@@ -18,7 +18,7 @@ from trainables.trial.files import TrialFiles
 
 
 def conclude_refit(study: Study, tracker: Tracker) -> EnsembleRecord | None:
-    """Write ensemble.json of the models that were trained to their end, log it, and return its content.
+    """Write ensemble.json of the models that were trained to their end, and return its content.
 
     Returns None where no model was trained to its end.
     """
@@ -32,9 +32,13 @@ def conclude_refit(study: Study, tracker: Tracker) -> EnsembleRecord | None:
         return None
     ensemble = describe_refitted(study, trained, [tracker.trial_run_id(files.number) for _, files in trained])
     save_ensemble(study.ensemble_file, ensemble)
+    return ensemble
+
+
+def log_refit(study: Study, tracker: Tracker, ensemble: EnsembleRecord) -> None:
+    """Log what `conclude_refit` returned."""
     tracker.client.log_artifact(tracker.parent_id, str(study.ensemble_file))
     tracker.describe_result(refit_words(study, ensemble))
-    return ensemble
 
 
 def _is_trained(files: TrialFiles) -> bool:

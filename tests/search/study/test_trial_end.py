@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from ensembling import read_predictions
+from search.study import trial_end
 from search.study.study import new_study
 from search.study.trial_end import (
     Outcome,
@@ -92,6 +93,18 @@ def test_predictions_and_a_picture_are_kept(study, trained):
     assert predictions.fingerprint == study.holdout_fingerprint
     assert Image.open(files.picture).format == "PNG"
     assert read_json(files.verdict) == {"status": "stopped", "epochs": 2, "failure": None}
+
+
+def test_a_picture_that_cannot_be_drawn_costs_neither_the_predictions_nor_the_verdict(study, trained, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no such font")
+
+    monkeypatch.setattr(trial_end, "holdout_picture", fail)
+    files, _ = trained
+    artifacts = keep_outcome(study, ended(study, [0.1, 0.2]), files)
+    assert artifacts == {files.predictions: "predictions", files.config: None, files.log: None}
+    assert read_json(files.verdict)["status"] == "stopped"
+    assert "RuntimeError: no such font" in files.log.read_text()
 
 
 def test_a_failed_trial_keeps_its_log_and_its_reason(study, trained):

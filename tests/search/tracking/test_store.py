@@ -1,5 +1,6 @@
 """MLflow's store on disk: in any directory, deleted by somebody, and with runs that were made twice."""
 
+import dataclasses
 import json
 import os
 import re
@@ -17,6 +18,8 @@ from rich.console import Console
 
 from ensembling.runs.ensemble import EnsembleRecord, ListedRun
 from ensembling.runs.tags import KIND, VERDICT
+from search.commands.ensemble.record import log_vote
+from search.report.ensemble_plots import plot_ensemble
 from search.tracking.store import (
     check_places,
     connect,
@@ -33,6 +36,7 @@ from search.tracking.study_result import log_result
 from search.tracking.tracker import Tracker
 from search.tracking.ui import keep_view, serve, trials_page
 from tests import tiny
+from tests.search.report.made import make_grid, make_votes
 from trainables.errors import UserError
 
 SIGNS = ("with blanks", "issue #12", "50%", "한글", "a&b;c", "which model?", "feature%2Flitter", "a+b", "x@y:z", "[b]")
@@ -291,20 +295,38 @@ def test_a_store_that_is_reached_by_another_path_is_left_as_it_is(runs_dir, stor
     assert client.get_experiment(experiment_id).artifact_location == (runs_dir / "artifacts").as_uri()
 
 
-def test_the_run_of_a_study_has_its_result_its_pictures_and_its_data(store, study):
+def test_the_run_of_a_study_has_its_result_and_its_data(store, study):
     client, experiment_id = store
     run_id = client.create_run(experiment_id).info.run_id
-    (study.directory / "ensemble.png").write_bytes(b"png")
     best = ListedRun(run_id="abc", name="mine-0001", study="mine", trial=1, miou=0.55)
     ensemble = EnsembleRecord(class_names=("Background", "Paper"), members=(), miou=0.6, candidates=(best,))
     log_result(client, run_id, study, ensemble)
     log_result(client, run_id, study, ensemble)  # a study that is resumed after its end
     run = client.get_run(run_id)
     assert run.data.metrics == {"vote/miou": 0.6, "best_single/miou": 0.55}
-    assert [file.path for file in client.list_artifacts(run_id)] == ["ensemble.png"]
     (known,) = [found.dataset for found in run.inputs.dataset_inputs]
     assert known.digest == study.data.fingerprint[:36]
     assert str(study.data.root) in known.source
+
+
+def test_a_vote_is_logged_once_and_its_plots_also_later(store, study):
+    make_grid(study, [{**tiny.params(), "seed": seed} for seed in (0, 1)], lambda params: 0.5)
+    ensemble, tracker = make_votes(study, {1: 0.2, 2: 0.3}), Tracker(*store, "mine", study.id)
+
+    def logged():
+        where = f"tags.`segvote.kind` = 'ensemble' and tags.`mlflow.parentRunId` = '{tracker.parent_id}'"
+        runs = [run.info.run_id for run in tracker.find(where)]
+        both = [*runs, tracker.parent_id]
+        return len(runs), [[file.path for file in store[0].list_artifacts(run)] for run in both]
+
+    log_vote(study, tracker, ensemble, [])  # the plots could not be drawn
+    assert logged() == (1, [["ensemble.json"], []])
+    plots = plot_ensemble(ensemble, study.directory)
+    log_vote(study, tracker, dataclasses.replace(ensemble, command="typed elsewhere"), plots)
+    pictures = sorted(path.name for path in plots)
+    assert logged() == (1, [sorted(["ensemble.json", *pictures]), pictures])
+    log_vote(study, tracker, dataclasses.replace(ensemble, miou=0.9), plots)
+    assert logged()[0] == 2
 
 
 def test_the_page_of_the_trials_is_that_of_training_runs_with_the_best_first(runs_dir, store):

@@ -131,6 +131,16 @@ def test_a_trial_is_told_from_start_to_end(study, callback, tracker):
     assert tracker.study[-1]["trials_done"] == 1
 
 
+def test_a_picture_that_cannot_be_drawn_is_said_and_the_trial_has_ended(study, callback, tracker, monkeypatch):
+    monkeypatch.setattr("search.study.trial_end.holdout_picture", lambda *_: {}["no such colour"])
+    callback.on_trial_start(0, [], trial())
+    epoch(study, callback, 1)
+    end(study, callback)
+    assert f"trial 1: its picture could not be drawn; {study.trial_files(1).log} says why" in shown(callback)
+    assert (tracker.ended, callback.behind) == ("FINISHED", set())
+    assert study.trial_files(1).verdict.exists()
+
+
 def test_a_paused_trial_has_not_ended_and_one_that_is_promoted_goes_on(study, tracker):
     paused = {1}
     callback = made_callback(study, tracker, paused)

@@ -15,7 +15,7 @@ from ensembling.runs.members import open_ensemble
 from search.commands.refit import refit_steps
 from search.commands.refit.check_flags import check_flags
 from search.commands.refit.models import refit_config, refit_models
-from search.commands.refit.record import conclude_refit, refit_words
+from search.commands.refit.record import conclude_refit, log_refit, refit_words
 from search.study.settings import RefitSettings, Settings
 from search.study.study import new_study, stored_settings
 from search.study.trial_end import holdout_masks, holdout_predictions, write_target
@@ -256,7 +256,7 @@ def test_the_ensemble_of_the_refitted_members_can_be_opened(prepare, settings):
     study, tracker = prepare(seeds=2), Tracker()
     for number in (1, 2):
         train(study, number)
-    conclude_refit(study, tracker)
+    log_refit(study, tracker, conclude_refit(study, tracker))
     opened = open_ensemble(str(study.ensemble_file), settings.runs_dir, lambda: None)
     assert [(one.name, one.run_id, one.votes, one.miou) for one in opened.members] == [
         ("again-0001", "run1", 2, None),
