@@ -155,12 +155,14 @@ def _without_groups(layout: Layout, contents: dict[str, dict]) -> list[Problem]:
     used = {entry.get("category_id") for content in contents.values() for entry in content["annotations"]}
     parents = {one.get("supercategory") for content in contents.values() for one in content["categories"]}
     groups = {
-        one["name"] for one in contents["train"]["categories"] if one["name"] in parents and one["id"] not in used
+        (one["id"], one["name"])
+        for one in contents["train"]["categories"]
+        if one["name"] in parents and one["id"] not in used
     }
     for content in contents.values():
-        content["categories"] = [one for one in content["categories"] if one["name"] not in groups]
+        content["categories"] = [one for one in content["categories"] if (one["id"], one["name"]) not in groups]
     what = "the category {!r} groups the others and has no annotation"
-    return [Problem(layout.name("train"), None, what.format(name), "it is no class") for name in sorted(groups)]
+    return [Problem(layout.name("train"), None, what.format(name), "it is no class") for _, name in sorted(groups)]
 
 
 def _categories(layout: Layout, contents: dict[str, dict], unlabelled: str) -> tuple[Category, ...]:

@@ -35,6 +35,19 @@ def test_roboflows_layout_is_recognised(tmp_path):
     assert is_dataset(tmp_path)
 
 
+def test_a_group_of_roboflows_may_have_the_name_of_a_class(tmp_path):
+    categories = [
+        {"id": 0, "name": "Paper", "supercategory": "none"},
+        {"id": 1, "name": "Paper", "supercategory": "Paper"},
+        {"id": 2, "name": "Glass", "supercategory": "Paper"},
+    ]
+    put(tmp_path / "train/_annotations.coco.json", one_photo("a.jpg", categories=categories))
+    write_photo(tmp_path / "train/a.jpg", 20, 10)
+    dataset = load_dataset(tmp_path)
+    assert [(one.id, one.name) for one in dataset.categories] == [(1, "Paper"), (2, "Glass")]
+    assert len(dataset.images[0].annotations) == 1
+
+
 @pytest.mark.parametrize("photos", ["{}2017", "images/{}2017", "images", "images/{}", "{}"])
 def test_cocos_layout_is_recognised(tmp_path, photos):
     for split in ("train", "val"):

@@ -182,7 +182,7 @@ def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
 
 
 def check_categories(file: str, categories: Sequence[dict]) -> list[Problem]:
-    """Return faults in keys and types of the categories, and ids or names used twice."""
+    """Return faults in keys and types of the categories, and ids used twice."""
     problems = []
     for index, category in enumerate(categories):
         if not is_id(category.get("id")):
@@ -190,17 +190,19 @@ def check_categories(file: str, categories: Sequence[dict]) -> list[Problem]:
         elif not _is_class_name(category.get("name")):
             expected = "a text in characters of UTF-8, on one line and without control characters"
             problems.append(_bad_key(file, category["id"], category, "name", expected))
-    problems += duplicates(file, categories, "category")
-    names = Counter(category["name"] for category in categories if isinstance(category.get("name"), str))
-    for name in (name for name, times in names.items() if times > 1):
-        what = f"{names[name]} categories have the name {name!r}"
-        problems.append(Problem(file, None, what, "give each its own name, or merge them into one id"))
-    return problems
+    return problems + duplicates(file, categories, "category")
 
 
 def check_classes(file: str, names: Sequence[str], *, unlabelled: str) -> list[Problem]:
-    """Return a fault where there are no categories, more than class maps can hold, or one that is the background."""
+    """Return a fault where there are no categories, more than class maps can hold, two of one name, or the background.
+
+    `names` are those of the categories that are classes: one that only groups others may have the name of a class.
+    """
     problems = []
+    for name, times in Counter(names).items():
+        if times > 1:
+            what = f"{times} categories have the name {name!r}"
+            problems.append(Problem(file, None, what, "give each its own name, or merge them into one id"))
     most = MAX_CLASSES if unlabelled == "ignore" else MAX_CLASSES - 1
     if not names:
         problems.append(Problem(file, None, "lists no category", "add the categories that the annotations use"))

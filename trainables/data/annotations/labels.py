@@ -34,8 +34,8 @@ class Labels:
 def read_labels(source: Path, classes: dict[int, str], unlabelled: Literal["background", "ignore"]) -> Labels | None:
     """Return the labels in the COCO file `source`, whose categories are `classes` by name; None where it has none.
 
-    Raises UserError for categories that are no classes, because the class of their pixels is unknown, and where none of
-    the annotations can be used.
+    A category without annotations need not be a class. Raises UserError for others that are none, because the class of
+    their pixels is unknown, and where none of the annotations can be used.
     """
     if not source.is_file():
         return None
@@ -44,7 +44,8 @@ def read_labels(source: Path, classes: dict[int, str], unlabelled: Literal["back
     if not content["annotations"]:
         return None
     ids = {name: class_id for class_id, name in classes.items()}
-    names = {one["id"]: one["name"] for one in content["categories"]}
+    used = {one.get("category_id") for one in content["annotations"] if checks.is_id(one.get("category_id"))}
+    names = {one["id"]: one["name"] for one in content["categories"] if one["id"] in used}
     others = sorted(set(names.values()) - ids.keys())
     if others or not names:
         raise UserError(f"{source} has labels of other categories than the ensemble's ({', '.join(others) or 'none'})")

@@ -79,7 +79,8 @@ def _photos(
             exact = roots[split] / image["file_name"]
             path = exact if exact.is_file() else finder.find(image["file_name"], f"{labels}, image {image['id']}")
             size = int(image["height"]), int(image["width"])
-            yield LabelledPhoto(split, path, image["file_name"], *size, tuple(shapes[image["id"]]), labels)
+            own, group = tuple(shapes[image["id"]]), image.get("group")
+            yield LabelledPhoto(split, path, image["file_name"], *size, own, labels, group=group)
 
 
 def _shapes(labels: str, content: dict, categories: dict[int, str], problems: list[Problem]) -> dict[int, list[Shape]]:

@@ -26,7 +26,8 @@ class Shape:
 class LabelledPhoto:
     """A photo with its shapes; `labels` is the file that they are from, and `file_name` its name below its split.
 
-    `content` are the photo's own bytes where the annotation file holds them and there is no file at `path`.
+    `content` are the photo's own bytes where the annotation file holds them and there is no file at `path`. Photos of
+    the same `group` belong together; it is None where the format says nothing of that.
     """
 
     split: Literal["train", "val", "test"]
@@ -37,6 +38,7 @@ class LabelledPhoto:
     shapes: tuple[Shape, ...]
     labels: str
     content: bytes | None = field(default=None, repr=False)
+    group: str | int | None = None
 
 
 @dataclass(frozen=True)

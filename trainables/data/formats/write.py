@@ -91,7 +91,8 @@ class _Writer:
         self._place(photo, name)
         self.photos[photo.split] += 1
         number = self.photos[photo.split]
-        content["images"].append({"id": number, "file_name": name, "height": photo.height, "width": photo.width})
+        entry = {"id": number, "file_name": name, "height": photo.height, "width": photo.width}
+        content["images"].append(entry if photo.group is None else entry | {"group": photo.group})
         for category_id, segmentation, rle in self._sound(photo):
             self.shapes[photo.split] += 1
             content["annotations"].append(

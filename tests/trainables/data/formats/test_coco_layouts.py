@@ -46,6 +46,17 @@ def test_roboflow_without_the_category_above_all(tmp_path):
     assert all((ids == expected).all() for ids in category_maps(dataset).values())
 
 
+def test_photos_that_belong_together_still_do(tmp_path):
+    its = content()
+    its["images"] = [{**image(1, "a.png"), "group": "drive 1"}, {**image(2, "b.png"), "group": 7}, image(3, "c.png")]
+    for one in its["images"]:
+        photo(tmp_path / "c" / one["file_name"], 20, 10)
+    (tmp_path / "c/annotations").mkdir()
+    (tmp_path / "c/annotations/train.json").write_text(json.dumps(its))
+    _, dataset = import_from("coco", tmp_path / "c")
+    assert [one.group for one in dataset.images] == ["drive 1", "7", ""]
+
+
 def test_coco_finds_photos_in_folders_of_any_name(tmp_path):
     photo(tmp_path / "c/train2017/a.png", 20, 10)
     (tmp_path / "c/annotations").mkdir()
