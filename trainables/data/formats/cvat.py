@@ -24,7 +24,7 @@ def read_cvat(source: Path, options: ImportOptions) -> Imported:
     label, as CVAT writes an object of several parts, stay shapes of their own, which paints the same. An image's subset
     says its split; without one it is for training.
 
-    Raises UserError for a file of another form, a label that the file does not list, and a shape that cannot be read.
+    Raises UserError for a file of another form, and for a label that the file does not list.
     """
     files = [source] if source.is_file() else sorted(source.glob("*.xml"))
     roots = [(file, _parse(file)) for file in files]
@@ -55,7 +55,7 @@ def _parse(file: Path) -> ElementTree.Element:
 def _labels(file: Path, root: ElementTree.Element) -> list[str]:
     """Return the labels that the head of the file lists; of a file without such a head, those that are used."""
     listed = [name.text.strip() for name in root.findall(".//meta//labels/label/name") if name.text]
-    return listed or sorted({shape.get("label", "") for image in root.iter("image") for shape in image} - {""})
+    return listed or sorted({_label(shape) for image in root.iter("image") for shape in image} - {""})
 
 
 def _photos(
@@ -64,11 +64,11 @@ def _photos(
     for file, image in images:
         labels = f"{file}, image {image.get('id')}"
         try:
-            name, height, width = image.attrib["name"], int(image.attrib["height"]), int(image.attrib["width"])
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{labels}: name, width or height is missing or no number ({error})") from error
+            name, height, width = image.attrib["name"], _whole(image.attrib["height"]), _whole(image.attrib["width"])
+            shapes = sorted(enumerate(image), key=lambda one: (float(one[1].get("z_order", 0)), one[0]))
+        except (KeyError, ValueError, OverflowError) as error:
+            raise UserError(f"{labels}: name, width, height or a z_order is missing or no number ({error})") from error
         path = finder.find(name, labels)
-        shapes = sorted(enumerate(image), key=lambda one: (int(one[1].get("z_order", 0)), one[0]))
         found = tuple(_shapes(shapes, height, width, ids, labels, problems))
         split = SPLIT_FOLDERS.get(image.get("subset", "train").lower(), "train")
         yield LabelledPhoto(split, path, path.relative_to(finder.root).as_posix(), height, width, found, labels)
@@ -88,13 +88,24 @@ def _shapes(
             problems.append(Problem(labels, called, "is neither a polygon nor a mask", SKIPPED))
         if element.tag not in ("polygon", "mask"):
             continue
-        if element.get("label") not in ids:
-            raise UserError(f"{labels}, {called}: its label {element.get('label')!r} is not among the file's labels")
+        label = _label(element)
+        if label not in ids:
+            raise UserError(f"{labels}, {called}: its label {label!r} is not among the file's labels")
         try:
             segmentation = _polygon(element) if element.tag == "polygon" else _mask(element, height, width)
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{labels}, {called}: cannot be read ({error}); correct it or export again") from error
-        yield Shape(ids[element.get("label", "")], segmentation, called)
+        except (KeyError, ValueError, OverflowError) as error:
+            problems.append(Problem(labels, called, f"cannot be read ({error})", SKIPPED))
+            continue
+        yield Shape(ids[label], segmentation, called)
+
+
+def _label(element: ElementTree.Element) -> str:
+    return element.get("label", "").strip()
+
+
+def _whole(text: str) -> int:
+    """Return a whole number, which some tools write as "7.0"; of a fraction the whole part."""
+    return int(float(text))
 
 
 def _polygon(element: ElementTree.Element) -> list[list[float]]:
@@ -102,14 +113,18 @@ def _polygon(element: ElementTree.Element) -> list[list[float]]:
 
 
 def _mask(element: ElementTree.Element, height: int, width: int) -> dict[str, Any]:
-    """Return the RLE of a mask, whose runs count the pixels of its box row by row, off, on, off, …"""
-    left, top, columns, rows = (int(element.attrib[key]) for key in ("left", "top", "width", "height"))
+    """Return the RLE of a mask, whose runs count the pixels of its box row by row, off, on, off, …
+
+    What lies out of the image is cut off, as of a polygon.
+    """
+    left, top, columns, rows = (_whole(element.attrib[key]) for key in ("left", "top", "width", "height"))
     runs = np.array([int(text) for text in element.attrib["rle"].split(",")])
     if (runs < 0).any() or runs.sum() != rows * columns:
         raise ValueError(f"its runs cover {runs.sum()} pixels, but its box has {rows * columns}")
-    if min(left, top) < 0 or left + columns > width or top + rows > height:
-        raise ValueError(f"its box reaches out of the {width}x{height} image")
+    if left >= width or top >= height or left + columns <= 0 or top + rows <= 0:
+        raise ValueError(f"its box lies wholly outside the {width}x{height} image")
     pixels = np.zeros((height, width), np.uint8, order="F")
-    inside = np.repeat(np.arange(runs.size) % 2, runs).reshape(rows, columns)
-    pixels[top : top + rows, left : left + columns] = inside
+    box = np.repeat(np.arange(runs.size) % 2, runs).reshape(rows, columns)
+    inside = box[max(0, -top) : height - top, max(0, -left) : width - left]
+    pixels[max(0, top) :, max(0, left) :][: inside.shape[0], : inside.shape[1]] = inside
     return as_json(coco_mask.encode(pixels))

@@ -56,7 +56,7 @@ def read_label_studio(source: Path, options: ImportOptions) -> Imported:
     Of several annotations of one task the one marked as ground truth counts, else the first that was not cancelled;
     tasks without any are left out. Regions are painted in the order of the file.
 
-    Raises UserError for a file of another form, a photo that is not there, and a region of unknown size.
+    Raises UserError for a file of another form, a photo that is not there, and a photo of unknown size.
     """
     files = [source] if source.is_file() else sorted(source.glob("*.json"))
     tasks = [(file.name, task) for file in files for task in _tasks(file)]
@@ -100,7 +100,11 @@ def _regions(annotation: dict) -> Iterator[tuple[str, dict]]:
 
 def _label(value: dict) -> str:
     return next(
-        (str(names[0]) for key, names in value.items() if key.endswith("labels") and isinstance(names, list) and names),
+        (
+            str(names[0]).strip()
+            for key, names in value.items()
+            if key.endswith("labels") and isinstance(names, list) and names
+        ),
         "",
     )
 
@@ -119,7 +123,12 @@ def _photos(
             if not name:
                 problems.append(Problem(labels, called, "has no label", SKIPPED))
                 continue
-            segmentation = _segmentation(region, height, width, f"{labels}, {called}")
+            try:
+                segmentation = _segmentation(region, height, width)
+            except (ValueError, TypeError, IndexError) as error:
+                what = f"its rle is no brush stroke of a {width}x{height} photo ({error})"
+                problems.append(Problem(labels, called, what, SKIPPED))
+                continue
             if segmentation is None:
                 what = f"is a {region.get('type')}, neither a polygon nor a brush stroke"
                 problems.append(Problem(labels, called, what, SKIPPED))
@@ -154,16 +163,13 @@ def _size(path: Path, regions: list[tuple[str, dict]], labels: str) -> tuple[int
     return next(iter(sizes))
 
 
-def _segmentation(region: dict, height: int, width: int, where: str) -> Any:
+def _segmentation(region: dict, height: int, width: int) -> Any:
     value = region["value"]
     if "points" in value:
         return [[share / 100 * length for point in value["points"] for share, length in zip(point, (width, height))]]
     if "rle" not in value:
         return None
-    try:
-        pixels = decode_brush(bytes(value["rle"])).reshape(height, width, 4)[..., 3] > 0
-    except (ValueError, TypeError, IndexError) as error:
-        raise UserError(f"{where}: its rle is no brush stroke of a {width}x{height} photo ({error})") from error
+    pixels = decode_brush(bytes(value["rle"])).reshape(height, width, 4)[..., 3] > 0
     return as_json(coco_mask.encode(np.asfortranarray(pixels, np.uint8)))
 
 

@@ -48,8 +48,8 @@ def read_labelme(source: Path, options: ImportOptions) -> Imported:
     """Return the photos of all labelme files below `source`; shapes are painted in the order of their file.
 
     The classes are those of --classes FILE or of labels.txt in labelme's own form, else all labels by name. A folder
-    named train, val or test says the split. Where the photo's file is missing and the JSON holds its bytes, those are
-    taken.
+    named train, val or test says the split. A photo that is not where the JSON says is looked for beside the JSON, and
+    where there is none and the JSON holds its bytes, those are taken.
 
     Raises UserError for a file of another form, a label that is not listed, and a photo that is not there.
     """
@@ -79,7 +79,11 @@ def _listed(file: Path) -> list[str]:
 
 def _labels(file: Path) -> list[str]:
     shapes = checks.read_json(file.parent, file.name)["shapes"]
-    return [str(shape.get("label")) for shape in shapes if shape.get("label") not in NO_CLASSES]
+    return [name for shape in shapes if (name := _label(shape)) and name not in NO_CLASSES]
+
+
+def _label(shape: dict) -> str:
+    return "" if shape.get("label") is None else str(shape["label"]).strip()
 
 
 def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem]) -> LabelledPhoto:
@@ -90,6 +94,8 @@ def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{labels}: imageHeight or imageWidth is missing or no number ({error})") from error
     path = file.parent / str(content["imagePath"]).replace("\\", "/")
+    beside = file.with_name(path.name or "-")  # where it is if the folder was moved from another machine
+    path = beside if beside.is_file() and not path.is_file() else path
     data = _embedded(content, labels, path)
     name = file.with_name(path.name).relative_to(source)
     split = next((SPLIT_FOLDERS[part] for part in name.parts if part in SPLIT_FOLDERS), "train")
@@ -110,8 +116,11 @@ def _shapes(
     entries: list[dict], height: int, width: int, ids: dict[str, int], labels: str, problems: list[Problem]
 ) -> Iterator[Shape]:
     for index, entry in enumerate(entries, start=1):
-        called, name, kind = f"shape {index}", str(entry.get("label")), entry.get("shape_type", "polygon")
+        called, name, kind = f"shape {index}", _label(entry), entry.get("shape_type") or "polygon"
         if name in NO_CLASSES:
+            continue
+        if not name:
+            problems.append(Problem(labels, called, "has no label", SKIPPED))
             continue
         if name not in ids:
             raise UserError(f"{labels}, {called}: its label {name!r} is not in the list of classes; add or correct it")
@@ -121,7 +130,8 @@ def _shapes(
         try:
             segmentation = _SEGMENTATIONS[kind](entry, height, width)
         except (KeyError, TypeError, ValueError, OverflowError, OSError, SyntaxError) as error:
-            raise UserError(f"{labels}, {called}: is no readable {kind} ({error}); correct it in labelme") from error
+            problems.append(Problem(labels, called, f"is no readable {kind} ({error})", SKIPPED))
+            continue
         yield Shape(ids[name], segmentation, called)
 
 
@@ -130,6 +140,9 @@ def _polygon(entry: dict, height: int, width: int) -> list[list[float]]:
 
 
 def _rectangle(entry: dict, height: int, width: int) -> list[list[float]]:
+    """Return a rectangle of two opposite corners, or of all four, as newer tools write it."""
+    if len(entry["points"]) == 4:
+        return _polygon(entry, height, width)
     (x1, y1), (x2, y2) = entry["points"]
     return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 

@@ -76,13 +76,40 @@ def test_boxes_are_skipped_and_tags_are_no_shapes(tmp_path):
     assert [(p.file, p.id) for p in report.problems] == [("annotations.xml, image 3", "box 1")]
 
 
+@pytest.mark.parametrize(("left", "top"), [(WIDTH - 3, HEIGHT - 2), (-2, -1), (-2, HEIGHT - 4)])
+def test_masks_are_cut_at_the_edges_of_the_photo(tmp_path, left, top):
+    pixels = np.ones((7, 5), bool)
+    _, dataset = import_from("cvat", export(tmp_path / "x", mask(pixels, left, top)))
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    expected = (rows >= top) & (rows < top + 7) & (columns >= left) & (columns < left + 5)
+    assert (category_maps(dataset)["a.png"] == np.where(expected, 1, NOTHING)).all()
+
+
+def test_whole_numbers_with_a_point_and_labels_with_blanks_are_read(tmp_path):
+    shape = mask(np.ones((4, 4), bool), 2, 3, order="1.0").replace('="2"', '="2.0"').replace("Paper", " Paper ")
+    _, dataset = import_from("cvat", export(tmp_path / "x", shape))
+    assert (category_maps(dataset)["a.png"][3:7, 2:6] == 1).all()
+
+
+def test_a_broken_shape_is_skipped_and_the_others_stay(tmp_path):
+    broken = '<mask label="Paper" rle="3, 2" left="0" top="0" width="2" height="2"/>'
+    points = '<polygon label="Glass" points=""/>'
+    report, dataset = import_from("cvat", export(tmp_path / "x", broken, points, polygon([(1, 1), (9, 1), (5, 5)])))
+    assert [(p.file, p.id) for p in report.problems] == [
+        ("annotations.xml, image 3", "mask 1"),
+        ("annotations.xml, image 3", "polygon 2"),
+    ]
+    assert len(dataset.images[0].annotations) == 1
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
         (polygon([(1, 1), (5, 1), (5, 5)], "Metal"), "image 3, polygon 1: its label 'Metal' is not among"),
         ('<mask label="Paper" rle="3, 2" left="0" top="0" width="2" height="2"/>', "runs cover 5 pixels, but its box"),
-        (mask(blob(4, 4), WIDTH - 2, 0), r"mask 1: .*its box reaches out of the 30x20 image"),
+        (mask(blob(4, 4), WIDTH, 0), r"mask 1: .*its box lies wholly outside the 30x20 image"),
         ('<polygon label="Paper" points="1,1;b"/>', "image 3, polygon 1: cannot be read"),
+        (polygon([(1, 1), (5, 1), (5, 5)], order="top"), "image 3: name, width, height or a z_order is missing or no"),
     ],
 )
 def test_faults_name_file_image_and_shape(tmp_path, shape, message):

@@ -115,6 +115,16 @@ def test_what_is_no_mask_is_skipped_and_said(tmp_path):
     ]
 
 
+def test_a_broken_stroke_is_skipped_and_the_others_stay(tmp_path):
+    broken = brush(blob(), "Paper", "r5")
+    broken["value"]["rle"] = broken["value"]["rle"][:20]
+    source = export(tmp_path / "ls", broken, brush(blob(), "Paper "), polygon([[10, 10], [90, 20], [50, 95]], "Paper"))
+    report, dataset = import_from("label-studio", source)
+    assert [one.id for one in report.problems] == ["region r5"]
+    assert names(dataset) == {1: "Paper"}
+    assert len(dataset.images[0].annotations) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -75,6 +75,29 @@ def test_the_photo_may_be_in_the_file(tmp_path):
     assert dataset.images[0].path.parts[-3:] == ("images", "train", "a.jpg")
 
 
+def test_a_photo_of_a_moved_folder_is_found_beside_its_file(tmp_path):
+    for path in ("C:\\data\\a.jpg", "/home/me/a.jpg", "../images/a.jpg"):
+        source = save(tmp_path / f"lm{len(path)}", shape(LARGE), imagePath=path)
+        _, dataset = import_from("labelme", source)
+        assert (category_maps(dataset)["a.jpg"] == np.where(painted(LARGE), 1, NOTHING)).all()
+
+
+def test_broken_shapes_are_skipped_and_the_others_stay(tmp_path):
+    shapes = [
+        shape([[1, 2, 3], [4, 5, 6], [7, 8, 9]]),
+        shape(SMALL, None),
+        shape(SMALL, " "),
+        shape([[1, 1], [4, 4]], kind="mask", mask="AAAA"),
+        shape(LARGE, "Paper "),
+        shape([[3, 4], [10, 4], [10, 12], [3, 12]], "Glass", kind="rectangle"),
+        shape(SMALL, "Glass", kind=None),
+    ]
+    report, dataset = import_from("labelme", save(tmp_path / "lm", *shapes))
+    assert [one.id for one in report.problems] == ["shape 1", "shape 2", "shape 3", "shape 4"]
+    assert names(dataset) == {1: "Glass", 2: "Paper"}
+    assert len(dataset.images[0].annotations) == 3
+
+
 @pytest.mark.parametrize(
     ("shapes", "more", "message"),
     [
