@@ -265,7 +265,7 @@ def tracked(plan: Plan) -> Iterator[Tracker]:
             tracker.describe_study(_study_params(plan), files)
             yield tracker
         except BaseException as error:
-            tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+            tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
             raise
         finally:
             tracker.end_study()

@@ -39,7 +39,7 @@ def known_names() -> dict[str, tuple[str, ...]]:
 
 def _keys(file: Path, table: str) -> tuple[str, ...]:
     """Return the literal keys of the dict that the module-level name `table` is assigned in `file`."""
-    for statement in ast.parse(file.read_text()).body:
+    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.AnnAssign) and getattr(statement.target, "id", None) == table:
             return tuple(key.value for key in statement.value.keys)
     raise LookupError(f"{file} has no annotated dict {table}")
@@ -49,7 +49,7 @@ def _keys(file: Path, table: str) -> tuple[str, ...]:
 def timm_models() -> tuple[tuple[str, ...], frozenset[str]]:
     """Return the names of timm's models, and the old names that timm still takes for some of them."""
     files = [*(Path(find_spec("timm").origin).parent / "models").glob("*.py"), ROOT / OWN_BACKBONES]
-    text = "\n".join(path.read_text() for path in files)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     old = (re.findall(r"['\"](\w+)['\"]\s*:", entries) for entries in DEPRECATED.findall(text))
     return tuple(sorted(set(REGISTERED.findall(text)))), frozenset(name for names in old for name in names)
 

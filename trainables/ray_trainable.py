@@ -135,7 +135,7 @@ class SegmentationTrainable(tune.Trainable):
 
 
 def _log_to(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path)
+    handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("trainables")
     logger.setLevel(logging.INFO)

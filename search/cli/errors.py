@@ -1,6 +1,7 @@
 """How a command is run, and how an error becomes one message and an exit code."""
 
 import atexit
+import io
 import itertools
 import os
 import signal
@@ -34,6 +35,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     interrupted = _note_interrupts()
+    _print_whatever_comes()
     try:
         ensure_home()
         check_values_given(command, sys.argv[1:] if arguments is None else arguments)
@@ -42,6 +44,10 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
         click.echo(f"segvote: {printable(str(error))}", err=True)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
+    except SystemExit as exit_:  # rich raises it where a pipe is closed, as by `| head`
+        with suppress(OSError):
+            click.echo(f"segvote: nobody reads the output any more, so the command stopped; {HOW_TO_GO_ON}", err=True)
+        return exit_.code
     except (click.Abort, KeyboardInterrupt):
         return _stopped()
     except click.ClickException as error:
@@ -53,6 +59,13 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
             return _stopped()
         raise
     return 2
+
+
+def _print_whatever_comes() -> None:
+    """Let the outputs write signs that their encoding lacks as escapes: a search is not to end because of one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def check_values_given(command: click.Command | None, arguments: Sequence[str]) -> None:

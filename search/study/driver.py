@@ -77,7 +77,7 @@ def _read(path: Path) -> object:
 
 def _machine() -> str:
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
@@ -86,7 +86,7 @@ def _machine() -> str:
 def _state_and_start(pid: int) -> tuple[str, int | None]:
     """Return the state of a process as a letter, and when it began; "" and None where the system does not say it."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # its name may hold blanks
+        fields = Path(f"/proc/{pid}/stat").read_text("latin-1").rpartition(")")[2].split()  # its name may hold blanks
         return fields[0], int(fields[19])
     except (OSError, ValueError, IndexError):
         return "", None

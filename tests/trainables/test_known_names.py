@@ -1,5 +1,6 @@
 """Names that are read from source files, without the libraries, are those that the libraries and tables have."""
 
+import os
 import subprocess
 import sys
 
@@ -62,3 +63,12 @@ print(sorted({"torch", "timm", "ray", "mlflow"} & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", probe], cwd=ROOT.parent, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_names_are_known_where_the_locale_has_no_utf_8():
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    script = (
+        "from trainables.known_names import check_name as check; check('backbone', 'resnet18'), check('head', 'fpn')"
+    )
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -22,13 +22,13 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             return
         with suppress(OSError):  # only Linux has this file; without it the peak is that since the process started
-            Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the peak resident set size
+            Path("/proc/self/clear_refs").write_text("5", "ascii")  # proc(5): resets the peak resident set size
 
     def gigabytes(self) -> float:
         if self._on_gpu:
             return torch.cuda.max_memory_allocated() / 2**30
         with suppress(OSError):
-            peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
             if peak:
                 return int(peak[1]) / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB

@@ -31,7 +31,7 @@ class Split:
 
 def read_split(file: Path, size: tuple[int, int]) -> Split:
     """Decodes and resizes every photo of a COCO file to `size` (h, w). Category ids 1..C become classes 0..C-1."""
-    coco = json.loads(file.read_text())
+    coco = json.loads(file.read_text(encoding="utf-8"))
     full_masks = {
         image["id"]: np.full((image["height"], image["width"]), IGNORE_INDEX, np.uint8) for image in coco["images"]
     }

@@ -120,7 +120,7 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._ended.wait(EVERY_S):
-            status = Path("/proc/self/status").read_text()
+            status = Path("/proc/self/status").read_text(encoding="utf-8")
             held = next(line for line in status.splitlines() if line.startswith("RssAnon"))
             self._highest = max(self._highest, 1024 * int(held.split()[1]))
 

@@ -11,7 +11,7 @@ TRIALS = (1, 2, 3, 4)
 def test_a_paused_trial_survives_a_kill_and_is_promoted_when_the_study_is_resumed(line, wait_for):
     """Rungs are at the epochs 1 and 4: of four trials that come to the first, one goes on, to its end."""
     space = Path(line.small_space(epochs=6, lowest_lr=1e-6))
-    space.write_text(f"{space.read_text()}\n\n{RECIPES}\n")
+    space.write_text(f"{space.read_text(encoding='utf-8')}\n\n{RECIPES}\n", encoding="utf-8")
     command = ["--space", str(space), "--data", str(line.data), "--trials", "4", "--name", "study"]
     command += ["--scheduler", "promote", "--grace-period", "1", "--reduction-factor", "4"]
     command += ["--concurrency", "1", "--cpus-per-trial", "1"]

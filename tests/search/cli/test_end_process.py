@@ -1,5 +1,6 @@
 """How the process of a command ends: at once, but with what it printed and what was registered for its end."""
 
+import os
 import subprocess
 import sys
 
@@ -46,6 +47,38 @@ def test_a_reader_that_is_gone_makes_no_traceback():
         process.stdin.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+def test_a_command_whose_reader_is_gone_says_so_on_standard_error():
+    script = (
+        "from search.cli.errors import *; from search.run import *; input(); end_process(run_command(search_command))"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script, "--list-spaces"], text=True, **pipes) as process:
+        process.stdout.close()
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        assert process.stderr.read().startswith("segvote: nobody reads the output any more, so the command stopped; ")
+    assert process.returncode == 1
+
+
+def test_signs_that_an_output_cannot_encode_are_escaped():
+    script = """
+import click
+from search.cli.errors import run_command
+from search.cli.options import make_console
+
+@click.command()
+def show():
+    make_console().print("0.4 ± 0.1 of 종이")
+    make_console(as_json=True).print("Käse")
+
+raise SystemExit(run_command(show))
+"""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert run.stdout == "0.4 \\xb1 0.1 of \\uc885\\uc774\n"
+    assert (run.stderr, run.returncode) == ("K\\xe4se\n", 0)
 
 
 def test_a_process_without_outputs_ends_with_its_exit_code():

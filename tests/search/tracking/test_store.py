@@ -74,7 +74,8 @@ def test_artifacts_come_back_from_a_directory_with_signs(store, tmp_path):
     tracker = Tracker(*store, "signs", "id-of-signs")
     (tmp_path / "a.txt").write_text("here")
     client.log_artifact(tracker.parent_id, str(tmp_path / "a.txt"))
-    assert Path(client.download_artifacts(tracker.parent_id, "a.txt", str(tmp_path / "out"))).read_text() == "here"
+    found = client.download_artifacts(tracker.parent_id, "a.txt", str(tmp_path / "out"))
+    assert Path(found).read_text(encoding="utf-8") == "here"
 
 
 RECORD = {"epoch": 1, "train/loss": 0.5, "holdout/miou": 0.25, "time": 1000.0}
@@ -260,7 +261,7 @@ def test_a_copied_store_reads_and_writes_artifacts_where_it_lies(runs_dir, copie
     artifacts = copy / "artifacts"
     assert client.get_experiment(experiment_id).artifact_location == artifacts.as_uri()
     (artifacts / run_id / "artifacts" / "kept.txt").write_text("the copy's own")
-    read = Path(client.download_artifacts(run_id, "kept.txt")).read_text()
+    read = Path(client.download_artifacts(run_id, "kept.txt")).read_text(encoding="utf-8")
     assert read == "the copy's own"
     # MLflow remembers within a process where a run's artifacts are: what is written is looked at in a new run.
     assert client.get_run(run_id).info.artifact_uri == f"{artifacts.as_uri()}/{run_id}/artifacts"

@@ -105,7 +105,7 @@ def is_complete(directory: Path, recipe: Recipe) -> bool:
     if not marker.is_file():
         return False
     try:
-        same = json.loads(marker.read_text()) == asdict(recipe)
+        same = json.loads(marker.read_text(encoding="utf-8")) == asdict(recipe)
     except ValueError:
         return False
     return same and all(
@@ -143,8 +143,8 @@ def write_files(directory: Path, recipe: Recipe, progress: Callable[[int, int], 
                 drawn.append(annotations)
                 done += 1
                 progress(done, total)
-            (directory / f"{split}.json").write_text(json.dumps(coco_file(recipe, split, drawn)))
-    (directory / "sample.json").write_text(json.dumps(asdict(recipe), indent=2))
+            (directory / f"{split}.json").write_text(json.dumps(coco_file(recipe, split, drawn)), encoding="utf-8")
+    (directory / "sample.json").write_text(json.dumps(asdict(recipe), indent=2), encoding="utf-8")
 
 
 def split_rng(seed: int, split: str, *more: int) -> Rng:

@@ -133,9 +133,9 @@ def test_the_vote_of_files_as_other_programs_write_them_is_the_same(vote, member
 
 
 def changed_row(path, image_id, text):
-    lines = Path(path).read_text().splitlines()
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
     lines = [f"{image_id},{text}" if line.startswith(f"{image_id},") else line for line in lines]
-    Path(path).write_text("\n".join(lines) + "\n")
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_changes_are_counted_as_numpy_counts_them(vote, members):
     assert code == 0
     best, answer = (np.concatenate([rows[name] for name in IMAGES]) for rows in (members["C.csv"], read("vote.csv")))
     expected = [[int(((best == a) & (answer == b) & (a != b)).sum()) for b in range(4)] for a in range(4)]
-    with open("diff/changes.csv", newline="") as file:
+    with open("diff/changes.csv", encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header[1:] == ["0", "1", "2", "3"]
     assert rows == [[str(a), *map(str, expected[a])] for a in range(4)]
@@ -287,9 +287,9 @@ ENSEMBLE = {"class_names": ["Background", "Paper", "Metal", "[red]Glass"], "cate
 
 @pytest.mark.parametrize("content", [COCO, ENSEMBLE])
 def test_classes_have_names(vote, members, content):
-    Path("classes.json").write_text(json.dumps(content))
+    Path("classes.json").write_text(json.dumps(content), encoding="utf-8")
     _, out, _ = vote(*members, "--out", "vote.csv", "--diff", "diff", "--classes", "classes.json")
-    with open("diff/changes.csv", newline="") as file:
+    with open("diff/changes.csv", encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header[1:] == [row[0] for row in rows] == ["Background", "Paper", "Metal", "[red]Glass"]
     assert "│ [red]Glass │ " in out
