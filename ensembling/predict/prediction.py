@@ -31,6 +31,7 @@ class Prediction:
     photos: tuple[Photo, ...]
     views: TestTimeAugmentation
     batch_size: int = 0  # photos at once; 0: as many as in training
+    voting: int | None = None  # how many of the ensemble's runs vote, the first ones; all of them by default
 
     def open(self) -> None:
         """Create the prediction's file, or check that the one in the directory is of the same request.
@@ -91,13 +92,14 @@ class Prediction:
             yield photo, stack, hard_vote(stack, len(self.ensemble.class_names), self.ensemble.votes)
 
     def _request(self) -> dict[str, Any]:
-        """Return what decides the class maps. A prediction is continued only where all of it is the same."""
+        """Return what decides class maps and vote. A prediction is continued only where all of it is the same."""
         members = [
             {"run_id": one.run_id, "config": one.config.to_dict(), "weights": one.weights_sha256}
             for one in self.ensemble.members
         ]
         return {
             "members": members,
+            "votes": list(self.ensemble.votes[: self.voting]),
             "classes": list(self.ensemble.class_names),
             PHOTOS: [_digest(photo) for photo in self.photos],
             "views": self.views.to_dict(),

@@ -20,7 +20,8 @@ from trainables.errors import UserError
 @click.option(
     "--out",
     metavar="DIR",
-    help="The directory for class maps and results. [default: one in RUNS/foreseen for each vote and source of photos]",
+    help="The directory for class maps and results of one vote. [default: one in RUNS/foreseen for each vote and each "
+    "source of photos]",
 )
 @click.option(
     "--halves",

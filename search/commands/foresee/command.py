@@ -39,7 +39,7 @@ def run_foresee(options: PredictOptions, out: Path | None, halves: int | None, r
         show_halves(halves_of(holdout, halves), console)
     if options.images:
         out = out or _own_place(options, holdout, views)
-        with predicted(options, out, console, holdout.pool) as (prediction, _):
+        with predicted(options, out, console, holdout.pool, holdout.voting) as (prediction, _):
             tell(prediction, holdout, out, console)
     return 0
 

@@ -30,8 +30,8 @@ def tell(prediction: Prediction, holdout: SeenHoldout, out: Path, console: Conso
     """
     foresight = foresight_of(prediction, holdout, console)
     write_json(out / RESULT, described(foresight, prediction, holdout.voting))
-    draw_least_like(foresight, prediction, holdout.vote, out / PICTURE)
     show_foresight(foresight, prediction, holdout.voting, console)
+    draw_least_like(foresight, prediction, holdout.vote, out / PICTURE)
     console.print(escape(f"in        {out / RESULT}, {out / PICTURE}"), soft_wrap=True, highlight=False)
 
 

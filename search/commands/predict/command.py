@@ -78,7 +78,11 @@ def _tell_what_to_expect(prediction: Prediction, out: Path, console: Console) ->
 
 @contextmanager
 def predicted(
-    options: PredictOptions, directory: Path, console: Console, ensemble: Ensemble | None = None
+    options: PredictOptions,
+    directory: Path,
+    console: Console,
+    ensemble: Ensemble | None = None,
+    voting: int | None = None,
 ) -> Iterator[tuple[Prediction, PhotoList]]:
     """Yield the finished prediction and its photos, with its directory locked against other commands meanwhile.
 
@@ -87,6 +91,7 @@ def predicted(
         directory: The directory of the class maps.
         console: Where to print.
         ensemble: The ensemble; by default the one that the options name.
+        voting: How many of its runs vote, the first ones; all of them by default.
     """
     views = options.asked_views
     _check_apart(directory, Path(options.images).expanduser())
@@ -95,7 +100,8 @@ def predicted(
         listed = list_photos(options.images, max_megapixels=options.max_megapixels)
     for note in listed.notes:
         say(console, note, style="yellow")
-    prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, options.batch_size or 0)
+    how = {"batch_size": options.batch_size or 0, "voting": voting}
+    prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, **how)
     photos = counted(len(listed.photos), "photo", "photos")
     members = counted(len(ensemble.members), "member", "members")
     say(console, f"{photos}, {members}, {prediction.views} each")

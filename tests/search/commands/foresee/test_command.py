@@ -15,6 +15,7 @@ from search.cli import main
 from tests import tiny
 from tests.ensembling.made_ensemble import CLASS_NAMES, make_study
 from trainables.data.photo_list import list_photos
+from trainables.errors import UserError
 from trainables.inference.predictor import Predictor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -114,6 +115,36 @@ def test_without_out_each_vote_and_source_of_photos_has_a_place_of_its_own(place
     }
     assert all((one / "foresee.json").is_file() for one in found["again"])
     assert (only / "foresee.json").read_bytes() == first
+
+
+def test_a_directory_is_of_one_vote(place, capsys):
+    """Another vote of the same runs, and one of fewer of them, would replace what is there."""
+    file, out = place / "runs" / "night" / "ensemble.json", place / "one-vote"
+    before = file.read_text()
+    whole = json.loads(before)
+    listed = [{key: one[key] for key in ("run_id", "name", "study", "trial", "miou")} for one in whole["members"]]
+    others = [
+        {"members": [whole["members"][0] | {"votes": 3}, *whole["members"][1:]]},
+        {"members": whole["members"][:2], "candidates": listed},
+    ]
+    assert foresee(place, "--images", place / "data", "--out", out) == 0
+    first = (out / "foresee.json").read_bytes()
+    for other in others:
+        file.write_text(json.dumps(whole | other))
+        capsys.readouterr()
+        assert foresee(place, "--images", place / "data", "--out", out) == 2
+        assert f"{out} holds a prediction with other votes: choose another --out" in capsys.readouterr().err
+    file.write_text(before)
+    assert (out / "foresee.json").read_bytes() == first
+
+
+def test_what_is_foreseen_is_shown_before_the_picture_is_drawn(place, capsys, monkeypatch):
+    def fail(*_):
+        raise UserError("a photo is gone")
+
+    monkeypatch.setattr("search.commands.foresee.expectation.draw_least_like", fail)
+    assert foresee(place, "--images", place / "data", "--out", place / "same") == 2
+    assert "expect mIoU" in capsys.readouterr().out
 
 
 def test_the_best_other_candidates_join_and_do_not_vote(place):
