@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trainables.files import read_json, write_json
+from trainables.files import write_json
 
 DRIVER = "driver.json"
 
@@ -20,12 +20,15 @@ class Driver:
 
     `machine` distinguishes boots of machines, and containers on one machine, whose processes have numbers of their own;
     it is empty where the system does not say it. `started` is when the process began, in the system's own unit since
-    its boot: a later process may get the same `pid`. `ended` says whether the process left the study by itself.
+    its boot: a later process may get the same `pid`. `directory` and `inode` are those of the study's directory at that
+    time: one that has neither is a copy. `ended` says whether the process left the study by itself.
     """
 
     machine: str
     pid: int
     started: int
+    directory: str
+    inode: int
     ended: bool = False
 
     @property
@@ -46,12 +49,21 @@ class Driver:
             return None
         return started == self.started and state not in ("Z", "X")  # Z: it has ended, and its parent has not noticed
 
+    def runs(self, study: Path) -> bool | None:
+        """Return whether the process is alive and runs the study in this directory, which may have been renamed; None
+        where that cannot be seen.
+        """
+        place = study.resolve()
+        is_copy = self.directory != str(place) and self.inode != place.stat().st_ino
+        return False if is_copy and self.alive else self.alive
+
 
 @contextmanager
 def driving(study: Path) -> Iterator[None]:
     """Return a context in which this process is noted as the one that runs the study in a directory."""
     _, started = _state_and_start(os.getpid())
-    driver = asdict(Driver(_machine() if started is not None else "", os.getpid(), started or 0))
+    place, machine = study.resolve(), _machine() if started is not None else ""
+    driver = asdict(Driver(machine, os.getpid(), started or 0, str(place), place.stat().st_ino))
     write_json(study / DRIVER, driver)
     try:
         yield
@@ -63,16 +75,12 @@ def driving(study: Path) -> Iterator[None]:
 
 def driver_alive(study: Path) -> bool | None:
     """Return whether a process runs the study in a directory; None where nothing is known of one."""
-    match _read(study / DRIVER):
-        case {"machine": str(machine), "pid": int(pid), "started": int(started), "ended": bool(ended)}:
-            return Driver(machine, pid, started, ended).alive
-    return None
+    from pydantic import TypeAdapter  # a tenth of a second of imports
 
-
-def _read(path: Path) -> object:
-    with suppress(OSError, ValueError):
-        return read_json(path)
-    return None
+    try:
+        return TypeAdapter(Driver).validate_json((study / DRIVER).read_bytes(), strict=True).runs(study)
+    except (OSError, ValueError):
+        return None
 
 
 def _machine() -> str:

@@ -1,6 +1,7 @@
 """Whether a process runs a study: it is seen on its own machine, and nothing is claimed of another one."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -42,6 +43,21 @@ def test_a_process_that_is_killed_runs_the_study_no_more(process, tmp_path):
     assert driver_alive(tmp_path) is False
     process.wait()
     assert driver_alive(tmp_path) is False
+
+
+def test_a_copy_of_a_running_study_is_run_by_nobody(process, tmp_path):
+    study, copy, link = tmp_path, tmp_path.with_name("copy"), tmp_path.with_name("link")
+    shutil.copytree(study, copy)
+    link.symlink_to(study)
+    assert [driver_alive(one) for one in (study, link, copy)] == [True, True, False]
+    process.kill()
+    process.wait()
+    assert [driver_alive(one) for one in (study, link, copy)] == [False, False, False]
+
+
+def test_a_running_study_that_was_renamed_is_no_copy(process, tmp_path):
+    renamed = tmp_path.rename(tmp_path.with_name("renamed"))
+    assert driver_alive(renamed) is True
 
 
 def test_a_later_process_of_the_same_number_is_another_one(process, tmp_path):
@@ -88,4 +104,4 @@ def test_a_study_that_is_claimed_is_run_by_this_process(study):
 def test_a_number_that_no_process_can_have_is_of_none(process, tmp_path):
     change(tmp_path, pid=2**22 + 1)  # above the most that Linux gives
     assert driver_alive(tmp_path) is False
-    assert Driver("elsewhere", 1, 1, ended=True).alive is False
+    assert Driver("elsewhere", 1, 1, "there", 1, ended=True).alive is False
