@@ -63,18 +63,20 @@ def ade20k(objects: Path) -> ClassList:
 
 
 def read_class_list(file: Path) -> ClassList:
-    """Return the classes of a text file with one line a class, in one of three forms, the same on every line.
+    """Return the classes of a text file with one line a class, in one of these forms, the same on every line.
 
     `name`: its value is the number of its line, from 0. `value name`: 255 is void unless it is listed.
-    `red green blue name`: for masks in colour; the value is the number of the line. Commas, colons or tabs may stand
-    for the spaces before the name, which is taken as it is. Empty lines, and those that begin with #, are left out.
-    Raises UserError naming a line of another form.
+    `red green blue name` or `name red green blue`: for masks in colour; the value is the number of the line. Commas,
+    colons or tabs may stand for the spaces beside the name, which is taken as it is. CVAT's labelmap.txt has the form
+    `name:red,green,blue:parts:actions`. Empty lines, those that begin with #, and a head that names columns are left
+    out. Raises UserError naming a line of another form.
     """
     lines = [
         (number, line.strip())
         for number, line in enumerate(read_lines(file), start=1)
         if line.strip() and not line.startswith("#")
     ]
+    lines = lines[1:] if lines and _names_columns(lines[0][1]) else lines
     if not lines:
         raise UserError(f"{file} lists no class; write one a line")
     form = _form(lines[0][1])
@@ -84,29 +86,56 @@ def read_class_list(file: Path) -> ClassList:
         parts = _FORMS[form].fullmatch(line)
         if parts is None or (form == "name" and _form(line) != form):
             raise UserError(f"{file}, line {number}: {line!r} is not of the form of the first line ({form})")
-        *values, name = parts.groups()
-        value = int(values[0]) if form == "value name" else index
-        if form == "red green blue name":
-            colour = tuple(map(int, values))
+        numbers = [int(one) for key, one in parts.groupdict().items() if key != "name"]
+        value = numbers[0] if len(numbers) == 1 else index
+        if len(numbers) == 3:
+            colour = (numbers[0], numbers[1], numbers[2])
             if max(colour) > 255 or colour in colours:
                 raise UserError(f"{file}, line {number}: the colour {colour} is above 255 or comes twice")
             colours[colour] = value
         if value in names:
             raise UserError(f"{file}, line {number}: the value {value} comes twice")
-        names[value] = name
+        names[value] = parts["name"].strip()
     return ClassList(names, tuple({255} - names.keys()), colours)
 
 
-_NUMBER = r"([0-9]+)(?:\s*[,:]\s*|\s+)"
+_BETWEEN = r"(?:\s*[,:]\s*|\s+)"
+_COLOUR = _BETWEEN.join(f"(?P<{name}>[0-9]+)" for name in ("red", "green", "blue"))
+_NAME = "(?P<name>.+)"
 _FORMS = {
-    "red green blue name": re.compile(3 * _NUMBER + "(.+)"),
-    "value name": re.compile(_NUMBER + "(.+)"),
-    "name": re.compile("(.+)"),
+    "name:red,green,blue:parts:actions": re.compile(
+        "(?P<name>[^:]+):(?P<red>[0-9]+),(?P<green>[0-9]+),(?P<blue>[0-9]+):[^:]*:[^:]*"
+    ),
+    "red green blue name": re.compile(_COLOUR + _BETWEEN + _NAME),
+    "value name": re.compile("(?P<value>[0-9]+)" + _BETWEEN + _NAME),
+    "name red green blue": re.compile("(?P<name>.+?)" + _BETWEEN + _COLOUR),
+    "name": re.compile(_NAME),
 }
+_COLUMNS = {"id", "value", "index", "label", "name", "class", "class_name", "category", "r", "g", "b"}
+_COLUMNS |= {"red", "green", "blue"}
 
 
 def _form(line: str) -> str:
     return next(form for form, pattern in _FORMS.items() if pattern.fullmatch(line))
+
+
+def _names_columns(line: str) -> bool:
+    columns = [one.strip().lower() for one in re.split(r"[,;\t]", line)]
+    return len(columns) > 1 and set(columns) <= _COLUMNS
+
+
+def by_palette(indices: np.ndarray, palette: np.ndarray, classes: ClassList) -> np.ndarray:
+    """Return the values int64 (H, W) of a mask of indices: of the colours in its palette, uint8 (n, 3), if all are listed.
+
+    Else the indices themselves are the values.
+    """
+    values = np.arange(256)
+    for index in np.unique(indices).tolist():
+        red, green, blue = palette[index].tolist() if index < len(palette) else (-1, -1, -1)
+        if (red, green, blue) not in classes.colours:
+            return indices.astype(np.int64)
+        values[index] = classes.colours[red, green, blue]
+    return values[indices]
 
 
 def by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:

@@ -1,6 +1,6 @@
 """Masks as PNG files, one a photo, whose values or colours are classes: VOC, ADE20K, Cityscapes, and any other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from trainables.data.photo_list import SUFFIXES
 from trainables.errors import UserError
 from trainables.files import files_below
 
-CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", "labelmap.txt")
+CVAT_CLASSES = "labelmap.txt"
+CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv")
 ADE20K_CLASSES = "objectInfo150.txt"
 
 
@@ -34,9 +35,12 @@ class _Pair:
 def read_voc(source: Path, options: ImportOptions) -> Imported:
     """Return VOC's layout: JPEGImages, SegmentationClass, and the lists below ImageSets/Segmentation if there are any.
 
-    Masks are palette files, or in VOC's colours. 255, the outline of objects, is no class.
+    Masks are palette files, or in VOC's colours. 255, the outline of objects, is no class. Where there is a
+    labelmap.txt, as in CVAT's "Segmentation mask 1.1", the classes and colours are those that it lists.
     """
-    classes = class_lists.read_class_list(options.classes) if options.classes else class_lists.voc()
+    own = source / CVAT_CLASSES
+    listed = options.classes or (own if own.is_file() else None)
+    classes = class_lists.read_class_list(listed) if listed else class_lists.voc()
     pairs = _pairs(source, source / "JPEGImages", source / "SegmentationClass")
     return _imported(source, _listed(source, pairs), classes, options.void or "ignore")
 
@@ -65,7 +69,8 @@ def read_ade20k(source: Path, options: ImportOptions) -> Imported:
 def read_masks(source: Path, options: ImportOptions) -> Imported:
     """Return any folder of photos beside one of masks with the same names, with a list of classes.
 
-    The folders may lie in folders of splits (train, val, test), or have such folders in them.
+    The folders may lie in folders of splits (train, val, test), or have such folders in them. The masks' names may all
+    have one ending that the photos' lack, as in a.jpg and a_mask.png.
     """
     found = next((source / name for name in CLASS_FILES if (source / name).is_file()), None)
     if options.classes is None and found is None:
@@ -119,18 +124,33 @@ def _pairs(
                 raise UserError(f"{photos[name]} and {path} would have the same mask: keep one of them")
             photos[name] = path
     pairs, faults = [], []
-    for mask in sorted(path for path in files_below(masks) if path.name.lower().endswith(ending)):
-        name = mask.relative_to(masks).with_name(key(mask.stem))
+    found = sorted(path for path in files_below(masks) if path.name.lower().endswith(ending))
+    names = [path.relative_to(masks).with_name(key(path.stem)) for path in found]
+    more = _common_ending(photos, names)
+    for mask, name in zip(found, names):
+        name = name.with_name(name.name.removesuffix(more))
         if name in photos:
             split = _split_of(mask.relative_to(source))
             pairs.append(_Pair(split, photos[name], photos[name].relative_to(images).as_posix(), mask))
         else:
             what = f"there is no photo of its name below {images.relative_to(source)}"
-            faults.append(Problem(str(mask.relative_to(source)), None, what, "remove the mask or restore the photo"))
+            remedy = "give both the same name, remove the mask, or restore the photo"
+            faults.append(Problem(str(mask.relative_to(source)), None, what, remedy))
     checks.raise_if_any(source, faults)
     if not pairs:
         raise UserError(f"{masks} holds no mask *{ending}; one is needed for each photo of {images}")
     return pairs
+
+
+def _common_ending(photos: Container[Path], masks: Sequence[Path]) -> str:
+    """Return what all masks' names have behind the name of a photo; nothing where one has a photo's very name."""
+    if not masks or any(mask in photos for mask in masks):
+        return ""
+    first = masks[0].name
+    endings = [
+        first[length:] for length in range(len(first) - 1, 0, -1) if masks[0].with_name(first[:length]) in photos
+    ]
+    return endings[0] if endings and all(mask.name.endswith(endings[0]) for mask in masks) else ""
 
 
 def _split_of(path: Path) -> str:
@@ -174,6 +194,7 @@ def _photos(
 ) -> Iterator[LabelledPhoto]:
     """Yield the photos; at the end raise a UserError that lists the masks with values or colours of no class."""
     faults, void_pixels = [], 0
+    seen: set[int] = set()
     for pair in pairs:
         labels = str(pair.mask.relative_to(source))
         values, others = _values(pair.mask, classes)
@@ -184,6 +205,7 @@ def _photos(
             what = f"has the {kind} {', '.join(map(str, unknown[:5]))}, which are in no line of the list of classes"
             faults.append(Problem(labels, None, what, "list them, or correct the mask"))
             continue
+        seen.update(present.tolist())
         void_pixels += int(counts[np.isin(present, classes.void)].sum())
         shapes = tuple(
             Shape(value, as_json(coco_mask.encode(np.asfortranarray(values == value, np.uint8))), f"value {value}")
@@ -192,20 +214,29 @@ def _photos(
         )
         yield LabelledPhoto(pair.split, pair.photo, pair.file_name, *values.shape, shapes, labels)
     checks.raise_if_any(source, faults)
+    if 255 in classes.void and 255 in seen <= {0, 255}:
+        raise UserError(
+            f"{source}: all masks together have the values 0 and 255 alone, and 255 is no class unless it is listed: "
+            "write the value before each name in the list of classes, as in '0 background' and '255 road'"
+        )
     if void_pixels and void == "background":
         notes.append(f"{void_pixels} pixels of no class became background; --void ignore keeps them out of the score")
 
 
 def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
-    """Return the values (H, W) of a mask, and the colours that are of no class; palette files give their indices."""
+    """Return the values (H, W) of a mask, and the colours that are of no class.
+
+    Palette files give their indices, unless the list of classes has the colours of the palette.
+    """
     try:
         with Image.open(file, formats=("PNG",)) as image:
             without_alpha = {"RGBA": "RGB", "LA": "L", "PA": "P"}.get(image.mode)
-            pixels = np.asarray(image.convert(without_alpha) if without_alpha else image)
+            image = image.convert(without_alpha) if without_alpha else image
+            pixels, palette = np.asarray(image), np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{file} is no readable PNG mask ({error}); export it again") from error
     if pixels.ndim == 2:
-        return pixels.astype(np.int64), []
+        return class_lists.by_palette(pixels, palette, classes) if len(palette) else pixels.astype(np.int64), []
     if not classes.colours:
         raise UserError(
             f"{file} is a mask in colour, but the list of classes gives no colours: write red green blue name a line"

@@ -107,6 +107,76 @@ def test_a_mask_without_photo_and_a_folder_without_classes_are_errors(tmp_path):
         import_from("masks", source)
 
 
+def coloured(source, name="a"):
+    pixels = np.zeros((16, 24, 3), np.uint8)
+    pixels[:, 8:16], pixels[:, 16:] = (128, 64, 0), (0, 128, 0)
+    save(source / "masks" / f"{name}.png", pixels)
+    return np.where(pixels[..., 0] > 0, 1, np.where(pixels[..., 1] > 0, 2, NOTHING))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad:128,64,0::\nice rink:0,128,0::\n",
+        "name,r,g,b\nBackground,0,0,0\nroad,128,64,0\nice rink,0,128,0\n",
+        "Background 0 0 0\nroad\t128 64 0\nice rink 0 128 0\n",
+    ],
+)
+def test_lists_of_other_tools_give_colours(tmp_path, classes):
+    source = folder(tmp_path / "src", classes, a=blocks(0))
+    expected = coloured(source)
+    _, dataset = import_from("masks", source)
+    assert names(dataset) == {1: "road", 2: "ice rink"}
+    assert (category_maps(dataset)["a.jpg"] == expected).all()
+
+
+def test_the_head_of_a_table_is_no_class(tmp_path):
+    _, dataset = import_from("masks", folder(tmp_path / "src", "id,name\n0,background\n7,road\n", a=blocks(0, 7)))
+    assert names(dataset) == {7: "road"}
+
+
+def test_cvats_masks_have_their_own_classes(tmp_path):
+    source = tmp_path / "src"
+    expected = coloured(source)
+    photo(source / "JPEGImages/a.jpg")
+    (source / "masks").rename(source / "SegmentationClass")
+    (source / "labelmap.txt").write_text("background:0,0,0::\nroad:128,64,0::\nice rink:0,128,0::\n")
+    _, dataset = import_from("voc", source)
+    assert names(dataset) == {0: "background", 1: "road", 2: "ice rink"}
+    assert (category_maps(dataset)["a.jpg"] == np.where(expected == NOTHING, 0, expected)).all()
+
+
+def test_a_palette_means_its_colours_where_the_list_has_them(tmp_path):
+    source = folder(tmp_path / "src", "0 0 0 Background\n128 64 0 road\n0 128 0 ice\n", a=blocks(0))
+    save(source / "masks/a.png", blocks(0, 1, 2), palette=[0, 128, 0, 0, 0, 0, 128, 64, 0])
+    _, dataset = import_from("masks", source)
+    assert (category_maps(dataset)["a.jpg"] == blocks(2, NOTHING, 1, dtype=int)).all()
+    save(source / "masks/a.png", blocks(0, 1, 2), palette=[0, 128, 0, 0, 0, 0, 9, 9, 9])
+    _, dataset = import_from("masks", source.rename(tmp_path / "other"))
+    assert (category_maps(dataset)["a.jpg"] == blocks(NOTHING, 1, 2, dtype=int)).all()
+
+
+def test_masks_may_have_an_ending_of_their_own(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1), ab=blocks(0, 2))
+    for mask in sorted((source / "masks").iterdir()):
+        mask.rename(mask.with_stem(f"{mask.stem}_mask"))
+    _, dataset = import_from("masks", source)
+    assert {one.path.name: one.annotations[0].category_id for one in dataset.images} == {"a.jpg": 1, "ab.jpg": 2}
+    (source / "masks/ab_mask.png").rename(source / "masks/c_mask.png")
+    with pytest.raises(UserError, match=r"c_mask.png: there is no photo of its name .*give both the same name"):
+        import_from("masks", source.rename(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("classes", ["background\nroad\n", "road\n"])
+def test_white_is_not_lost_where_it_is_the_only_class(tmp_path, classes):
+    source = folder(tmp_path / "src", classes, a=blocks(0, 255), b=blocks(0))
+    with pytest.raises(UserError, match=r"values 0 and 255 alone, and 255 is no class .*'255 road'"):
+        import_from("masks", source)
+    (source / "classes.txt").write_text("0 background\n255 road\n")
+    _, dataset = import_from("masks", source)
+    assert (category_maps(dataset)["a.jpg"] == blocks(NOTHING, 255, dtype=int)).all()
+
+
 def test_hidden_files_are_no_photos_or_masks(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1))
     for kind, name, suffix in (("images", "a.jpg", "jpg"), ("masks", "a.png", "png")):
