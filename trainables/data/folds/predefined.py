@@ -4,9 +4,8 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Any
 
 from trainables.data.dataset import Dataset
 from trainables.errors import UserError
@@ -22,23 +21,27 @@ def read_folds(
     Images of the file that are no training photos, such as those of the holdout, are passed over.
 
     Args:
-        file: A JSON object of image and fold, or a CSV with a head and two columns. An image is called by its
-            file_name, by that name's last part, or by its id in train.json.
+        file: A JSON object of image and fold, or a CSV with two columns, with a head or without. An image is called by
+            its file_name, by that name's last part, or by its id in train.json.
         dataset: The data set.
         rows: The rows of the training photos.
         folds: The number of folds that is asked for.
         parts: The number of each row's part, by row; photos of one part must stay together.
 
     Raises:
-        UserError: The data set lacks an image, a training photo has no fold, the number of folds is another, a fold is
-            empty, or photos of one part are in several folds.
+        UserError: The data set lacks an image, a training photo has no fold or several, the number of folds is another,
+            a fold is empty, or photos of one part are in several folds.
     """
-    said = _read(file)
     row_of = _names(dataset)
-    unknown = [name for name in said if name not in row_of]
+    said = _read(file, row_of)
+    unknown = [name for name, _ in said if name not in row_of]
     if unknown:
         raise UserError(f"{file}: no image of {dataset.root} is called {_some(unknown)}; use file_name or id")
-    fold_of = {row_of[name]: fold for name, fold in said.items()}
+    fold_of: dict[int, str] = {}
+    for name, fold in said:
+        other = fold_of.setdefault(row_of[name], fold)
+        if other != fold:
+            raise UserError(f"{file}: {name} is in the folds {other} and {fold}: list it once")
     missing = [dataset.images[row].file_name for row in rows if row not in fold_of]
     if missing:
         raise UserError(f"{file}: {_some(missing)} have no fold; list every training photo")
@@ -49,20 +52,36 @@ def read_folds(
     return [tuple(sorted(row for row in rows if fold_of[row] == fold)) for fold in numbers]
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read(file: Path, images: Container[str]) -> list[tuple[str, str]]:
+    """Return each (image, fold) of the file; the first line of a CSV is a head unless it names one of `images`."""
     try:
         text = file.read_text("utf-8-sig")
-        content: Any = json.loads(text) if file.suffix == ".json" else dict(list(csv.reader(io.StringIO(text)))[1:])
+        pairs = json.loads(text, object_pairs_hook=list) if file.suffix == ".json" else _of_csv(file, text, images)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from error
-    except ValueError as error:
+    except UserError:
+        raise
+    except (ValueError, RecursionError, csv.Error) as error:
         raise UserError(f"{file}: is neither a JSON object nor a CSV with two columns ({error})") from error
-    if not isinstance(content, dict) or not content:
+    if not isinstance(pairs, list) or not pairs or not all(isinstance(one, tuple) for one in pairs):
         raise UserError(f"{file}: lists no image; expected a JSON object or a CSV of image and fold")
-    odd = [name for name, fold in content.items() if not isinstance(fold, (int, str)) or not str(fold).strip()]
+    odd = [name for name, fold in pairs if not isinstance(fold, (int, str)) or not str(fold).strip()]
     if odd:
         raise UserError(f"{file}: the fold of {_some(odd)} is no number or name")
-    return {str(name).strip(): str(fold).strip() for name, fold in content.items()}
+    return [(str(name).strip(), str(fold).strip()) for name, fold in pairs]
+
+
+def _of_csv(file: Path, text: str, images: Container[str]) -> list[tuple[str, str]]:
+    reader = csv.reader(io.StringIO(text))
+    pairs = []
+    for row in reader:
+        if not any(field.strip() for field in row):
+            continue
+        if len(row) != 2:
+            where = f"{file}, line {reader.line_num}"
+            raise UserError(f"{where}: has {len(row)} columns; write an image and its fold with a comma between")
+        pairs.append((row[0], row[1]))
+    return pairs if pairs and pairs[0][0].strip() in images else pairs[1:]
 
 
 def _names(dataset: Dataset) -> dict[str, int]:

@@ -125,9 +125,9 @@ def _names_columns(line: str) -> bool:
 
 
 def by_palette(indices: np.ndarray, palette: np.ndarray, classes: ClassList) -> np.ndarray:
-    """Return the values int64 (H, W) of a mask of indices: of the colours in its palette, uint8 (n, 3), if all are listed.
+    """Return the values int64 (H, W) of a mask of indices into its palette, uint8 (n, 3).
 
-    Else the indices themselves are the values.
+    They are those of the palette's colours where the list of classes has all that are used, else the indices.
     """
     values = np.arange(256)
     for index in np.unique(indices).tolist():

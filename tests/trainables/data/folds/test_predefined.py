@@ -36,6 +36,30 @@ def test_json_and_csv_say_the_same(dataset, tmp_path):
     assert split(dataset, save(tmp_path, text, "folds.csv")) == ((0, 2), (1, 3, 4))
 
 
+def test_a_csv_may_have_no_head_and_empty_lines(dataset, tmp_path):
+    text = "\n".join(f"{name},{fold}\n" for name, fold in FOLDS.items()) + ",\n\n"
+    assert split(dataset, save(tmp_path, text, "folds.csv")) == ((0, 2), (1, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "folds.csv",
+            "image,fold\n1.png,1\n2,2\n3,1\n4.png,2\n5,2\n1.png,2\n",
+            "1.png is in the folds 1 and 2: list it",
+        ),
+        ("folds.csv", "image,fold\n1.png,1\n2,2\n3,1\n4.png,2\n5,2\n1,2\n", "csv: 1 is in the folds 1 and 2: list it"),
+        ("folds.json", '{"1": 1, "2": 2, "3": 1, "4": 2, "5": 2, "3": 2}', "3 is in the folds 1 and 2: list it once"),
+        ("folds.csv", "image;fold\n1.png;1\n", "folds.csv, line 1: has 1 columns; write an image and its fold"),
+        ("folds.csv", "image,fold\n1.png,1\n\n0,2,2\n", "folds.csv, line 4: has 3 columns"),
+    ],
+)
+def test_an_image_in_two_folds_and_a_broken_line_are_named(dataset, tmp_path, name, text, message):
+    with pytest.raises(UserError, match=message):
+        split(dataset, save(tmp_path, text, name))
+
+
 def test_folds_are_in_the_order_of_their_numbers(dataset, tmp_path):
     file = save(tmp_path, {**FOLDS, "4.png": 10, "5.png": 10, "v.png": 77})
     assert split(dataset, file, folds=3) == ((0, 2), (1,), (3, 4))
