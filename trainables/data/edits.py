@@ -9,9 +9,10 @@
       - merge: {classes: [Paper pack, Carton], into: Paper}     # these two need apply_to_holdout: true
       - rename: {classes: [Plastic], into: Plastics}
 
-relabel and delete choose annotations by `annotations` (ids), `classes`, `images` (file names, or ids), `min_area` and
-`max_area`, all of which must hold. drop_images chooses by `images`, or by `unlabelled: true`, and leaves the photos out
-of training. Areas are pixels that are visible after painting: what lies under smaller annotations does not count.
+relabel and delete choose annotations by `annotations` (ids, or places such as "annotations[3]" where an id is missing
+or is not the only one), `classes`, `images` (file names, or ids), `min_area` and `max_area`, all of which must hold.
+drop_images chooses by `images`, or by `unlabelled: true`, and leaves the photos out of training. Areas are pixels that
+are visible after painting: what lies under smaller annotations does not count.
 """
 
 import hashlib
@@ -131,7 +132,7 @@ def _is_name(value: Any) -> bool:
 
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
-    "annotations": _is_list_of(int),
+    "annotations": _is_list_of(int, str),
     "classes": _is_list_of(str),
     "images": _is_list_of(str, int),
     "min_area": _is_number,

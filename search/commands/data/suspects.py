@@ -159,7 +159,8 @@ def _draft(worst: Sequence[Suspect], dataset: Dataset, holdout: set[int]) -> str
     lines = ["# A draft: look at each of these in suspects.png, and take out what is right as it is."]
     lines.append("rules:" if relabel else "rules: []  # nothing to relabel among the first suspects")
     for name, those in relabel.items():
-        ids = ", ".join(str(one.annotation_id) for one in those)
+        names = (one.annotation_id for one in those)
+        ids = ", ".join(_quoted(one) if isinstance(one, str) else str(one) for one in names)
         images = ", ".join(dict.fromkeys(_quoted(dataset.images[one.row].file_name) for one in those))
         lines.append(f"  - relabel: {{annotations: [{ids}], images: [{images}], to: {_quoted(name)}}}")
     return "\n".join([*lines, *comments]) + "\n"

@@ -57,6 +57,20 @@ def test_rules_change_what_they_choose_and_never_the_holdout(dataset, tmp_path, 
     assert labels(dataset) == BEFORE
 
 
+def test_annotations_without_an_id_of_their_own_are_chosen_by_their_places(tmp_path):
+    twins = [annotation(0, 1, 1), annotation(0, 1, 1, box(10, 0, 5, 5)), annotation(3, 2, 1), annotation(4, 2, 1)]
+    del twins[3]["id"]
+    train = coco([image(1, "a.png"), image(2, "b.png")], twins, CATEGORIES)
+    dataset = load_dataset(write(tmp_path / "data", train=train))
+    edited = edit(dataset, tmp_path, "- relabel: {annotations: ['annotations[1]', 3], to: Metal}").dataset
+    assert labels(edited) == [
+        [("annotations[0]", "Paper"), ("annotations[1]", "Metal")],
+        [(3, "Metal"), ("annotations[3]", "Paper")],
+    ]
+    with pytest.raises(UserError, match=r"rule 1 .*matches nothing"):
+        edit(dataset, tmp_path, "- delete: {annotations: [0]}")
+
+
 def test_areas_are_those_that_are_visible(dataset, tmp_path):
     """The Paper of 96 pixels has 80 that the Glass does not hide."""
     with pytest.raises(UserError, match=r"rule 1 \(min_area\): matches nothing"):

@@ -21,8 +21,8 @@ _PERCENT, _LEAST_POLYGONS = 100, 10
 class Annotation:
     """One object; `segmentation` is a compressed RLE of the image's size, and `area` is its number of pixels.
 
-    `id` is used in messages only, because nothing refers to an annotation by it. Where the file has no whole number
-    there, it is the index in the file, as in "annotations[3]".
+    `id` names one annotation of a file, in messages and to edits. Where the file has no whole number there, or one that
+    other annotations have as well, it is the index in the file, as in "annotations[3]".
     """
 
     id: int | str
@@ -46,7 +46,10 @@ def sound_annotations(
     """
     sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in content["images"]}
     entries = content["annotations"]
-    problems += [Problem(file, p.id, p.what, "all are kept; give each its own id") for p in _repeated(file, entries)]
+    repeated = _repeated(file, entries)
+    kept = "all are kept, and called by their places, as annotations[0] is; give each its own id"
+    problems += [Problem(file, problem.id, problem.what, kept) for problem in repeated]
+    unclear = {problem.id for problem in repeated}
     in_shares = _are_in_shares(entries)
     if in_shares:
         what = "all of its polygons are in shares of the sides, from 0 to 1"
@@ -56,7 +59,8 @@ def sound_annotations(
         problems.append(Problem(file, None, what, "if they are percent of the sides, write them in pixels"))
     by_image = defaultdict(list)
     for index, entry in enumerate(entries):
-        name = entry["id"] if is_id(entry.get("id")) else f"annotations[{index}]"
+        own = entry.get("id")
+        name = own if is_id(own) and own not in unclear else f"annotations[{index}]"
         fault = misplaced(entry, sizes, class_id_of)
         if fault:
             problems.append(Problem(file, name, fault, SKIPPED))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pycocotools import mask as coco_mask
 
 from trainables.data.annotations.annotation import Annotation
+from trainables.data.annotations.checks import is_id
 from trainables.data.dataset import Dataset, ImageRecord
 
 
@@ -20,10 +21,10 @@ class Comparison:
 
     categories: tuple[list[str], list[str]]
     images: tuple[list[str], list[str]]
-    removed: list[tuple[str, int, str]] = field(default_factory=list)
-    added: list[tuple[str, int, str]] = field(default_factory=list)
-    relabelled: list[tuple[str, int, str, str]] = field(default_factory=list)
-    reshaped: list[tuple[str, int, float]] = field(default_factory=list)
+    removed: list[tuple[str, int | str, str]] = field(default_factory=list)
+    added: list[tuple[str, int | str, str]] = field(default_factory=list)
+    relabelled: list[tuple[str, int | str, str, str]] = field(default_factory=list)
+    reshaped: list[tuple[str, int | str, float]] = field(default_factory=list)
 
     @property
     def changes_of_class(self) -> Counter[tuple[str, str]]:
@@ -49,7 +50,7 @@ def compare(one: Dataset, other: Dataset) -> Comparison:
     for name in first.keys() & second.keys():
         _compare_image(found, first[name], second[name], *names)
     for changes in (found.removed, found.added, found.relabelled, found.reshaped):
-        changes.sort()
+        changes.sort(key=lambda change: (change[0], isinstance(change[1], str), change[1]))
     return found
 
 
@@ -73,7 +74,8 @@ def _compare_image(
 
 
 def _pairs(before: Sequence[Annotation], after: Sequence[Annotation]) -> list[tuple[Annotation, Annotation]]:
-    times = [Counter(one.id for one in own) for own in (before, after)]
+    """Return the annotations that are the same; a place in a file, which another file may give to another, is no id."""
+    times = [Counter(one.id for one in own if is_id(one.id)) for own in (before, after)]
     by_id = {one.id: one for one in after if times[1][one.id] == 1}
     pairs = [(old, by_id[old.id]) for old in before if times[0][old.id] == 1 and old.id in by_id]
     taken = {id(one) for pair in pairs for one in pair}

@@ -23,7 +23,7 @@ def count_numbers(table: Table) -> dict[str, Any]:
     images = table.labelled
     return {
         "images": int(table.height.size),
-        "annotations": int(table.ids.size),
+        "annotations": len(table.ids),
         "categories": len(table.names),
         "splits": {
             name: _of_split(table, number) for number, name in enumerate(SPLITS) if (table.split == number).any()
@@ -108,7 +108,7 @@ def _classes(table: Table, images: int, pixels: int) -> list[dict[str, Any]]:
                 "annotations": int(annotations[number]),
                 "images": int(photos[number]),
                 "pixels": int(covered[number]),
-                "annotation_share": _share(annotations[number], table.ids.size),
+                "annotation_share": _share(annotations[number], len(table.ids)),
                 "image_share": _share(photos[number], images),
                 "pixel_share": _share(covered[number], pixels),
                 "area_percentiles": _percentiles(table.area[own]),
@@ -160,7 +160,7 @@ def _hidden(table: Table) -> dict[str, Any]:
 
 def _annotations(table: Table, chosen: np.ndarray) -> dict[str, Any]:
     listed = [
-        {"annotation": int(table.ids[one]), "image": table.dataset.images[table.image[one]].file_name}
+        {"annotation": table.ids[one], "image": table.dataset.images[table.image[one]].file_name}
         for one in np.flatnonzero(chosen)[:LISTED].tolist()
     ]
     return {"count": int(chosen.sum()), "listed": listed}

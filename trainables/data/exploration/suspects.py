@@ -43,7 +43,7 @@ class Suspect:
     """
 
     row: int
-    annotation_id: int
+    annotation_id: int | str
     label: int
     says: int
     agreement: float

@@ -15,14 +15,14 @@ from trainables.data.layout import SPLITS
 class Table:
     """One entry per annotation (n) or per image (m); annotations are in the order of the images' rows.
 
-    ids, image, category: int64 (n,): the annotation's id, its image's row, and its category's index in
-    `dataset.categories`. area, visible: int64 (n,), pixels of the annotation, and those left after painting. boxes:
-    float64 (n, 4): left, top, width, height. height, width, split: int64 (m,), where a split is an index in SPLITS.
-    labelled: bool (m,).
+    ids: the annotations' ids (n,), any whole numbers or texts. image, category: int64 (n,): the row of the annotation's
+    image, and its category's index in `dataset.categories`. area, visible: int64 (n,), pixels of the annotation, and
+    those left after painting. boxes: float64 (n, 4): left, top, width, height. height, width, split: int64 (m,), where
+    a split is an index in SPLITS. labelled: bool (m,).
     """
 
     dataset: Dataset
-    ids: np.ndarray
+    ids: list[int | str]
     image: np.ndarray
     category: np.ndarray
     area: np.ndarray
@@ -66,7 +66,7 @@ def make_table(dataset: Dataset, progress: Callable[[int], None] | None = None) 
     images = dataset.images
     return Table(
         dataset=dataset,
-        ids=_integers(one.id for one in annotations),
+        ids=[one.id for one in annotations],
         image=np.repeat(np.arange(len(images)), [len(image.annotations) for image in images]),
         category=_integers(index[one.category_id] for one in annotations),
         area=_integers(one.area for one in annotations),

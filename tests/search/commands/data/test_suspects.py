@@ -35,6 +35,17 @@ def test_the_draft_relabels_what_is_neither_background_nor_holdout(tmp_path):
     assert [one.annotations[0].category_id for one in edited.dataset.images] == [1, 2, 2]
 
 
+def test_the_draft_can_be_read_where_annotations_have_no_ids(tmp_path):
+    shapes = [annotation(0, number, 2) for number in (1, 2)]
+    images = [image(number, f"{number}.png") for number in (1, 2)]
+    dataset = load_annotations(write(tmp_path, photos=False, train=coco(images, shapes, CATEGORIES)))
+    (tmp_path / "draft.yaml").write_text(
+        _draft([Suspect(1, "annotations[1]", 2, 1, 0.1, 0.8, 24, 3, 0.7)], dataset, holdout=set())
+    )
+    edited = apply_edits(dataset, read_edits(tmp_path / "draft.yaml"))
+    assert [one.annotations[0].category_id for one in edited.dataset.images] == [2, 1]
+
+
 def test_the_table_has_a_line_a_suspect(tmp_path):
     dataset, suspects = made(tmp_path)
     lines = list(csv.DictReader(io.StringIO(_as_csv(suspects, dataset))))

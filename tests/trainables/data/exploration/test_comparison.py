@@ -40,6 +40,18 @@ def test_annotations_are_matched_by_id_and_then_by_pixels(tmp_path):
     assert found.changes_of_class == {("Paper", "Glass"): 1}
 
 
+def test_annotations_without_ids_are_matched_by_pixels_alone(tmp_path):
+    before = [annotation(number, 1, 1, box(2 * number, 0, 2, 2)) for number in range(4)]
+    for one in before[:3]:
+        del one["id"]
+    contents = {"train": coco(IMAGES, before), "val": coco(IMAGES, [*before[1:], annotation(9, 1, 2)])}
+    write(tmp_path, photos=False, **contents)
+    found = compare(load_annotations(tmp_path / "train.json"), load_annotations(tmp_path / "val.json"))
+    assert (found.removed, found.reshaped) == ([("a.png", "annotations[0]", "Paper")], [])
+    gone = compare(load_annotations(tmp_path / "train.json"), load_annotations(files(tmp_path)[1]))
+    assert [key for _, key, _ in gone.removed] == [3, "annotations[0]", "annotations[1]", "annotations[2]"]
+
+
 def test_a_file_is_the_same_as_itself(tmp_path):
     one, _ = files(tmp_path)
     assert compare(load_annotations(one), load_annotations(one)).same

@@ -48,6 +48,15 @@ def test_counts_and_shares_are_after_painting(root):
     json.dumps(numbers)
 
 
+def test_any_id_and_none_are_counted(tmp_path):
+    whole = box(0, 0, 20, 10)
+    shapes = [annotation(10**20, 1, 3, whole), annotation(1, 2, 3, whole), annotation(1, 2, 5, whole)]
+    train = coco([image(1, "a.png"), image(2, "b.png")], shapes, CATEGORIES)
+    numbers = numbers_of(write(tmp_path / "data", photos=False, train=train))
+    assert numbers["annotations"] == 3
+    assert "annotations[1]" in json.dumps(numbers)
+
+
 def test_advice_names_what_to_look_at(root):
     advice = advise(numbers_of(root), folds=5)
     assert "No photo has Metal" in advice["classes"][0]
