@@ -54,7 +54,8 @@ def show_problems(dataset: Dataset, console: Console, shown: int = 10) -> None:
     if not dataset.problems:
         return
     say(console, f"{len(dataset.problems)} annotations or files have problems and are skipped or noted:")
-    for problem in dataset.problems[:shown]:
+    first = sorted(dataset.problems, key=lambda problem: problem.id is not None)  # those of whole files
+    for problem in first[:shown]:
         say(console, f"  {problem!s}")
     if len(dataset.problems) > shown:
         say(console, f"  … and {len(dataset.problems) - shown} more")

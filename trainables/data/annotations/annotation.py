@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trainables.data.annotations.checks import Problem, duplicates, is_id, kind_of
+from trainables.data.annotations.contradictions import Contradictions, shifted_ids
 from trainables.data.annotations.masks import area_of, run_lengths, to_rle
 
 SKIPPED = "it is left out: correct or remove it"
@@ -57,6 +58,8 @@ def sound_annotations(
     elif _may_be_percent(entries, sizes):
         what = f"all of its polygons lie within the first {_PERCENT} pixels of images that are much larger"
         problems.append(Problem(file, None, what, "if they are percent of the sides, write them in pixels"))
+    problems += shifted_ids(file, entries, {"image_id": sizes, "category_id": class_id_of})
+    contradictions = Contradictions()
     by_image = defaultdict(list)
     for index, entry in enumerate(entries):
         own = entry.get("id")
@@ -67,7 +70,8 @@ def sound_annotations(
             continue
         size = sizes[entry["image_id"]]
         segmentation = _in_pixels(entry["segmentation"], size) if in_shares else entry["segmentation"]
-        by_image[entry["image_id"]] += _annotation(file, name, entry, segmentation, size, problems)
+        by_image[entry["image_id"]] += _annotation(file, name, entry, segmentation, size, problems, contradictions)
+    problems += contradictions.problems(file)
     return by_image
 
 
@@ -76,7 +80,13 @@ def _repeated(file: str, entries: list[dict]) -> list[Problem]:
 
 
 def _annotation(
-    file: str, name: int | str, entry: dict, segmentation: Any, size: tuple[int, int], problems: list[Problem]
+    file: str,
+    name: int | str,
+    entry: dict,
+    segmentation: Any,
+    size: tuple[int, int],
+    problems: list[Problem],
+    contradictions: Contradictions,
 ) -> Iterator[Annotation]:
     """Yield the annotation, unless no part of its segmentation is sound or it covers no pixel."""
     sound, faults = sound_segmentation(segmentation, *size)
@@ -89,12 +99,15 @@ def _annotation(
     if area == 0:
         problems.append(Problem(file, name, f"{where} covers no pixel: its area is zero", SKIPPED))
         return
+    contradictions.add(name, entry, sound, rle)
     yield Annotation(name, entry["category_id"], rle, float(area))
 
 
 def misplaced(entry: dict, image_ids: Container[int], category_ids: Container[int]) -> str | None:
     """Return what is wrong with the image and the category of an annotation, or that it has no segmentation."""
     image_id, category_id = entry.get("image_id"), entry.get("category_id")
+    if "segments_info" in entry:
+        return "annotation in COCO's panoptic format, which is not read: export instances, with polygons or RLE"
     if not is_id(image_id) or image_id not in image_ids:
         return f"annotation of the unknown image {image_id!r}"
     if not is_id(category_id) or category_id not in category_ids:

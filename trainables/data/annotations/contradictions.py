@@ -1,0 +1,133 @@
+"""What a COCO file says twice, and differently: signs that its masks are not what their makers saw.
+
+None of it can be known to be a fault, and the pixels of a segmentation are what counts; so each sign is one problem of
+the whole file, to be shown and looked into.
+"""
+
+from collections.abc import Container, Iterable
+from typing import Any
+
+from pycocotools import mask as coco_mask
+
+from trainables.data.annotations.checks import Problem, is_id
+from trainables.data.annotations.masks import area_of
+
+_LEAST_SHARE = 0.2  # of the annotations with a box, for a problem
+_NEAR = 2  # pixels between the edges of two boxes that mean the same, however small they are
+_MOST_PARTS = 100  # of an annotation, each of which is compared with each
+
+
+def shifted_ids(file: str, entries: Iterable[dict], known: dict[str, Container[int]]) -> list[Problem]:
+    """Return a problem for each key whose values are not all known but would be if they were one more, or one less.
+
+    Tools count from 0 or from 1, and where a file mixes the two, most annotations have the next image or category.
+
+    Args:
+        file: The name of the COCO file, for messages.
+        entries: Its annotations.
+        known: The ids that the file lists, by the key of annotations that refers to them.
+    """
+    problems = []
+    for key, ids in known.items():
+        used = {entry[key] for entry in entries if is_id(entry.get(key))}
+        steps = {1: "one more", -1: "one less"} if any(one not in ids for one in used) else {}
+        for step, words in steps.items():
+            if all(one + step in ids for one in used):
+                what = f"not every {key} of its annotations is listed, but every one would be if it were {words}"
+                remedy = "if they are counted from another number than the listed ids, correct all of them"
+                problems.append(Problem(file, None, what, remedy))
+    return problems
+
+
+class Contradictions:
+    """The annotations of a file whose box is not where their pixels are, and those that seem to have holes."""
+
+    def __init__(self) -> None:
+        self._with_box = 0
+        self._elsewhere: list[int | str] = []
+        self._nested: list[int | str] = []
+
+    def add(self, name: int | str, entry: dict, segmentation: Any, rle: dict[str, Any]) -> None:
+        """Look at an annotation: its entry in the file, its sound segmentation, and that one as compressed RLE."""
+        box = entry.get("bbox")
+        if _is_box(box):
+            self._with_box += 1
+            if not _is_around(box, rle):
+                self._elsewhere.append(name)
+        several = isinstance(segmentation, list) and 1 < len(segmentation) <= _MOST_PARTS
+        inner = _inner_pixels(segmentation, rle) if several else 0
+        if inner and _seems_cut_out(inner, entry.get("area"), area_of(rle)):
+            self._nested.append(name)
+
+    def problems(self, file: str) -> list[Problem]:
+        """Return what was found, as problems of the file of that name."""
+        problems = []
+        if len(self._elsewhere) > max(1, _LEAST_SHARE * self._with_box):
+            what = f"the bbox of {_some(self._elsewhere)} is not where the pixels of its segmentation are"
+            remedy = (
+                "look at some by segvote data show: runs that count row by row instead of column by column, and "
+                "polygons of a photo of another size, paint such pixels; if only the boxes are wrong, nothing is lost"
+            )
+            problems.append(Problem(file, None, what, remedy))
+        if self._nested:
+            what = f"{_some(self._nested)} has a polygon inside another one, which COCO adds and does not cut out"
+            problems.append(Problem(file, None, what, "if these are holes, write the segmentation as RLE"))
+        return problems
+
+
+def _some(names: list[int | str]) -> str:
+    first = f"id {names[0]}" if is_id(names[0]) else names[0]
+    return f"an annotation ({first})" if len(names) == 1 else f"each of {len(names)} annotations, such as {first},"
+
+
+def _is_box(box: Any) -> bool:
+    """Return whether a value is a box in pixels that has a size; some tools write nothing, zeros, or shares."""
+    return (
+        isinstance(box, list)
+        and len(box) == 4
+        and all(type(value) in (int, float) and abs(value) < 1e9 for value in box)
+        and min(box[2:]) > 0
+        and max(box) > 1
+    )
+
+
+def _is_around(box: list[float], rle: dict[str, Any]) -> bool:
+    """Return whether the pixels lie where the box says: x, y, width, height, or, as some tools write, two corners."""
+    x, y, width, height = map(float, coco_mask.toBbox(rle))
+    painted = (x, y, x + width, y + height)
+    left, top, third, fourth = box
+    return any(
+        _agree(_clipped(corners, rle["size"]), painted)
+        for corners in ((left, top, left + third, top + fourth), (left, top, third, fourth))
+    )
+
+
+def _clipped(corners: tuple[float, ...], size: list[int]) -> tuple[float, ...]:
+    return tuple(min(max(0, value), size[1 - index % 2]) for index, value in enumerate(corners))
+
+
+def _agree(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    if max(abs(first - second) for first, second in zip(one, other)) <= _NEAR:
+        return True
+    inner = _area((max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])))
+    return 2 * inner >= _area(one) + _area(other) - inner
+
+
+def _area(corners: tuple[float, ...]) -> float:
+    return max(0, corners[2] - corners[0]) * max(0, corners[3] - corners[1])
+
+
+def _inner_pixels(polygons: list[list[float]], rle: dict[str, Any]) -> int:
+    """Return the pixels of the polygons that lie wholly in another, larger one; 0 where there is none."""
+    parts = coco_mask.frPyObjects(polygons, *rle["size"])
+    areas = coco_mask.area(parts).astype(int)
+    inside = coco_mask.iou(parts, parts, [1] * len(parts))  # as of crowds: the share of each that lies in each other
+    inner = ((inside == 1) & (areas[:, None] < areas[None])).any(axis=1)
+    return int(areas[inner].sum())
+
+
+def _seems_cut_out(inner: int, stated: Any, painted: int) -> bool:
+    """Return whether inner pixels may be a hole: the file does not state an area with them rather than without them."""
+    if type(stated) not in (int, float) or not stated > 0:
+        return True
+    return abs(stated - (painted - inner)) < abs(stated - painted)
