@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from trainables.data.formats.detection import format_of
 from trainables.errors import UserError
+from trainables.files import files_below
 
 SPLITS = ("train", "val", "test")
 # The files of each split, as tools write them; the first layout whose training file is there is taken.
@@ -49,7 +50,7 @@ class Layout:
 
     def photos(self, split: str) -> "PhotoFinder":
         """Return the finder of the photos that the file of a split names."""
-        return PhotoFinder(tuple(_photo_directories(self.root, self.files[split], split)))
+        return PhotoFinder(self.root, tuple(_photo_directories(self.root, self.files[split], split)))
 
 
 def find_layout(root: Path, train_json: Path | str | None = None, val_json: Path | str | None = None) -> Layout:
@@ -144,10 +145,10 @@ def _photo_directories(root: Path, file: Path, split: str) -> Iterator[Path]:
 
 
 class PhotoFinder:
-    """A search for the photos that a COCO file names, below one of several directories."""
+    """A search for the photos that a COCO file names, below one of several directories; hints are of all of `root`."""
 
-    def __init__(self, directories: Sequence[Path]) -> None:
-        self.directories = directories
+    def __init__(self, root: Path, directories: Sequence[Path]) -> None:
+        self.root, self.directories = root, directories
 
     def path(self, file_name: str) -> Path:
         """Return the path of the photo, or the first path at which it was looked for where it does not exist.
@@ -165,19 +166,29 @@ class PhotoFinder:
         return same[0] if len(same) == 1 else self.directories[0] / os.path.normpath(file_name)
 
     def hint(self, file_name: str) -> str:
-        """Return a hint that names files whose names are similar to a missing one; it is empty where there are
-        none.
+        """Return a hint that names files with a name similar to a missing one, or with the same name in another folder.
+
+        It is empty where there are none.
         """
-        near = ", ".join(repr(path.name) for path in self._near(file_name)[:3])
-        return f"is not there, but {near} is" if near else ""
+        name = _folded(PurePosixPath(_slashes(file_name)).name)
+        near = [path.name for path in self._near(file_name)] or self._anywhere.get(name, [])
+        return f"is not there, but {', '.join(map(repr, near[:3]))} is" if near else ""
 
     def _near(self, file_name: str) -> list[Path]:
-        """Return the files whose names differ in capitals, %20 for a blank, or the composition of characters."""
+        """Return the files whose names differ in capitals, blanks at the ends, %20 for a blank, or composition."""
         parts = PurePosixPath(_slashes(file_name))
         wanted = _folded(parts.name)
         below = [directory / os.path.normpath(parts.parent) for directory in self.directories]
         near = [directory / name for directory in below for name in self._names(directory).get(wanted, ())]
         return [path for path in near if path.exists()]  # without links that lead nowhere
+
+    @cached_property
+    def _anywhere(self) -> dict[str, list[str]]:
+        """Return the paths of all files below the root by what is compared of their names."""
+        found: dict[str, list[str]] = {}
+        for path in sorted(filter(os.path.isfile, files_below(self.root))):  # without links that lead nowhere
+            found.setdefault(_folded(path.name), []).append(path.relative_to(self.root).as_posix())
+        return found
 
     @cached_property
     def _listed(self) -> dict[Path, dict[str, list[str]]]:
@@ -202,4 +213,4 @@ def _composed(name: str) -> str:
 
 
 def _folded(name: str) -> str:
-    return _composed(unquote(name)).casefold()
+    return _composed(unquote(name)).casefold().strip()

@@ -148,6 +148,14 @@ def test_a_name_that_is_almost_the_same_is_told(tmp_path, on_disk, listed):
         load_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a.png", "project-1/upload/a.png", "C:\\Users\\me\\a.png", "batch 2/A.png "])
+def test_a_photo_in_another_folder_is_named(tmp_path, name):
+    write_photo(tmp_path / "batch 1/a.png", 20, 10)
+    put(tmp_path / "train.json", one_photo(name))
+    with pytest.raises(UserError, match=r"is not there, but 'batch 1/a\.png' is; correct file_name"):
+        load_dataset(tmp_path)
+
+
 def test_signs_of_urls_in_paths_mean_nothing(tmp_path):
     root = write(tmp_path / "which? 50%2F #1 [a]*", train=small())
     assert [one.path.parent for one in load_dataset(root, cache_dir=root / "c#?").images] == [root, root]
