@@ -87,13 +87,18 @@ def write_pseudo(
             left.
     """
     out = Path(out).absolute()
-    if IGNORE in class_names:
-        raise UserError(f"a class is named {IGNORE!r}, which is the name of pixels without a pseudo-label: rename it")
+    check_class_names(class_names)
     with new_directory(out) as building, (building / "train.json").open("w") as file:
         writer = _Writer(building, file, tuple(class_names), first=int(unlabelled == "background"))
         for photo, file_name, class_map, agreement in items:
             writer.add(photo, file_name, _agreed(file_name, class_map, agreement, agree, len(class_names)), least)
         return writer.close()
+
+
+def check_class_names(class_names: Sequence[str]) -> None:
+    """Raise UserError where a class has the name of pixels without a pseudo-label."""
+    if IGNORE in class_names:
+        raise UserError(f"a class is named {IGNORE!r}, which is the name of pixels without a pseudo-label: rename it")
 
 
 def _agreed(name: str, class_map: np.ndarray, agreement: np.ndarray, agree: int, num_classes: int) -> np.ndarray:

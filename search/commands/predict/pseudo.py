@@ -8,11 +8,11 @@ from rich.console import Console
 
 from ensembling import PredictionsError, read_predictions
 from ensembling.predict.prediction import Prediction, agreement
-from ensembling.runs.members import Ensemble
+from ensembling.runs.members import Ensemble, open_ensemble
 from search.commands.predict.command import PredictOptions, predicted
 from search.report.bars import Bars
 from search.report.console import say
-from trainables.data.pseudo import PseudoItem, write_pseudo
+from trainables.data.pseudo import PseudoItem, check_class_names, write_pseudo
 from trainables.errors import UserError
 from trainables.trial.study_files import TARGET
 
@@ -32,21 +32,22 @@ def run_pseudo(options: PredictOptions, agree: int | None, least: float, member:
     """
     if options.out.exists():
         raise UserError(f"{options.out} exists already: choose another --out, or remove it first")
+    # What can be wrong with the flags is said now: predicting may take hours.
+    ensemble = open_ensemble(options.reference, options.runs_dir, options.connect)
+    check_class_names(ensemble.class_names)
+    index, least_votes = _place(ensemble, member), _least_votes(ensemble, agree)
     # The class maps stay beside the data set until it is complete, so that the command can be resumed.
     work = options.out.with_name(f"{options.out.name}.prediction")
-    with predicted(options, work, console) as (prediction, _):
-        ensemble = prediction.ensemble
-        index, least_votes = _place(ensemble, member), _least_votes(ensemble, agree)
-        with Bars(console) as bars:
-            update = bars.add("labelling", len(prediction.photos))
-            report = write_pseudo(
-                options.out,
-                ensemble.class_names,
-                _items(prediction, index, update),
-                agree=least_votes,
-                least=least,
-                unlabelled=ensemble.unlabelled,
-            )
+    with predicted(options, work, console, ensemble) as (prediction, _), Bars(console) as bars:
+        update = bars.add("labelling", len(prediction.photos))
+        report = write_pseudo(
+            options.out,
+            ensemble.class_names,
+            _items(prediction, index, update),
+            agree=least_votes,
+            least=least,
+            unlabelled=ensemble.unlabelled,
+        )
     shutil.rmtree(work)
     say(console, f"at least {least_votes} of {sum(ensemble.votes)} votes for each pixel")
     say(console, report.summary(_holdout_pixels(ensemble)))

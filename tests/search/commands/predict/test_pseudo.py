@@ -76,3 +76,4 @@ def test_mistakes_end_with_one_line_and_no_data_set(place, capsys, flags, said):
     assert said in error
     assert error.count("\n") == 1
     assert not (place / "wrong").exists()
+    assert not (place / "wrong.prediction").exists()  # nothing was predicted for it
