@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from search.report.absent_classes import absent_classes
 from search.report.console import say, working
 from search.report.scenes import scene_progress, scenes_of
 from search.study.checked_data import check_trainable, checked_data, show_problems
@@ -56,6 +57,8 @@ def prepare_data(settings: Settings, dataset: Dataset | None, console: Console) 
         )
         if settings.pseudo is None:
             check_trainable(dataset, splits.training_rows("all"))
+            for words in absent_classes(dataset, splits):
+                say(console, words, style="yellow")
         pseudo = pseudo_data(dataset, splits, [size], settings, console, settings.group_by)
         known = [edited_data(dataset, one, splits, [size], settings, console) for one in edits]
         learnt = read_other_studies(settings, space)

@@ -145,3 +145,16 @@ def test_labels_of_the_holdout_alone_are_refused(settings, tmp_path, monkeypatch
     settings, console = dataclasses.replace(settings, data=str(root)), Console(file=io.StringIO())
     with pytest.raises(UserError, match=r": 6 photos are left to train on, none of which has an annotation"):
         prepare_data(settings, checked_data(root, settings, console), console)
+
+
+def test_a_class_that_the_holdout_lacks_is_said(settings, tmp_path, monkeypatch):
+    root = tiny.write_data(tmp_path / "data")
+    content = json.loads((root / "train.json").read_text())
+    held_out = {content["images"][row]["id"] for row in tiny.SPLITS.holdout}
+    labels = [one for one in content["annotations"] if one["image_id"] not in held_out or one["category_id"] == 1]
+    (root / "train.json").write_text(json.dumps(content | {"annotations": labels}))
+    monkeypatch.setattr("search.prepare.make_splits", lambda *_, **__: tiny.SPLITS)
+    changes = {"data": str(root), "cache_dir": tmp_path / "cache", "space": "quickstart"}
+    settings, console = dataclasses.replace(settings, **changes), Console(file=io.StringIO(), width=200)
+    prepare_data(settings, checked_data(root, settings, console), console)
+    assert "No holdout photo has Glass: no score says how well it is recognised." in console.file.getvalue()

@@ -65,7 +65,17 @@ def list_photos(source: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -
         return _of_directory(source, max_megapixels)
     if not source.is_file():
         raise UserError(f"--images {source}: there is neither a directory nor a file; give photos or a COCO file")
+    if source.suffix.lower() != ".json" and not _begins_as_json(source):
+        raise UserError(f"--images {source} is no COCO file: give the directory that the photos are in, or a COCO file")
     return _of_coco(source, max_megapixels)
+
+
+def _begins_as_json(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(16).lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"{")  # byte order marks, blanks
+    except OSError as error:
+        raise UserError(f"--images {file} cannot be read ({error.strerror}): check its permissions") from error
 
 
 def as_photos(records: Iterable[ImageRecord]) -> tuple[Photo, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -29,6 +30,21 @@ def test_a_coco_file_gives_names_ids_order_and_categories(tmp_path):
     listed = list_photos(tmp_path / "test.json")
     assert [(photo.image_id, photo.file_name) for photo in listed.photos] == [(7, "b.png"), (3, "batch/a.png")]
     assert listed.category_ids == {"Paper": 1, "Glass": 2}
+
+
+@pytest.mark.parametrize("name", ["a.png", "list.txt", "photos.zip"])
+def test_a_file_that_is_no_coco_file_is_told_apart_from_a_damaged_one(tmp_path, name):
+    made.write_photo(tmp_path / "a.png", 20, 10)
+    (tmp_path / "list.txt").write_text("a.png\n")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.write(tmp_path / "a.png")
+    with pytest.raises(UserError, match=f"{name} is no COCO file: give the directory that the photos are in"):
+        list_photos(tmp_path / name)
+
+
+def test_a_coco_file_may_have_any_suffix(tmp_path):
+    made.write(tmp_path, test=made.small())
+    assert len(list_photos((tmp_path / "test.json").rename(tmp_path / "test.coco")).photos) == 2
 
 
 def test_photos_may_lie_below_images(tmp_path):

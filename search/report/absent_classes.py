@@ -1,0 +1,38 @@
+"""Classes that the training photos or the holdout have none of, in plain words."""
+
+from collections.abc import Iterable
+
+from trainables.data import Dataset, Splits
+
+NAMED = 5
+
+
+def absent_classes(dataset: Dataset, splits: Splits) -> list[str]:
+    """Return a sentence on the classes that are scored and cannot be learnt, and one on those that are not scored.
+
+    A class that no photo at all has is neither: the list of classes says so.
+    """
+    training, holdout = (_category_ids(dataset, rows) for rows in (splits.training_rows("all"), splits.holdout))
+    unlearnt = [one.name for one in dataset.categories if one.id in holdout - training]
+    unscored = [one.name for one in dataset.categories if one.id in training - holdout]
+    words = []
+    if unlearnt:
+        words.append(
+            f"No training photo has {_some(unlearnt)}, and the holdout does: no trial can learn it, and it counts as 0 "
+            "in each score. Bring photos with it into training, or merge or remove the class."
+        )
+    if unscored:
+        words.append(
+            f"No holdout photo has {_some(unscored)}: no score says how well it is recognised. Another --seed, a "
+            "larger --holdout-fraction or a val.json with such photos would."
+        )
+    return words
+
+
+def _category_ids(dataset: Dataset, rows: Iterable[int]) -> set[int]:
+    return {annotation.category_id for row in rows for annotation in dataset.images[row].annotations}
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more classes" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

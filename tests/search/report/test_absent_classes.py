@@ -1,0 +1,35 @@
+"""What is said of classes that training or the holdout lacks."""
+
+import pytest
+
+from search.report.absent_classes import absent_classes
+from tests.trainables.data.made import annotation, coco, image, write
+from trainables.data import Splits
+from trainables.data.coco import load_annotations
+
+CATEGORIES = [{"id": number, "name": name} for number, name in enumerate(("Paper", "Glass", "Can", "Never"), start=1)]
+
+
+def words(tmp_path, *, training, holdout):
+    """What is said where photos 1 and 2 are for training and 3 is held out, with these classes."""
+    shapes = [annotation(10 + one, 1 + one % 2, one) for one in training]
+    shapes += [annotation(20 + one, 3, one) for one in holdout]
+    train = coco([image(number, f"{number}.png") for number in (1, 2, 3)], shapes, CATEGORIES)
+    dataset = load_annotations(write(tmp_path, photos=False, train=train))
+    return absent_classes(dataset, Splits(holdout=(2,), folds=((0,), (1,)), test=(), seed=0))
+
+
+def test_nothing_is_said_of_classes_that_both_have_or_none(tmp_path):
+    assert words(tmp_path, training=(1, 2), holdout=(1, 2)) == []
+
+
+@pytest.mark.parametrize(
+    ("training", "holdout", "said"),
+    [
+        ((1,), (1, 2, 3), "No training photo has Glass, Can, and the holdout does: no trial can learn it"),
+        ((1, 2, 3), (2,), "No holdout photo has Paper, Can: no score says how well it is recognised"),
+    ],
+)
+def test_a_class_that_only_one_of_them_has_is_named(tmp_path, training, holdout, said):
+    (one,) = words(tmp_path, training=training, holdout=holdout)
+    assert one.startswith(said)
