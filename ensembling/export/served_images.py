@@ -48,8 +48,13 @@ def read_images(asked: Any, directory: Path) -> Images:
     decoded at the size of the model's input. Raises UserError for a request that holds no image.
     """
     columns = _columns(asked)
-    if columns is None:
-        return _from_values(asked)
+    images = _from_values(asked) if columns is None else _from_table(columns, directory)
+    if len(images) == 0:
+        raise UserError(f"the request holds no image: {EXPECTED}")
+    return images
+
+
+def _from_table(columns: Mapping[str, list[Any]], directory: Path) -> Images:
     known = [name for name in COLUMNS if name in columns]
     if len(known) != 1:
         raise UserError(f"the request has the columns {', '.join(map(str, columns)) or 'none'}: {EXPECTED}")
@@ -82,8 +87,6 @@ def _from_values(asked: Any) -> Images:
         arrays = [_pixels(one) for one in (asked if asked.ndim == 4 else [asked])]
         return Images(arrays, form="stack" if asked.ndim == 4 else "one")
     values = _listed(asked) if isinstance(asked, np.ndarray | Iterable) else []
-    if not values:
-        raise UserError(f"the request holds no image: {EXPECTED}")
     if all(isinstance(value, str | Path) for value in values):
         return Images(photos=[_photo(value, number) for number, value in enumerate(values, start=1)])
     return Images([_pixels(np.asarray(value)) for value in values])
