@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from search.report.absent_classes import absent_classes
+from search.report.bars import Bars
 from search.report.console import say, working
 from search.report.scenes import scene_progress, scenes_of
 from search.study.checked_data import check_trainable, checked_data, show_problems
@@ -188,7 +189,6 @@ def packed_data(dataset: Dataset, size: tuple[int, int], settings: StudySettings
 
     Raises UserError where the cache cannot be written, or a photo cannot be decoded.
     """
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("Decoding photos", total=None)
-        report = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-        return pack(dataset, size, settings.cache_dir, progress=report)
+    with Bars(console) as bars:
+        update = bars.add("Decoding photos", len(dataset.images))
+        return pack(dataset, size, settings.cache_dir, progress=lambda done, _: update(done))

@@ -11,10 +11,12 @@ from ensembling.runs.ensemble import EnsembleRecord, ListedMember, ListedRun
 from search.report.console import PlainTable, say
 from search.study.place_flags import place_flags
 from search.study.study import Study
+from trainables.config import TrialConfig
 from trainables.trial.files import TrialFiles, Verdict
 
 WEAK = 0.6  # a member that scores less than this share of the best one needs an explanation
 NO_SCORE = "–"
+MODEL = ("head", "backbone", "loss")
 OTHER_COLUMNS = 67  # characters of a row of the table of trials beside the model
 
 
@@ -38,7 +40,7 @@ def trial_rows(study: Study) -> list[tuple[str, ...]]:
     return [
         (
             str(one["rank"] or NO_SCORE),
-            f"{one['head']} {one['backbone']} {one['loss']}",
+            " ".join([*(one[key] for key in MODEL), *(f"{key}={value}" for key, value in one["varied"].items())]),
             f"{one['best_epoch']} of {one['epochs']}" if one["best_epoch"] else NO_SCORE,
             NO_SCORE if one["miou"] is None else f"{one['miou']:.4f}",
             one["why_it_ended"],
@@ -52,22 +54,29 @@ def ranked_trials(study: Study) -> list[dict[str, Any]]:
     """Return every trial that was begun, sorted by score on the holdout; trials without one come last.
 
     `rank`, `miou` and `best_epoch` are None where it has no score, or no epoch. A trial that failed cannot vote, and
-    has no score here whatever its epochs scored.
+    has no score here whatever its epochs scored. `varied` says by what else the trials of a grid differ.
     """
-    begun = [_described(files, study) for files in study.trials() if files.config.exists()]
+    configs = {files: files.read_config() for files in study.trials() if files.config.exists()}
+    varied = _varied([*configs.values()]) if study.manifest["settings"].get("grid") else []
+    begun = [_described(files, config, varied, study) for files, config in configs.items()]
     begun.sort(key=lambda one: (-(one["miou"] if one["miou"] is not None else -1.0), one["trial"]))
     return [{"rank": rank if one["miou"] is not None else None} | one for rank, one in enumerate(begun, start=1)]
 
 
-def _described(files: TrialFiles, study: Study) -> dict[str, Any]:
-    config, records = files.read_config(), files.records()
+def _varied(configs: Sequence[TrialConfig]) -> list[str]:
+    """Return the fields beside head, backbone and loss by which the configurations differ."""
+    values = [config.to_dict() for config in configs]
+    return [key for key in values[0] if key not in MODEL and len({one[key] for one in values}) > 1] if values else []
+
+
+def _described(files: TrialFiles, config: TrialConfig, varied: Sequence[str], study: Study) -> dict[str, Any]:
+    records = files.records()
     kept, verdict = study.data.kept(records), files.read_verdict()
     return {
         "trial": files.number,
         "name": f"{study.name}-{files.number:04d}",
-        "head": config.head,
-        "backbone": config.backbone,
-        "loss": config.loss,
+        **{key: getattr(config, key) for key in MODEL},
+        "varied": {key: getattr(config, key) for key in varied},
         "epochs": config.epochs,
         "best_epoch": kept["epoch"] if kept else None,
         "miou": None if verdict and verdict["failure"] else study.data.kept_score(records),

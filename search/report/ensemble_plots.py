@@ -24,7 +24,8 @@ def plot_sizes(ensemble: EnsembleRecord, path: Path) -> Path:
     """Plot the mIoU of the best k candidates for every k, and that along the path of the selection."""
     figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
     top, steps = ensemble.topk_miou, ensemble.path_miou
-    axes.plot(range(1, len(top) + 1), top, marker=".", color="tab:gray", label="top k")
+    # Broad, since the path often follows it.
+    axes.plot(range(1, len(top) + 1), top, linewidth=5, color="lightgray", label="the top k runs")
     axes.plot(range(1, len(steps) + 1), steps, marker="o", markersize=4, label="path of the selection")
     axes.axvline(len(ensemble.members), color="tab:green", linestyle="--", label="selected size")
     if ensemble.crossfit_miou is not None:
@@ -33,7 +34,7 @@ def plot_sizes(ensemble: EnsembleRecord, path: Path) -> Path:
         axes.axhline(expected, color="tab:red", linestyle=":", label=label)
         if error is not None:
             axes.axhspan(expected - error, expected + error, color="tab:red", alpha=0.1, linewidth=0)
-    axes.set(xlabel="members", ylabel="holdout mIoU")
+    axes.set(xlabel="members", ylabel="holdout mIoU", title="What votes of so many members score on the holdout")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize="small")
     return _save(figure, path)
@@ -43,7 +44,11 @@ def plot_diversity(ensemble: EnsembleRecord, path: Path) -> Path:
     """Plot for pairs of members how often they differ, their kappa, and how often both are wrong."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
     names = [member.name for member in ensemble.members]
-    titles = {"disagreement": "predict different classes", "kappa": "Cohen's kappa", "double_fault": "both wrong"}
+    titles = {
+        "disagreement": "two differ: share of pixels",
+        "kappa": "Cohen's kappa of two",
+        "double_fault": "both are wrong: share of pixels",
+    }
     for axes, (key, title) in zip(panels, titles.items()):
         values = np.array(getattr(ensemble, key))
         np.fill_diagonal(values, np.nan)  # a member beside itself would take the colours of all others

@@ -63,4 +63,9 @@ def _sheet(
     blank = np.full_like(pairs[0], 255)
     lines = [pairs[start : start + COLUMNS] for start in range(0, len(pairs), COLUMNS)]
     strips = [np.hstack([*line, *[blank] * (COLUMNS - len(line))]) for line in lines]
-    return with_legend(np.vstack(strips), f"augmentation {policy}", dict(enumerate(dataset.class_names)), colours)
+    return with_legend(
+        np.vstack(strips),
+        f"augmentation {policy}: training photos, and below each its labels",
+        dict(enumerate(dataset.class_names)),
+        colours,
+    )

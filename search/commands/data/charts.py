@@ -136,7 +136,7 @@ def _areas(table: Table, numbers: dict[str, Any]) -> Figure:
     one_decade = high < 10 * low  # there may be no power of ten on it
     axis.xaxis.set_minor_formatter(lambda area, _: _grouped(area) if one_decade and str(area)[0] in "25" else "")
     axis.invert_yaxis()
-    axis.set_xlabel("pixels of an annotation: 5, 25, 50, 75, 95 %")
+    axis.set_xlabel("pixels of an annotation; 5, 25, 50, 75 and 95 % of them are smaller")
     return figure
 
 
@@ -178,7 +178,7 @@ def _cooccurrence(table: Table, numbers: dict[str, Any]) -> Figure:
         for row, column in np.argwhere(~np.isnan(shares)).tolist():
             colour = "black" if shares[row, column] > 60 else "white"
             axis.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=7)
-    figure.colorbar(picture, ax=axis, label="% of the row's images", shrink=0.8)
+    figure.colorbar(picture, ax=axis, label="% of the row's images that have both", shrink=0.8)
     return figure
 
 

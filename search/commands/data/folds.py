@@ -166,6 +166,7 @@ def draw_folds(measured: dict[str, Evenness]) -> Figure:
             picture = axis.imshow(one.deviations[:, used].T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
             axis.set_title(f"{method}: worst {one.worst(_folds(one))[0]:.1f}")
             axis.set_xticks(range(len(one.parts)), [part.removeprefix("fold ") for part in one.parts], rotation=90)
+            axis.set_xlabel("fold")
         axes[0].set_yticks(range(len(labels)), labels, fontsize=7)
         figure.colorbar(picture, ax=axes, label="points above or below all training photos", shrink=0.7)
     return figure

@@ -145,9 +145,9 @@ def _tiles(
         if annotation is None:
             photo = _read(image, TILE / max(image.height, image.width))
             mask = dataset.mask(row)
-            yield overlay(photo, _nearest(mask, photo.shape), colours), f"{image.image_id} {image.path.name}"[:38]
+            yield overlay(photo, _nearest(mask, photo.shape), colours), f"{image.image_id}: {image.path.name}"[:38]
         else:
-            yield _object(image, annotation, dataset, colours), f"{annotation.id} {names[annotation.category_id]}"[:38]
+            yield _object(image, annotation, dataset, colours), f"{annotation.id}: {names[annotation.category_id]}"[:38]
         if step is not None:
             step()
 

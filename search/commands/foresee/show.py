@@ -80,7 +80,8 @@ def show_foresight(foresight: Foresight, prediction: Prediction, voting: int, co
         before, after = foresight.shares[:, index]
         text = f"{names[index]}: IoU {foresight.holdout_iou[index]:.2f} to {foresight.expected_iou[index]:.2f}"
         say(console, f"worse     {text}, {before:.1%} to {after:.1%} of all pixels")
-    for index in foresight.least_like(SHOWN_PHOTOS):
+    unlike = [at for at in foresight.least_like(SHOWN_PHOTOS) if foresight.support[at] < foresight.holdout_support]
+    for index in unlike:
         name, support = prediction.photos[index].file_name, foresight.support[index]
         text = f"{name}: {support:.0%} of the runs agree with the vote, {foresight.holdout_support:.0%} on"
         say(console, f"unlike    {text} the holdout")

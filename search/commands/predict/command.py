@@ -103,8 +103,10 @@ def predicted(
     how = {"batch_size": options.batch_size or 0, "voting": voting}
     prediction = Prediction(directory, ensemble, listed.photos, views or ensemble.views, **how)
     photos = counted(len(listed.photos), "photo", "photos")
-    members = counted(len(ensemble.members), "member", "members")
-    say(console, f"{photos}, {members}, {prediction.views} each")
+    members = counted(len(ensemble.members[:voting]), "member", "members")
+    others = len(ensemble.members) - len(ensemble.members[:voting])
+    beside = f" and {counted(others, 'other run', 'other runs')}" if others else ""
+    say(console, f"{photos}, {members}{beside}, {prediction.views} each")
     if prediction.views != ensemble.views:
         say(console, f"The ensemble was selected with {ensemble.views}: its score may differ with other views.")
     try:
@@ -157,9 +159,9 @@ def _predict_here(prediction: Prediction, console: Console) -> None:
     """Predict with one member after another, so that the device holds one model at a time."""
     photos, members = len(prediction.photos), prediction.ensemble.members
     with Bars(console) as bars:
-        everything = bars.add("all members", photos * len(members)) if len(members) > 1 else None
+        everything = bars.add("all runs", photos * len(members)) if len(members) > 1 else None
         for index, member in enumerate(members):
-            own = bars.add(f"member {index + 1}, {member.name}", photos)
+            own = bars.add(f"run {index + 1}, {member.name}", photos)
 
             def show(done: int, own: Callable[[int], None] = own, before: int = index * photos) -> None:
                 own(done)
@@ -181,7 +183,7 @@ def _predict_on_ray(prediction: Prediction, address: str, console: Console) -> N
     indices = range(len(prediction.ensemble.members))
     left = [predict.remote(prediction, index) for index in indices]
     with Bars(console) as bars:
-        everything = bars.add("all members", len(prediction.photos) * len(indices))
+        everything = bars.add("all runs", len(prediction.photos) * len(indices))
         while left:
             ready, left = ray.wait(left, timeout=2)
             for fault in filter(None, ray.get(ready)):

@@ -1,5 +1,6 @@
 """The last screen of a search: every trial, one recommendation, and commands that can be pasted."""
 
+import dataclasses
 import io
 import shlex
 
@@ -44,6 +45,18 @@ def test_every_trial_has_a_row_the_best_first(trials):
     console = Console(file=io.StringIO(), width=200)
     show_trials(console, trials)
     assert "loss is NaN [x]" in console.file.getvalue()
+
+
+def test_the_trials_of_a_grid_are_told_apart_by_what_it_varies(trials):
+    manifest = {**trials.manifest, "settings": {**trials.manifest["settings"], "grid": ["edits=none,edits.yaml"]}}
+    grid = dataclasses.replace(trials, manifest=manifest)
+    for number, edits in ((1, "none"), (2, "edits.yaml")):
+        params = tiny.params(edits=edits, seed=number)
+        write_json(grid.trial_files(number).config, TrialConfig.from_dict(params).to_dict())
+    rows = {row[-1]: row[1] for row in trial_rows(grid)}
+    backbone = tiny.PARAMS["backbone"]
+    assert rows["1"] == f"segformer {backbone} ce edits=none seed=1"
+    assert rows["2"] == f"segformer {backbone} ce edits=edits.yaml seed=2"
 
 
 def test_a_trial_that_failed_late_has_no_rank_whatever_it_scored(trials):

@@ -62,6 +62,8 @@ def test_on_the_holdouts_own_photos_nothing_changes(place, capsys):
     assert found["vote"]["expected"] == pytest.approx(found["vote"]["holdout"], abs=1e-6)
     assert f"expect mIoU {found['vote']['expected']:.3f} on these photos" in said
     assert "3 runs say little of each other" in said
+    for photo in found["least_like_the_holdout"]:
+        assert (f"unlike    {photo['photo']}: " in said) == (photo["support"] < found["holdout_support"])
     assert [one["name"] for one in found["runs"]] == ["night-0000", "night-0001", "night-0002"]
     assert found["iou"]["Paper"]["share"][0] == found["iou"]["Paper"]["share"][1]
     assert Image.open(place / "same" / "least_like_the_holdout.png").width >= 3 * 256
@@ -147,7 +149,7 @@ def test_what_is_foreseen_is_shown_before_the_picture_is_drawn(place, capsys, mo
     assert "expect mIoU" in capsys.readouterr().out
 
 
-def test_the_best_other_candidates_join_and_do_not_vote(place):
+def test_the_best_other_candidates_join_and_do_not_vote(place, capsys):
     file = place / "runs" / "night" / "ensemble.json"
     before = file.read_text()
     whole = json.loads(before)
@@ -157,6 +159,7 @@ def test_the_best_other_candidates_join_and_do_not_vote(place):
     assert foresee(place, "--images", place / "data", "--out", place / "joined") == 0
     assert foresee(place, "--images", place / "data", "--out", place / "alone", "--runs", 1) == 0
     file.write_text(before)
+    assert "8 photos, 1 member and 1 other run, one view each" in capsys.readouterr().out
     found = json.loads((place / "joined" / "foresee.json").read_text())
     # The third scores less than 0.6 of the first.
     assert [(one["name"], one["votes"]) for one in found["runs"]] == [("night-0000", 1), ("night-0001", 0)]

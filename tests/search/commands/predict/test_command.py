@@ -51,7 +51,7 @@ def test_the_vote_is_that_of_the_members_own_submissions(place, capsys):
     assert Image.open(place / "out" / "maps" / "1.png").size == (tiny.WIDTH, tiny.HEIGHT)
     said = capsys.readouterr().out
     assert "8 photos, 3 members, one view each" in said
-    assert "all members: 24 of 24" in said
+    assert "all runs: 24 of 24" in said
 
 
 def test_a_second_time_nothing_is_predicted_again(place, monkeypatch):
