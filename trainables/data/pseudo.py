@@ -43,11 +43,13 @@ class PseudoReport:
 
     def summary(self, labelled: Sequence[int] | None = None) -> str:
         """Return lines of text: the counts, and each class's share beside that of the `labelled` pixels, by class."""
+        beside = "" if labelled is None else ", and of the labelled holdout to compare with"
         lines = [f"{self.kept} photos kept, {self.dropped} dropped, {100 * self.ignored_share:.1f} % of pixels ignored"]
+        lines.append(f"Share of each class in the pixels of these labels{beside}:")
         width = max(map(len, self.class_names))
         for index, name in enumerate(self.class_names):
             line = f"  {name:<{width}} {_percent(self.pixels, index)}"
-            lines.append(line if labelled is None else f"{line}, {_percent(labelled, index)} of the labelled pixels")
+            lines.append(line if labelled is None else f"{line} {_percent(labelled, index)}")
         return "\n".join(lines)
 
 

@@ -176,7 +176,7 @@ def _look(worst: Sequence[Suspect], dataset: Dataset) -> galleries.Look:
     for one in worst:
         own = dataset.images[one.row].annotations
         tiles.append((one.row, next(a for a in own if a.id == one.annotation_id)))
-    captions = tuple(f"{one.annotation_id} {names[one.label]}: {names[one.says]}?"[:38] for one in worst)
+    captions = tuple(f"{one.annotation_id}: {names[one.label]}, or {names[one.says]}?"[:38] for one in worst)
     return galleries.Look("suspects", "Labels that the vote contradicts, outlined", tuple(tiles), captions)
 
 

@@ -10,6 +10,7 @@ from ensembling.runs.members import Ensemble, open_ensemble
 from search.commands.refit.models import Original, describe_refit, refit_models
 from search.prepare import edited_data, packed_data, pseudo_data
 from search.report.console import labelled, say, working
+from search.report.durations import counted
 from search.search_steps import show_pseudo, start_cluster
 from search.study.checked_data import checked_data
 from search.study.data_place import BUILT_IN
@@ -186,10 +187,10 @@ def show_plan(plan: Plan, console: Console) -> None:
     labelled(console, "data", f"{data.root}: {len(data.splits.training_rows('all'))} training images, {left_out}")
     show_pseudo(data, console)
     for number, model in enumerate(study.refit["models"], start=1):
-        params = model["params"]
+        params, epochs = model["params"], counted(model["params"]["epochs"], "epoch", "epochs")
         labelled(
             console,
             f"trial {number}",
-            f"{model['member']}, seed {params['seed']}, {params['epochs']} epochs (its best was {model['best_epoch']})",
+            f"{model['member']}, seed {params['seed']}, {epochs} (its best was {model['best_epoch']})",
         )
     labelled(console, "resources", str(plan.resources))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.report.durations import counted
 from trainables.errors import UserError
 
 
@@ -57,7 +58,7 @@ class VoteOptions:
             return
         if len(self.scores) != len(self.files):
             raise UserError(
-                f"--scores has {len(self.scores)} scores for {len(self.files)} files: "
+                f"--scores has {counted(len(self.scores), 'score', 'scores')} for {len(self.files)} files: "
                 "give one score for each file, in the order of the files, with commas between and no spaces"
             )
         if not all(map(math.isfinite, self.scores)):
@@ -74,4 +75,6 @@ class VoteOptions:
         if self.diff.is_dir() and any(self.diff.iterdir()) and not self.overwrite:
             raise UserError(f"--diff {self.diff} is not empty: choose another directory, or give --overwrite")
         if self.images is not None and not self.images.is_dir():
-            raise UserError(f"--images {self.images} is no directory")
+            raise UserError(
+                f"--images {self.images} is no directory: give the one below which every image_id is a photo"
+            )

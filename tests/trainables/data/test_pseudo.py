@@ -112,10 +112,11 @@ def test_the_report_compares_the_balance_of_classes(items, tmp_path):
     report = write_pseudo(tmp_path / "P", NAMES, [items(pixels=pixels)], agree=1)
     lines = report.summary([50, 25, 25]).splitlines()
     assert lines[0] == "1 photos kept, 0 dropped, 0.0 % of pixels ignored"
-    assert [line.split() for line in lines[1:]] == [
-        ["Background", "50.00", "%,", "50.00", "%", "of", "the", "labelled", "pixels"],
-        ["Paper", "50.00", "%,", "25.00", "%", "of", "the", "labelled", "pixels"],
-        ["Glass", "0.00", "%,", "25.00", "%", "of", "the", "labelled", "pixels"],
+    assert lines[1] == "Share of each class in the pixels of these labels, and of the labelled holdout to compare with:"
+    assert [line.split() for line in lines[2:]] == [
+        ["Background", "50.00", "%", "50.00", "%"],
+        ["Paper", "50.00", "%", "25.00", "%"],
+        ["Glass", "0.00", "%", "25.00", "%"],
     ]
 
 

@@ -56,5 +56,5 @@ def test_the_table_has_a_line_a_suspect(tmp_path):
 def test_each_picture_says_label_and_vote(tmp_path):
     dataset, suspects = made(tmp_path)
     look = _look(suspects, dataset)
-    assert look.captions[0] == "1 Glass: Paper: thin?"
+    assert look.captions[0] == "1: Glass, or Paper: thin?"
     assert [annotation.id for _, annotation in look.tiles] == [1, 2, 3]
