@@ -51,17 +51,18 @@ def _show(report: ImportReport, out: Path, unlabelled: str, console: Console) ->
     say("\n".join(report.dataset.summary.splitlines()[1 : 1 + len(report.dataset.categories)]))
     for note in report.notes:
         say(f"note: {note}")
-    show_problems(report.problems, console)
+    show_problems("shapes were skipped", report.problems, console)
+    show_problems("things are odd in what was written", report.dataset.problems, console)
     ignore = " --unlabelled ignore" if unlabelled == "ignore" else ""
     if ignore:
         say("Pixels without annotation are no class in this data set, which --unlabelled ignore says to each command:")
     say(f"    segvote data report --data {out}{ignore}\n    segvote search --data {out}{ignore} --dry-run")
 
 
-def show_problems(problems: tuple[Problem, ...], console: Console) -> None:
-    """Print the first of the problems, and how many there are."""
+def show_problems(what: str, problems: tuple[Problem, ...], console: Console) -> None:
+    """Print the first of the problems, and how many there are; `what` says of what kind."""
     if problems:
-        console.print(f"{len(problems)} shapes were skipped:")
+        console.print(f"{len(problems)} {what}:")
     for problem in problems[:SHOWN_PROBLEMS]:
         console.print(f"  {problem!s}", soft_wrap=True)
     if len(problems) > SHOWN_PROBLEMS:

@@ -74,6 +74,7 @@ def _read_back(building: Path, out: Path, imported: Imported) -> Dataset:
         skipped = "".join(f"\n  {problem}" for problem in imported.problems[:10])
         raise UserError(
             f"{out} is not written, because a search could not use it; correct what was to be imported: {told}"
+            + "".join(f"\nnote: {note}" for note in imported.notes)
             + (f"\nskipped in the import, {len(imported.problems)} in all, beginning with:{skipped}" if skipped else "")
         ) from error
 

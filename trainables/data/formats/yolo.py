@@ -27,9 +27,9 @@ class _TextLoader(yaml.SafeLoader):
 def read_yolo(source: Path, options: ImportOptions) -> Imported:
     """Return the photos of the parts train, val and test of data.yaml, with the polygons of their label files.
 
-    The labels of a/images/b.jpg are a/labels/b.txt: lines of a class number and the x and y of each point, as shares of
-    width and height. A photo without such a file, or with an empty one, has no object. The coordinates are of the photo
-    as it is shown, turned as its EXIF orientation says.
+    The labels of a/images/b.jpg are a/labels/b.txt, or b.txt beside it: lines of a class number and the x and y of each
+    point, as shares of width and height. A photo without such a file, or with an empty one, has no object. The
+    coordinates are of the photo as it is shown, turned as its EXIF orientation says.
 
     Raises UserError for a line that is no numbers, and for a class number that data.yaml does not name.
     """
@@ -42,7 +42,9 @@ def read_yolo(source: Path, options: ImportOptions) -> Imported:
     names = _names(file, content)
     listed = [(split, path) for split in ("train", "val", "test") for path in _listed(file, content, split)]
     problems: list[Problem] = []
-    return Imported(names, _photos(source, listed, names, problems), len(listed), problems=problems)
+    notes: list[str] = []
+    photos = _photos(source, listed, names, problems, notes)
+    return Imported(names, photos, len(listed), problems=problems, notes=notes)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -82,22 +84,30 @@ def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
             photos += [path for path in sorted(files_below(found)) if path.suffix.lower() in SUFFIXES]
         else:
             lines = [line.strip() for line in read_lines(found) if line.strip()]
-            photos += [path if path.is_absolute() else root / path for path in map(Path, lines)]
+            paths = [path if path.is_absolute() else root / path for path in map(Path, lines)]
+            photos += [path if path.exists() else Path(_slashes(path)) for path in paths]
     return photos
 
 
 def _place(file: Path, root: Path, place: str, key: str) -> Path:
     """Return where a part lies. Roboflow writes ../train/images for what lies beside data.yaml, hence the third try."""
     tries = (root / place, file.parent / place, file.parent / place.removeprefix("../"), root / "images" / place)
+    tries += tuple(Path(_slashes(path)) for path in tries)
     found = next((path for path in tries if path.exists()), None)
     if found is None:
         raise UserError(f"{file}: {key} is {place}, which is not there (looked below {root}); correct the path")
     return found.resolve()
 
 
+def _slashes(path: Path) -> str:
+    """Return a path that was written on Windows with the slashes of this system."""
+    return str(path).replace("\\", "/")
+
+
 def _photos(
-    source: Path, listed: list[tuple[str, Path]], names: dict[int, str], problems: list[Problem]
+    source: Path, listed: list[tuple[str, Path]], names: dict[int, str], problems: list[Problem], notes: list[str]
 ) -> Iterator[LabelledPhoto]:
+    without = []
     for split, path in listed:
         try:
             height, width = inspect_header(path).shown_size
@@ -106,15 +116,22 @@ def _photos(
         labels = _labels_of(path)
         named = str(labels.relative_to(source)) if labels.is_relative_to(source) else str(labels)
         shapes = tuple(_shapes(labels, named, (height, width), names, problems)) if labels.is_file() else ()
+        without += [] if labels.is_file() else [named]
         yield LabelledPhoto(split, path, _name_of(path), height, width, shapes, named)
+    if without:
+        few = ", ".join(without[:3])
+        what = f"{len(without)} of {len(listed)} photos have no label file, such as {few}"
+        notes.append(f"{what}, and are taken as photos without any object")
 
 
 def _labels_of(photo: Path) -> Path:
     """Return a/labels/b.txt for a/images/b.jpg, by the last folder named images; else the text file beside it."""
     parts = list(photo.parts)
+    beside = photo.with_suffix(".txt")
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    return Path(*parts).with_suffix(".txt")
+    labels = Path(*parts).with_suffix(".txt")
+    return beside if beside.is_file() and not labels.is_file() else labels
 
 
 def _name_of(photo: Path) -> str:

@@ -101,3 +101,28 @@ def test_parts_are_directories_or_lists_of_photos(tmp_path, yaml):
 def test_a_part_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(UserError, match="train is elsewhere, which is not there"):
         import_from("yolo", data(tmp_path / "src", {}, "names: [Paper]\ntrain: elsewhere\n"))
+
+
+def test_photos_without_a_label_file_are_told(tmp_path):
+    labels = {"train/a": TRIANGLE, "train/b": None, "train/c": "", "train/d": None}
+    report, _ = import_from("yolo", data(tmp_path / "src", labels))
+    (note,) = report.notes
+    assert note.startswith("2 of 4 photos have no label file, such as labels/train/b.txt, labels/train/d.txt, and are")
+    with pytest.raises(UserError, match=r"no annotation at all(.|\n)*note: 1 of 1 photos have no label file"):
+        import_from("yolo", data(tmp_path / "other", {"train/a": None}))
+
+
+def test_label_files_may_lie_beside_the_photos(tmp_path):
+    source = data(tmp_path / "src", {"train/a": TRIANGLE, "train/b": TRIANGLE})
+    (source / "labels/train/a.txt").rename(source / "images/train/a.txt")
+    report, dataset = import_from("yolo", source)
+    assert [len(one.annotations) for one in dataset.images] == [1, 1]
+    assert report.notes == ()
+
+
+def test_paths_of_windows_are_read(tmp_path):
+    yaml = "names: [Paper, Glass]\ntrain: images\\train\nval: list.txt\n"
+    source = data(tmp_path / "src", {"train/a": TRIANGLE, "val/b": TRIANGLE}, yaml)
+    (source / "list.txt").write_text("images\\val\\b.jpg\n")
+    report, _ = import_from("yolo", source)
+    assert dict(report.photos) == {"train": 1, "val": 1}
