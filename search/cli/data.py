@@ -83,10 +83,10 @@ def report_command(out: str, folds: int, no_photos: bool, **data: Any) -> int:
     from search.commands.data.report import run_report
     from search.report.scenes import scenes_of
 
-    console = make_console()
+    console, directory = make_console(), _out(out)
     dataset = _dataset(**data, photos=not no_photos)
     scenes = None if no_photos else scenes_of(dataset, None, _path(data["cache_dir"]), console)
-    return run_report(dataset, _path(out), folds=folds, scenes=scenes, pictures=not no_photos, console=console)
+    return run_report(dataset, directory, folds=folds, scenes=scenes, pictures=not no_photos, console=console)
 
 
 @data_command.command("show", epilog=example("segvote data show --data my_photos --class Paper --class Glass"))
@@ -122,13 +122,14 @@ def show_command(
     from search.commands.data.show import ShowOptions, run_show
     from trainables.config import parse_size
 
+    directory = _out(out)
     if augment:
         from search.commands.data.augmented import run_augment
 
         size, cache = parse_size(image_size), _path(data["cache_dir"])
-        return run_augment(_dataset(**data), size, _path(out), cache, count, seed, make_console())
+        return run_augment(_dataset(**data), size, directory, cache, count, seed, make_console())
     options = ShowOptions(images, classes, annotations_of, count, seed)
-    return run_show(_dataset(**data), options, _path(out), make_console())
+    return run_show(_dataset(**data), options, directory, make_console())
 
 
 @data_command.command("folds", epilog=example("segvote data folds --data my_photos --folds-by multilabel"))
@@ -165,7 +166,7 @@ def folds_command(
     from search.report.scenes import scenes_of
     from trainables.data.scenes import declared_scenes
 
-    console = make_console()
+    console, directory = make_console(), _out(out)
     dataset = _dataset(**data, photos=not no_photos)
     if no_photos:
         scenes = declared_scenes(dataset.images, group_by)
@@ -173,7 +174,7 @@ def folds_command(
         scenes = scenes_of(dataset, group_by, _path(data["cache_dir"]), console)
     file = _path(folds_file) if folds_file else None
     options = FoldsOptions(folds, folds_by, file, holdout_fraction, seed)
-    return run_folds(dataset, scenes, options, _path(out), console)
+    return run_folds(dataset, scenes, options, directory, console)
 
 
 @data_command.command("suspects", epilog=example("segvote data suspects --study night"))
@@ -197,7 +198,7 @@ def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out:
     """Rank the annotations that are probably wrong: trials that never saw a photo vote against its labels."""
     from search.commands.data.suspects import run_suspects
 
-    return run_suspects(study, _path(runs_dir), _path(cache_dir), _path(out), count, make_console())
+    return run_suspects(study, _path(runs_dir), _path(cache_dir), _out(out), count, make_console())
 
 
 @data_command.command("compare", epilog=example("segvote data compare before/train.json after/train.json"))
@@ -213,6 +214,15 @@ def compare_command(one: str, other: str, as_json: bool) -> int:
 
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _out(text: str) -> Path:
+    """Return the directory to write. Raises UserError where it cannot be, before anything is read or predicted."""
+    from search.tracking.store_file import check_writable
+
+    directory = _path(text)
+    check_writable(directory, "--out")
+    return directory
 
 
 def _dataset(data: str, cache_dir: str, edits: str | None, photos: bool = True, **files: Any) -> "Dataset":

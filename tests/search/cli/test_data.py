@@ -47,3 +47,12 @@ def test_a_file_is_named_once(tmp_path, capsys):
     file = root / "train.json"
     code, text = said(capsys, "report", "--no-photos", "--data", file, "--train-json", "train.json")
     assert (code, "is a COCO file itself" in text) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["report"], ["show"], ["show", "--augment"], ["folds"]])
+def test_a_place_that_cannot_be_written_is_refused_before_photos_are_read(tmp_path, monkeypatch, capsys, command):
+    root = write(tmp_path / "data", train=small())
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setattr("trainables.data.load_dataset", lambda *_, **__: pytest.fail("the data set was read"))
+    assert main(["data", *command, "--data", str(root), "--out", str(tmp_path / "taken/report")]) == 2
+    assert f"--out {tmp_path / 'taken/report'} cannot be written to" in capsys.readouterr().err
