@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from search.signals import stopping_signals
 from trainables.errors import UserError, printable
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.hardware.home import ensure_home
@@ -44,7 +45,10 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
         click.echo(f"segvote: {printable(str(error))}", err=True)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
-    except SystemExit as exit_:  # rich raises it where a pipe is closed, as by `| head`
+    except SystemExit as exit_:
+        if exit_.code == signal.SIGTERM:  # Ray has a handler of its own, which exits with the signal's number
+            return _stopped()
+        # rich exits where a pipe is closed, as by `| head`
         with suppress(OSError):
             click.echo(f"segvote: nobody reads the output any more, so the command stopped; {HOW_TO_GO_ON}", err=True)
         return exit_.code
@@ -105,7 +109,7 @@ def end_process(code: int) -> NoReturn:
 
 
 def _note_interrupts() -> threading.Event:
-    """Return an event that is set when Ctrl-C is pressed, before KeyboardInterrupt is raised."""
+    """Return an event that is set when somebody stops the command, before KeyboardInterrupt is raised."""
     interrupted = threading.Event()
 
     def interrupt(*_: Any) -> None:
@@ -113,10 +117,12 @@ def _note_interrupts() -> threading.Event:
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, interrupt)
+        for number in stopping_signals():
+            signal.signal(number, interrupt)
     return interrupted
 
 
 def _stopped() -> int:
-    click.echo(f"segvote: stopped; {HOW_TO_GO_ON}", err=True)
+    with suppress(OSError):  # of a terminal that is closed
+        click.echo(f"segvote: stopped; {HOW_TO_GO_ON}", err=True)
     return INTERRUPTED

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while trials run: the first stops the search in order, a later one at once."""
+"""Ctrl-C, SIGTERM and SIGHUP while trials run: the first stops the search in order, a later one at once."""
 
 import os
 import signal
@@ -7,23 +7,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from search.signals import stopping_signals
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
 WITHIN_S = 7.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
 GRACE_S = 1.0  # for the message, after WITHIN_S
 AT_ONCE = 130
 SHOW_CURSOR = "\x1b[?25h"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STAY_OPEN: list[socket.socket] = []
 
 
 def leave(why: str, code: int) -> None:
     """End the process at once, with a message, and with the terminal's cursor shown, which a live table hides."""
-    if sys.stdout.isatty():
-        print(SHOW_CURSOR, end="", flush=True)
-    print(f"\n{why}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # of a terminal that is closed
+        if sys.stdout.isatty():
+            print(SHOW_CURSOR, end="", flush=True)
+        print(f"\n{why}", file=sys.stderr, flush=True)
     os._exit(code)
 
 
@@ -31,13 +33,13 @@ def leave(why: str, code: int) -> None:
 def stop_signals(
     how_to_resume: str, *, within_s: float = WITHIN_S, unless: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
-    """Raise KeyboardInterrupt in the main thread at the first SIGINT or SIGTERM, and leave the process at the next.
+    """Raise KeyboardInterrupt in the main thread at the first stopping signal, and leave the process at the next.
 
     Where the process has not ended `within_s` seconds after the first, it is left, too, unless `unless` says at the
     first that it is to take its time. What is left when the process ends at once is what a kill leaves, which a
     resumed study brings to its end.
     """
-    first: list[float] = []
+    signals, first = stopping_signals(), []
 
     def arm() -> None:
         """Have the system end the process where C code that waits lets no other thread of Python's run."""
@@ -53,7 +55,7 @@ def stop_signals(
             leave(f"segvote: stopped at once. {how_to_resume}", AT_ONCE)
 
     def wait_for_signal() -> None:
-        if noted.recv(1)[0] in SIGNALS and not unless():
+        if noted.recv(1)[0] in signals and not unless():
             arm()
             time.sleep(within_s)
             leave(f"segvote: stopped, before all of its last steps were done. {how_to_resume}", AT_ONCE)
@@ -63,7 +65,7 @@ def stop_signals(
     noting.setblocking(False)
     wakeup_before = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=wait_for_signal, name="stop", daemon=True).start()
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    before = {number: signal.signal(number, stop) for number in signals}
     try:
         yield
     finally:

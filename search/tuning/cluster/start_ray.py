@@ -76,7 +76,8 @@ def _remedy(error: Exception) -> str:
     name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(name)), None)
     if name and isinstance(error, OSError):
         return f"{name} is {os.environ[name]}: set it to a directory with a short name that you can write to, like /tmp"
-    return "where it is busy, the same command may work later"
+    logs = Path(os.environ[name] if name else SHORT_TMPDIR, "ray", "session_latest", "logs")
+    return f"where it is busy, the same command may work later; Ray's logs are in {logs}"
 
 
 def _check_answers(address: str) -> None:

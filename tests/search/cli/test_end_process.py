@@ -1,6 +1,7 @@
 """How the process of a command ends: at once, but with what it printed and what was registered for its end."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -60,6 +61,31 @@ def test_a_command_whose_reader_is_gone_says_so_on_standard_error():
         process.stdin.close()
         assert process.stderr.read().startswith("segvote: nobody reads the output any more, so the command stopped; ")
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("handler", ["", "signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))"])
+def test_a_stopped_command_says_how_to_go_on(number, handler):
+    """Ray replaces the handler of SIGTERM when it starts."""
+    script = f"""
+import signal, sys, time
+import click
+from search.cli.errors import run_command
+
+@click.command()
+def wait():
+    {handler}
+    print("begun", flush=True)
+    time.sleep(600)
+
+raise SystemExit(run_command(wait))
+"""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        assert process.stderr.read().strip().startswith("segvote: stopped; finished work is kept")
+    assert process.returncode == INTERRUPTED
 
 
 def test_signs_that_an_output_cannot_encode_are_escaped():

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops in order, a later one at once, and none ends in a traceback."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first stops in order, a later one at once, and none ends in a traceback."""
 
 import signal
 import subprocess
@@ -76,23 +76,35 @@ def _terminated(code):
     return process.returncode, out, errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_an_interrupt(number):
-    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(one) for one in SIGNALS]
     try:
         with pytest.raises(KeyboardInterrupt), stop_signals("", unless=lambda: True):
             signal.raise_signal(number)
     finally:
         signal.set_wakeup_fd(-1)
-        for one, handler in zip((signal.SIGINT, signal.SIGTERM), before):
+        for one, handler in zip(SIGNALS, before):
             signal.signal(one, handler)
 
 
 def test_without_a_signal_the_handlers_are_as_before():
-    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(one) for one in SIGNALS]
     with stop_signals("Go on by --resume."):
         assert signal.getsignal(signal.SIGTERM) != before[1]
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(one) for one in SIGNALS] == before
+
+
+def test_a_closed_terminal_stops_nothing_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals("Go on by --resume."):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_signal_during_the_last_steps_ends_the_process_without_a_traceback():
