@@ -14,6 +14,8 @@ from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 
 COLUMNS = ("path", "image")
+LONGEST_PATH = 4095  # characters, on Linux
+URL_SAFE = str.maketrans("-_", "+/")
 EXPECTED = (
     "send one image (H, W, 3), several (N, H, W, 3), a list of images, paths, or a column "
     "'path' of paths or 'image' of base64-encoded photo files"
@@ -83,13 +85,20 @@ def _columns(asked: Any) -> dict[str, list[Any]] | None:
 def _from_values(asked: Any) -> Images:
     if isinstance(asked, str | Path):
         return Images(photos=[_photo(asked, 1)], form="one")
-    if isinstance(asked, np.ndarray) and asked.dtype.kind in "iu" and asked.ndim in (3, 4):
+    if isinstance(asked, np.ndarray) and asked.dtype.kind in "iufb" and asked.ndim > 1:
         arrays = [_pixels(one) for one in (asked if asked.ndim == 4 else [asked])]
         return Images(arrays, form="stack" if asked.ndim == 4 else "one")
     values = _listed(asked) if isinstance(asked, np.ndarray | Iterable) else []
     if all(isinstance(value, str | Path) for value in values):
         return Images(photos=[_photo(value, number) for number, value in enumerate(values, start=1)])
-    return Images([_pixels(np.asarray(value)) for value in values])
+    return Images([_pixels(_array(value, number)) for number, value in enumerate(values, start=1)])
+
+
+def _array(value: Any, number: int) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise UserError(f"image {number} of the request has rows of unequal lengths: {EXPECTED}") from error
 
 
 def _listed(values: Any) -> list[Any]:
@@ -114,7 +123,7 @@ def _pixels(image: np.ndarray) -> np.ndarray:
 
 def _write(content: str | bytes, path: Path) -> Path:
     try:
-        data = content if isinstance(content, bytes) else base64.b64decode(content, validate=True)
+        data = content if isinstance(content, bytes) else _decode(content)
     except (binascii.Error, ValueError) as error:
         raise UserError(
             f"{path.name} of the request is not base64 ({error}): send the bytes of a photo file"
@@ -123,9 +132,21 @@ def _write(content: str | bytes, path: Path) -> Path:
     return path
 
 
+def _decode(text: str) -> bytes:
+    """Return the bytes of base64 as programs write it: in lines, after data:…;base64, and with - and _ for + and /."""
+    head, comma, rest = text.partition(",")
+    text = rest if comma and head.startswith("data:") else text
+    return base64.b64decode("".join(text.split()).translate(URL_SAFE), validate=True)
+
+
 def _photo(path: str | Path, number: int) -> Photo:
     if not isinstance(path, str | Path):
         raise UserError(f"path {number} of the request is {path!r}: give the path of a photo")
+    if len(str(path)) > LONGEST_PATH or str(path).startswith("data:"):
+        raise UserError(
+            f"path {number} of the request is no path, but a text of {len(str(path))} characters: base64 goes into a "
+            'column \'image\', as in {"dataframe_split": {"columns": ["image"], "data": [["…"]]}}'
+        )
     path = Path(path)
     try:
         return Photo(path, path.name, number, *inspect_header(path).shown_size)

@@ -85,6 +85,20 @@ def test_encoded_photo_files_stay_files(tmp_path, file, ask):
 
 
 @pytest.mark.parametrize(
+    "write",
+    [
+        lambda data: base64.encodebytes(data).decode(),
+        lambda data: base64.encodebytes(data).decode().replace("\n", "\r\n"),
+        lambda data: base64.urlsafe_b64encode(data).decode(),
+        lambda data: f"data:image/png;base64,{base64.b64encode(data).decode()}",
+    ],
+)
+def test_base64_may_be_written_as_programs_write_it(tmp_path, file, write):
+    photo = read(pd.DataFrame({"image": [write(file.read_bytes())]}), tmp_path).photos[0]
+    assert photo.path.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
     ("asked", "said"),
     [
         ([], "holds no image"),
@@ -93,7 +107,12 @@ def test_encoded_photo_files_stay_files(tmp_path, file, ask):
         (np.zeros((0, 4, 4, 3), np.uint8), "holds no image"),
         (pd.DataFrame({"image": []}), "holds no image"),
         (pd.DataFrame({"path": []}), "holds no image"),
-        (PIXELS[..., 0], r"shape \(8,\), but must be \(H, W, 3\)"),
+        (PIXELS[..., 0], r"shape \(6, 8\), but must be \(H, W, 3\)"),
+        (PIXELS[None, None], r"shape \(1, 1, 6, 8, 3\), but must be"),
+        ([[[[1, 2, 3], [1, 2]], [[1, 2, 3]]]], "image 1 of the request has rows of unequal lengths"),
+        (PIXELS / 255, "pixels are float64, but must be whole numbers"),
+        (["A" * 5000], "path 1 of the request is no path, but a text of 5000 characters: base64 goes into a column"),
+        ("data:image/png;base64,iVBO", "path 1 of the request is no path, but a text of 26 characters"),
         (np.zeros((4, 4, 4), np.uint8), r"shape \(4, 4, 4\), but must be"),
         (np.zeros((0, 4, 3), np.uint8), r"shape \(0, 4, 3\), but must be"),
         ([PIXELS / 255], "pixels are float64, but must be whole numbers"),
