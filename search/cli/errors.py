@@ -1,5 +1,6 @@
 """How a command is run, and how an error becomes one message and an exit code."""
 
+import _thread
 import atexit
 import io
 import itertools
@@ -45,10 +46,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
         click.echo(f"segvote: {printable(str(error))}", err=True)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
-    except SystemExit as exit_:
-        if exit_.code == signal.SIGTERM:  # Ray has a handler of its own, which exits with the signal's number
-            return _stopped()
-        # rich exits where a pipe is closed, as by `| head`
+    except SystemExit as exit_:  # rich raises it where a pipe is closed, as by `| head`
         with suppress(OSError):
             click.echo(f"segvote: nobody reads the output any more, so the command stopped; {HOW_TO_GO_ON}", err=True)
         return exit_.code
@@ -119,7 +117,16 @@ def _note_interrupts() -> threading.Event:
     if threading.current_thread() is threading.main_thread():
         for number in stopping_signals():
             signal.signal(number, interrupt)
+        sys.unraisablehook = _hear_again
     return interrupted
+
+
+def _hear_again(unraisable: Any) -> None:
+    """Interrupt the main thread once more where Python ignored an interrupt, as in a callback of an import."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _stopped() -> int:

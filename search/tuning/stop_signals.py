@@ -31,13 +31,17 @@ def leave(why: str, code: int) -> None:
 
 @contextmanager
 def stop_signals(
-    how_to_resume: str, *, within_s: float = WITHIN_S, unless: Callable[[], bool] = lambda: False
+    how_to_resume: str,
+    *,
+    within_s: float = WITHIN_S,
+    unless: Callable[[], bool] = lambda: False,
+    begun: threading.Event | None = None,
 ) -> Iterator[None]:
     """Raise KeyboardInterrupt in the main thread at the first stopping signal, and leave the process at the next.
 
     Where the process has not ended `within_s` seconds after the first, it is left, too, unless `unless` says at the
     first that it is to take its time. What is left when the process ends at once is what a kill leaves, which a
-    resumed study brings to its end.
+    resumed study brings to its end. `begun` is set at the first signal.
     """
     signals, first = stopping_signals(), []
 
@@ -48,6 +52,8 @@ def stop_signals(
     def stop(*_: Any) -> None:
         if not first:
             first.append(time.monotonic())
+            if begun:
+                begun.set()
             if not unless():
                 arm()
             raise KeyboardInterrupt

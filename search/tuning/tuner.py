@@ -160,7 +160,11 @@ class StudyTuner:
         started, budget = time.monotonic(), self._settings.time_budget
         epochs = EpochWatch(self._screen, self._running_epoch, self._callback.tell_running)
         go_on = f"Every finished epoch is kept: go on by --resume --name {self._plan.study.name}"
-        with RayWatch(go_on) as watch, stop_signals(go_on, unless=lambda: watch.lost is not None), epochs:
+        with (
+            RayWatch(go_on) as watch,
+            stop_signals(go_on, unless=lambda: watch.lost is not None, begun=watch.stopping),
+            epochs,
+        ):
             try:
                 try:
                     tuner.fit()

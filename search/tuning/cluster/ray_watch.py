@@ -25,6 +25,8 @@ class RayWatch:
 
     def __init__(self, how_to_resume: str) -> None:
         self.lost: str | None = None
+        self.stopping = threading.Event()
+        """To be set when somebody stops the search: a signal to all its processes ends Ray's as well."""
         self._how_to_resume = how_to_resume
         self._over = threading.Event()
 
@@ -40,7 +42,7 @@ class RayWatch:
         while not self._over.wait(EVERY_S):
             for name, address in addresses.items():
                 failed[name] = 0 if _answers(address) else failed[name] + 1
-                if failed[name] == TRIES and not self._over.is_set():
+                if failed[name] == TRIES and not self._over.is_set() and not self.stopping.is_set():
                     self.lost = name
                     os.kill(os.getpid(), signal.SIGINT)
                     self._end_if_it_hangs()

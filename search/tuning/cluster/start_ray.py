@@ -5,9 +5,12 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import sysconfig
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +54,7 @@ def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> 
         os.environ["TMPDIR"] = SHORT_TMPDIR
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        with contextlib.chdir(_empty_directory()):
+        with contextlib.chdir(_empty_directory()), _own_handler_of(signal.SIGTERM):
             if address:
                 _check_answers(address)
                 _close_token_file()
@@ -69,6 +72,19 @@ def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> 
             "and is RAY_AUTH_MODE set here as it is there?"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _own_handler_of(number: signal.Signals) -> Iterator[None]:
+    """Return a context after which the signal has the handler of before, if there was one: Ray sets one of its own."""
+    handler = signal.getsignal(number)
+    try:
+        yield
+    except SystemExit:  # as Ray's handler ends the process
+        raise KeyboardInterrupt from None
+    finally:
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(number, handler)
 
 
 def _remedy(error: Exception) -> str:

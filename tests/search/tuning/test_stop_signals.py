@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -81,10 +82,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_an_interrupt(number):
-    before = [signal.getsignal(one) for one in SIGNALS]
+    before, begun = [signal.getsignal(one) for one in SIGNALS], threading.Event()
     try:
-        with pytest.raises(KeyboardInterrupt), stop_signals("", unless=lambda: True):
+        with pytest.raises(KeyboardInterrupt), stop_signals("", unless=lambda: True, begun=begun):
             signal.raise_signal(number)
+        assert begun.is_set()
     finally:
         signal.set_wakeup_fd(-1)
         for one, handler in zip(SIGNALS, before):

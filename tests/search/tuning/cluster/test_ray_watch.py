@@ -37,3 +37,11 @@ def test_nothing_is_said_where_they_live(ports):
     ports["raylet"].close()
     time.sleep(0.5)  # after its end it looks no more
     assert watch.lost is None
+
+
+def test_a_search_that_somebody_stops_is_not_interrupted_again(ports):
+    with RayWatch("go on by --resume") as watch:
+        watch.stopping.set()
+        ports["raylet"].close()  # as by a signal to all processes
+        time.sleep(0.5)
+    assert watch.lost is None
