@@ -1,6 +1,5 @@
 """How a command is run, and how an error becomes one message and an exit code."""
 
-import _thread
 import atexit
 import io
 import itertools
@@ -21,6 +20,7 @@ from trainables.hardware.home import ensure_home
 
 HOW_TO_GO_ON = "finished work is kept: resume a study with --resume, and other commands by typing them again"
 INTERRUPTED = 130  # the exit code that shells report for Ctrl-C
+AGAIN_S = 0.1  # after which an interrupt that Python ignored is sent once more
 # These are set before the libraries are imported, and Ray's workers inherit them.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -124,7 +124,10 @@ def _note_interrupts() -> threading.Event:
 def _hear_again(unraisable: Any) -> None:
     """Interrupt the main thread once more where Python ignored an interrupt, as in a callback of an import."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _thread.interrupt_main()
+        main = threading.main_thread().ident
+        again = threading.Timer(AGAIN_S, signal.pthread_kill, (main, signal.SIGINT))  # not within this call
+        again.daemon = True
+        again.start()
     else:
         sys.__unraisablehook__(unraisable)
 
