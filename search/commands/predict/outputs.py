@@ -21,10 +21,12 @@ from ensembling.runs.members import Ensemble
 from search.report.pictures import overlay, palette, with_legend
 from trainables.data.photo_list import Photo, PhotoList
 from trainables.data.photos.photo_files import decode_photo, usable_threads
-from trainables.files import replacing
+from trainables.files import replacing, write_json
 from trainables.hardware.prefetch import work_ahead
 
-WRITTEN = ("submission.csv", "results.json", "scores.json", "maps", "overlays", "each", "members")  # below --out
+WRITTEN = (  # below --out
+    "submission.csv", "results.json", "images.json", "scores.json", "maps", "overlays", "each", "members",
+)  # fmt: skip
 AHEAD = 16  # how many photos may be in the process of writing
 LEGEND_WIDTH = 200  # pixels; narrower overlays get white on the right, so that the legend fits
 LONGEST_NAME = 200  # bytes of a part of a path; file systems allow 255, and temporary names are longer
@@ -33,6 +35,7 @@ LONGEST_NAME = 200  # bytes of a part of a path; file systems allow 255, and tem
 class Outputs:
     """A writer of the `kinds` that were asked for into `directory`: maps/, overlays/, results.json, submission.csv.
 
+    Beside results.json lies images.json, a COCO file of the images and categories that its ids mean.
     `truth` returns a photo's labels as a class map uint8 (H, W) where they are known; overlays then show them as well.
     """
 
@@ -45,6 +48,7 @@ class Outputs:
         truth: Callable[[Photo], np.ndarray] | None = None,
     ) -> None:
         self.directory, self.kinds, self._truth, self._class_names = directory, kinds, truth, ensemble.class_names
+        self._photos = listed.photos
         self._colours = palette(len(ensemble.class_names), background=ensemble.unlabelled == "background")
         self._category_ids = category_ids(ensemble.labelled_classes, listed.category_ids, ensemble.category_ids)
         names = png_names([photo.file_name for photo in listed.photos])
@@ -69,6 +73,17 @@ class Outputs:
                 if rows:
                     rows.add(photo.file_name, class_map)
                 yield done
+            if results:
+                write_json(self.directory / "images.json", self._listed())
+
+    def _listed(self) -> dict[str, Any]:
+        """Return what the ids in results.json mean, as a COCO file that the results can be loaded into."""
+        images = [
+            {"id": one.image_id, "file_name": one.file_name, "height": one.height, "width": one.width}
+            for one in self._photos
+        ]
+        categories = [{"id": key, "name": self._class_names[one]} for one, key in sorted(self._category_ids.items())]
+        return {"images": images, "annotations": [], "categories": categories}
 
     def _write_photo(self, voted: tuple[Photo, np.ndarray]) -> tuple[Photo, np.ndarray, list[dict[str, Any]]]:
         photo, class_map = voted

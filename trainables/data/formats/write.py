@@ -19,8 +19,11 @@ from trainables.data.coco import load_dataset
 from trainables.data.dataset import Dataset
 from trainables.data.formats.imported import SKIPPED, Imported, LabelledPhoto, Shape
 from trainables.data.layout import SPLITS
+from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 from trainables.files import new_directory
+
+SHOWN = 20  # faults that a message lists
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ def write_dataset(
         progress: A function that is called with the number of photos done.
 
     Raises:
-        UserError: `out` exists, no photo is labelled for training, two photos have one name, or the result is no usable
-            data set (see `load_dataset`). Nothing is left behind then.
+        UserError: `out` exists, no photo is labelled for training, two photos have one name, labels are for a photo of
+            another size, or the result is no usable data set (see `load_dataset`). Nothing is left behind then.
     """
     out = Path(out).absolute()
     with new_directory(out) as building:
@@ -59,6 +62,7 @@ def write_dataset(
             writer.add(photo)
             if progress is not None:
                 progress(done)
+        writer.check(out)
         writer.close()
         dataset = _read_back(building, out, imported)
     notes = tuple(imported.notes)
@@ -83,11 +87,13 @@ class _Writer:
     def __init__(self, directory: Path, imported: Imported, copy: bool) -> None:
         self._directory, self._imported, self._copy = directory, imported, copy
         self._contents = {split: {"images": [], "annotations": []} for split in SPLITS}
+        self._faults: list[Problem] = []
         self.photos: Counter[str] = Counter()
         self.shapes: Counter[str] = Counter()
 
     def add(self, photo: LabelledPhoto) -> None:
         content = self._contents[photo.split]
+        self._faults += _misfits(photo)
         name = f"images/{photo.split}/{photo.file_name}"
         self._place(photo, name)
         self.photos[photo.split] += 1
@@ -144,6 +150,13 @@ class _Writer:
     def _skip(self, photo: LabelledPhoto, shape: Shape, fault: str) -> None:
         self._imported.problems.append(Problem(photo.labels, shape.name, fault, SKIPPED))
 
+    def check(self, out: Path) -> None:
+        """Raise UserError, with the files of the labels, where these do not fit their photos."""
+        if self._faults:
+            lines = [f"  {fault}" for fault in self._faults[:SHOWN]]
+            more = [f"  … and {len(self._faults) - SHOWN} more like these"] if len(self._faults) > SHOWN else []
+            raise UserError("\n".join([f"{out} is not written, since labels do not fit their photos:", *lines, *more]))
+
     def close(self) -> None:
         if not self.photos["train"]:
             found = ", ".join(f"{count} {split}" for split, count in self.photos.items()) or "none"
@@ -155,6 +168,23 @@ class _Writer:
                     del content["annotations"]  # its labels are not known, rather than empty
                 text = json.dumps(content | {"categories": categories})
                 (self._directory / f"{split}.json").write_text(text)
+
+
+def _misfits(photo: LabelledPhoto) -> list[Problem]:
+    """Return what is wrong with the file of a photo, or with the size that its labels are for."""
+    if photo.content is not None:
+        return []
+    try:
+        facts = inspect_header(photo.path)
+    except PhotoError as error:
+        remedy = error.remedy or "restore it, or remove it and its labels"
+        return [Problem(photo.labels, None, f"its photo {photo.file_name} {error}", remedy)]
+    if facts.fits(*photo_size(photo)):
+        return []
+    what = (
+        f"is for {photo.width}x{photo.height} pixels, but its photo {photo.file_name} has {facts.width}x{facts.height}"
+    )
+    return [Problem(photo.labels, None, what, "export it again, or restore the photo that it was drawn on")]
 
 
 def photo_size(photo: LabelledPhoto) -> tuple[int, int]:

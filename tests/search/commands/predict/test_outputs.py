@@ -1,7 +1,9 @@
 """What a prediction is written as, read back by others' means."""
 
+import io
 import json
 import unicodedata
+from contextlib import redirect_stdout
 from pathlib import PurePosixPath
 
 import cv2
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
 
 from ensembling.predict.submission import SubmissionFile
 from ensembling.runs.ensemble import EnsembleRecord
@@ -84,6 +87,20 @@ def test_coco_results_are_the_maps_under_the_files_own_category_ids(listed, tmp_
         class_map = MAPS[[7, 3, 5].index(entry["image_id"])]
         class_id = {9: 1, 40: 2}[entry["category_id"]]
         assert np.array_equal(coco_mask.decode(entry["segmentation"]), class_map == class_id)
+
+
+def test_the_images_of_a_folder_can_be_told_from_the_results(listed, tmp_path):
+    folder = list_photos(tmp_path / "data" / "batch")
+    out = written(folder, tmp_path / "out", "coco")
+    with redirect_stdout(io.StringIO()):
+        truth = COCO(str(out / "images.json"))
+        results = truth.loadRes(str(out / "results.json"))
+    assert [one["file_name"] for one in truth.dataset["images"]] == ["3.png", "5.png", "7.png"]
+    assert {one["name"] for one in truth.dataset["categories"]} == {"Paper", "Glass"}
+    for number, image in enumerate(truth.dataset["images"]):
+        for entry in results.imgToAnns[image["id"]]:
+            name = truth.cats[entry["category_id"]]["name"]
+            assert np.array_equal(results.annToMask(entry), MAPS[number] == CLASS_NAMES.index(name))
 
 
 def test_the_submission_has_the_photos_in_their_order(listed, tmp_path):

@@ -167,6 +167,21 @@ def test_masks_may_have_an_ending_of_their_own(tmp_path):
         import_from("masks", source.rename(tmp_path / "other"))
 
 
+def test_a_mask_of_another_size_than_its_photo_is_named(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1), b=blocks(0, 1))
+    save(source / "masks/a.png", blocks(0, 1, height=8, width=12))
+    (source / "images/b.jpg").write_bytes(b"no photo")
+    with pytest.raises(UserError) as raised:
+        import_from("masks", source)
+    first, one, other = str(raised.value).splitlines()
+    assert first.endswith("src-imported is not written, since labels do not fit their photos:")
+    assert one.startswith(
+        "  masks/a.png: is for 12x8 pixels, but its photo a.jpg has 24x16; export it again, or restore"
+    )
+    assert other.startswith("  masks/b.png: its photo b.jpg is no image of a known kind")
+    assert not (tmp_path / "src-imported").exists()
+
+
 @pytest.mark.parametrize("classes", ["background\nroad\n", "road\n"])
 def test_white_is_not_lost_where_it_is_the_only_class(tmp_path, classes):
     source = folder(tmp_path / "src", classes, a=blocks(0, 255), b=blocks(0))
