@@ -27,6 +27,7 @@ import yaml
 from trainables.data.annotations.annotation import Annotation
 from trainables.data.dataset import Category, Dataset, ImageRecord
 from trainables.data.exploration.visible import visible_pixels
+from trainables.data.photos.names import composed
 from trainables.errors import UserError, nearest
 
 NO_EDITS = "none"
@@ -175,7 +176,7 @@ class _Editing:
 
     def category(self, name: str, what: str) -> Category:
         for one in self.categories:
-            if one.name == name:
+            if one.name == composed(name.strip()):  # as the names in COCO files are read
                 return one
         names = [one.name for one in self.categories]
         raise UserError(
@@ -206,7 +207,7 @@ class _Editing:
         rows = sorted(self.rows - self.dropped)
         if "images" not in rule:
             return rows
-        wanted = set(map(str, rule["images"]))
+        wanted = {composed(str(one)) for one in rule["images"]}
         known = {name for image in self.dataset.images for name in _names(image)}
         for name in sorted(wanted - known):
             raise UserError(f"{what}: there is no image {name!r}; use its file_name or its id")
@@ -243,7 +244,7 @@ class _Editing:
 
 
 def _names(image: ImageRecord) -> set[str]:
-    return {image.file_name, image.path.name, str(image.image_id)}
+    return {composed(image.file_name), composed(image.path.name), str(image.image_id)}
 
 
 def _sha256(values: list[Any]) -> str:

@@ -2,14 +2,13 @@
 
 import os
 import shlex
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
 
 from trainables.data.formats.detection import format_of
+from trainables.data.photos.names import composed, folded
 from trainables.errors import UserError
 from trainables.files import files_below
 
@@ -162,7 +161,7 @@ class PhotoFinder:
                 if os.path.isfile(path):  # False, too, of a name that is longer than the file system allows
                     return path
         near = self._near(file_name)
-        same = [path for path in near if _composed(path.name) == _composed(PurePosixPath(_slashes(file_name)).name)]
+        same = [path for path in near if composed(path.name) == composed(PurePosixPath(_slashes(file_name)).name)]
         return same[0] if len(same) == 1 else self.directories[0] / os.path.normpath(file_name)
 
     def hint(self, file_name: str) -> str:
@@ -170,14 +169,14 @@ class PhotoFinder:
 
         It is empty where there are none.
         """
-        name = _folded(PurePosixPath(_slashes(file_name)).name)
+        name = folded(PurePosixPath(_slashes(file_name)).name)
         near = [path.name for path in self._near(file_name)] or self._anywhere.get(name, [])
         return f"is not there, but {', '.join(map(repr, near[:3]))} is" if near else ""
 
     def _near(self, file_name: str) -> list[Path]:
         """Return the files whose names differ in capitals, blanks at the ends, %20 for a blank, or composition."""
         parts = PurePosixPath(_slashes(file_name))
-        wanted = _folded(parts.name)
+        wanted = folded(parts.name)
         below = [directory / os.path.normpath(parts.parent) for directory in self.directories]
         near = [directory / name for directory in below for name in self._names(directory).get(wanted, ())]
         return [path for path in near if path.exists()]  # without links that lead nowhere
@@ -187,7 +186,7 @@ class PhotoFinder:
         """Return the paths of all files below the root by what is compared of their names."""
         found: dict[str, list[str]] = {}
         for path in sorted(filter(os.path.isfile, files_below(self.root))):  # without links that lead nowhere
-            found.setdefault(_folded(path.name), []).append(path.relative_to(self.root).as_posix())
+            found.setdefault(folded(path.name), []).append(path.relative_to(self.root).as_posix())
         return found
 
     @cached_property
@@ -199,18 +198,10 @@ class PhotoFinder:
         if directory not in self._listed:
             names: dict[str, list[str]] = {}
             for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-                names.setdefault(_folded(name), []).append(name)
+                names.setdefault(folded(name), []).append(name)
             self._listed[directory] = names
         return self._listed[directory]
 
 
 def _slashes(name: str) -> str:
     return name.replace("\\", "/")
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
-def _folded(name: str) -> str:
-    return _composed(unquote(name)).casefold().strip()

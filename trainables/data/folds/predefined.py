@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from trainables.data.dataset import Dataset
+from trainables.data.photos.names import composed
 from trainables.errors import UserError
 
 NAMED = 5
@@ -68,7 +69,7 @@ def _read(file: Path, images: Container[str]) -> list[tuple[str, str]]:
     odd = [name for name, fold in pairs if not isinstance(fold, (int, str)) or not str(fold).strip()]
     if odd:
         raise UserError(f"{file}: the fold of {_some(odd)} is no number or name")
-    return [(str(name).strip(), str(fold).strip()) for name, fold in pairs]
+    return [(composed(str(name).strip()), str(fold).strip()) for name, fold in pairs]
 
 
 def _of_csv(file: Path, text: str, images: Container[str]) -> list[tuple[str, str]]:
@@ -81,7 +82,7 @@ def _of_csv(file: Path, text: str, images: Container[str]) -> list[tuple[str, st
             where = f"{file}, line {reader.line_num}"
             raise UserError(f"{where}: has {len(row)} columns; write an image and its fold with a comma between")
         pairs.append((row[0], row[1]))
-    return pairs if pairs and pairs[0][0].strip() in images else pairs[1:]
+    return pairs if pairs and composed(pairs[0][0].strip()) in images else pairs[1:]
 
 
 def _names(dataset: Dataset) -> dict[str, int]:
@@ -90,7 +91,7 @@ def _names(dataset: Dataset) -> dict[str, int]:
     for image in dataset.images:
         names = {image.file_name, image.path.name} | ({str(image.image_id)} if image.split == "train" else set())
         for name in names:
-            meant[name].add(image.row)
+            meant[composed(name)].add(image.row)
     return {name: next(iter(rows)) for name, rows in meant.items() if len(rows) == 1}
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from trainables.data.annotations.checks import Problem
 from trainables.data.photo_list import SUFFIXES
+from trainables.data.photos.names import composed, folded
 from trainables.errors import DamagedFileError, UserError
 from trainables.files import check_shape, files_below
 
@@ -93,23 +94,28 @@ class PhotosByName:
         self._by_name: dict[str, list[Path]] = {}
         for path in sorted(files_below(root)):
             if path.suffix.lower() in SUFFIXES:
-                self._by_name.setdefault(path.name, []).append(path)
+                self._by_name.setdefault(composed(path.name), []).append(path)
 
     def find(self, name: str, labels: str) -> Path:
         """Return the one photo whose path ends in `name`, or else the one with its last part as name.
 
         Raises UserError where there is none, or several.
         """
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        parts = [part for part in composed(name).replace("\\", "/").split("/") if part not in ("", ".", "..")]
         same_name = self._by_name.get(parts[-1], []) if parts else []
-        ends = [path for path in same_name if path.parts[-len(parts) :] == tuple(parts)]
+        ends = [path for path in same_name if [*map(composed, path.parts[-len(parts) :])] == parts]
         found = ends or same_name
         if len(found) == 1:
             return found[0]
         if not found:
-            raise UserError(f"{labels}: the photo {name!r} is not below {self.root}; put the photos there")
+            remedy = f"but {self._near(parts[-1])} is; give both one name" if self._near(parts[-1]) else "put it there"
+            raise UserError(f"{labels}: the photo {name!r} is not below {self.root}, {remedy}")
         among = ", ".join(str(path.relative_to(self.root)) for path in found[:3])
         raise UserError(f"{labels}: the photo {name!r} may be any of {among}; give photos names of their own")
 
     def has(self, name: str) -> bool:
-        return name.replace("\\", "/").rsplit("/", 1)[-1] in self._by_name
+        return composed(name).replace("\\", "/").rsplit("/", 1)[-1] in self._by_name
+
+    def _near(self, name: str) -> str:
+        """Return the name of a photo that is similar to this one; nothing where there is none."""
+        return next((repr(other) for other in self._by_name if folded(other) == folded(name)), "")

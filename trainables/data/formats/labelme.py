@@ -25,6 +25,7 @@ from trainables.data.formats.imported import (
     read_lines,
 )
 from trainables.data.formats.write import as_json
+from trainables.data.photos.names import existing
 from trainables.errors import UserError
 from trainables.files import files_below
 
@@ -93,8 +94,8 @@ def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem
         height, width = int(content["imageHeight"]), int(content["imageWidth"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{labels}: imageHeight or imageWidth is missing or no number ({error})") from error
-    path = file.parent / str(content["imagePath"]).replace("\\", "/")
-    beside = file.with_name(path.name or "-")  # where it is if the folder was moved from another machine
+    path = existing(file.parent / str(content["imagePath"]).replace("\\", "/"))
+    beside = existing(file.with_name(path.name or "-"))  # where it is if the folder was moved from another machine
     path = beside if beside.is_file() and not path.is_file() else path
     data = _embedded(content, labels, path)
     name = file.with_name(path.name).relative_to(source)

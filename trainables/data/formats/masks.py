@@ -16,6 +16,7 @@ from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.write import as_json
 from trainables.data.photo_list import SUFFIXES
+from trainables.data.photos.names import composed, folded
 from trainables.errors import UserError
 from trainables.files import files_below
 
@@ -119,13 +120,13 @@ def _pairs(
     photos: dict[Path, Path] = {}
     for path in sorted(files_below(images)):
         if path.suffix.lower() in SUFFIXES:
-            name = path.relative_to(images).with_name(key(path.stem))
+            name = _named(path, images, key)
             if name in photos:
                 raise UserError(f"{photos[name]} and {path} would have the same mask: keep one of them")
             photos[name] = path
     pairs, faults = [], []
     found = sorted(path for path in files_below(masks) if path.name.lower().endswith(ending))
-    names = [path.relative_to(masks).with_name(key(path.stem)) for path in found]
+    names = [_named(path, masks, key) for path in found]
     more = _common_ending(photos, names)
     for mask, name in zip(found, names):
         name = name.with_name(name.name.removesuffix(more))
@@ -133,13 +134,21 @@ def _pairs(
             split = _split_of(mask.relative_to(source))
             pairs.append(_Pair(split, photos[name], photos[name].relative_to(images).as_posix(), mask))
         else:
-            what = f"there is no photo of its name below {images.relative_to(source)}"
+            near = next((str(photo) for other, photo in photos.items() if folded(str(other)) == folded(str(name))), "")
+            what = (
+                f"there is no photo of its name below {images.relative_to(source)}{near and f', but {near} is there'}"
+            )
             remedy = "give both the same name, remove the mask, or restore the photo"
             faults.append(Problem(str(mask.relative_to(source)), None, what, remedy))
     checks.raise_if_any(source, faults)
     if not pairs:
         raise UserError(f"{masks} holds no mask *{ending}; one is needed for each photo of {images}")
     return pairs
+
+
+def _named(path: Path, folder: Path, key: Callable[[str], str]) -> Path:
+    """Return what a photo and its mask have in common of their names: below their folders, composed, without suffix."""
+    return Path(composed(str(path.relative_to(folder).with_name(key(path.stem)))))
 
 
 def _common_ending(photos: Container[Path], masks: Sequence[Path]) -> str:

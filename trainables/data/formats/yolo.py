@@ -10,6 +10,7 @@ from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import YAML_FILES
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.photo_list import SUFFIXES
+from trainables.data.photos.names import existing
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 from trainables.files import files_below
@@ -85,7 +86,7 @@ def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
         else:
             lines = [line.strip() for line in read_lines(found) if line.strip()]
             paths = [path if path.is_absolute() else root / path for path in map(Path, lines)]
-            photos += [path if path.exists() else Path(_slashes(path)) for path in paths]
+            photos += [path if path.exists() else existing(Path(_slashes(path))) for path in paths]
     return photos
 
 
@@ -127,10 +128,10 @@ def _photos(
 def _labels_of(photo: Path) -> Path:
     """Return a/labels/b.txt for a/images/b.jpg, by the last folder named images; else the text file beside it."""
     parts = list(photo.parts)
-    beside = photo.with_suffix(".txt")
+    beside = existing(photo.with_suffix(".txt"))
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    labels = Path(*parts).with_suffix(".txt")
+    labels = existing(Path(*parts).with_suffix(".txt"))
     return beside if beside.is_file() and not labels.is_file() else labels
 
 
