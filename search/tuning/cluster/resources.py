@@ -18,16 +18,24 @@ ELASTIC_CPUS = 4  # per trial: half of what AWS pairs with one GPU in the instan
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial gets, in `cpus` and `gpus`, and how many trials run side by side (`concurrency`)."""
+    """What one trial gets, in `cpus` and `gpus`, and how many trials run side by side (`concurrency`).
+
+    `room` is for how many of these the cluster has machines now, where it may start more.
+    """
 
     cpus: int
     gpus: float
     concurrency: int
+    room: int | None = None
 
     def __str__(self) -> str:
         gpus = f", {self.gpus:g} GPU" if self.gpus else ", no GPU"
         trials = counted(self.concurrency, "trial at a time", "trials at a time, each")
-        return f"{trials} with {counted(self.cpus, 'CPU core', 'CPU cores')}{gpus}"
+        each = f"{trials} with {counted(self.cpus, 'CPU core', 'CPU cores')}{gpus}"
+        if self.room is None or self.room >= self.concurrency:
+            return each
+        others = f"{self.concurrency - self.room if self.room else 'all'} of them"
+        return f"{each}; the cluster has room for {self.room or 'none'} now, and {others} wait for further machines"
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,8 @@ def share(
     if gpus > 1 and gpus != int(gpus):
         raise UserError(f"--gpus-per-trial is {gpus:g}, but above 1 only whole GPUs can be given")
     if elastic and concurrency and gpus_per_trial:
-        return Resources(cpus_per_trial or ELASTIC_CPUS, gpus, concurrency)
+        cpus = cpus_per_trial or ELASTIC_CPUS
+        return Resources(cpus, gpus, concurrency, room=sum(node.holds(cpus, gpus) for node in nodes))
     if gpus > most_gpus:
         raise UserError(
             f"--gpus-per-trial is {gpus:g}, but no machine here has more than {most_gpus:g} GPUs; "

@@ -34,12 +34,13 @@ NOTHING = {"concurrency": None, "gpus_per_trial": None}
         (16, 4.0, {"gpus_per_trial": 2.0}, Resources(8, 2.0, 2)),
         (16, 4.0, {"gpus_per_trial": 0.0}, Resources(1, 0.0, 16)),
         # a cluster that starts nodes on demand: what is up now limits nothing
-        (2, 0.0, {"elastic": True, "concurrency": 8, "gpus_per_trial": 1.0}, Resources(ELASTIC_CPUS, 1.0, 8)),
+        (2, 0.0, {"elastic": True, "concurrency": 8, "gpus_per_trial": 1.0}, Resources(ELASTIC_CPUS, 1.0, 8, room=0)),
+        (9, 4.0, {"elastic": True, "concurrency": 8, "gpus_per_trial": 1.0}, Resources(ELASTIC_CPUS, 1.0, 8, room=2)),
         (
             2,
             0.0,
             {"elastic": True, "concurrency": 8, "gpus_per_trial": 1.0, "cpus_per_trial": 7},
-            Resources(7, 1.0, 8),
+            Resources(7, 1.0, 8, room=0),
         ),
     ],
 )
@@ -90,6 +91,17 @@ def test_more_than_there_is_is_refused(cpus, gpus, flags, message):
     [
         (Resources(1, 0.0, 2), "2 trials at a time, each with 1 CPU core, no GPU"),
         (Resources(4, 0.25, 4), "4 trials at a time, each with 4 CPU cores, 0.25 GPU"),
+        (Resources(4, 1.0, 2, room=2), "2 trials at a time, each with 4 CPU cores, 1 GPU"),
+        (
+            Resources(4, 1.0, 8, room=2),
+            "8 trials at a time, each with 4 CPU cores, 1 GPU; the cluster has room for 2 now, and 6 of them wait for "
+            "further machines",
+        ),
+        (
+            Resources(4, 1.0, 8, room=0),
+            "8 trials at a time, each with 4 CPU cores, 1 GPU; the cluster has room for none now, and all of them wait "
+            "for further machines",
+        ),
     ],
 )
 def test_resources_read_well(resources, text):
