@@ -7,7 +7,7 @@ from pathlib import Path
 from trainables.data.annotations import checks
 from trainables.data.annotations.annotation import misplaced
 from trainables.data.annotations.checks import Problem
-from trainables.data.formats.detection import SPLIT_FOLDERS
+from trainables.data.formats.detection import ROBOFLOW_FILES, SPLIT_FOLDERS
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.errors import UserError
 
@@ -17,19 +17,28 @@ def read_roboflow(source: Path, options: ImportOptions) -> Imported:
 
     The category that Roboflow adds above all others, named as the project and without annotations, is left out.
     """
-    files = {SPLIT_FOLDERS.get(path.parent.name): path for path in sorted(source.glob("*/_annotations.coco.json"))}
+    files: dict[str | None, Path] = {}
+    for path in sorted(source.glob(ROBOFLOW_FILES)):
+        _add(files, SPLIT_FOLDERS.get(path.parent.name), path)
     return _imported(source, files, {split: path.parent for split, path in files.items()}, without_top=True)
 
 
 def read_coco(source: Path, options: ImportOptions) -> Imported:
-    """Return the files annotations/*train*.json, *val*.json and *test*.json, with photos anywhere below `source`."""
+    """Return the files annotations/*train*.json, *val*.json and *test*.json, with photos anywhere below `source`.
+
+    One that ends in "default", as CVAT names it where a task has no subsets, is for training.
+    """
     files: dict[str | None, Path] = {}
     for path in sorted(source.glob("annotations/*.json")):
-        split = next((split for split in ("train", "val", "test") if split in path.stem), None)
-        if split in files:
-            raise UserError(f"{files[split]} and {path} are both for {split}: keep the one that has the masks")
-        files[split] = path
+        named = next((split for split in ("train", "val", "test") if split in path.stem), None)
+        _add(files, named or ("train" if path.stem.endswith("default") else None), path)
     return _imported(source, files, {split: source for split in files}, without_top=False)
+
+
+def _add(files: dict[str | None, Path], split: str | None, path: Path) -> None:
+    if split in files:
+        raise UserError(f"{files[split]} and {path} are both for {split}: keep the one that has the masks")
+    files[split] = path
 
 
 def _imported(

@@ -6,6 +6,7 @@ from pathlib import Path
 LOOKED_AT = 200  # entries of a directory, which may hold a million files
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 IMAGE_FOLDERS = ("images", "photos", "img", "imgs", "JPEGImages")
+ROBOFLOW_FILES = "*/_annotations.coco*.json"
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
 SPLIT_FOLDERS = {
     "train": "train", "training": "train", "trainval": "train",
@@ -20,7 +21,7 @@ def format_of(source: Path) -> str | None:
 
 
 def _roboflow(source: Path) -> bool:
-    return source.is_dir() and any(source.glob("*/_annotations.coco.json"))
+    return source.is_dir() and any(source.glob(ROBOFLOW_FILES))
 
 
 def _coco(source: Path) -> bool:

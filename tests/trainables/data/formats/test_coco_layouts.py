@@ -74,6 +74,19 @@ def test_boxes_and_unknown_ids_are_skipped_by_name(tmp_path):
     assert [(p.file, p.id) for p in report.problems] == [("train/_annotations.coco.json", key) for key in (3, 4, 5)]
 
 
+@pytest.mark.parametrize(
+    ("form", "file"),
+    [("coco", "annotations/instances_default.json"), ("roboflow", "train/_annotations.coco-segmentation.json")],
+)
+def test_files_that_a_search_knows_are_imported(tmp_path, form, file):
+    """Without subsets CVAT names its file "default", and Roboflow has several names for what it exports."""
+    photo(tmp_path / "src/train/a.png", 20, 10)
+    (tmp_path / "src" / file).parent.mkdir(exist_ok=True)
+    (tmp_path / "src" / file).write_text(json.dumps(content()))
+    _, dataset = import_from(form, tmp_path / "src")
+    assert [(one.split, len(one.annotations)) for one in dataset.images] == [("train", 2)]
+
+
 def test_two_files_for_one_split_are_an_error(tmp_path):
     (tmp_path / "c/annotations").mkdir(parents=True)
     for kind in ("instances", "person_keypoints"):
