@@ -7,7 +7,7 @@ from pathlib import Path
 from trainables.data.annotations import checks
 from trainables.data.annotations.annotation import misplaced
 from trainables.data.annotations.checks import Problem
-from trainables.data.formats.detection import ROBOFLOW_FILES, SPLIT_FOLDERS
+from trainables.data.formats.detection import ROBOFLOW_FILES, split_of
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.errors import UserError
 
@@ -19,7 +19,7 @@ def read_roboflow(source: Path, options: ImportOptions) -> Imported:
     """
     files: dict[str | None, Path] = {}
     for path in sorted(source.glob(ROBOFLOW_FILES)):
-        _add(files, SPLIT_FOLDERS.get(path.parent.name), path)
+        _add(files, split_of(path.parent.name), path)
     return _imported(source, files, {split: path.parent for split, path in files.items()}, without_top=True)
 
 

@@ -1,5 +1,6 @@
 """CVAT's XML for images, version 1.1: polygons and masks."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from trainables.data.annotations.checks import Problem
-from trainables.data.formats.detection import SPLIT_FOLDERS
+from trainables.data.formats.detection import split_of
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.data.formats.write import as_json
 from trainables.errors import UserError
@@ -36,9 +37,17 @@ def read_cvat(source: Path, options: ImportOptions) -> Imported:
     finder = PhotosByName(source if source.is_dir() else source.parent)
     problems: list[Problem] = []
     photos = _photos(finder, images, ids, problems)
-    return Imported(
-        {number: name for name, number in ids.items()}, photos, len(images), layered=True, problems=problems
-    )
+    categories = {number: name for name, number in ids.items()}
+    notes = list(_unknown_subsets(images))
+    return Imported(categories, photos, len(images), layered=True, problems=problems, notes=notes)
+
+
+def _unknown_subsets(images: list[tuple[str, ElementTree.Element]]) -> Iterator[str]:
+    """Yield a sentence on the subsets whose names say no split, if there are any."""
+    subsets = Counter(image.get("subset", "train") for _, image in images)
+    told = [f"{name!r} ({count})" for name, count in subsets.items() if split_of(name) is None]
+    if told:
+        yield f"images of the subsets {', '.join(told)} are taken for training, since the names say no split"
 
 
 def _parse(file: Path) -> ElementTree.Element:
@@ -70,7 +79,7 @@ def _photos(
             raise UserError(f"{labels}: name, width, height or a z_order is missing or no number ({error})") from error
         path = finder.find(name, labels)
         found = tuple(_shapes(shapes, height, width, ids, labels, problems))
-        split = SPLIT_FOLDERS.get(image.get("subset", "train").lower(), "train")
+        split = split_of(image.get("subset", "train")) or "train"
         yield LabelledPhoto(split, path, path.relative_to(finder.root).as_posix(), height, width, found, labels)
 
 

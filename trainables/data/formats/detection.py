@@ -1,6 +1,7 @@
 """Which format a directory or file looks like, by names and the first bytes alone."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 LOOKED_AT = 200  # entries of a directory, which may hold a million files
@@ -13,6 +14,25 @@ SPLIT_FOLDERS = {
     "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a name stands for, in any capitals and maybe with a number behind it, as in Val2017."""
+    return SPLIT_FOLDERS.get(re.sub(r"[\W_]*\d+$", "", name.strip().lower()))
+
+
+def split_places(source: Path) -> list[Path]:
+    """Return a directory and those in it that are named after a split."""
+    found = (
+        [path for path in sorted(source.iterdir()) if path.is_dir() and split_of(path.name)] if source.is_dir() else []
+    )
+    return [source, *found]
+
+
+def folder_of(place: Path, names: Sequence[str]) -> Path | None:
+    """Return the folder in `place` with one of the names, the first of them that is there, in any capitals."""
+    there = {path.name.lower(): path for path in sorted(place.iterdir()) if path.is_dir()}
+    return next((there[name.lower()] for name in names if name.lower() in there), None)
 
 
 def format_of(source: Path) -> str | None:
@@ -45,12 +65,11 @@ def _ade20k(source: Path) -> bool:
 
 
 def _masks(source: Path) -> bool:
-    places = [source, *(source / name for name in SPLIT_FOLDERS)]
-    return any(
-        any((place / name).is_dir() for name in IMAGE_FOLDERS)
-        and any(any(_first(place / name, "**/*.png")) for name in MASK_FOLDERS)
-        for place in places
-    )
+    for place in split_places(source):
+        masks = folder_of(place, MASK_FOLDERS) if source.is_dir() else None
+        if masks and folder_of(place, IMAGE_FOLDERS) and any(_first(masks, "**/*.png")):
+            return True
+    return False
 
 
 def _cvat(source: Path) -> bool:

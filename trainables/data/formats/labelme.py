@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
-from trainables.data.formats.detection import SPLIT_FOLDERS
+from trainables.data.formats.detection import split_of
 from trainables.data.formats.imported import (
     SKIPPED,
     Imported,
@@ -99,7 +99,7 @@ def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem
     path = beside if beside.is_file() and not path.is_file() else path
     data = _embedded(content, labels, path)
     name = file.with_name(path.name).relative_to(source)
-    split = next((SPLIT_FOLDERS[part] for part in name.parts if part in SPLIT_FOLDERS), "train")
+    split = next((split for part in name.parts[:-1] if (split := split_of(part))), "train")
     shapes = tuple(_shapes(content["shapes"], height, width, ids, labels, problems))
     return LabelledPhoto(split, path, name.as_posix(), height, width, shapes, labels, data)
 

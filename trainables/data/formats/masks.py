@@ -12,7 +12,7 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats import class_lists
 from trainables.data.formats.class_lists import ClassList
-from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
+from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, folder_of, split_of, split_places
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.write import as_json
 from trainables.data.photo_list import SUFFIXES
@@ -79,8 +79,8 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
             f"{source} has no list of classes ({', '.join(CLASS_FILES)}): give --classes FILE, with one class a line"
         )
     pairs, folders = [], []
-    for place in (source, *(source / name for name in SPLIT_FOLDERS)):
-        images, masks = (_first_folder(place, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
+    for place in split_places(source):
+        images, masks = (folder_of(place, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
         if images and masks:
             pairs += _pairs(source, images, masks)
             folders.append(images)
@@ -102,10 +102,6 @@ def _without_mask(source: Path, folders: list[Path], pairs: list[_Pair]) -> Iter
     left = sorted(str(path.relative_to(source)) for path in found - taken)
     if left:
         yield f"{len(left)} photos have no mask of their name and are left out, such as {', '.join(left[:3])}"
-
-
-def _first_folder(place: Path, names: tuple[str, ...]) -> Path | None:
-    return next((place / name for name in names if (place / name).is_dir()), None)
 
 
 def _pairs(
@@ -163,7 +159,7 @@ def _common_ending(photos: Container[Path], masks: Sequence[Path]) -> str:
 
 
 def _split_of(path: Path) -> str:
-    return next((SPLIT_FOLDERS[part] for part in path.parts if part in SPLIT_FOLDERS), "train")
+    return next((split for part in path.parts[:-1] if (split := split_of(part))), "train")
 
 
 def _listed(source: Path, pairs: list[_Pair]) -> list[_Pair]:

@@ -117,6 +117,19 @@ def test_faults_name_file_image_and_shape(tmp_path, shape, message):
         import_from("cvat", export(tmp_path / "x", shape))
 
 
+@pytest.mark.parametrize(("subset", "split", "notes"), [("Validation", "val", 0), ("holdout", "train", 1)])
+def test_a_subset_that_says_no_split_is_told(tmp_path, subset, split, notes):
+    train = f'<image id="4" name="b.png" width="{WIDTH}" height="{HEIGHT}">{polygon([(1, 1), (9, 1), (5, 5)])}</image>'
+    source = export(
+        tmp_path / "x", polygon([(1, 1), (9, 1), (5, 5)]), head=HEAD + train, attributes=f'subset="{subset}"'
+    )
+    photo(source / "images/b.png", WIDTH, HEIGHT)
+    report, _ = import_from("cvat", source)
+    assert report.photos[split] >= 1
+    assert len(report.notes) == notes
+    assert all("subsets 'holdout' (1) are taken for training" in note for note in report.notes)
+
+
 def test_tracks_of_a_video_are_refused(tmp_path):
     export(tmp_path / "x", head="<track/>")
     with pytest.raises(UserError, match=r"tracks of a video; export from CVAT as 'CVAT for images 1\.1'"):

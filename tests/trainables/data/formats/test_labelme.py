@@ -115,9 +115,10 @@ def test_faults_name_file_and_shape(tmp_path, shapes, more, message):
         import_from("labelme", source)
 
 
-def test_folders_say_the_split(tmp_path):
-    for split in ("train", "val"):
-        save(tmp_path / "lm" / split, shape(LARGE), name=split)
+@pytest.mark.parametrize("folders", [("train", "val"), ("Train", "VALID"), ("train2017", "Val_2017")])
+def test_folders_say_the_split(tmp_path, folders):
+    for folder in folders:
+        save(tmp_path / "lm" / folder, shape(LARGE), name=folder)
     report, _ = import_from("labelme", tmp_path / "lm")
     assert dict(report.photos) == {"train": 1, "val": 1}
 

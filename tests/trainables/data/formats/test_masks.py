@@ -6,6 +6,7 @@ from PIL import Image
 
 from tests.trainables.data.formats.reading import NOTHING, category_maps, import_from, names, photo
 from trainables.data.formats.class_lists import read_class_list, voc_colour
+from trainables.data.formats.detection import format_of
 from trainables.errors import UserError
 
 
@@ -259,13 +260,17 @@ def test_void_becomes_background_or_stays_out(tmp_path):
     assert (category_maps(dataset)["a.jpg"][0] == [0] * 8 + [1] * 8 + [NOTHING] * 8).all()
 
 
-@pytest.mark.parametrize("layout", ["{split}/images {split}/masks", "images/{split} masks/{split}"])
-def test_splits_are_folders_inside_or_outside(tmp_path, layout):
+@pytest.mark.parametrize("names", [("training", "validation"), ("Train", "Val")])
+@pytest.mark.parametrize(
+    "layout", ["{split}/images {split}/masks", "{split}/Images {split}/Masks", "img/{split} mask/{split}"]
+)
+def test_splits_are_folders_inside_or_outside(tmp_path, layout, names):
     images, masks = layout.split()
-    for split in ("training", "validation"):
+    for split in names:
         photo(tmp_path / "src" / images.format(split=split) / "a.png")
         save(tmp_path / "src" / masks.format(split=split) / "a.png", blocks(0, 1))
     (tmp_path / "src/classes.txt").write_text("Background\nPaper\n")
+    assert format_of(tmp_path / "src") == "masks"
     _, dataset = import_from("masks", tmp_path / "src")
     assert [image.file_name.split("/")[:2] for image in dataset.images] == [["images", "train"], ["images", "val"]]
 
