@@ -70,10 +70,21 @@ class Edited:
     counts: Counts
 
 
+class _Loader(yaml.SafeLoader):
+    """A loader that refuses a key that comes twice, of which YAML's own would keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"the key {key!r} comes twice, and one of them would be lost")
+        return super().construct_mapping(node, deep)
+
+
 def read_edits(file: Path) -> Edits:
     """Return the edits of a YAML file. Raises UserError, naming the rule, for what is no such file."""
     try:
-        content = yaml.safe_load(file.read_text("utf-8-sig"))
+        content = yaml.load(file.read_text("utf-8-sig"), _Loader)
     except OSError as error:
         raise UserError(f"--edits {file}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
@@ -116,7 +127,8 @@ def _checked(where: str, rule: Any) -> dict[str, Any]:
         raise UserError(f"{where} ({name}): chooses nothing; give {' or '.join(allowed)}")
     for key, value in keys.items():
         if not _TYPES[key](value):
-            raise UserError(f"{where} ({name}): {key} is {value!r}, which it cannot be")
+            quotes = "; names that YAML takes for something else need quotes, as '1' and 'no' do" * (key in _NAMES)
+            raise UserError(f"{where} ({name}): {key} is {value!r}, which it cannot be{quotes}")
     return {"do": name, **keys}
 
 
@@ -132,6 +144,7 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+_NAMES = ("classes", "images", "to", "into")
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "annotations": _is_list_of(int, str),
     "classes": _is_list_of(str),

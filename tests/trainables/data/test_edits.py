@@ -132,7 +132,9 @@ def test_fingerprints_tell_edited_labels_apart(dataset, tmp_path):
         ("- relabel: {classes: [Papper], to: Glass}", r"there is no class 'Papper'.*Paper"),
         ("- delete: {annotations: [99]}", r"rule 1 \(delete\): matches nothing among the labels that are no holdout"),
         ("- delete: {images: [x.png]}", "there is no image 'x.png'"),
-        ("- delete: {annotations: 3}", "annotations is 3, which it cannot be"),
+        ("- delete: {annotations: 3}", "annotations is 3, which it cannot be$"),
+        ("- delete: {classes: [no]}", r"classes is \[False\], which it cannot be; names .* need quotes"),
+        ("- delete: {classes: [Glass], classes: [Paper]}", "the key 'classes' comes twice"),
         ("- delete:", r"\(delete\): chooses nothing"),
         ("- delete: {classes: [Glass]}\n- delete: {classes: [Glass]}", r"rule 2 \(delete\): matches nothing"),
         ("- relabel: {classes: [Glass], to: Glass}", "matches nothing"),
@@ -152,6 +154,7 @@ def test_faults_name_file_and_rule(dataset, tmp_path, rules, message):
         ("rules: [1]\n", "rule 1: is 1, but must be one of"),
         ("rule: []\nrules: [{delete: {max_area: 3}}]", "unknown key 'rule'"),
         ("a: [", "is no YAML"),
+        ("rules: [{delete: {max_area: 3}}]\nrules: [{delete: {max_area: 4}}]", "the key 'rules' comes twice, and one"),
         ("apply_to_holdout: 3\nrules: [{delete: {max_area: 3}}]", "apply_to_holdout is 3"),
     ],
 )

@@ -107,7 +107,7 @@ def read_json(root: Path, name: str) -> Any:
     if path.exists() and not path.is_file():  # a pipe would be waited for, and a device may have no end
         raise UserError(f"{path}: is no regular file; give the path of a COCO file")
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_pairs_hook=_with_each_list_once)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; check the path") from error
     except OSError as error:
@@ -118,6 +118,16 @@ def read_json(root: Path, name: str) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not JSON ({error}); export the annotations again, in COCO format") from error
+
+
+def _with_each_list_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Raises ValueError where a list of COCO's comes twice, as in files that were joined."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        for key, times in Counter(key for key, _ in pairs).items():
+            if times > 1 and key in ("images", "annotations", "categories"):
+                raise ValueError(f"the key {key!r} comes twice, and one of the lists would be lost")
+    return content
 
 
 def check_structure(file: str, content: Any, *, labels_optional: bool) -> list[Problem]:

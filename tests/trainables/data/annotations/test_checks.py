@@ -396,3 +396,13 @@ def test_a_byte_order_mark_and_whole_floats_are_accepted(tmp_path):
 def test_an_unknown_way_with_unlabelled_pixels_is_refused(tmp_path):
     with pytest.raises(UserError, match="unlabelled is 'void': choose background or ignore"):
         load_dataset(tmp_path, unlabelled="void")
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_a_list_that_comes_twice_is_refused(tmp_path, key):
+    """As in two files that were joined in an editor: the last list alone would be read."""
+    write(tmp_path, train=small())
+    text = (tmp_path / "train.json").read_text()
+    (tmp_path / "train.json").write_text(f'{{"{key}": [], {text[1:]}')
+    with pytest.raises(UserError, match=f"train.json: is not JSON .the key '{key}' comes twice"):
+        load_dataset(tmp_path)
