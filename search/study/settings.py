@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from search.study.place_flags import HIDDEN, without_password
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS
 from trainables.errors import UserError
 
@@ -85,7 +86,8 @@ class StudySettings:
 
     def remembered(self) -> dict[str, Any]:
         """Return the settings that a resumed study takes over unless the flag is given again, as plain values."""
-        return {name: getattr(self, name) for name in self.ran_with}
+        values = {name: getattr(self, name) for name in self.ran_with}
+        return values | {"tracking_uri": self.tracking_uri and without_password(self.tracking_uri)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +206,8 @@ def resumed(settings: Kind, given: set[str], stored: dict[str, Any]) -> Kind:
         if name not in moved
     }
     kept = {name: stored[name] for name in settings.ran_with if name not in given}
+    if HIDDEN in (kept.get("tracking_uri") or ""):
+        raise UserError(f"the password of {kept['tracking_uri']} is not kept: give the whole --tracking-uri again")
     return dataclasses.replace(settings, **made, **kept)
 
 

@@ -10,6 +10,7 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from search.study.place_flags import without_password
 from search.tracking.client import StoreClient
 from search.tracking.moved_store import mend_artifact_places
 from search.tracking.store_file import STORE, check_answers, check_writable
@@ -90,17 +91,17 @@ def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
 
 def _check_not_deleted(experiment: object, tracking_uri: str) -> None:
     if experiment.lifecycle_stage == "deleted":
+        shown = without_password(tracking_uri)
         raise UserError(
-            f"MLflow's experiment {EXPERIMENT}, which holds all studies of {tracking_uri}, is deleted: restore it by\n"
-            f"    MLFLOW_TRACKING_URI={shlex.quote(tracking_uri)} mlflow experiments restore "
+            f"MLflow's experiment {EXPERIMENT}, which holds all studies of {shown}, is deleted: restore it by\n"
+            f"    MLFLOW_TRACKING_URI={shlex.quote(shown)} mlflow experiments restore "
             f"--experiment-id {experiment.experiment_id}\nor give another --tracking-uri"
         )
 
 
 def _no_answer(tracking_uri: str, error: Exception) -> UserError:
-    return UserError(
-        f"MLflow's store {tracking_uri} does not answer: {why_no_answer(error)}; give another --tracking-uri"
-    )
+    shown = without_password(tracking_uri)
+    return UserError(f"MLflow's store {shown} does not answer: {why_no_answer(error)}; give another --tracking-uri")
 
 
 def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:
@@ -123,7 +124,7 @@ def check_places(tracking_uri: str | None, runs_dir: Path) -> None:
     file = _sqlite_file(uri)
     if file is not None and not file.exists():
         if tracking_uri:
-            check_writable(file.parent, f"--tracking-uri {tracking_uri}: the directory")
+            check_writable(file.parent, f"--tracking-uri {without_password(tracking_uri)}: the directory")
         return
     find_experiment(uri, runs_dir)
 
@@ -191,13 +192,14 @@ def is_refusal(error: Exception) -> bool:
 
 def explain_failure(error: MlflowException, tracking_uri: str) -> UserError:
     """Return the error to show where MLflow fails in the middle of a command. What MLflow lacks is on disk."""
+    shown = without_password(tracking_uri)
     if is_refusal(error):
         return UserError(
-            f"MLflow's store {tracking_uri} refuses what is logged ({error}); the study is complete on disk: restore "
+            f"MLflow's store {shown} refuses what is logged ({error}); the study is complete on disk: restore "
             "what was deleted or changed there, as by mlflow runs restore, and the same command with --resume goes on"
         )
     return UserError(
-        f"MLflow's store {tracking_uri} does not answer any more ({why_no_answer(error)}); the study is complete on "
+        f"MLflow's store {shown} does not answer any more ({why_no_answer(error)}); the study is complete on "
         "disk: the same command with --resume brings MLflow up to date"
     )
 

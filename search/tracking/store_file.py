@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from search.study.place_flags import without_password
 from trainables.errors import UserError, nearest
 
 STORE = "mlflow.db"
@@ -74,7 +75,7 @@ def check_scheme(tracking_uri: str) -> None:
     else:
         host = re.sub("^[a-z]*:?/+", "", tracking_uri)
         meant = f"an address such as http://{host}, or a SQLite file, sqlite:///FILE"
-    raise UserError(f"--tracking-uri {tracking_uri} is no address of a store: give {meant}")
+    raise UserError(f"--tracking-uri {without_password(tracking_uri)} is no address of a store: give {meant}")
 
 
 def check_answers(tracking_uri: str | None) -> None:
@@ -93,7 +94,7 @@ def check_answers(tracking_uri: str | None) -> None:
             pass
     except (OSError, ValueError) as error:
         raise UserError(
-            f"MLflow's store {tracking_uri} does not answer: {error}; give another --tracking-uri"
+            f"MLflow's store {without_password(tracking_uri)} does not answer: {error}; give another --tracking-uri"
         ) from error
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from search.study.place_flags import place_flags
 from search.study.settings import FLAGS, RefitSettings, Settings, resumed
+from search.tracking.store_file import check_answers
 from trainables.errors import UserError
 
 
@@ -138,3 +140,31 @@ def test_a_resumed_study_finds_its_data_where_it_is_said_to_be_now(tmp_path):
 def test_a_weight_of_pseudo_labels_is_above_zero(weight):
     with pytest.raises(UserError, match=r"--pseudo-weight is .*, but must be above 0 and finite"):
         Settings(pseudo_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("uri", "kept"),
+    [
+        ("http://ann:s3cret@host:5000/a", "http://ann:***@host:5000/a"),
+        ("postgresql+psycopg2://ann:s3:c@ret@host/db", "postgresql+psycopg2://ann:***@host/db"),
+        ("https://host/a:b@c", "https://host/a:b@c"),
+        ("sqlite:////runs/a:b@c/mlflow.db", "sqlite:////runs/a:b@c/mlflow.db"),
+        (None, None),
+    ],
+)
+def test_the_password_of_the_store_is_not_kept(uri, kept):
+    settings = Settings(tracking_uri=uri)
+    assert settings.remembered()["tracking_uri"] == kept
+    if kept == uri:
+        assert resumed(Settings(), set(), stored(tracking_uri=uri)).tracking_uri == uri
+        return
+    with pytest.raises(UserError, match=r"the password of .*:\*\*\*@.* is not kept: give the whole --track"):
+        resumed(Settings(), set(), stored(tracking_uri=uri))
+    assert resumed(settings, {"tracking_uri"}, stored(tracking_uri=uri)).tracking_uri == uri
+
+
+def test_the_password_of_the_store_is_not_shown():
+    uri = "http://ann:s3cret@127.0.0.1:9"
+    with pytest.raises(UserError, match=r"store http://ann:\*\*\*@127.0.0.1:9 does not answer"):
+        check_answers(uri)
+    assert place_flags(Path("runs").resolve(), uri) == ["--tracking-uri", "http://ann:***@127.0.0.1:9"]
