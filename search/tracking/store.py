@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -23,6 +24,7 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # By default MLflow repeats a request for minutes, and the trials would wait for that.
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 ARTIFACTS = "artifacts"  # directory of the runs directory
+OTHER_VERSION = re.compile(r"out-of-date database schema \((.*?)\)")  # as MLflow says it
 # The codes of errors with which MLflow refuses a request that it would refuse again.
 REFUSALS = (
     "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE",
@@ -101,6 +103,13 @@ def _check_not_deleted(experiment: object, tracking_uri: str) -> None:
 
 def _no_answer(tracking_uri: str, error: Exception) -> UserError:
     shown = without_password(tracking_uri)
+    versions = OTHER_VERSION.search(str(error))
+    if versions:
+        return UserError(
+            f"MLflow's store {shown} is of another version of MLflow ({versions[1]}). If an older one made it, copy it "
+            f"and then bring it up to date by\n    mlflow db upgrade {shlex.quote(shown)}\n"
+            "If a newer one made it, install that one, or give another --tracking-uri"
+        )
     return UserError(f"MLflow's store {shown} does not answer: {why_no_answer(error)}; give another --tracking-uri")
 
 

@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -235,6 +237,18 @@ def test_a_read_only_directory_is_named(tmp_path):
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     with pytest.raises(UserError, match="cannot be written to"):
         check_writable(tmp_path / "runs", "--runs-dir")
+
+
+def test_a_store_of_another_version_of_mlflow_is_named_with_the_command_that_upgrades_it(runs_dir, tmp_path):
+    shutil.copy(runs_dir / "mlflow.db", tmp_path)
+    uri = default_tracking_uri(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'cc1f77228345'")
+        connection.commit()
+    with pytest.raises(UserError) as error:
+        find_experiment(uri, tmp_path)
+    assert re.search(r"of another version of MLflow \(found version cc1f77228345, but expected \w+\)", str(error.value))
+    assert f"\n    mlflow db upgrade {uri}\n" in str(error.value)
 
 
 def test_a_dead_store_is_named_before_any_work(tmp_path, monkeypatch):
