@@ -84,6 +84,9 @@ def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
     if is_default:
         create_store(runs_dir)
     file = _sqlite_file(tracking_uri)
+    if file is not None and file.exists():
+        with file.open("rb"):  # raises OSError with the reason, where MLflow would try again for minutes
+            pass
     if file is not None and file.name == STORE and file.is_file():
         artifacts = file.absolute().parent / ARTIFACTS
         if is_default or artifacts.is_dir():  # the store of a runs directory, also where its URI is typed

@@ -251,6 +251,13 @@ def test_a_store_of_another_version_of_mlflow_is_named_with_the_command_that_upg
     assert f"\n    mlflow db upgrade {uri}\n" in str(error.value)
 
 
+def test_a_store_that_cannot_be_opened_is_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(MlflowClient, "__init__", lambda *_, **__: pytest.fail("MLflow was asked"))
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(UserError, match=r"MLflow's store .*mlflow\.db does not answer: .*Is a directory"):
+        check_places(None, tmp_path)
+
+
 def test_a_dead_store_is_named_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError, match=r"MLflow's store http://127\.0\.0\.1:9 does not answer"):
