@@ -62,9 +62,11 @@ def check_writable(directory: Path, called: str) -> None:
 
 
 def check_scheme(tracking_uri: str) -> None:
-    """Raise UserError for an address that MLflow would take for a directory, in which it no longer keeps runs."""
+    """Raise UserError for an address that keeps nothing, or that MLflow would take for a directory, as it once did."""
     scheme, colon, rest = tracking_uri.partition(":")
     kind = scheme.partition("+")[0]
+    if kind == "sqlite" and rest.lstrip("/") in ("", ":memory:"):
+        raise UserError(f"--tracking-uri {tracking_uri} keeps nothing: give a SQLite file, as sqlite:///FILE")
     known = kind in SCHEMES if colon else tracking_uri.startswith("databricks")
     if known or scheme in entry_points(group=PLUGINS).names or os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
         return

@@ -395,3 +395,9 @@ def test_a_store_without_the_experiment_gets_none(tmp_path):
     uri = default_tracking_uri(tmp_path)
     assert find_experiment(uri, tmp_path)[1] is None
     assert find_experiment(uri, tmp_path)[0].get_experiment_by_name("segvote") is None
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite:///:memory:"])
+def test_a_store_that_keeps_nothing_is_refused(uri):
+    with pytest.raises(UserError, match=re.escape(f"--tracking-uri {uri} keeps nothing: give a SQLite file")):
+        check_answers(uri)
