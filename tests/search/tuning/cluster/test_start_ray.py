@@ -23,10 +23,20 @@ class Trial(tune.Trainable):
         import torch
         return {"done": True, "pid": os.getpid()}
 
+def command_line(process):
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # it has ended meanwhile
+
 def workers():
-    lines = {child.pid: child.cmdline() for child in psutil.Process().children(recursive=True)}
-    titles = {pid: line[0] for pid, line in lines.items() if not line[0].endswith("Agent")}  # Ray's own
-    return [pid for pid in titles if titles[pid].startswith("ray::") or lines[pid][1].endswith("default_worker.py")]
+    lines = {child.pid: command_line(child) for child in psutil.Process().children(recursive=True)}
+    return [pid for pid, line in lines.items() if line and is_worker(*line)]
+
+def is_worker(title, *arguments):
+    if title.startswith("ray::"):
+        return not title.endswith("Agent")  # which are Ray's own
+    return bool(arguments) and arguments[0].endswith("default_worker.py")
 
 while len(workers()) < int(sys.argv[1]):
     time.sleep(0.1)
