@@ -18,6 +18,7 @@ from search.cli.options import (
     make_console,
     with_options,
 )
+from trainables.errors import UserError
 
 if TYPE_CHECKING:
     from trainables.data import Dataset
@@ -166,6 +167,8 @@ def folds_command(
     from search.report.scenes import scenes_of
     from trainables.data.scenes import declared_scenes
 
+    if folds_by == "predefined" and folds_file is None:
+        raise UserError("--folds-by predefined needs a file of image and fold: give --folds-file FILE")
     console, directory = make_console(), _out(out)
     dataset = _dataset(**data, photos=not no_photos)
     if no_photos:

@@ -127,6 +127,11 @@ def recommendation(ensemble: EnsembleRecord) -> str:
         )
     elif gain and gain.value > gain.standard_error:
         words = f"Submit the vote of these {len(members)}: {names}."
+    elif gain and gain.value < -gain.standard_error:
+        words = (
+            f"Submit the best single run, {best.name}: on photos that did not choose it, the vote of {len(members)} "
+            "scores less by more than the error."
+        )
     else:
         words = (
             f"The best single run, {best.name}, is as good as the vote of {len(members)}: the vote's gain is within "

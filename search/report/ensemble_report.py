@@ -246,8 +246,9 @@ def _gain_words(ensemble: EnsembleRecord) -> list[str]:
             )
         else:
             doubt = "the vote" if name == "best_single" else "choosing the members"
+            where = "within" if abs(gain.value) <= error else "below zero by more than"
             words.append(
-                f"The gain over the {over}, {points:+.2f} points, is within its standard error of {100 * error:.2f}: "
+                f"The gain over the {over}, {points:+.2f} points, is {where} its standard error of {100 * error:.2f}: "
                 f"{doubt} is not shown to be better."
             )
     return words

@@ -69,6 +69,7 @@ def find_image(dataset: Dataset, text: str) -> int:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UserError(f"no image has the id or file name {text!r}")
+        example = f", such as {dataset.images[0].file_name}" if dataset.images else ""
+        raise UserError(f"no image has the id or file name {text!r}: give one as the COCO files have it{example}")
     among = ", ".join(f"{dataset.images[row].split}.json: {dataset.images[row].file_name}" for row in found)
     raise UserError(f"{text!r} may be any of {among}: give its file name")

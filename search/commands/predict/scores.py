@@ -198,5 +198,7 @@ def show_scores(scores: LabelledScores, out: Path, console: Console) -> None:
     say(console, f"{kind:<10}{score}; members {members}{beside}")
     if scores.gain and scores.gain.standard_error is not None:
         gain = f"{100 * scores.gain.value:+.2f} ± {100 * scores.gain.standard_error:.2f} points"
-        verdict = "within its standard error" if scores.gain.within_error else "more than its standard error"
-        say(console, f"{'gain':<10}{gain} over the best-ranked member on the same photos: {verdict}")
+        where = "within" if scores.gain.within_error else "more than"
+        if scores.gain.value < -scores.gain.standard_error:
+            where = "below zero by more than"
+        say(console, f"{'gain':<10}{gain} over the best-ranked member on the same photos: {where} its standard error")

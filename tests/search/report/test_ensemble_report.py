@@ -200,6 +200,13 @@ def test_a_gain_by_a_rare_class_alone_is_told_apart():
             ],
         ),
         (
+            {"crossfit_gains": {"best_single": gain(-0.005, 0.004), "top_k": gain(0.008, 0.002)}},
+            [
+                "gain over the best single, -0.50 points, is below zero by more than its standard error of 0.40: the",
+                "the vote is not shown to be",
+            ],
+        ),
+        (
             {"crossfit_miou": None, "crossfit_interval": None, "optimism": None, "crossfit_gains": None},
             ["nothing can be cross-fitted"],
         ),

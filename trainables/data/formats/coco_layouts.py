@@ -45,8 +45,13 @@ def _imported(
     source: Path, files: dict[str | None, Path], roots: dict[str | None, Path], *, without_top: bool
 ) -> Imported:
     if not files or None in files:
-        found = files.get(None, "no such file")
-        raise UserError(f"{source}: a COCO file must be named, or lie in a folder, for train, val or test ({found})")
+        example = "train/_annotations.coco.json" if without_top else "annotations/instances_train.json"
+        found = f"{files[None]} does not say of which it is" if files else "there is none"
+        known = "; what has a train.json already needs no import" if (source / "train.json").is_file() else ""
+        raise UserError(
+            f"{source} must have COCO files of train, val or test in their names or folders, as in {example}: "
+            f"{found}{known}"
+        )
     contents = {split: _read(path) for split, path in files.items()}
     categories = _categories(source, files, contents)
     if without_top:

@@ -5,6 +5,7 @@ import json
 from PIL import Image
 from rich.console import Console
 
+from search.cli import main
 from search.commands.data.folds import FoldsOptions, run_folds
 from tests.trainables.data.made import real
 from trainables.data.coco import load_annotations
@@ -29,3 +30,9 @@ def test_all_methods_stand_side_by_side(tmp_path):
     assert numbers["sgkf"]["worst_deviation"]["points"] > 0
     with Image.open(tmp_path / "folds.png") as picture:
         assert min(picture.size) > 300
+
+
+def test_predefined_folds_need_their_file(tmp_path, capsys):
+    typed = ["data", "folds", "--data", str(tmp_path), "--folds-by", "predefined"]
+    assert main(typed) == 2
+    assert "--folds-by predefined needs a file of image and fold: give --folds-file FILE" in capsys.readouterr().err

@@ -93,3 +93,20 @@ def test_two_files_for_one_split_are_an_error(tmp_path):
         (tmp_path / f"c/annotations/{kind}_train.json").write_text(json.dumps(content()))
     with pytest.raises(UserError, match="are both for train: keep the one that has the masks"):
         import_from("coco", tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (
+            "train.json",
+            r"as in annotations/instances_train\.json: there is none; what has a train\.json already needs no",
+        ),
+        ("annotations/all.json", r"all\.json does not say of which it is$"),
+    ],
+)
+def test_files_that_are_of_no_split_are_told_how_to_be_named(tmp_path, file, said):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(json.dumps(content()))
+    with pytest.raises(UserError, match=said):
+        import_from("coco", tmp_path)
