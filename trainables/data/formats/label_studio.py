@@ -24,6 +24,8 @@ from trainables.data.formats.write import as_json
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 
+_MASKS = {"points", "rle"}
+_REGIONS = _MASKS | {"vertices", "imageDataURL", "x"}  # keys of the values of regions of all types
 UPLOAD_PREFIX = 9  # eight hexadecimal digits and a hyphen, which an upload puts before a photo's name
 
 
@@ -63,7 +65,9 @@ def read_label_studio(source: Path, options: ImportOptions) -> Imported:
     if not tasks:
         raise UserError(f"{source} holds no Label Studio export: a JSON file with a list of tasks")
     chosen = [(file, task, annotation) for file, task in tasks if (annotation := _annotation(task)) is not None]
-    names = sorted({name for _, _, annotation in chosen for name, _ in _regions(annotation) if name})
+    if not chosen:
+        raise UserError(f"{source}: none of its tasks has an annotation; predictions alone are not taken")
+    names = sorted({names[0] for _, _, annotation in chosen for names, _ in _regions(annotation) if names})
     ids = {name: number for number, name in enumerate(names, start=1)}
     notes = (
         [f"{len(tasks) - len(chosen)} tasks have no annotation and are left out"] if len(chosen) < len(tasks) else []
@@ -89,24 +93,25 @@ def _annotation(task: dict) -> dict | None:
     return next((one for one in done if one.get("ground_truth")), done[0] if done else None)
 
 
-def _regions(annotation: dict) -> Iterator[tuple[str, dict]]:
-    """Yield (class name, region); the name of a brush region may stand in another entry with the same id."""
-    results = [one for one in annotation.get("result", []) if "value" in one]
-    elsewhere = {one.get("id"): name for one in results if (name := _label(one["value"]))}
-    for one in results:
-        if "points" in one["value"] or "rle" in one["value"] or one.get("type", "").startswith(("rect", "ellipse")):
-            yield _label(one["value"]) or elsewhere.get(one.get("id"), ""), one
+def _regions(annotation: dict) -> Iterator[tuple[list[str], dict]]:
+    """Yield (its labels, region), each region once: its labels and answers to questions may stand in further entries.
+
+    What Label Studio says of a whole photo, such as a text, has no size and is no region.
+    """
+    regions: dict[Any, list[tuple[dict, dict]]] = {}
+    labels: dict[Any, list[str]] = {}
+    for index, one in enumerate(one for one in annotation.get("result", []) if "value" in one):
+        key = index if one.get("id") is None else str(one["id"])
+        labels[key] = labels.get(key) or _labels(one["value"])
+        place = {name: one["value"][name] for name in _REGIONS & one["value"].keys()}
+        if place and all(place != other for other, _ in regions.setdefault(key, [])):
+            regions[key].append((place, one))
+    yield from ((labels[key], one) for key, ones in regions.items() for _, one in ones)
 
 
-def _label(value: dict) -> str:
-    return next(
-        (
-            str(names[0]).strip()
-            for key, names in value.items()
-            if key.endswith("labels") and isinstance(names, list) and names
-        ),
-        "",
-    )
+def _labels(value: dict) -> list[str]:
+    found = (names for key, names in value.items() if key.endswith("labels") and isinstance(names, list) and names)
+    return [str(name).strip() for name in next(found, [])]
 
 
 def _photos(
@@ -118,22 +123,16 @@ def _photos(
         regions = list(_regions(annotation))
         height, width = _size(path, regions, labels)
         shapes = []
-        for index, (name, region) in enumerate(regions):
+        for index, (names, region) in enumerate(regions):
             called = f"region {region.get('id', index)}"
-            if not name:
-                problems.append(Problem(labels, called, "has no label", SKIPPED))
+            if fault := _fault(names, region):
+                problems.append(Problem(labels, called, fault, SKIPPED))
                 continue
             try:
-                segmentation = _segmentation(region, height, width)
+                shapes.append(Shape(ids[names[0]], _segmentation(region["value"], height, width), called))
             except (ValueError, TypeError, IndexError) as error:
                 what = f"its rle is no brush stroke of a {width}x{height} photo ({error})"
                 problems.append(Problem(labels, called, what, SKIPPED))
-                continue
-            if segmentation is None:
-                what = f"is a {region.get('type')}, neither a polygon nor a brush stroke"
-                problems.append(Problem(labels, called, what, SKIPPED))
-            else:
-                shapes.append(Shape(ids[name], segmentation, called))
         yield LabelledPhoto("train", path, path.name, height, width, tuple(shapes), labels)
 
 
@@ -163,12 +162,22 @@ def _size(path: Path, regions: list[tuple[str, dict]], labels: str) -> tuple[int
     return next(iter(sizes))
 
 
-def _segmentation(region: dict, height: int, width: int) -> Any:
-    value = region["value"]
+def _fault(names: list[str], region: dict) -> str | None:
+    """Return why a region is no mask of one class."""
+    if not names:
+        return "has no label"
+    if not _MASKS & region["value"].keys():
+        return f"is a {region.get('type')}, neither a polygon nor a brush stroke"
+    if region.get("image_rotation"):
+        return f"was drawn on the photo turned by {region['image_rotation']} degrees, so that its place is not sure"
+    if len(names) > 1:
+        return f"has the labels {', '.join(map(repr, names))}, of which a pixel can have one only"
+    return None
+
+
+def _segmentation(value: dict, height: int, width: int) -> Any:
     if "points" in value:
         return [[share / 100 * length for point in value["points"] for share, length in zip(point, (width, height))]]
-    if "rle" not in value:
-        return None
     pixels = decode_brush(bytes(value["rle"])).reshape(height, width, 4)[..., 3] > 0
     return as_json(coco_mask.encode(np.asfortranarray(pixels, np.uint8)))
 

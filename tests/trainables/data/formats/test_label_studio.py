@@ -11,6 +11,7 @@ from trainables.data.formats.label_studio import decode_brush
 from trainables.errors import UserError
 
 WIDTH, HEIGHT = 30, 20
+SQUARE = [[10, 10], [60, 10], [60, 60], [10, 60]]
 
 
 def pack(values, sizes=(3, 4, 8, 16)):
@@ -100,6 +101,46 @@ def test_a_label_may_stand_in_another_entry_of_the_same_id(tmp_path):
     labels = {"id": "r1", "type": "labels", "value": {"labels": ["Glass"]}}
     _, dataset = import_from("label-studio", export(tmp_path / "ls", stroke, labels))
     assert names(dataset) == {1: "Glass"}
+
+
+@pytest.mark.parametrize("kind", ["choices", "labels"])
+def test_what_is_said_of_a_region_in_further_entries_makes_no_second_one(tmp_path, kind):
+    drawn = polygon(SQUARE, "Paper")
+    further = {**drawn, "type": kind, "value": {"points": SQUARE, kind: ["Paper"]}}
+    if kind == "labels":
+        del drawn["value"]["polygonlabels"]
+    report, dataset = import_from("label-studio", export(tmp_path / "ls", drawn, further))
+    assert names(dataset) == {1: "Paper"}
+    assert not report.problems
+
+
+def test_regions_of_the_same_id_in_other_places_are_all_taken(tmp_path):
+    other = polygon([[70, 70], [90, 70], [90, 90]], "Paper")
+    _, dataset = import_from("label-studio", export(tmp_path / "ls", polygon(SQUARE, "Paper"), other))
+    assert sum(len(image.annotations) for image in dataset.images) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "more", "what"),
+    [
+        ({"points": SQUARE, "polygonlabels": ["Paper", "Glass"]}, {}, "has the labels 'Paper', 'Glass'"),
+        ({"points": SQUARE, "polygonlabels": ["Paper"]}, {"image_rotation": 90}, "turned by 90 degrees"),
+        ({"vertices": [{"x": 1, "y": 2}], "polygonlabels": ["Paper"]}, {}, "neither a polygon nor a brush stroke"),
+        ({"imageDataURL": "data:image/png;base64,", "polygonlabels": ["Paper"]}, {}, "neither a polygon nor"),
+    ],
+)
+def test_a_region_of_which_no_mask_of_one_class_is_known_is_skipped_and_said(tmp_path, value, more, what):
+    source = export(tmp_path / "ls", region("polygon", value, "r4", **more), brush(blob(), "Paper"))
+    report, dataset = import_from("label-studio", source)
+    assert [problem.id for problem in report.problems] == ["region r4"]
+    assert what in report.problems[0].what
+    assert sum(len(image.annotations) for image in dataset.images) == 1
+
+
+def test_tasks_with_predictions_only_are_said_to_be_so(tmp_path):
+    source = export(tmp_path / "ls", polygon(SQUARE, "Paper"), was_cancelled=True)
+    with pytest.raises(UserError, match="none of its tasks has an annotation"):
+        import_from("label-studio", source)
 
 
 def test_what_is_no_mask_is_skipped_and_said(tmp_path):
