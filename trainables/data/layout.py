@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from trainables.data.formats.detection import format_of
-from trainables.data.photos.names import composed, folded
+from trainables.data.photos.names import composed, folded, without_ending
 from trainables.errors import UserError
 from trainables.files import files_below
 
@@ -167,18 +168,24 @@ class PhotoFinder:
     def hint(self, file_name: str) -> str:
         """Return a hint that names files with a name similar to a missing one, or with the same name in another folder.
 
-        It is empty where there are none.
+        Else it names photos of another ending where this one was looked for; it is empty where there are none of all.
         """
-        name = folded(PurePosixPath(_slashes(file_name)).name)
-        near = [path.name for path in self._near(file_name)] or self._anywhere.get(name, [])
+        if "://" in file_name:  # the address of a photo
+            file_name = unquote(urlsplit(file_name).path).lstrip("/")
+        name = PurePosixPath(_slashes(file_name)).name
+        near = [path.name for path in self._near(file_name)] or self._anywhere.get(folded(name), [])
+        near = near or [path.name for path in self._near(file_name, any_ending=True)]
         return f"is not there, but {', '.join(map(repr, near[:3]))} is" if near else ""
 
-    def _near(self, file_name: str) -> list[Path]:
-        """Return the files whose names differ in capitals, blanks at the ends, %20 for a blank, or composition."""
+    def _near(self, file_name: str, any_ending: bool = False) -> list[Path]:
+        """Return the files whose names differ in capitals, blanks at the ends, %20 for a blank, or composition.
+
+        With `any_ending`, those are returned that are the same without the endings of photos.
+        """
         parts = PurePosixPath(_slashes(file_name))
-        wanted = folded(parts.name)
+        wanted = folded(os.path.splitext(parts.name)[0] if any_ending else parts.name)
         below = [directory / os.path.normpath(parts.parent) for directory in self.directories]
-        near = [directory / name for directory in below for name in self._names(directory).get(wanted, ())]
+        near = [directory / name for directory in below for name in self._names(directory, any_ending).get(wanted, ())]
         return [path for path in near if path.exists()]  # without links that lead nowhere
 
     @cached_property
@@ -190,17 +197,17 @@ class PhotoFinder:
         return found
 
     @cached_property
-    def _listed(self) -> dict[Path, dict[str, list[str]]]:
+    def _listed(self) -> dict[tuple[Path, bool], dict[str, list[str]]]:
         return {}
 
-    def _names(self, directory: Path) -> dict[str, list[str]]:
+    def _names(self, directory: Path, any_ending: bool) -> dict[str, list[str]]:
         """Return the names in a directory by what is compared of them; it is read once."""
-        if directory not in self._listed:
+        if (directory, any_ending) not in self._listed:
             names: dict[str, list[str]] = {}
             for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-                names.setdefault(folded(name), []).append(name)
-            self._listed[directory] = names
-        return self._listed[directory]
+                names.setdefault(folded(without_ending(name) if any_ending else name), []).append(name)
+            self._listed[directory, any_ending] = names
+        return self._listed[directory, any_ending]
 
 
 def _slashes(name: str) -> str:

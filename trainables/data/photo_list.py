@@ -11,14 +11,12 @@ from trainables.data.coco import ambiguous_turn
 from trainables.data.dataset import ImageRecord
 from trainables.data.layout import Layout, PhotoFinder
 from trainables.data.photos.frames import say_several
+from trainables.data.photos.names import SUFFIXES
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
 from trainables.data.photos.tones import say_whites
 from trainables.errors import UserError, printable
 from trainables.files import files_below
 
-SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm", ".mpo",
-)  # fmt: skip
 _NAMED = 3  # files left out that a note names
 
 

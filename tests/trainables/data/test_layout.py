@@ -137,7 +137,16 @@ def test_a_name_that_means_the_same_is_found(tmp_path, on_disk, listed):
     assert load_dataset(tmp_path).images[0].path == tmp_path / on_disk
 
 
-@pytest.mark.parametrize(("on_disk", "listed"), [("my photo.png", "my%20photo.png"), ("A.PNG", "a.png")])
+@pytest.mark.parametrize(
+    ("on_disk", "listed"),
+    [
+        ("my photo.png", "my%20photo.png"),
+        ("A.PNG", "a.png"),
+        ("a.png", "https://photos.example/2/a.png?size=3"),
+        ("a.png", "a.jpg"),
+        ("a.png", "A.heic"),
+    ],
+)
 def test_a_name_that_is_almost_the_same_is_told(tmp_path, on_disk, listed):
     train = small()
     train["images"][0]["file_name"] = listed
@@ -153,6 +162,13 @@ def test_a_photo_in_another_folder_is_named(tmp_path, name):
     write_photo(tmp_path / "batch 1/a.png", 20, 10)
     put(tmp_path / "train.json", one_photo(name))
     with pytest.raises(UserError, match=r"is not there, but 'batch 1/a\.png' is; correct file_name"):
+        load_dataset(tmp_path)
+
+
+def test_a_file_of_another_folder_and_ending_is_not_taken_for_the_photo(tmp_path):
+    write_photo(tmp_path / "masks/a.png", 20, 10)
+    put(tmp_path / "train.json", one_photo("a.jpg"))
+    with pytest.raises(UserError, match=r"a\.jpg cannot be read \(No such file or directory\)"):
         load_dataset(tmp_path)
 
 

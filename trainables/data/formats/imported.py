@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainables.data.annotations.checks import Problem
-from trainables.data.photo_list import SUFFIXES
-from trainables.data.photos.names import composed, folded
+from trainables.data.photos.names import SUFFIXES, composed, folded, without_ending
 from trainables.errors import DamagedFileError, UserError
 from trainables.files import check_shape, files_below
 
@@ -117,5 +116,7 @@ class PhotosByName:
         return composed(name).replace("\\", "/").rsplit("/", 1)[-1] in self._by_name
 
     def _near(self, name: str) -> str:
-        """Return the name of a photo that is similar to this one; nothing where there is none."""
-        return next((repr(other) for other in self._by_name if folded(other) == folded(name)), "")
+        """Return the name of a photo that is similar, else of one with another ending; nothing where there is none."""
+        same = [other for other in self._by_name if folded(other) == folded(name)]
+        ending = [other for other in self._by_name if folded(without_ending(other)) == folded(Path(name).stem)]
+        return next(map(repr, same + ending), "")

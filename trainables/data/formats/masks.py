@@ -15,8 +15,7 @@ from trainables.data.formats.class_lists import ClassList
 from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, folder_of, split_of, split_places
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.write import as_json
-from trainables.data.photo_list import SUFFIXES
-from trainables.data.photos.names import composed, folded
+from trainables.data.photos.names import SUFFIXES, composed, folded
 from trainables.errors import UserError
 from trainables.files import files_below
 

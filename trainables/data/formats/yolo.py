@@ -9,8 +9,7 @@ import yaml
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import YAML_FILES
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape, read_lines
-from trainables.data.photo_list import SUFFIXES
-from trainables.data.photos.names import existing
+from trainables.data.photos.names import SUFFIXES, existing
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 from trainables.files import files_below

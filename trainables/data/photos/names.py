@@ -1,9 +1,13 @@
-"""File names that look the same: characters may be composed in two ways, as on macOS and on Linux."""
+"""The endings of photos, and file names that look the same: characters may be composed in two ways, as on macOS."""
 
 import os
 import unicodedata
 from pathlib import Path
 from urllib.parse import unquote
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm", ".mpo",
+)  # fmt: skip
 
 
 def composed(name: str) -> str:
@@ -14,6 +18,12 @@ def composed(name: str) -> str:
 def folded(name: str) -> str:
     """Return what names have in common that differ in capitals, blanks at the ends, or %20 for a blank as well."""
     return composed(unquote(name)).casefold().strip()
+
+
+def without_ending(name: str) -> str:
+    """Return a photo's name without its ending; the names of other files are returned as they are."""
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in SUFFIXES else name
 
 
 def existing(path: Path) -> Path:
