@@ -229,6 +229,11 @@ def test_what_cannot_be_mixed_or_found_is_said(store, capsys, monkeypatch):
     assert "no trial of cnn has predictions and passes --min-miou 0.99" in said(
         "--studies", "cnn", "--min-miou", "0.99"
     )
+    error = said("--studies", "cnn", "--where", "params.heads = 'fpn'")
+    assert "no trial has a parameter heads (did you mean head?)" in error
+    assert "no trial of cnn has predictions and passes --where" in said(
+        "--studies", "cnn", "--where", "params.head = 'unet' and metrics.`train/loss` < 1"
+    )
     error = said("--studies", "cnn", "--where", "head is fpn")
     assert "--where 'head is fpn' is no filter that MLflow understands" in error
     assert "predictions" not in error

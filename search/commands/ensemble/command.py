@@ -1,13 +1,16 @@
 """`segvote ensemble`: the best vote among the trials of studies in MLflow, whoever ran them and when."""
 
 import dataclasses
+import re
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from rich.console import Console
 
 from ensembling import Predictions, check_same_holdout, hard_vote, with_joined_groups
@@ -26,8 +29,10 @@ from search.report.dispensable import dispensable
 from search.report.ensemble_plots import plot_ensemble
 from search.report.ensemble_report import show_candidates, show_ensemble
 from search.tracking.store import open_store
-from trainables.errors import UserError
+from trainables.errors import UserError, nearest
 from trainables.trial.study_files import ENSEMBLE_FILE, find_study, study_id
+
+PARAMETER = re.compile(r"params\.(?:`([^`]+)`|\"([^\"]+)\"|(\w+))")  # in MLflow's filters
 
 
 def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, console: Console) -> EnsembleRecord:
@@ -60,6 +65,8 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
         )
     if left_out and not candidates:
         raise UserError(f"no trial can vote: {'; '.join(left_out)}")
+    if options.where and not candidates:
+        _check_params(client, experiment_id, studies, options.where)
     candidates = _good_enough(_where_they_lie(candidates, studies, options.runs_dir), target, options)
     how_to_choose(candidates, options)  # options are refused before the views are predicted, which takes long
     scored = candidates
@@ -95,6 +102,16 @@ def _check_filter(client: MlflowClient, experiment_id: str, where: str) -> None:
             f"--where {where!r} is no filter that MLflow understands ({error}): write it as in "
             "--where \"params.head = 'unet' and metrics.`train/loss` < 1\""
         ) from error
+
+
+def _check_params(client: MlflowClient, experiment_id: str, studies: Sequence[Run], where: str) -> None:
+    """Raise UserError where the filter, which no trial passes, names a parameter that no trial has."""
+    parents = {study.info.run_id for study in studies}
+    runs = client.search_runs([experiment_id], f"tags.`{KIND}` = 'trial'", max_results=50000)
+    known = {key for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) in parents for key in run.data.params}
+    for name in filter(None, chain.from_iterable(PARAMETER.findall(where))):
+        if name not in known:
+            raise UserError(f"--where {where!r}: no trial has a parameter {name}{nearest(name, known)}")
 
 
 def _with_views(
