@@ -9,6 +9,7 @@ from trainables.known_names import check_name
 
 FOLD_ALL = "all"
 IMAGE_SIZES = (16, 8192)  # pixels, each side
+LARGEST_SEED = 2**64 - 1  # that PyTorch takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +127,8 @@ def _check_ranges(config: TrialConfig) -> None:
     for name, low in at_least.items():
         if not low <= getattr(config, name) < float("inf"):
             raise UserError(f"`{name}` is {getattr(config, name)}, but must be at least {low} and finite")
+    if config.seed > LARGEST_SEED:
+        raise UserError(f"`seed` is {config.seed}, but must be at most {LARGEST_SEED}")
     for name in ("lr", "head_lr_factor"):
         if not 0 < getattr(config, name) < float("inf"):
             raise UserError(f"`{name}` is {getattr(config, name)}, but must be above 0")

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import PackedData
 from trainables.data.batches.training_batches import TrainingBatches, sample_seed
+from trainables.errors import UserError
 from trainables.hardware.compiling import compiled
 from trainables.hardware.out_of_memory import run_in_memory
 from trainables.hardware.peak_memory import PeakMemory
@@ -215,7 +216,15 @@ class Trainer:
             self._update_weights()  # the first step allocates the optimizer's state, twice the size of the weights
             return loss
 
-        loss, self.micro_batch = run_in_memory(step, self.micro_batch, before_retry=self._forget_step)
+        try:
+            loss, self.micro_batch = run_in_memory(step, self.micro_batch, before_retry=self._forget_step)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                f"batch normalisation cannot train on one image of {self.config.image_size} pixels, whose deepest map "
+                "is one pixel: give a batch_size of 2 or more, or a larger image_size"
+            ) from error
         return loss
 
     def _forget_step(self) -> None:

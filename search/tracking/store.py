@@ -219,3 +219,4 @@ def explain_failure(error: MlflowException, tracking_uri: str) -> UserError:
 def _be_quiet() -> None:
     for name in ("mlflow", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # it logs tracebacks of what it then raises

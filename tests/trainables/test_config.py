@@ -47,6 +47,7 @@ def test_two_keys_are_enough():
         ({"weight_decay": float("inf")}, "`weight_decay` is inf"),
         ({"grad_clip": -1.0}, "`grad_clip` is -1.0, but must be at least 0"),
         ({"seed": -1}, "`seed` is -1, but must be at least 0"),
+        ({"seed": 2**64}, "`seed` is 18446744073709551616, but must be at most 18446744073709551615"),
         ({"drop_path": 1.0}, r"`drop_path` is 1.0, but must be in \[0, 1\)"),
         ({"dropout": -0.1}, r"`dropout` is -0.1, but must be in \[0, 1\)"),
         ({"ema_decay": 1.0}, r"`ema_decay` is 1.0, but must be in \[0, 1\)"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests import tiny
+from trainables.errors import UserError
 from trainables.inference.evaluate import evaluate
 from trainables.inference.metrics import iou_per_class, miou
 from trainables.training import NonFiniteError, Trainer
@@ -342,3 +343,9 @@ def test_iou_is_recorded_per_class(study):
     confusion = evaluate(made.model, made.packed, (0, 1), num_classes=3, batch_size=1, precision=made.precision)
     ious = [record[f"holdout/iou/{name}"] for name in study.class_names]
     assert ious == pytest.approx(iou_per_class(confusion).tolist())
+
+
+def test_a_pass_that_batch_normalisation_cannot_train_on_is_said_with_what_to_do(study):
+    one_pixel = trainer(study, image_size="16", batch_size=1)
+    with pytest.raises(UserError, match=r"one image of 16 pixels, .*: give a batch_size of 2 or more, or a larg"):
+        one_pixel.run_epoch()

@@ -258,6 +258,15 @@ def test_a_store_that_cannot_be_opened_is_said_at_once(tmp_path, monkeypatch):
         check_places(None, tmp_path)
 
 
+def test_a_store_that_cannot_be_written_to_is_named_without_a_traceback(runs_dir, tmp_path, caplog):
+    shutil.copy(runs_dir / "mlflow.db", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:  # as a file system without writing does
+        connection.execute("CREATE TRIGGER no BEFORE INSERT ON experiments BEGIN SELECT RAISE(FAIL, 'read-only'); END")
+    with pytest.raises(UserError, match=r"MLflow's store .* does not answer: .*read-only"):
+        connect(default_tracking_uri(tmp_path), tmp_path)
+    assert not caplog.records
+
+
 def test_a_dead_store_is_named_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError, match=r"MLflow's store http://127\.0\.0\.1:9 does not answer"):
