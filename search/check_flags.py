@@ -19,7 +19,7 @@ from search.study.manifest import read_manifest
 from search.study.pins import KEYS
 from search.study.settings import FLAGS, Settings, resumed
 from search.study.space import Space, grid_points, make_space, repeats
-from search.study.space_file import find_space, is_space_of
+from search.study.space_file import find_space, has_changed, is_space_of
 from search.study.study import check_name, data_root, stored_settings, study_name
 from search.tracking.store_file import check_answers, check_writable, place_of_store
 from search.tuning.searchers.other_studies import read_other_studies
@@ -27,6 +27,7 @@ from trainables.config import TrialConfig
 from trainables.data.layout import is_dataset
 from trainables.errors import UserError
 from trainables.known_names import check_name as check_known
+from trainables.trial.study_files import SPACE
 
 NOT_WITH_A_GRID = ("trials", "scheduler", "grace_period", "reduction_factor", "brackets")
 
@@ -42,6 +43,13 @@ def check_flags(settings: Settings, given: set[str], console: Console) -> Settin
         if is_space_of(settings.space, settings.runs_dir / name):
             given = given - {"space"}  # the same file, whatever its path
         settings = _where_it_lies_now(resumed(settings, given, stored_settings(settings, name)), given, name)
+        if has_changed(settings.space, settings.runs_dir / name):
+            say(
+                console,
+                f"{settings.space} has changed since the study began: trials that are begun from now on are drawn from "
+                f"it as it is now. The file as it was is {settings.runs_dir / name / SPACE}.",
+                style="yellow",
+            )
     settings = _with_data(dataclasses.replace(settings, name=name), console)
     _check_grid(settings, given)
     space = make_space(settings)

@@ -28,3 +28,8 @@ def is_space_of(space: str, directory: Path) -> bool:
     """Return whether the file `space`, wherever it lies, is the one that the study in `directory` was started with."""
     file, kept = Path(space), directory / SPACE
     return file.is_file() and kept.is_file() and file.read_bytes() == kept.read_bytes()
+
+
+def has_changed(space: str, directory: Path) -> bool:
+    """Return whether the file `space` is another than the copy of it that the study in `directory` keeps."""
+    return space.endswith(".py") and (directory / SPACE).is_file() and not is_space_of(space, directory)

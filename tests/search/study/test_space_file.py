@@ -46,6 +46,16 @@ def test_a_study_whose_space_file_is_gone_goes_on_with_its_copy(started, tmp_pat
     assert resume(started, set(), console) == str(kept)
 
 
+def test_a_space_file_that_has_changed_is_said(started, tmp_path, console):
+    resume(started, set(), console)
+    assert "changed" not in console.file.getvalue()
+    (tmp_path / "mine.py").write_text(SPACE.replace("fpn", "unet"))
+    resume(started, set(), console)
+    said = console.file.getvalue()
+    assert "mine.py has changed since the study began: trials that are begun from now on are drawn from it" in said
+    assert str(started.runs_dir / "mine" / "space.py") in said
+
+
 def test_the_same_space_file_may_be_typed_by_another_path(started, tmp_path, console):
     (tmp_path / "mine.py").rename(tmp_path / "moved.py")
     moved = dataclasses.replace(started, space=str(tmp_path / "moved.py"))
