@@ -15,9 +15,12 @@ SKIPPED = "skipped; correct it and import again"
 
 @dataclass(frozen=True)
 class Shape:
-    """One labelled region: a COCO segmentation (polygons in pixels, or RLE), and how messages name it."""
+    """One labelled region: a COCO segmentation (polygons in pixels, or RLE), and how messages name it.
 
-    category_id: int
+    Without a category it is background, which makes holes in what is below it.
+    """
+
+    category_id: int | None
     segmentation: Any = field(repr=False)
     name: str
 
@@ -47,7 +50,9 @@ class Imported:
 
     `categories` are names by id. Where `layered`, each shape hides what is below it in the order of the shapes; else
     COCO's rule holds here, by which the smaller one is on top. `unlabelled` says how a search should take pixels
-    without any shape. While `photos` are read, `problems` grows by what is skipped and `notes` by what to know.
+    without any shape; where they are background and shapes are layered, a category with a name of the background is no
+    class, and its shapes make holes. While `photos` are read, `problems` grows by what is skipped and `notes` by what
+    to know.
     """
 
     categories: dict[int, str]

@@ -42,7 +42,7 @@ class _File(TypedDict):
     shapes: list[_Shape]
 
 
-NO_CLASSES = ("__ignore__", "_background_")
+IGNORED, BACKGROUND = NO_CLASSES = ("__ignore__", "_background_")
 
 
 def read_labelme(source: Path, options: ImportOptions) -> Imported:
@@ -118,12 +118,13 @@ def _shapes(
 ) -> Iterator[Shape]:
     for index, entry in enumerate(entries, start=1):
         called, name, kind = f"shape {index}", _label(entry), entry.get("shape_type") or "polygon"
-        if name in NO_CLASSES:
+        if name == IGNORED:
+            problems.append(Problem(labels, called, f"is labelled {IGNORED}", "skipped; what is below it is kept"))
             continue
         if not name:
             problems.append(Problem(labels, called, "has no label", SKIPPED))
             continue
-        if name not in ids:
+        if name not in ids and name != BACKGROUND:
             raise UserError(f"{labels}, {called}: its label {name!r} is not in the list of classes; add or correct it")
         if kind not in _SEGMENTATIONS:
             problems.append(Problem(labels, called, f"is a {kind}, neither a polygon nor a mask", SKIPPED))
@@ -133,7 +134,7 @@ def _shapes(
         except (KeyError, TypeError, ValueError, OverflowError, OSError, SyntaxError) as error:
             problems.append(Problem(labels, called, f"is no readable {kind} ({error})", SKIPPED))
             continue
-        yield Shape(ids[name], segmentation, called)
+        yield Shape(ids.get(name), segmentation, called)
 
 
 def _polygon(entry: dict, height: int, width: int) -> list[list[float]]:

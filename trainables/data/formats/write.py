@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from trainables.data.annotations.annotation import sound_segmentation
-from trainables.data.annotations.checks import Problem
+from trainables.data.annotations.checks import Problem, is_background
 from trainables.data.annotations.masks import area_of, to_rle
 from trainables.data.coco import load_dataset
 from trainables.data.dataset import Dataset
@@ -86,8 +86,11 @@ def _read_back(building: Path, out: Path, imported: Imported) -> Dataset:
 class _Writer:
     def __init__(self, directory: Path, imported: Imported, copy: bool) -> None:
         self._directory, self._imported, self._copy = directory, imported, copy
+        cut = imported.layered and imported.unlabelled == "background"
+        self._background = {key for key, name in imported.categories.items() if cut and is_background(name)}
         self._contents = {split: {"images": [], "annotations": []} for split in SPLITS}
         self._faults: list[Problem] = []
+        self._holes = 0
         self.photos: Counter[str] = Counter()
         self.shapes: Counter[str] = Counter()
 
@@ -142,7 +145,9 @@ class _Writer:
         if self._imported.layered and len(painted) > 1:
             painted = _visible(painted)
         for shape, rle in painted:
-            if area_of(rle) == 0:
+            if shape.category_id is None or shape.category_id in self._background:
+                self._holes += 1
+            elif area_of(rle) == 0:
                 self._skip(photo, shape, "covers no pixel, or is wholly hidden by shapes above it")
             else:
                 yield shape.category_id, shape.segmentation, rle
@@ -161,7 +166,11 @@ class _Writer:
         if not self.photos["train"]:
             found = ", ".join(f"{count} {split}" for split, count in self.photos.items()) or "none"
             raise UserError(f"no photo is for training (found: {found}); a data set needs a part named train")
-        categories = [{"id": key, "name": name} for key, name in sorted(self._imported.categories.items())]
+        classes = {key: name for key, name in self._imported.categories.items() if key not in self._background}
+        categories = [{"id": key, "name": name} for key, name in sorted(classes.items())]
+        if self._holes:
+            what = "shapes of the background were cut out of what is below them, and are no annotations"
+            self._imported.notes.append(f"{self._holes} {what}")
         for split, content in self._contents.items():
             if content["images"]:
                 if split == "test" and not content["annotations"]:

@@ -58,6 +58,21 @@ def test_rectangles_are_filled_and_lines_are_skipped(tmp_path):
     assert [(p.file, p.id) for p in report.problems] == [("a.json", "shape 2")]
 
 
+@pytest.mark.parametrize("name", ["_background_", "Background"])
+def test_background_makes_holes_in_what_is_below_it(tmp_path, name):
+    hole = shape([[4, 4], [8, 4], [8, 8], [4, 8]], name)
+    report, dataset = import_from("labelme", save(tmp_path / "lm", shape(LARGE, "Glass"), hole))
+    glass = painted(LARGE) & ~painted([[4, 4], [8, 4], [8, 8], [4, 8]])
+    assert list(names(dataset).values()) == ["Glass"]
+    assert ((category_maps(dataset)["a.jpg"] != NOTHING) == glass).all()
+    assert report.notes == ("1 shapes of the background were cut out of what is below them, and are no annotations",)
+
+
+def test_ignored_shapes_are_told(tmp_path):
+    report, _ = import_from("labelme", save(tmp_path / "lm", shape(LARGE, "Glass"), shape(SMALL, "__ignore__")))
+    assert [(p.file, p.id, p.what) for p in report.problems] == [("a.json", "shape 2", "is labelled __ignore__")]
+
+
 def test_the_list_of_labels_orders_the_classes(tmp_path):
     source = save(tmp_path / "lm", shape(LARGE, "Glass"), shape(SMALL, "__ignore__"))
     (source / "labels.txt").write_text("__ignore__\n_background_\nPaper\nGlass\n")
