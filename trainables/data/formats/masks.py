@@ -230,7 +230,8 @@ def _photos(
 def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     """Return the values (H, W) of a mask, and the colours that are of no class.
 
-    Palette files give their indices, unless the list of classes has the colours of the palette.
+    Palette files give their indices, unless the list of classes has the colours of the palette. Where it has no colours
+    at all, a file whose three channels are equal gives their values.
     """
     try:
         with Image.open(file, formats=("PNG",)) as image:
@@ -241,6 +242,8 @@ def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
         raise UserError(f"{file} is no readable PNG mask ({error}); export it again") from error
     if pixels.ndim == 2:
         return class_lists.by_palette(pixels, palette, classes) if len(palette) else pixels.astype(np.int64), []
+    if not classes.colours and (pixels == pixels[..., :1]).all():
+        return pixels[..., 0].astype(np.int64), []
     if not classes.colours:
         raise UserError(
             f"{file} is a mask in colour, but the list of classes gives no colours: write red green blue name a line"

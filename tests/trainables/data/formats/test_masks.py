@@ -46,6 +46,12 @@ def test_values_are_classes(tmp_path):
         assert (ids == np.where(expected == 0, NOTHING, expected)).all()
 
 
+def test_values_that_a_tool_wrote_into_three_channels_are_classes(tmp_path):
+    values = blocks(0, 1, 2)
+    _, dataset = import_from("masks", folder(tmp_path / "src", a=np.stack([values] * 3, axis=-1).astype(np.uint8)))
+    assert (category_maps(dataset)["a.jpg"] == np.where(values == 0, NOTHING, values.astype(int))).all()
+
+
 def test_a_mask_of_nothing_but_background_is_a_photo_without_annotation(tmp_path):
     _, dataset = import_from("masks", folder(tmp_path / "src", a=blocks(0), b=blocks(1)))
     assert {image.path.name: len(image.annotations) for image in dataset.images} == {"a.jpg": 0, "b.jpg": 1}
@@ -89,7 +95,11 @@ def test_colours_are_classes_where_the_list_gives_them(tmp_path):
     [
         (blocks(0, 7), "Background\nPaper\n", r"masks/a.png: has the values 7, which are in no line"),
         (np.full((16, 24, 3), 9, np.uint8), "0 0 0 Background\n1 1 1 Paper\n", r"colours \(9, 9, 9\)"),
-        (np.full((16, 24, 3), 9, np.uint8), "Background\nPaper\n", "mask in colour, but the list of classes gives no"),
+        (
+            np.full((16, 24, 3), (9, 9, 8), np.uint8),
+            "Background\nPaper\n",
+            "mask in colour, but the list of classes gives no",
+        ),
     ],
 )
 def test_values_of_no_class_are_an_error_that_leaves_nothing_behind(tmp_path, pixels, classes, message):
