@@ -1,7 +1,11 @@
 """The main job: search, log to MLflow, vote. `python search/run.py …` is `segvote search …`."""
 
+import sys
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # a script's own directory is first here, and then whatever PYTHONPATH names
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import click
 from rich.console import Console

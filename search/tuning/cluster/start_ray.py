@@ -157,11 +157,14 @@ def _close_token_file() -> None:
 
 
 def _let_workers_import() -> None:
-    """Name the directory of this code, and those of PYTHONPATH that are relative, by their full paths."""
+    """Name the directory of this code, and those of PYTHONPATH that are relative, by their full paths.
+
+    That of this code is first: a user may have packages that are called search or spaces, too.
+    """
     named = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     code = str(Path(trainables.__file__).resolve().parents[1])
     installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    os.environ["PYTHONPATH"] = os.pathsep.join(named if code in {*named, *installed} else [*named, code])
+    os.environ["PYTHONPATH"] = os.pathsep.join(named if code in installed else dict.fromkeys([code, *named]))
 
 
 def _empty_directory() -> str:

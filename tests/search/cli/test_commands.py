@@ -204,6 +204,16 @@ def test_the_ui_needs_a_store(tmp_path, capsys):
     assert "run a search first" in said
 
 
+def test_a_users_packages_of_the_same_names_are_left_alone(tmp_path):
+    for name in ("search", "spaces", "trainables", "ensembling"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')\n")
+    command = [sys.executable, str(ROOT / "search" / "run.py"), "--list-spaces"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, "quickstart" in ended.stdout) == (0, True), ended.stderr
+
+
 ROOT = Path(__file__).resolve().parents[3]
 SLOW = ("torch", "ray", "mlflow", "timm")
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -139,3 +140,11 @@ def test_a_directory_that_ray_cannot_use_is_named_with_what_to_do(monkeypatch, d
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     with pytest.raises(UserError, match=rf"RAY_TMPDIR is {directory}: set it to a directory with a short name"):
         start_ray.start_ray(None)
+
+
+def test_workers_find_this_code_before_what_pythonpath_names(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code = Path(start_ray.__file__).parents[3]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["lib", str(code)]))
+    start_ray._let_workers_import()
+    assert os.environ["PYTHONPATH"] == os.pathsep.join([str(code), str(tmp_path / "lib")])
