@@ -30,6 +30,7 @@ class Screen:
         self.progress, self.console, self.name = progress, console, name
         self._live: Live | None = None
         self._gpus_asked, self._known_gpus = float("-inf"), []
+        self._opened = progress.clock()
         self._said: float | None = None  # when the last plain line was printed, by the study's clock
 
     def __enter__(self) -> "Screen":
@@ -55,17 +56,28 @@ class Screen:
     def within_epochs(self) -> None:
         """Say without a terminal how far the epochs in progress are.
 
-        That is one line when the first trial has a loss, and then one whenever nothing was said for LINE_EVERY_S.
+        That is one line when the first trial has a loss, and then one whenever nothing was said for LINE_EVERY_S. As
+        long as no trial has trained a step, such a line says what they wait for.
         """
+        if self._live:
+            return
         epochs = [(trial, trial.running) for trial in self.progress.running]  # which another thread changes meanwhile
         known = [(trial, epoch) for trial, epoch in epochs if epoch and epoch.loss is not None]
-        waited = self._said is None or self.progress.clock() - self._said >= LINE_EVERY_S
-        if self._live or not known or not waited:
-            return
-        left = self.progress.seconds_left()
-        more = f"; {len(known) - LINE_TRIALS} more train" if len(known) > LINE_TRIALS else ""
-        rest = f"; about {duration(left)} left for the study" if left is not None else ""
-        self._say("; ".join(self._in_progress(*one) for one in known[:LINE_TRIALS]) + more + rest)
+        quiet = self.progress.clock() - (self._opened if self._said is None else self._said) >= LINE_EVERY_S
+        if known and (self._said is None or quiet):
+            left = self.progress.seconds_left()
+            more = f"; {len(known) - LINE_TRIALS} more train" if len(known) > LINE_TRIALS else ""
+            rest = f"; about {duration(left)} left for the study" if left is not None else ""
+            self._say("; ".join(self._in_progress(*one) for one in known[:LINE_TRIALS]) + more + rest)
+        elif quiet and not known and not self.progress.epochs_trained:
+            self._say(self._waits_for())
+
+    def _waits_for(self) -> str:
+        """Return what keeps trials from training before the first of them does."""
+        if self.progress.started is None:
+            return "No trial has begun yet: Ray starts their processes, or waits for machines with room for them"
+        begun = counted(len(self.progress.running), "trial has", "trials have")
+        return f"{begun} begun and not trained a step yet: libraries, weights and data are being loaded"
 
     def _in_progress(self, trial: TrialProgress, running: RunningEpoch) -> str:
         left = duration(trial.seconds_left(self.progress.clock()))
@@ -96,6 +108,8 @@ class Screen:
     def _summary(self) -> str:
         progress = self.progress
         leader = progress.best
+        if progress.started is None:
+            return self._waits_for()
         best = f"best {leader.best:.4f} (trial {leader.number}); " if leader else "no score yet; "
         if progress.vote is not None:
             best += f"vote {progress.vote:.4f}; "

@@ -214,6 +214,29 @@ def test_without_a_terminal_the_first_loss_is_said_and_then_a_line_where_nothing
     ]
 
 
+def test_what_trials_wait_for_before_the_first_step_is_said_each_minute(progress, output, clock):
+    with screen(progress, output) as shown:
+        for seconds in (LINE_EVERY_S - 1, LINE_EVERY_S, LINE_EVERY_S + 1, 2 * LINE_EVERY_S):
+            clock.now = seconds
+            shown.within_epochs()
+        progress.start(1, PARAMS)
+        progress.start(2, PARAMS)
+        clock.now = 3 * LINE_EVERY_S
+        shown.within_epochs()
+        train(progress, 1, 1, miou=0.5)
+        clock.now = 9 * LINE_EVERY_S
+        shown.within_epochs()
+    machines = "No trial has begun yet: Ray starts their processes, or waits for machines with room for them"
+    loading = "2 trials have begun and not trained a step yet: libraries, weights and data are being loaded"
+    assert output.getvalue().splitlines() == [machines, machines, loading]
+
+
+def test_the_live_table_says_that_no_trial_has_begun(progress):
+    assert "No trial has begun yet" in rendered(progress)
+    progress.start(1, PARAMS)
+    assert "No trial has begun yet" not in rendered(progress)
+
+
 def test_without_a_terminal_few_of_many_trials_are_told_of(progress, output):
     with screen(progress, output) as shown:
         for number in range(1, 6):
