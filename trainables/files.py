@@ -18,7 +18,18 @@ from typing import Any
 
 from trainables.errors import DamagedFileError, UserError
 
+LFS_POINTER = b"version https://git-lfs"  # the first bytes of what a clone without Git LFS has instead of a file
 NAME_KEPT = 60  # characters of a file's name that its temporary name repeats; a name has 255 bytes at most
+
+
+def check_fetched(path: Path) -> None:
+    """Raise UserError for a file that is empty, or of which a clone without Git LFS has the pointer only."""
+    with path.open("rb") as stream:
+        start = stream.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise UserError(f"{path} is a pointer of Git LFS instead of the file; fetch it by git lfs pull")
+    if not start:
+        raise UserError(f"{path} is empty (0 bytes); copy or download it again")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 
 from trainables.data.photos.photo_files import PhotoError, PhotoFacts
 from trainables.errors import UserError
+from trainables.files import check_fetched
 
 MAX_CLASSES = 255  # class ids are uint8, and 255 means "ignore"
 # Names of the background in tools and languages, without punctuation.
@@ -117,6 +118,7 @@ def read_json(root: Path, name: str) -> Any:
             f"{path}: is not JSON in UTF-8 (byte {error.start} is none of its text); save it with that encoding"
         ) from error
     except (ValueError, RecursionError) as error:
+        check_fetched(path)
         raise UserError(f"{path}: is not JSON ({error}); export the annotations again, in COCO format") from error
 
 

@@ -17,7 +17,7 @@ from trainables.data.formats.imported import Imported, ImportOptions, LabelledPh
 from trainables.data.formats.write import as_json
 from trainables.data.photos.names import SUFFIXES, composed, folded
 from trainables.errors import UserError
-from trainables.files import files_below
+from trainables.files import check_fetched, files_below
 
 CVAT_CLASSES = "labelmap.txt"
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv")
@@ -239,6 +239,7 @@ def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
             image = image.convert(without_alpha) if without_alpha else image
             pixels, palette = np.asarray(image), np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        check_fetched(file)
         raise UserError(f"{file} is no readable PNG mask ({error}); export it again") from error
     if pixels.ndim == 2:
         return class_lists.by_palette(pixels, palette, classes) if len(palette) else pixels.astype(np.int64), []

@@ -19,11 +19,10 @@ from PIL import Image
 
 from trainables.data.photos import tones
 from trainables.data.photos.frames import has_several
-from trainables.files import write_text
+from trainables.files import LFS_POINTER, write_text
 
 # Named, because Pillow would otherwise try every format it knows, and hand an EPS file to an interpreter.
 # JPEG covers MPO, the several JPEGs in one file that telephones write.
-LFS_POINTER = b"version https://git-lfs"  # the first bytes of what a clone without Git LFS has instead of a file
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 MAX_MEGAPIXELS = 179.0  # of a photo, unless a flag says otherwise: decoding takes 3 bytes a pixel
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit gives no remedy; `_check_size` has ours

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from trainables.errors import UserError
+from trainables.files import check_fetched
 from trainables.models.pretrained.dialects import recognised
 from trainables.models.pretrained.positions import fitted
 
@@ -23,7 +24,6 @@ LEAST_LOADED = 0.9  # of the backbone's parameters
 WRAPPERS = ("state_dict", "model", "module")  # keys under which training scripts put the tensors
 PREFIXES = ("module.", "backbone.", "encoder.", "model.")  # of a backbone in a larger model
 COMPUTED = re.compile(r"(^|\.)(relative_position_index|relative_coords_table|attn_mask|k_bias|num_batches_tracked)$")
-PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,13 @@ def canonical(key: str) -> str:
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
-    Raises UserError where it cannot be read, or only by running code that is in it, or holds no tensors.
+    The content says which it is, since files of both kinds have the endings of either. Raises UserError where it is
+    none of them, as a page that was downloaded instead, cannot be read, or only by running code that is in it, or holds
+    no tensors.
     """
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}: give the path of a .safetensors, .pth, .pt or .bin file")
-    content = _read_pytorch(path) if path.suffix in PYTORCH_SUFFIXES else read_safetensors(path)
+    content = _content(path)
     while wrapper := next((key for key in WRAPPERS if isinstance(content.get(key), dict)), None):
         content = content[wrapper]
     tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
@@ -152,7 +154,18 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        check_fetched(path)
+        with path.open("rb") as stream:
+            start = stream.read(9)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    if start.startswith((b"PK\3\4", b"\x80")):  # a zip archive, or a pickle of PyTorch before 1.6
+        return _read_pytorch(path)
+    if start[8:] != b"{":
+        kinds = "neither a safetensors file nor one of PyTorch"
+        raise UserError(f"{path} is {kinds}, since it begins with {start!r}; copy or download it again")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
@@ -161,7 +174,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_pytorch(path: Path) -> dict[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as stream:  # of a path, PyTorch believes the ending
+            content = torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         needs = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise UserError(

@@ -111,7 +111,23 @@ def test_json_in_another_encoding_is_told(tmp_path, encoding):
         load_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"{not json", b"", b"\xff\xfe\x00", b"[" * 100_000])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n",
+            "is a pointer of Git LFS .* lfs pull",
+        ),
+        ("", r"is empty \(0 bytes\); copy or download it again"),
+    ],
+)
+def test_a_file_that_was_not_fetched_is_told(tmp_path, content, message):
+    (tmp_path / "train.json").write_text(content)
+    with pytest.raises(UserError, match=rf"train\.json {message}"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"{not json", b"\xff\xfe\x00", b"[" * 100_000])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_what_is_not_json_is_named(tmp_path, content, split):
     write(tmp_path, train=small())

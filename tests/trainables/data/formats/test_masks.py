@@ -108,6 +108,13 @@ def test_values_of_no_class_are_an_error_that_leaves_nothing_behind(tmp_path, pi
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
+def test_a_mask_that_was_not_fetched_is_told(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    (source / "masks/a.png").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UserError, match=r"masks/a\.png is a pointer of Git LFS instead of the file"):
+        import_from("masks", source)
+
+
 def test_a_mask_without_photo_and_a_folder_without_classes_are_errors(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1))
     save(source / "masks/lost.png", blocks(0))

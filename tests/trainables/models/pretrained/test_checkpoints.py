@@ -13,7 +13,7 @@ from tests.trainables.models import foreign
 from trainables.errors import UserError
 from trainables.models import build_model
 from trainables.models.backbones.backbone import build_backbone
-from trainables.models.pretrained.checkpoints import load_checkpoint
+from trainables.models.pretrained.checkpoints import load_checkpoint, read_checkpoint
 from trainables.models.pretrained.positions import resize_geometrically
 
 torch.set_num_threads(1)
@@ -342,7 +342,15 @@ def test_a_checkpoint_that_runs_code_is_refused_and_does_not_run_it(tmp_path):
     [
         ("absent.pth", None, r"there is no checkpoint .*absent\.pth: give the path of"),
         ("torn.pth", b"PK\x03\x04 and no more", r"torn\.pth is not a readable PyTorch file"),
-        ("torn.safetensors", b"nothing", r"torn\.safetensors is not a readable safetensors file"),
+        ("torn.safetensors", b"\x09" + bytes(7) + b'{"a": no', r"torn\.safetensors is not a readable safetensors file"),
+        (
+            "page.pth",
+            b"<!DOCTYPE html>",
+            r"page\.pth is neither a safetensors file nor one of PyTorch, since it begins",
+        ),
+        ("page.safetensors", b"<!DOCTYPE html>", r"page\.safetensors is neither a safetensors file nor one of PyTorch"),
+        ("pointer.bin", b"version https://git-lfs.github.com", r"pointer\.bin is a pointer of Git LFS .* git lfs pull"),
+        ("empty.pth", b"", r"empty\.pth is empty \(0 bytes\); copy or download it again"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, message):
@@ -350,6 +358,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         load_checkpoint(nn.Linear(1, 1), tmp_path / name)
+
+
+def test_the_content_says_of_what_kind_a_checkpoint_is(tmp_path):
+    save_file({"a": torch.ones(3)}, tmp_path / "a.bin")
+    torch.save({"a": torch.ones(3)}, tmp_path / "a.safetensors")
+    torch.save({"a": torch.ones(3)}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    for path in tmp_path.iterdir():
+        assert torch.equal(read_checkpoint(path)["a"], torch.ones(3))
 
 
 @pytest.mark.parametrize(

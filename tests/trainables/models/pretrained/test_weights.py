@@ -101,7 +101,7 @@ def test_file_that_does_not_fit_is_refused_with_its_tensors(tmp_path, change, me
 
 def test_unreadable_file_is_named(tmp_path):
     (tmp_path / "resnet18.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(UserError, match=r"resnet18\.safetensors is not a readable safetensors file"):
+    with pytest.raises(UserError, match=r"resnet18\.safetensors is neither a safetensors file nor one of PyTorch"):
         build("resnet18", tmp_path)
 
 
