@@ -111,7 +111,11 @@ def load_target(client: MlflowClient, parent: Run) -> Predictions:
     """
     try:
         return _download(client, parent.info.run_id, TARGET)
-    except (NoArtifactError, PredictionsError) as error:
+    except NoArtifactError as error:
+        raise PredictionsError(
+            f"study {parent.info.run_name}: {error}: restore {parent.info.artifact_uri}/{TARGET}"
+        ) from error
+    except PredictionsError as error:
         raise PredictionsError(f"study {parent.info.run_name}: {error}") from error
 
 

@@ -153,6 +153,7 @@ def test_damaged_predictions_end_the_selection(store):
 
 
 def test_a_study_without_its_target_is_named(store):
-    parent = SimpleNamespace(info=SimpleNamespace(run_id="parent", run_name="mine"))
-    with pytest.raises(PredictionsError, match=r"study mine: run parent has no artifact holdout\.target in MLflow"):
+    parent = SimpleNamespace(info=SimpleNamespace(run_id="parent", run_name="mine", artifact_uri="file:///runs/a"))
+    said = r"study mine: run parent has no artifact holdout\.target in MLflow: restore file:///runs/a/holdout\.target"
+    with pytest.raises(PredictionsError, match=said):
         load_target(store, parent)
