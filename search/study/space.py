@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -98,7 +99,8 @@ class Space:
         return {**self.defaults, **{key: plain(value) for key, value in values.items()}, **pinned}
 
     def _suggest(self, trial: Any) -> Any:
-        return self.module.suggest(_Flagged(trial, self))
+        with redirect_stdout(sys.stderr):  # what a space prints is no part of the result, which may be JSON
+            return self.module.suggest(_Flagged(trial, self))
 
     @property
     def choices(self) -> dict[str, Choice]:
@@ -153,7 +155,8 @@ def _load_module(name: str) -> ModuleType:
     if beside not in sys.path:
         sys.path.append(beside)  # the user's other modules; last, so that they replace none of an installed package
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # a user's code
         raise UserError(f"the space file {path} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(getattr(module, "suggest", None)):

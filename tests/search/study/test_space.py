@@ -364,6 +364,11 @@ def test_choices_from_numpy_and_other_iterables_are_plain_values(space_file, cho
         assert [type(value) for value in params.values()] == [int, float]
 
 
+def test_what_a_space_prints_is_no_part_of_the_output(space_file, capsys):
+    Space.load(space_file("print('loaded')\n\n\ndef suggest(trial):\n    print('asked')\n    return {}\n")).first()
+    assert capsys.readouterr() == ("", "loaded\nasked\n")
+
+
 def test_recipes_from_numpy_are_plain_values(space_file):
     text = "import numpy as np\nRECIPES = [{'lr': rate} for rate in np.array([1, 2])]\n"
     space = Space.load(space_file(text + "\n\ndef suggest(trial):\n    return {'lr': trial.suggest_int('lr', 1, 3)}\n"))
