@@ -20,6 +20,7 @@ from trainables.inference.tta import TestTimeAugmentation
 
 REQUEST = "prediction.json"
 PHOTOS = "photos"  # the key of the photos in that file
+VOTES = "votes"  # the key of the members' votes, which directories of earlier versions lack
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,17 @@ class Prediction:
             write_json(path, request)
             return
         try:
-            there = read_json(path)
+            found = read_json(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}): choose another --out") from error
+        there = {VOTES: request[VOTES]} | found if isinstance(found, dict) else {}
         for key, value in request.items():
-            if not isinstance(there, dict) or (there.get(key) != value and key != PHOTOS):
+            if there.get(key) != value and key != PHOTOS:
                 raise UserError(f"{self.directory} holds a prediction with other {key}: choose another --out")
         same = _common(there.get(PHOTOS), request[PHOTOS])
         if not same:
             raise UserError(f"{self.directory} holds a prediction with other {PHOTOS}: choose another --out")
-        if there != request:
+        if found != request:
             for index in range(len(self.ensemble.members)):
                 keep_class_maps(self.maps_file(index), same)
             write_json(path, request)
@@ -99,7 +101,7 @@ class Prediction:
         ]
         return {
             "members": members,
-            "votes": list(self.ensemble.votes[: self.voting]),
+            VOTES: list(self.ensemble.votes[: self.voting]),
             "classes": list(self.ensemble.class_names),
             PHOTOS: [_digest(photo) for photo in self.photos],
             "views": self.views.to_dict(),

@@ -1,5 +1,7 @@
 """A prediction: the members' maps on disk, their vote photo by photo, and going on after a kill."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tests import tiny
 from tests.ensembling.made_ensemble import make_study
 from trainables.data.photo_list import list_photos
 from trainables.errors import UserError
+from trainables.files import read_json, write_json
 from trainables.inference.tta import TestTimeAugmentation
 
 
@@ -117,6 +120,23 @@ def test_a_directory_of_another_prediction_is_refused(whole, ensemble, photos, o
     with pytest.raises(UserError, match=f"holds a prediction with other {other}"):
         changed[other]()
     prediction(whole.directory, ensemble, photos)
+
+
+def test_a_directory_of_an_earlier_version_is_gone_on_with_and_is_of_one_vote_then(ensemble, photos, tmp_path):
+    one = predict_all(prediction(tmp_path, ensemble, photos))
+    request = read_json(tmp_path / "prediction.json")
+    write_json(tmp_path / "prediction.json", {key: value for key, value in request.items() if key != "votes"})
+    assert [prediction(tmp_path, ensemble, photos).done(place) for place in range(3)] == [len(photos)] * 3
+    assert read_json(tmp_path / "prediction.json") == request
+    with pytest.raises(UserError, match="holds a prediction with other votes"):
+        dataclasses.replace(one, voting=2).open()
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}"])
+def test_a_directory_with_another_file_of_that_name_is_refused(ensemble, photos, tmp_path, content):
+    (tmp_path / "prediction.json").write_text(content)
+    with pytest.raises(UserError, match="holds a prediction with other members"):
+        prediction(tmp_path, ensemble, photos)
 
 
 def _without_first(ensemble):
