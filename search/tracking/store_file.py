@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from search.study.place_flags import without_password
+from search.study.place_flags import HIDDEN, without_password
 from trainables.errors import UserError, nearest
 
 STORE = "mlflow.db"
@@ -62,7 +62,11 @@ def check_writable(directory: Path, called: str) -> None:
 
 
 def check_scheme(tracking_uri: str) -> None:
-    """Raise UserError for an address that keeps nothing, or that MLflow would take for a directory, as it once did."""
+    """Raise UserError for an address where MLflow keeps no runs, and for one that was shown without its password."""
+    if HIDDEN in tracking_uri:
+        raise UserError(
+            f"--tracking-uri {tracking_uri} was shown without its password: type the password in place of ***"
+        )
     scheme, colon, rest = tracking_uri.partition(":")
     kind = scheme.partition("+")[0]
     if kind == "sqlite" and rest.lstrip("/") in ("", ":memory:"):
@@ -75,7 +79,7 @@ def check_scheme(tracking_uri: str) -> None:
         directory = Path(rest.removeprefix("//") if colon else tracking_uri).expanduser().absolute()
         meant = f"a SQLite file, as sqlite:///{directory / STORE}, since MLflow no longer keeps runs in directories"
     else:
-        host = re.sub("^[a-z]*:?/+", "", tracking_uri)
+        host = re.sub("^[a-z]*:?/+", "", without_password(tracking_uri))
         meant = f"an address such as http://{host}, or a SQLite file, sqlite:///FILE"
     raise UserError(f"--tracking-uri {without_password(tracking_uri)} is no address of a store: give {meant}")
 

@@ -14,6 +14,7 @@ from ensembling.runs.members import Ensemble, open_ensemble
 from ensembling.runs.registered import REGISTERED
 from search.report.console import PlainTable, say, working
 from search.report.durations import counted
+from search.study.place_flags import without_password
 from search.tracking.ensemble_run import find_run
 from search.tracking.model_registry import check_model_name, register
 from search.tracking.store import connect, default_tracking_uri
@@ -59,7 +60,7 @@ def run_export(options: ExportOptions, console: Console) -> int:
     say(
         console,
         f"MLflow    {REGISTERED}{name}/{version}; to serve it:\n"
-        f"          MLFLOW_TRACKING_URI={shlex.quote(client.tracking_uri)} "
+        f"          MLFLOW_TRACKING_URI={shlex.quote(without_password(client.tracking_uri))} "
         f"mlflow models serve -m {shlex.quote(f'{REGISTERED}{name}/{version}')} --env-manager local",
     )
     if not formats:

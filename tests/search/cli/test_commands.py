@@ -152,6 +152,8 @@ def space(tmp_path):
         ),
         (["--tracking-uri", "127.0.0.1:5000"], "127.0.0.1:5000 is no address of a store: .* http://127.0.0.1:5000"),
         (["--tracking-uri", "htp://host:1"], "htp://host:1 is no address of a store: .* http://host:1"),
+        (["--tracking-uri", "htp://me:s3cret@host:1"], r"htp://me:\*\*\*@host:1 is no .* http://me:\*\*\*@host:1"),
+        (["--tracking-uri", "http://me:***@host:1"], r"http://me:\*\*\*@host:1 was shown without its password"),
         (
             ["--tracking-uri", "mlruns"],
             "mlruns is no address of a store: give a SQLite file, as sqlite:////.*/mlruns/mlf",
