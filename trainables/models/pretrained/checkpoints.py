@@ -140,8 +140,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, or of a PyTorch file that holds nothing but tensors and plain values.
 
     The content says which it is, since files of both kinds have the endings of either. Raises UserError where it is
-    none of them, as a page that was downloaded instead, cannot be read, or only by running code that is in it, or holds
-    no tensors.
+    neither (as where a web page was downloaded instead), where it cannot be read, or only by running code that is in
+    it, and where it holds no tensors.
     """
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}: give the path of a .safetensors, .pth, .pt or .bin file")
@@ -161,9 +161,11 @@ def _content(path: Path) -> dict[str, Any]:
             start = stream.read(9)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-    if start.startswith((b"PK\3\4", b"\x80")):  # a zip archive, or a pickle of PyTorch before 1.6
+    # The JSON of a safetensors file stands behind eight bytes of its length, which may look like the start of a pickle.
+    safetensors = start[8:] == b"{"
+    if not safetensors and start.startswith((b"PK\3\4", b"\x80")):  # a zip archive, or a pickle (PyTorch before 1.6)
         return _read_pytorch(path)
-    if start[8:] != b"{":
+    if not safetensors:
         kinds = "neither a safetensors file nor one of PyTorch"
         raise UserError(f"{path} is {kinds}, since it begins with {start!r}; copy or download it again")
     try:
