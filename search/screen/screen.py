@@ -73,10 +73,11 @@ class Screen:
             self._say(self._waits_for())
 
     def _waits_for(self) -> str:
-        """Return what keeps trials from training before the first of them does."""
-        if self.progress.started is None:
-            return "No trial has begun yet: Ray starts their processes, or waits for machines with room for them"
-        begun = counted(len(self.progress.running), "trial has", "trials have")
+        """Return what keeps trials from training, as long as this command has not trained an epoch."""
+        running = len(self.progress.running)
+        if not running:  # those of a resumed study may have begun, and others may have failed
+            return "No trial runs now: Ray starts their processes, or waits for machines with room for them"
+        begun = counted(running, "trial has", "trials have")
         return f"{begun} begun and not trained a step yet: libraries, weights and data are being loaded"
 
     def _in_progress(self, trial: TrialProgress, running: RunningEpoch) -> str:
