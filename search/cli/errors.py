@@ -64,7 +64,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
 
 
 def _print_whatever_comes() -> None:
-    """Let the outputs write signs that their encoding lacks as escapes: a search is not to end because of one."""
+    """Let the outputs write characters that their encoding lacks as escapes: none of them is to end a search."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -133,6 +133,6 @@ def _hear_again(unraisable: Any) -> None:
 
 
 def _stopped() -> int:
-    with suppress(OSError):  # of a terminal that is closed
+    with suppress(OSError):  # where the terminal is closed
         click.echo(f"segvote: stopped; {HOW_TO_GO_ON}", err=True)
     return INTERRUPTED

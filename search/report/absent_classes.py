@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from search.report.durations import counted
 from trainables.data import Dataset, Splits
 
 NAMED = 5
@@ -18,13 +19,13 @@ def absent_classes(dataset: Dataset, splits: Splits) -> list[str]:
     words = []
     if unlearnt:
         words.append(
-            f"No training photo has {_some(unlearnt)}, and the holdout does: no trial can learn it, and it counts as 0 "
-            "in each score. Bring photos with it into training, or merge or remove the class."
+            f"No training photo has {_some(unlearnt)}, but the holdout does: a class that no trial can learn counts as "
+            "0 in each score. Bring photos with it into training, or merge or remove the class."
         )
     if unscored:
         words.append(
-            f"No holdout photo has {_some(unscored)}: no score says how well it is recognised. Another --seed, a "
-            "larger --holdout-fraction or a val.json with such photos would."
+            f"No holdout photo has {_some(unscored)}: no score says how well such a class is recognised. Try another "
+            "--seed or a larger --holdout-fraction, or give a val.json with such photos."
         )
     return words
 
@@ -34,5 +35,6 @@ def _category_ids(dataset: Dataset, rows: Iterable[int]) -> set[int]:
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more classes" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    left = len(names) - NAMED
+    *others, last = names if left <= 0 else [*names[:NAMED], counted(left, "further class", "further classes")]
+    return f"{', '.join(others)} or {last}" if others else last

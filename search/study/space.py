@@ -19,7 +19,7 @@ DEFAULT_TRIALS = 20
 CONSTANTS = {  # that a space file may have beside suggest(trial)
     "TRIALS": (int, "a whole number of 1 or more"),
     "GRACE_PERIOD": (int, "a whole number of epochs, 1 or more"),
-    "DATA": (str, "a text: the directory of a data set, or sample"),
+    "DATA": (str, "a text: the directory of a data set, or 'sample'"),
     "RECIPES": (list | tuple, "a list of dicts of suggestions"),
 }
 
@@ -166,7 +166,7 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _check_constants(module: ModuleType, path: Path) -> None:
-    """Raise UserError for a constant beside suggest(trial) that is not of its kind."""
+    """Raise UserError for a constant beside suggest(trial) that is of another type, or a number below 1."""
     for name, (kind, what) in CONSTANTS.items():
         value = getattr(module, name, None)
         number = isinstance(value, int)

@@ -22,7 +22,7 @@ STAY_OPEN: list[socket.socket] = []
 
 def leave(why: str, code: int) -> None:
     """End the process at once, with a message, and with the terminal's cursor shown, which a live table hides."""
-    with suppress(OSError):  # of a terminal that is closed
+    with suppress(OSError):  # where the terminal is closed
         if sys.stdout.isatty():
             print(SHOW_CURSOR, end="", flush=True)
         print(f"\n{why}", file=sys.stderr, flush=True)

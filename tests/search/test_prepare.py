@@ -157,4 +157,4 @@ def test_a_class_that_the_holdout_lacks_is_said(settings, tmp_path, monkeypatch)
     changes = {"data": str(root), "cache_dir": tmp_path / "cache", "space": "quickstart"}
     settings, console = dataclasses.replace(settings, **changes), Console(file=io.StringIO(), width=200)
     prepare_data(settings, checked_data(root, settings, console), console)
-    assert "No holdout photo has Glass: no score says how well it is recognised." in console.file.getvalue()
+    assert "No holdout photo has Glass: no score says how well such a class is recognised." in console.file.getvalue()

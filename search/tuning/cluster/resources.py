@@ -20,7 +20,7 @@ ELASTIC_CPUS = 4  # per trial: half of what AWS pairs with one GPU in the instan
 class Resources:
     """What one trial gets, in `cpus` and `gpus`, and how many trials run side by side (`concurrency`).
 
-    `room` is for how many of these the cluster has machines now, where it may start more.
+    `room` is how many of them fit on the machines that the cluster has now, where it may start further ones.
     """
 
     cpus: int

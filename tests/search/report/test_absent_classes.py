@@ -26,10 +26,28 @@ def test_nothing_is_said_of_classes_that_both_have_or_none(tmp_path):
 @pytest.mark.parametrize(
     ("training", "holdout", "said"),
     [
-        ((1,), (1, 2, 3), "No training photo has Glass, Can, and the holdout does: no trial can learn it"),
-        ((1, 2, 3), (2,), "No holdout photo has Paper, Can: no score says how well it is recognised"),
+        ((1,), (1, 2, 3), "No training photo has Glass or Can, but the holdout does: a class that no trial can learn"),
+        ((1, 2, 3), (2,), "No holdout photo has Paper or Can: no score says how well such a class is recognised"),
     ],
 )
 def test_a_class_that_only_one_of_them_has_is_named(tmp_path, training, holdout, said):
     (one,) = words(tmp_path, training=training, holdout=holdout)
     assert one.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "c1"),
+        (5, "c1, c2, c3, c4 or c5"),
+        (6, "c1, c2, c3, c4, c5 or 1 further class"),
+        (9, "c5 or 4 further classes"),
+    ],
+)
+def test_few_of_many_classes_are_named(tmp_path, number, said):
+    categories = [{"id": one, "name": f"c{one}"} for one in range(1, number + 1)]
+    shapes = [annotation(one, 2, one) for one in range(1, number + 1)]
+    train = coco([image(1, "1.png"), image(2, "2.png")], shapes, categories)
+    dataset = load_annotations(write(tmp_path, photos=False, train=train))
+    (one,) = absent_classes(dataset, Splits(holdout=(0,), folds=((1,),), test=(), seed=0))
+    assert f"{said}: no score says" in one
