@@ -21,14 +21,15 @@ class Driver:
     `machine` distinguishes boots of machines, and containers on one machine, whose processes have numbers of their own;
     it is empty where the system does not say it. `started` is when the process began, in the system's own unit since
     its boot: a later process may get the same `pid`. `directory` and `inode` are those of the study's directory at that
-    time: one that has neither is a copy. `ended` says whether the process left the study by itself.
+    time: one that has neither is a copy. Files of earlier versions lack both. `ended` says whether the process left the
+    study by itself.
     """
 
     machine: str
     pid: int
     started: int
-    directory: str
-    inode: int
+    directory: str | None = None
+    inode: int | None = None
     ended: bool = False
 
     @property
@@ -54,7 +55,7 @@ class Driver:
         where that cannot be seen.
         """
         place = study.resolve()
-        is_copy = self.directory != str(place) and self.inode != place.stat().st_ino
+        is_copy = self.directory not in (None, str(place)) and self.inode != place.stat().st_ino
         return False if is_copy and self.alive else self.alive
 
 

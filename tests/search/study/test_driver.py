@@ -55,6 +55,15 @@ def test_a_copy_of_a_running_study_is_run_by_nobody(process, tmp_path):
     assert [driver_alive(one) for one in (study, link, copy)] == [False, False, False]
 
 
+def test_a_process_is_found_in_the_file_of_a_version_that_noted_no_directory(process, tmp_path):
+    noted = read_json(tmp_path / "driver.json")
+    write_json(tmp_path / "driver.json", {key: noted[key] for key in ("machine", "pid", "started", "ended")})
+    assert driver_alive(tmp_path) is True
+    process.kill()
+    process.wait()
+    assert driver_alive(tmp_path) is False
+
+
 def test_a_running_study_that_was_renamed_is_no_copy(process, tmp_path):
     renamed = tmp_path.rename(tmp_path.with_name("renamed"))
     assert driver_alive(renamed) is True
