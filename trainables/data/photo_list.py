@@ -84,7 +84,8 @@ def as_photos(records: Iterable[ImageRecord]) -> tuple[Photo, ...]:
 def _of_directory(directory: Path, max_megapixels: float) -> PhotoList:
     files = sorted(files_below(directory))
     paths = [path for path in files if path.suffix.lower() in SUFFIXES and path.is_file()]
-    left_out = _left_out(directory, [path for path in files if path not in set(paths)])
+    taken = set(paths)
+    left_out = _left_out(directory, [path for path in files if path not in taken])
     if not paths:
         raise UserError(f"--images {directory} holds no photo ({', '.join(SUFFIXES)}){left_out and f': {left_out}'}")
     photos, faults, looked_at = [], [], []

@@ -1,5 +1,6 @@
 """Which format a directory or file looks like, by names and the first bytes alone."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,16 +24,21 @@ def split_of(name: str) -> str | None:
 
 def split_places(source: Path) -> list[Path]:
     """Return a directory and those in it that are named after a split."""
-    found = (
-        [path for path in sorted(source.iterdir()) if path.is_dir() and split_of(path.name)] if source.is_dir() else []
-    )
-    return [source, *found]
+    return [source, *(source / name for name in _folders(source) if split_of(name))]
 
 
 def folder_of(place: Path, names: Sequence[str]) -> Path | None:
     """Return the folder in `place` with one of the names, the first of them that is there, in any capitals."""
-    there = {path.name.lower(): path for path in sorted(place.iterdir()) if path.is_dir()}
+    there = {name.lower(): place / name for name in _folders(place)}
     return next((there[name.lower()] for name in names if name.lower() in there), None)
+
+
+def _folders(place: Path) -> list[str]:
+    """Return the names of the folders in a directory, which may hold a million files beside them."""
+    if not place.is_dir():
+        return []
+    with os.scandir(place) as entries:  # says what an entry is without a look at each file
+        return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def format_of(source: Path) -> str | None:
@@ -66,7 +72,7 @@ def _ade20k(source: Path) -> bool:
 
 def _masks(source: Path) -> bool:
     for place in split_places(source):
-        masks = folder_of(place, MASK_FOLDERS) if source.is_dir() else None
+        masks = folder_of(place, MASK_FOLDERS)
         if masks and folder_of(place, IMAGE_FOLDERS) and any(_first(masks, "**/*.png")):
             return True
     return False

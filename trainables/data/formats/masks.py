@@ -120,6 +120,7 @@ def _pairs(
                 raise UserError(f"{photos[name]} and {path} would have the same mask: keep one of them")
             photos[name] = path
     pairs, faults = [], []
+    similar = {folded(str(name)): photo for name, photo in photos.items()}
     found = sorted(path for path in files_below(masks) if path.name.lower().endswith(ending))
     names = [_named(path, masks, key) for path in found]
     more = _common_ending(photos, names)
@@ -129,10 +130,9 @@ def _pairs(
             split = _split_of(mask.relative_to(source))
             pairs.append(_Pair(split, photos[name], photos[name].relative_to(images).as_posix(), mask))
         else:
-            near = next((str(photo) for other, photo in photos.items() if folded(str(other)) == folded(str(name))), "")
-            what = (
-                f"there is no photo of its name below {images.relative_to(source)}{near and f', but {near} is there'}"
-            )
+            near = similar.get(folded(str(name)))
+            but = f", but {near} is there" if near else ""
+            what = f"there is no photo of its name below {images.relative_to(source)}{but}"
             remedy = "give both the same name, remove the mask, or restore the photo"
             faults.append(Problem(str(mask.relative_to(source)), None, what, remedy))
     checks.raise_if_any(source, faults)

@@ -127,10 +127,9 @@ def _photos(
 def _labels_of(photo: Path) -> Path:
     """Return a/labels/b.txt for a/images/b.jpg, by the last folder named images; else the text file beside it."""
     parts = list(photo.parts)
-    beside = existing(photo.with_suffix(".txt"))
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    labels = existing(Path(*parts).with_suffix(".txt"))
+    labels, beside = (existing(path.with_suffix(".txt")) for path in (Path(*parts), photo))
     return beside if beside.is_file() and not labels.is_file() else labels
 
 

@@ -27,8 +27,11 @@ def without_ending(name: str) -> str:
 
 
 def existing(path: Path) -> Path:
-    """Return the path; where there is no such file, that of one in its folder with the same composed name, if any."""
-    if path.exists() or path.name.isascii() or not path.parent.is_dir():
+    """Return the path, or that of the file whose name differs only in how its characters are composed, if one is there.
+
+    The folder is not read, because there may be many such names in a large one.
+    """
+    if os.path.exists(path) or path.name.isascii():
         return path
-    same = [name for name in os.listdir(path.parent) if composed(name) == composed(path.name)]
-    return path.with_name(same[0]) if same else path
+    forms = (path.with_name(unicodedata.normalize(form, path.name)) for form in ("NFC", "NFD"))
+    return next(filter(os.path.exists, forms), path)
