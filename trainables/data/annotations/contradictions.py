@@ -7,6 +7,7 @@ the whole file, to be shown and looked into.
 from collections.abc import Container, Iterable
 from typing import Any
 
+import numpy as np
 from pycocotools import mask as coco_mask
 
 from trainables.data.annotations.checks import Problem, is_id
@@ -43,17 +44,13 @@ class Contradictions:
     """The annotations of a file whose box is not where their pixels are, and those that seem to have holes."""
 
     def __init__(self) -> None:
-        self._with_box = 0
-        self._elsewhere: list[int | str] = []
+        self._boxed: list[tuple[int | str, list[float], dict[str, Any]]] = []
         self._nested: list[int | str] = []
 
     def add(self, name: int | str, entry: dict, segmentation: Any, rle: dict[str, Any]) -> None:
         """Look at an annotation: its entry in the file, its sound segmentation, and that one as compressed RLE."""
-        box = entry.get("bbox")
-        if _is_box(box):
-            self._with_box += 1
-            if not _is_around(box, rle):
-                self._elsewhere.append(name)
+        if _is_box(entry.get("bbox")):
+            self._boxed.append((name, entry["bbox"], rle))
         several = isinstance(segmentation, list) and 1 < len(segmentation) <= _MOST_PARTS
         inner = _inner_pixels(segmentation, rle) if several else 0
         if inner and _seems_cut_out(inner, entry.get("area"), area_of(rle)):
@@ -62,8 +59,9 @@ class Contradictions:
     def problems(self, file: str) -> list[Problem]:
         """Return what was found, as problems of the file of that name."""
         problems = []
-        if len(self._elsewhere) > max(1, _LEAST_SHARE * self._with_box):
-            what = f"the bbox of {_some(self._elsewhere)} is not where the pixels of its segmentation are"
+        elsewhere = self._elsewhere()
+        if len(elsewhere) > max(1, _LEAST_SHARE * len(self._boxed)):
+            what = f"the bbox of {_some(elsewhere)} is not where the pixels of its segmentation are"
             remedy = (
                 "look at some by segvote data show: runs that count row by row instead of column by column, and "
                 "polygons of a photo of another size, paint such pixels; if only the boxes are wrong, nothing is lost"
@@ -73,6 +71,16 @@ class Contradictions:
             what = f"{_some(self._nested)} has a polygon inside another one, which COCO adds and does not cut out"
             problems.append(Problem(file, None, what, "if these are holes, write the segmentation as RLE"))
         return problems
+
+    def _elsewhere(self) -> list[int | str]:
+        """Return the annotations whose box is elsewhere: as x, y, width, height, and as two corners, as some write."""
+        if not self._boxed:
+            return []
+        names, boxes, rles = zip(*self._boxed)
+        given, painted = np.array(boxes, float), _corners(coco_mask.toBbox(list(rles)))
+        sizes = np.array([rle["size"] for rle in rles])
+        sound = _agree(_corners(given), painted, sizes) | _agree(given, painted, sizes)
+        return [names[index] for index in np.flatnonzero(~sound)]
 
 
 def _some(names: list[int | str]) -> str:
@@ -91,30 +99,24 @@ def _is_box(box: Any) -> bool:
     )
 
 
-def _is_around(box: list[float], rle: dict[str, Any]) -> bool:
-    """Return whether the pixels lie where the box says: x, y, width, height, or, as some tools write, two corners."""
-    x, y, width, height = map(float, coco_mask.toBbox(rle))
-    painted = (x, y, x + width, y + height)
-    left, top, third, fourth = box
-    return any(
-        _agree(_clipped(corners, rle["size"]), painted)
-        for corners in ((left, top, left + third, top + fourth), (left, top, third, fourth))
-    )
+def _corners(boxes: np.ndarray) -> np.ndarray:
+    """Return left, top, right and bottom, (n, 4), of boxes of x, y, width and height."""
+    return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
 
 
-def _clipped(corners: tuple[float, ...], size: list[int]) -> tuple[float, ...]:
-    return tuple(min(max(0, value), size[1 - index % 2]) for index, value in enumerate(corners))
+def _agree(given: np.ndarray, painted: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return whether boxes, as corners (n, 4), mean the same: their edges are near, or they share half of their union.
+
+    What the given boxes have out of the images, of `sizes` (n, 2) as height and width, does not count.
+    """
+    given = np.clip(given, 0, sizes[:, [1, 0, 1, 0]])
+    near = (abs(given - painted) <= _NEAR).all(axis=1)
+    inner = _areas(np.hstack([np.maximum(given, painted)[:, :2], np.minimum(given, painted)[:, 2:]]))
+    return near | (2 * inner >= _areas(given) + _areas(painted) - inner)
 
 
-def _agree(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    if max(abs(first - second) for first, second in zip(one, other)) <= _NEAR:
-        return True
-    inner = _area((max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])))
-    return 2 * inner >= _area(one) + _area(other) - inner
-
-
-def _area(corners: tuple[float, ...]) -> float:
-    return max(0, corners[2] - corners[0]) * max(0, corners[3] - corners[1])
+def _areas(corners: np.ndarray) -> np.ndarray:
+    return (corners[:, 2:] - corners[:, :2]).clip(0).prod(axis=1)
 
 
 def _inner_pixels(polygons: list[list[float]], rle: dict[str, Any]) -> int:
