@@ -147,12 +147,17 @@ def _named(path: Path, folder: Path, key: Callable[[str], str]) -> Path:
 
 
 def _common_ending(photos: Container[Path], masks: Sequence[Path]) -> str:
-    """Return what all masks' names have behind the name of a photo; nothing where one has a photo's very name."""
+    """Return what all masks' names have behind the name of a photo; nothing where one has a photo's very name.
+
+    An ending that begins with a digit is none: 10.png is no mask of 1.jpg.
+    """
     if not masks or any(mask in photos for mask in masks):
         return ""
     first = masks[0].name
     endings = [
-        first[length:] for length in range(len(first) - 1, 0, -1) if masks[0].with_name(first[:length]) in photos
+        first[length:]
+        for length in range(len(first) - 1, 0, -1)
+        if masks[0].with_name(first[:length]) in photos and not first[length].isdigit()
     ]
     return endings[0] if endings and all(mask.name.endswith(endings[0]) for mask in masks) else ""
 

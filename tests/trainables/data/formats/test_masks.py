@@ -185,6 +185,13 @@ def test_masks_may_have_an_ending_of_their_own(tmp_path):
         import_from("masks", source.rename(tmp_path / "other"))
 
 
+def test_the_mask_of_another_number_is_no_mask_of_a_photo(tmp_path):
+    source = folder(tmp_path / "src", **{"1": blocks(0, 1)})
+    (source / "masks/1.png").rename(source / "masks/10.png")
+    with pytest.raises(UserError, match=r"10\.png: there is no photo of its name"):
+        import_from("masks", source)
+
+
 def test_a_mask_of_another_size_than_its_photo_is_named(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1), b=blocks(0, 1))
     save(source / "masks/a.png", blocks(0, 1, height=8, width=12))
