@@ -43,9 +43,9 @@ def read_cvat(source: Path, options: ImportOptions) -> Imported:
 
 
 def _unknown_subsets(images: list[tuple[str, ElementTree.Element]]) -> Iterator[str]:
-    """Yield a sentence on the subsets whose names say no split, if there are any."""
-    subsets = Counter(image.get("subset", "train") for _, image in images)
-    told = [f"{name!r} ({count})" for name, count in subsets.items() if split_of(name) is None]
+    """Yield a sentence on the subsets whose names say no split, if there are any; "default" is CVAT's own for none."""
+    subsets = Counter(image.get("subset", "default") for _, image in images)
+    told = [f"{name!r} ({count})" for name, count in subsets.items() if name != "default" and split_of(name) is None]
     if told:
         yield f"images of the subsets {', '.join(told)} are taken for training, since the names say no split"
 

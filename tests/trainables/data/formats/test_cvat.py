@@ -117,7 +117,9 @@ def test_faults_name_file_image_and_shape(tmp_path, shape, message):
         import_from("cvat", export(tmp_path / "x", shape))
 
 
-@pytest.mark.parametrize(("subset", "split", "notes"), [("Validation", "val", 0), ("holdout", "train", 1)])
+@pytest.mark.parametrize(
+    ("subset", "split", "notes"), [("Validation", "val", 0), ("default", "train", 0), ("holdout", "train", 1)]
+)
 def test_a_subset_that_says_no_split_is_told(tmp_path, subset, split, notes):
     train = f'<image id="4" name="b.png" width="{WIDTH}" height="{HEIGHT}">{polygon([(1, 1), (9, 1), (5, 5)])}</image>'
     source = export(
