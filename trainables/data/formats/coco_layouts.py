@@ -26,12 +26,14 @@ def read_roboflow(source: Path, options: ImportOptions) -> Imported:
 def read_coco(source: Path, options: ImportOptions) -> Imported:
     """Return the files annotations/*train*.json, *val*.json and *test*.json, with photos anywhere below `source`.
 
-    One that ends in "default", as CVAT names it where a task has no subsets, is for training.
+    Their names may have any capitals. One that ends in "default", as CVAT names it where a task has no subsets, is for
+    training.
     """
     files: dict[str | None, Path] = {}
     for path in sorted(source.glob("annotations/*.json")):
-        named = next((split for split in ("train", "val", "test") if split in path.stem), None)
-        _add(files, named or ("train" if path.stem.endswith("default") else None), path)
+        name = path.stem.lower()
+        named = next((split for split in ("train", "val", "test") if split in name), None)
+        _add(files, named or ("train" if name.endswith("default") else None), path)
     return _imported(source, files, {split: source for split in files}, without_top=False)
 
 
@@ -45,13 +47,11 @@ def _imported(
     source: Path, files: dict[str | None, Path], roots: dict[str | None, Path], *, without_top: bool
 ) -> Imported:
     if not files or None in files:
+        where = "lie in folders named" if without_top else "have names with"
         example = "train/_annotations.coco.json" if without_top else "annotations/instances_train.json"
-        found = f"{files[None]} does not say of which it is" if files else "there is none"
-        known = "; what has a train.json already needs no import" if (source / "train.json").is_file() else ""
-        raise UserError(
-            f"{source} must have COCO files of train, val or test in their names or folders, as in {example}: "
-            f"{found}{known}"
-        )
+        found = f"{files[None]} does not" if files else "there is none"
+        known = "; a directory that has a train.json needs no import" if (source / "train.json").is_file() else ""
+        raise UserError(f"{source}: COCO files must {where} train, val or test, as {example} does: {found}{known}")
     contents = {split: _read(path) for split, path in files.items()}
     categories = _categories(source, files, contents)
     if without_top:

@@ -76,10 +76,14 @@ def test_boxes_and_unknown_ids_are_skipped_by_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("form", "file"),
-    [("coco", "annotations/instances_default.json"), ("roboflow", "train/_annotations.coco-segmentation.json")],
+    [
+        ("coco", "annotations/instances_default.json"),
+        ("coco", "annotations/instances_Train.json"),
+        ("roboflow", "train/_annotations.coco-segmentation.json"),
+    ],
 )
 def test_files_that_a_search_knows_are_imported(tmp_path, form, file):
-    """Without subsets CVAT names its file "default", and Roboflow has several names for what it exports."""
+    """CVAT names a file as the subset is, "default" without any, and Roboflow has several names for its exports."""
     photo(tmp_path / "src/train/a.png", 20, 10)
     (tmp_path / "src" / file).parent.mkdir(exist_ok=True)
     (tmp_path / "src" / file).write_text(json.dumps(content()))
@@ -100,9 +104,9 @@ def test_two_files_for_one_split_are_an_error(tmp_path):
     [
         (
             "train.json",
-            r"as in annotations/instances_train\.json: there is none; what has a train\.json already needs no",
+            r"as annotations/instances_train\.json does: there is none; a directory that has a train\.json needs no",
         ),
-        ("annotations/all.json", r"all\.json does not say of which it is$"),
+        ("annotations/all.json", r"must have names with train, val or test, as .*: .*all\.json does not$"),
     ],
 )
 def test_files_that_are_of_no_split_are_told_how_to_be_named(tmp_path, file, said):
