@@ -175,7 +175,7 @@ class PhotoFinder:
         name = PurePosixPath(_slashes(file_name)).name
         near = [path.name for path in self._near(file_name)] or self._anywhere.get(folded(name), [])
         near = near or [path.name for path in self._near(file_name, any_ending=True)]
-        return f"is not there, but {', '.join(map(repr, near[:3]))} is" if near else ""
+        return f"is not there, but {', '.join(map(repr, near[:3]))} {'is' if len(near) == 1 else 'are'}" if near else ""
 
     def _near(self, file_name: str, any_ending: bool = False) -> list[Path]:
         """Return the files whose names differ in capitals, blanks at the ends, %20 for a blank, or composition.

@@ -1,7 +1,7 @@
 """What a COCO file says twice, and differently: signs that its masks are not what their makers saw.
 
-None of it can be known to be a fault, and the pixels of a segmentation are what counts; so each sign is one problem of
-the whole file, to be shown and looked into.
+No sign is a proof of a fault, and the pixels of a segmentation are what counts; so each kind of sign is one problem of
+the whole file, which somebody should look into.
 """
 
 from collections.abc import Container, Iterable

@@ -169,7 +169,7 @@ def _fault(names: list[str], region: dict) -> str | None:
     if not _MASKS & region["value"].keys():
         return f"is a {region.get('type')}, neither a polygon nor a brush stroke"
     if region.get("image_rotation"):
-        return f"was drawn on the photo turned by {region['image_rotation']} degrees, so that its place is not sure"
+        return f"was drawn on the photo turned by {region['image_rotation']} degrees, so its place is not certain"
     if len(names) > 1:
         return f"has the labels {', '.join(map(repr, names))}, of which a pixel can have one only"
     return None

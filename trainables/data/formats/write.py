@@ -169,8 +169,8 @@ class _Writer:
         classes = {key: name for key, name in self._imported.categories.items() if key not in self._background}
         categories = [{"id": key, "name": name} for key, name in sorted(classes.items())]
         if self._holes:
-            what = "shapes of the background were cut out of what is below them, and are no annotations"
-            self._imported.notes.append(f"{self._holes} {what}")
+            what = "made holes in what is below them, and are no annotations"
+            self._imported.notes.append(f"the shapes of the background ({self._holes}) {what}")
         for split, content in self._contents.items():
             if content["images"]:
                 if split == "test" and not content["annotations"]:

@@ -65,7 +65,9 @@ def test_background_makes_holes_in_what_is_below_it(tmp_path, name):
     glass = painted(LARGE) & ~painted([[4, 4], [8, 4], [8, 8], [4, 8]])
     assert list(names(dataset).values()) == ["Glass"]
     assert ((category_maps(dataset)["a.jpg"] != NOTHING) == glass).all()
-    assert report.notes == ("1 shapes of the background were cut out of what is below them, and are no annotations",)
+    assert report.notes == (
+        "the shapes of the background (1) made holes in what is below them, and are no annotations",
+    )
 
 
 def test_ignored_shapes_are_told(tmp_path):
