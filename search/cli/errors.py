@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from trainables.hardware.home import ensure_home
 
 HOW_TO_GO_ON = "finished work is kept: resume a study with --resume, and other commands by typing them again"
 INTERRUPTED = 130  # the exit code that shells report for Ctrl-C
+ECHO_S = 0.05  # within which a second signal is the first one again: a shell repeats that of a closed terminal
 AGAIN_S = 0.1  # after which an interrupt that Python ignored is sent once more
 # These are set before the libraries are imported, and Ray's workers inherit them.
 QUIET = {
@@ -36,7 +38,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
     """Run a command and return its exit code: 0 (success), 1 (no result), 2 (an error of the user), 130 (Ctrl-C)."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    interrupted = _note_interrupts()
+    interrupts = _note_interrupts()
     _print_whatever_comes()
     try:
         ensure_home()
@@ -57,7 +59,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
     except OSError as error:  # such as a full disk or a directory without write permission
         click.echo(f"segvote: {describe_full_disk(error, []) or _told(error)}; {HOW_TO_GO_ON}", err=True)
     except Exception:
-        if interrupted.is_set():  # Ctrl-C may lead to any exception: imports raise RuntimeError
+        if interrupts:  # Ctrl-C may lead to any exception: imports raise RuntimeError
             return _stopped()
         raise
     return 2
@@ -106,19 +108,24 @@ def end_process(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _note_interrupts() -> threading.Event:
-    """Return an event that is set when somebody stops the command, before KeyboardInterrupt is raised."""
-    interrupted = threading.Event()
+def _note_interrupts() -> list[float]:
+    """Return a list of the moments at which somebody stopped the command; KeyboardInterrupt is raised after each.
+
+    It is no threading.Event, whose lock a signal would wait for that comes while the one before it sets the event.
+    """
+    interrupts: list[float] = []
 
     def interrupt(*_: Any) -> None:
-        interrupted.set()
-        raise KeyboardInterrupt
+        before, now = interrupts[-1:], time.monotonic()
+        interrupts.append(now)
+        if not before or now - before[0] > ECHO_S:  # a repeated one would end the last message with a traceback
+            raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
         for number in stopping_signals():
             signal.signal(number, interrupt)
         sys.unraisablehook = _hear_again
-    return interrupted
+    return interrupts
 
 
 def _hear_again(unraisable: Any) -> None:

@@ -100,6 +100,26 @@ def test_a_stopped_command_says_how_to_go_on(number):
     assert process.returncode == INTERRUPTED
 
 
+def test_a_signal_that_a_shell_repeats_at_once_does_not_interrupt_what_the_first_one_led_to():
+    script = """
+import signal, sys
+import click
+from search.cli.errors import run_command
+
+@click.command()
+def wait():
+    try:
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.raise_signal(signal.SIGHUP)
+        print("cleared up")
+
+raise SystemExit(run_command(wait, []))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (run.stdout, run.returncode) == ("cleared up\n", INTERRUPTED)
+
+
 def test_signs_that_an_output_cannot_encode_are_escaped():
     script = """
 import click
