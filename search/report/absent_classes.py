@@ -23,9 +23,11 @@ def absent_classes(dataset: Dataset, splits: Splits) -> list[str]:
             "0 in each score. Bring photos with it into training, or merge or remove the class."
         )
     if unscored:
+        remedy = "Try another --seed or a larger --holdout-fraction, or give a val.json with such photos."
+        if dataset.images[splits.holdout[0]].split == "val":
+            remedy = f"Move such photos into {dataset.files['val']}."
         words.append(
-            f"No holdout photo has {_some(unscored)}: no score says how well such a class is recognised. Try another "
-            "--seed or a larger --holdout-fraction, or give a val.json with such photos."
+            f"No holdout photo has {_some(unscored)}: no score says how well such a class is recognised. {remedy}"
         )
     return words
 

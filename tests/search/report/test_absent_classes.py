@@ -35,6 +35,15 @@ def test_a_class_that_only_one_of_them_has_is_named(tmp_path, training, holdout,
     assert one.startswith(said)
 
 
+def test_a_holdout_of_its_own_file_is_not_said_to_depend_on_flags(tmp_path):
+    shapes = [annotation(1, 1, 1), annotation(2, 1, 2)]
+    contents = {"train": coco([image(1, "1.png")], shapes, CATEGORIES)}
+    contents["val"] = coco([image(2, "2.png")], [annotation(1, 2, 1)], CATEGORIES)
+    dataset = load_annotations(write(tmp_path, photos=False, **contents))
+    (one,) = absent_classes(dataset, Splits(holdout=(1,), folds=((0,),), test=(), seed=0))
+    assert one.endswith("is recognised. Move such photos into val.json.")
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [
