@@ -14,7 +14,7 @@ from trainables.data.annotations.checks import Problem, is_id
 from trainables.data.annotations.masks import area_of
 
 _LEAST_SHARE = 0.2  # of the annotations with a box, for a problem
-_NEAR = 2  # pixels between the edges of two boxes that mean the same, however small they are
+_NEAR = 2  # pixels that may be painted beyond an edge of a box
 _MOST_PARTS = 100  # of an annotation, each of which is compared with each
 
 
@@ -52,8 +52,7 @@ class Contradictions:
         if _is_box(entry.get("bbox")):
             self._boxed.append((name, entry["bbox"], rle))
         several = isinstance(segmentation, list) and 1 < len(segmentation) <= _MOST_PARTS
-        inner = _inner_pixels(segmentation, rle) if several else 0
-        if inner and _seems_cut_out(inner, entry.get("area"), area_of(rle)):
+        if several and _seems_cut_out(segmentation, entry.get("area"), rle):
             self._nested.append(name)
 
     def problems(self, file: str) -> list[Problem]:
@@ -105,31 +104,38 @@ def _corners(boxes: np.ndarray) -> np.ndarray:
 
 
 def _agree(given: np.ndarray, painted: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return whether boxes, as corners (n, 4), mean the same: their edges are near, or they share half of their union.
+    """Return whether boxes, as corners (n, 4), fit what is painted: they hold all of it, or share half of their union.
 
-    What the given boxes have out of the images, of `sizes` (n, 2) as height and width, does not count.
+    A box may be of a whole object, of which only the visible part is painted. What the given boxes have out of the
+    images, of `sizes` (n, 2) as height and width, does not count.
     """
     given = np.clip(given, 0, sizes[:, [1, 0, 1, 0]])
-    near = (abs(given - painted) <= _NEAR).all(axis=1)
+    holds = ((given - painted) * [1, 1, -1, -1] <= _NEAR).all(axis=1)
     inner = _areas(np.hstack([np.maximum(given, painted)[:, :2], np.minimum(given, painted)[:, 2:]]))
-    return near | (2 * inner >= _areas(given) + _areas(painted) - inner)
+    return holds | (2 * inner >= _areas(given) + _areas(painted) - inner)
 
 
 def _areas(corners: np.ndarray) -> np.ndarray:
     return (corners[:, 2:] - corners[:, :2]).clip(0).prod(axis=1)
 
 
-def _inner_pixels(polygons: list[list[float]], rle: dict[str, Any]) -> int:
-    """Return the pixels of the polygons that lie wholly in another, larger one; 0 where there is none."""
+def _seems_cut_out(polygons: list[list[float]], stated: Any, rle: dict[str, Any]) -> bool:
+    """Return whether a polygon lies wholly in another, larger one, and the stated area does not count it, if any is.
+
+    The area is compared both with pixels and with the polygons' own areas, since of small ones these differ by as much.
+    """
     parts = coco_mask.frPyObjects(polygons, *rle["size"])
-    areas = coco_mask.area(parts).astype(int)
+    pixels = coco_mask.area(parts).astype(int)
     inside = coco_mask.iou(parts, parts, [1] * len(parts))  # as of crowds: the share of each that lies in each other
-    inner = ((inside == 1) & (areas[:, None] < areas[None])).any(axis=1)
-    return int(areas[inner].sum())
-
-
-def _seems_cut_out(inner: int, stated: Any, painted: int) -> bool:
-    """Return whether inner pixels may be a hole: the file does not state an area with them rather than without them."""
+    inner = ((inside == 1) & (pixels[:, None] < pixels[None])).any(axis=1)
+    if not pixels[inner].any():
+        return False
     if type(stated) not in (int, float) or not stated > 0:
         return True
-    return abs(stated - (painted - inner)) < abs(stated - painted)
+    own = np.array([_area(polygon) for polygon in polygons])
+    return stated < min(area_of(rle) - pixels[inner].sum() / 2, own[~inner].sum() - own[inner].sum() / 2)
+
+
+def _area(polygon: list[float]) -> float:
+    x, y = np.reshape(polygon, (-1, 2)).T
+    return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2

@@ -8,7 +8,7 @@ from tests.trainables.data.made import annotation, box, coco, image, write
 from trainables.data.coco import load_annotations
 
 HEIGHT, WIDTH = 40, 60
-PLACES = ((3, 5), (20, 8), (40, 12), (10, 20))
+PLACES = ((6, 10), (20, 8), (40, 12), (10, 20))
 
 
 def told(tmp_path, annotations, images=None):
@@ -43,6 +43,7 @@ def test_boxes_tell_of_pixels_in_another_order_or_of_another_size(tmp_path, segm
         lambda x, y: [x, y, 12, 9],
         lambda x, y: [x - 2, y - 1, 14, 11],
         lambda x, y: [x, y, x + 12, y + 9],
+        lambda x, y: [x - 1, y - 5, 19, 25],
         lambda x, y: [0, 0, 0, 0],
         lambda x, y: [x / WIDTH, y / HEIGHT, 12 / WIDTH, 9 / HEIGHT],
         lambda x, y: [],
@@ -73,6 +74,12 @@ def test_a_polygon_inside_another_is_told(tmp_path, more):
 def test_one_that_the_stated_area_counts_is_no_hole(tmp_path):
     assert told(tmp_path, [annotation(7, 1, 1, WHOLE + HOLE, area=20 * 20 + 8 * 8)]) == []
     assert told(tmp_path / "twins", [annotation(7, 1, 1, WHOLE + WHOLE)]) == []
+
+
+@pytest.mark.parametrize("left", [0.1, 0.4, 0.6, 0.9])
+def test_a_small_polygon_whose_pixels_are_more_than_its_area_has_no_hole(tmp_path, left):
+    outer, inner = box(left, 1.4, 3.2, 1.8), box(left + 0.8, 1.8, 1.4, 1)
+    assert told(tmp_path, [annotation(7, 1, 1, outer + inner, area=3.2 * 1.8)]) == []
 
 
 @pytest.mark.parametrize(("key", "step"), [("category_id", -1), ("category_id", 1), ("image_id", -1), ("image_id", 1)])
