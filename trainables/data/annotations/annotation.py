@@ -13,7 +13,7 @@ from trainables.data.annotations.contradictions import Contradictions, shifted_i
 from trainables.data.annotations.masks import area_of, run_lengths, to_rle
 
 SKIPPED = "it is left out: correct or remove it"
-_FARTHEST = 8  # image sides; pycocotools allocates memory by a polygon's extent, not by the image's
+FARTHEST = 8  # image sides; pycocotools allocates memory by a polygon's extent, not by the image's
 _SHARES = (-0.05, 1.05)  # within it lie polygons in shares of the image's sides, which a tool may have rounded
 _PERCENT, _LEAST_POLYGONS = 100, 10
 
@@ -191,7 +191,7 @@ def _polygon_fault(part: list, height: int, width: int) -> str | None:
     x, y = part[::2], part[1::2]
     if max(x) <= 0 or max(y) <= 0 or min(x) >= width or min(y) >= height:
         return f"lies wholly outside the {width}x{height} image"
-    if max(map(abs, part)) > _FARTHEST * max(height, width):
+    if max(map(abs, part)) > FARTHEST * max(height, width):
         return f"reaches far out of the {width}x{height} image"
     if max(part) <= 1 < min(height, width) and any(value != int(value) for value in part):
         return "lies within the first pixel: coordinates are pixels, not shares of the sides"

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from trainables.data.annotations.annotation import FARTHEST
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import split_of
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
@@ -44,7 +45,7 @@ def read_cvat(source: Path, options: ImportOptions) -> Imported:
 
 def _unknown_subsets(images: list[tuple[str, ElementTree.Element]]) -> Iterator[str]:
     """Yield a sentence on the subsets whose names say no split, if there are any; "default" is CVAT's own for none."""
-    subsets = Counter(image.get("subset", "default") for _, image in images)
+    subsets = Counter(image.get("subset") or "default" for _, image in images)
     told = [f"{name!r} ({count})" for name, count in subsets.items() if name != "default" and split_of(name) is None]
     if told:
         yield f"images of the subsets {', '.join(told)} are taken for training, since the names say no split"
@@ -79,7 +80,7 @@ def _photos(
             raise UserError(f"{labels}: name, width, height or a z_order is missing or no number ({error})") from error
         path = finder.find(name, labels)
         found = tuple(_shapes(shapes, height, width, ids, labels, problems))
-        split = split_of(image.get("subset", "train")) or "train"
+        split = split_of(image.get("subset", "")) or "train"
         yield LabelledPhoto(split, path, path.relative_to(finder.root).as_posix(), height, width, found, labels)
 
 
@@ -130,6 +131,8 @@ def _mask(element: ElementTree.Element, height: int, width: int) -> dict[str, An
     runs = np.array([int(text) for text in element.attrib["rle"].split(",")])
     if (runs < 0).any() or runs.sum() != rows * columns:
         raise ValueError(f"its runs cover {runs.sum()} pixels, but its box has {rows * columns}")
+    if max(columns, rows) > FARTHEST * max(height, width):
+        raise ValueError(f"its box of {columns}x{rows} pixels is far larger than the {width}x{height} image")
     if left >= width or top >= height or left + columns <= 0 or top + rows <= 0:
         raise ValueError(f"its box lies wholly outside the {width}x{height} image")
     pixels = np.zeros((height, width), np.uint8, order="F")

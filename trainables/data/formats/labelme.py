@@ -3,6 +3,7 @@
 import base64
 import binascii
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem
         raise UserError(f"{labels}: imageHeight or imageWidth is missing or no number ({error})") from error
     path = existing(file.parent / str(content["imagePath"]).replace("\\", "/"))
     beside = existing(file.with_name(path.name or "-"))  # where it is if the folder was moved from another machine
-    path = beside if beside.is_file() and not path.is_file() else path
+    path = beside if os.path.isfile(beside) and not os.path.isfile(path) else path
     data = _embedded(content, labels, path)
     name = file.with_name(path.name).relative_to(source)
     split = next((split for part in name.parts[:-1] if (split := split_of(part))), "train")
@@ -105,7 +106,7 @@ def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem
 
 
 def _embedded(content: dict, labels: str, path: Path) -> bytes | None:
-    if path.is_file():
+    if os.path.isfile(path):  # False, too, of a name that is longer than the file system allows
         return None
     try:
         return base64.b64decode(content["imageData"], validate=True)

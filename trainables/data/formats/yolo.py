@@ -1,5 +1,6 @@
 """YOLO's segmentation labels: data.yaml, and a text file a photo with one polygon a line."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -85,7 +86,7 @@ def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
         else:
             lines = [line.strip() for line in read_lines(found) if line.strip()]
             paths = [path if path.is_absolute() else root / path for path in map(Path, lines)]
-            photos += [path if path.exists() else existing(Path(_slashes(path))) for path in paths]
+            photos += [path if os.path.exists(path) else existing(Path(_slashes(path))) for path in paths]
     return photos
 
 
@@ -130,7 +131,7 @@ def _labels_of(photo: Path) -> Path:
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     labels, beside = (existing(path.with_suffix(".txt")) for path in (Path(*parts), photo))
-    return beside if beside.is_file() and not labels.is_file() else labels
+    return beside if os.path.isfile(beside) and not os.path.isfile(labels) else labels
 
 
 def _name_of(photo: Path) -> str:

@@ -107,6 +107,10 @@ def test_a_broken_shape_is_skipped_and_the_others_stay(tmp_path):
     [
         (polygon([(1, 1), (5, 1), (5, 5)], "Metal"), "image 3, polygon 1: its label 'Metal' is not among"),
         ('<mask label="Paper" rle="3, 2" left="0" top="0" width="2" height="2"/>', "runs cover 5 pixels, but its box"),
+        (
+            '<mask label="Paper" rle="0,99999999999" left="0" top="0" width="99999999999" height="1"/>',
+            "mask 1: .*its box of 99999999999x1 pixels is far larger than the 30x20 image",
+        ),
         (mask(blob(4, 4), WIDTH, 0), r"mask 1: .*its box lies wholly outside the 30x20 image"),
         ('<polygon label="Paper" points="1,1;b"/>', "image 3, polygon 1: cannot be read"),
         (polygon([(1, 1), (5, 1), (5, 5)], order="top"), "image 3: name, width, height or a z_order is missing or no"),
@@ -118,7 +122,8 @@ def test_faults_name_file_image_and_shape(tmp_path, shape, message):
 
 
 @pytest.mark.parametrize(
-    ("subset", "split", "notes"), [("Validation", "val", 0), ("default", "train", 0), ("holdout", "train", 1)]
+    ("subset", "split", "notes"),
+    [("Validation", "val", 0), ("default", "train", 0), ("", "train", 0), ("holdout", "train", 1)],
 )
 def test_a_subset_that_says_no_split_is_told(tmp_path, subset, split, notes):
     train = f'<image id="4" name="b.png" width="{WIDTH}" height="{HEIGHT}">{polygon([(1, 1), (9, 1), (5, 5)])}</image>'

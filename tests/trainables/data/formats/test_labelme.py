@@ -123,6 +123,7 @@ def test_broken_shapes_are_skipped_and_the_others_stay(tmp_path):
         ([shape([[1, 1], [4, 4]], kind="mask", mask="AAAA")], {}, "a.json, shape 1: is no readable mask"),
         ([], {"imageHeight": None}, "a.json: imageHeight or imageWidth is missing"),
         ([], {"imagePath": "gone.jpg"}, "a.json: its photo .*gone.jpg is not there"),
+        ([], {"imagePath": 300 * "x" + ".jpg"}, "a.json: its photo .*xx.jpg is not there"),
     ],
 )
 def test_faults_name_file_and_shape(tmp_path, shapes, more, message):

@@ -103,6 +103,14 @@ def test_a_part_that_is_not_there_is_an_error(tmp_path):
         import_from("yolo", data(tmp_path / "src", {}, "names: [Paper]\ntrain: elsewhere\n"))
 
 
+@pytest.mark.parametrize("name", [300 * "x", 200 * "\u00e9"])
+def test_a_listed_photo_that_cannot_be_there_is_an_error(tmp_path, name):
+    (tmp_path / "data.yaml").write_text("names: [Paper]\ntrain: list.txt\n")
+    (tmp_path / "list.txt").write_text(f"{name}.jpg\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"jpg cannot be read .*; restore it, or take it out of the train part"):
+        import_from("yolo", tmp_path)
+
+
 def test_photos_without_a_label_file_are_told(tmp_path):
     labels = {"train/a": TRIANGLE, "train/b": None, "train/c": "", "train/d": None}
     report, _ = import_from("yolo", data(tmp_path / "src", labels))
