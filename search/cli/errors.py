@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from search.signals import stopping_signals
+from search.signals import drop_closed_outputs, stopping_signals
 from trainables.errors import UserError, printable
 from trainables.hardware.full_disk import describe_full_disk
 from trainables.hardware.home import ensure_home
@@ -118,6 +118,7 @@ def _note_interrupts() -> list[float]:
     def interrupt(*_: Any) -> None:
         before, now = interrupts[-1:], time.monotonic()
         interrupts.append(now)
+        drop_closed_outputs()
         if not before or now - before[0] > ECHO_S:  # a repeated one would end the last message with a traceback
             raise KeyboardInterrupt
 

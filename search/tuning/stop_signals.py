@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from search.signals import stopping_signals
+from search.signals import drop_closed_outputs, stopping_signals
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
 WITHIN_S = 7.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
@@ -52,6 +52,7 @@ def stop_signals(
     def stop(*_: Any) -> None:
         if not first:
             first.append(time.monotonic())
+            drop_closed_outputs()
             if begun:
                 begun.set()
             if not unless():

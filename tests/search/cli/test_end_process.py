@@ -120,6 +120,46 @@ raise SystemExit(run_command(wait, []))
     assert (run.stdout, run.returncode) == ("cleared up\n", INTERRUPTED)
 
 
+CLOSED_TERMINAL = """
+import fcntl, sys, termios, time
+from contextlib import nullcontext
+import click
+from search.cli.errors import run_command
+from search.tuning.stop_signals import stop_signals
+
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+@click.command()
+def wait():
+    try:
+        with {context}:
+            print("begun", flush=True)
+            time.sleep(300)
+    finally:
+        print("cleared up", flush=True)
+        open(sys.argv[1], "w").close()
+
+raise SystemExit(run_command(wait, []))
+"""
+
+
+@pytest.mark.parametrize("context", ["nullcontext()", "stop_signals('')"])
+def test_a_command_whose_terminal_is_closed_stops_as_by_ctrl_c(context, tmp_path):
+    terminal, theirs = os.openpty()
+    script, ended = CLOSED_TERMINAL.format(context=context), tmp_path / "ended"
+    command = [sys.executable, "-c", script, str(ended)]
+    outputs = {"stdout": theirs, "stderr": theirs, "start_new_session": True}
+    with subprocess.Popen(command, **outputs) as process:
+        os.close(theirs)
+        try:
+            assert os.read(terminal, 5) == b"begun"
+            os.close(terminal)
+            assert process.wait(timeout=100) == INTERRUPTED
+        finally:
+            process.kill()
+    assert ended.exists()
+
+
 def test_signs_that_an_output_cannot_encode_are_escaped():
     script = """
 import click
