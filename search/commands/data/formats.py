@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from search.report.bars import Bars
+from search.report.durations import counted
 from trainables.data import Dataset
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.export import EXPORTERS
@@ -51,18 +52,19 @@ def _show(report: ImportReport, out: Path, unlabelled: str, console: Console) ->
     say("\n".join(report.dataset.summary.splitlines()[1 : 1 + len(report.dataset.categories)]))
     for note in report.notes:
         say(f"note: {note}")
-    show_problems("shapes were skipped", report.problems, console)
-    show_problems("things are odd in what was written", report.dataset.problems, console)
+    show_problems(("shape was skipped", "shapes were skipped"), report.problems, console)
+    odd = "thing is odd in what was written", "things are odd in what was written"
+    show_problems(odd, report.dataset.problems, console)
     ignore = " --unlabelled ignore" if unlabelled == "ignore" else ""
     if ignore:
         say("Pixels without annotation are no class in this data set, which --unlabelled ignore says to each command:")
     say(f"    segvote data report --data {out}{ignore}\n    segvote search --data {out}{ignore} --dry-run")
 
 
-def show_problems(what: str, problems: tuple[Problem, ...], console: Console) -> None:
-    """Print the first of the problems, and how many there are; `what` says of what kind."""
+def show_problems(words: tuple[str, str], problems: tuple[Problem, ...], console: Console) -> None:
+    """Print the first of the problems, and how many there are, with `words` that fit one and several."""
     if problems:
-        console.print(f"{len(problems)} {what}:")
+        console.print(f"{counted(len(problems), *words)}:")
     for problem in problems[:SHOWN_PROBLEMS]:
         console.print(f"  {problem!s}", soft_wrap=True)
     if len(problems) > SHOWN_PROBLEMS:

@@ -2,8 +2,9 @@
 
 from rich.console import Console
 
-from search.commands.data.formats import run_import
+from search.commands.data.formats import run_import, show_problems
 from tests.trainables.data.formats.reading import photo
+from trainables.data.annotations.checks import Problem
 from trainables.data.formats.imported import ImportOptions
 
 
@@ -20,3 +21,13 @@ def test_photos_that_are_in_two_parts_are_told(tmp_path):
     said = console.export_text()
     assert "2 things are odd in what was written:" in said
     assert "val.json, id 1: images/val/train/a.png has the very bytes of images/train/train/a.png of train.json" in said
+
+
+def test_one_and_several_problems_are_counted_in_words_that_fit(capsys):
+    one = Problem("a.json", 7, "is broken", "mend it")
+    for problems in ((one,), (one, one)):
+        show_problems(("shape was skipped", "shapes were skipped"), problems, Console(width=200))
+    assert [line for line in capsys.readouterr().out.splitlines() if "skipped" in line] == [
+        "1 shape was skipped:",
+        "2 shapes were skipped:",
+    ]
