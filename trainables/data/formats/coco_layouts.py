@@ -7,6 +7,7 @@ from pathlib import Path
 from trainables.data.annotations import checks
 from trainables.data.annotations.annotation import misplaced
 from trainables.data.annotations.checks import Problem
+from trainables.data.annotations.contradictions import shifted_ids
 from trainables.data.formats.detection import ROBOFLOW_FILES, split_of
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.errors import UserError
@@ -60,7 +61,15 @@ def _imported(
         categories = {key: name for key, name in categories.items() if key in used or name not in above}
     problems: list[Problem] = []
     photos = _photos(source, files, contents, roots, categories, problems)
-    return Imported(categories, photos, sum(len(one["images"]) for one in contents.values()), problems=problems)
+    count = sum(len(one["images"]) for one in contents.values())
+    notes = [note for split in files for note in _shifted(files[split].name, contents[split], categories)]
+    return Imported(categories, photos, count, problems=problems, notes=notes)
+
+
+def _shifted(name: str, content: dict, categories: dict[int, str]) -> Iterator[str]:
+    """Yield a sentence where the annotations' ids of images or categories are counted from another number."""
+    known = {"image_id": {image["id"] for image in content["images"]}, "category_id": categories}
+    yield from map(str, shifted_ids(name, content["annotations"], known))
 
 
 def _read(path: Path) -> dict:

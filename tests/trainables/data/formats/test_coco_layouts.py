@@ -74,6 +74,17 @@ def test_boxes_and_unknown_ids_are_skipped_by_name(tmp_path):
     assert [(p.file, p.id) for p in report.problems] == [("train/_annotations.coco.json", key) for key in (3, 4, 5)]
 
 
+def test_ids_that_are_counted_from_another_number_are_told(tmp_path):
+    its = {**content(), "categories": CATEGORIES[1:]}
+    its["annotations"] = [{**one, "category_id": one["category_id"] - 1} for one in its["annotations"]]
+    its["annotations"].append(annotation(3, 1, 1))
+    photo(tmp_path / "c/a.png", 20, 10)
+    (tmp_path / "c/annotations").mkdir()
+    (tmp_path / "c/annotations/train.json").write_text(json.dumps(its))
+    (note,) = import_from("coco", tmp_path / "c")[0].notes
+    assert note.startswith("train.json: not every category_id of its annotations is listed, but every one would be if")
+
+
 @pytest.mark.parametrize(
     ("form", "file"),
     [
