@@ -47,17 +47,12 @@ def sound_annotations(
     """
     sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in content["images"]}
     entries = content["annotations"]
-    repeated = _repeated(file, entries)
-    kept = "all are kept, and called by their places, as annotations[0] is; give each its own id"
+    repeated = duplicates(file, entries, "annotation")
+    kept = "all are kept, and are called by their places, such as annotations[0]; give each its own id"
     problems += [Problem(file, problem.id, problem.what, kept) for problem in repeated]
     unclear = {problem.id for problem in repeated}
     in_shares = _are_in_shares(entries)
-    if in_shares:
-        what = "all of its polygons are in shares of the sides, from 0 to 1"
-        problems.append(Problem(file, None, what, "they are taken times width and height; write pixels to be sure"))
-    elif _may_be_percent(entries, sizes):
-        what = f"all of its polygons lie within the first {_PERCENT} pixels of images that are much larger"
-        problems.append(Problem(file, None, what, "if they are percent of the sides, write them in pixels"))
+    problems += _said_of_units(file, entries, sizes, in_shares)
     problems += shifted_ids(file, entries, {"image_id": sizes, "category_id": class_id_of})
     contradictions = Contradictions()
     by_image = defaultdict(list)
@@ -75,8 +70,16 @@ def sound_annotations(
     return by_image
 
 
-def _repeated(file: str, entries: list[dict]) -> list[Problem]:
-    return duplicates(file, entries, "annotation")
+def _said_of_units(
+    file: str, entries: list[dict], sizes: Mapping[int, tuple[int, int]], in_shares: bool
+) -> Iterator[Problem]:
+    """Yield a problem where the polygons of a file are in shares of the sides, or may be in percent."""
+    if in_shares:
+        what = "all of its polygons are in shares of the sides, from 0 to 1"
+        yield Problem(file, None, what, "they are taken times width and height; write pixels to be sure")
+    elif _may_be_percent(entries, sizes):
+        what = f"all of its polygons lie within the first {_PERCENT} pixels of images that are much larger"
+        yield Problem(file, None, what, "if they are percent of the sides, write them in pixels")
 
 
 def _annotation(

@@ -365,7 +365,7 @@ def test_annotations_of_one_id_are_listed_and_all_painted(tmp_path):
     train = small()
     train["annotations"].append(annotation(1, 1, 2, box(0, 0, 2, 2)))
     dataset = load_dataset(write(tmp_path, train=train))
-    remedy = "all are kept, and called by their places, as annotations[0] is; give each its own id"
+    remedy = "all are kept, and are called by their places, such as annotations[0]; give each its own id"
     assert dataset.problems == (Problem("train.json", 1, "2 entries have this annotation id", remedy),)
     assert [one.category_id for one in dataset.images[0].annotations] == [1, 2]
 
