@@ -189,7 +189,7 @@ class _Editing:
 
     def category(self, name: str, what: str) -> Category:
         for one in self.categories:
-            if one.name == composed(name.strip()):  # as the names in COCO files are read
+            if one.name == _class_name(name):
                 return one
         names = [one.name for one in self.categories]
         raise UserError(
@@ -256,6 +256,11 @@ class _Editing:
         )
 
 
+def _class_name(text: str) -> str:
+    """Return the name of a class as names in COCO files are read."""
+    return composed(text.strip())
+
+
 def _names(image: ImageRecord) -> set[str]:
     return {composed(image.file_name), composed(image.path.name), str(image.image_id)}
 
@@ -294,19 +299,19 @@ def _drop_images(editing: _Editing, rule: dict[str, Any], what: str) -> int:
 
 def _merge(editing: _Editing, rule: dict[str, Any], what: str) -> int:
     """Make one class of several; it has the place of the class `into`, or of the first of them under that name."""
-    merged = [editing.category(name, what) for name in rule["classes"]]
-    into = next((one for one in editing.categories if one.name == rule["into"]), merged[0])
+    merged, name = [editing.category(name, what) for name in rule["classes"]], _class_name(rule["into"])
+    into = next((one for one in editing.categories if one.name == name), merged[0])
     gone = {one.id for one in merged} - {into.id}
     everything = {row: list(range(len(own))) for row, own in editing.annotations.items()}
     editing.replace(everything, lambda one: replace(one, category_id=into.id) if one.category_id in gone else one)
-    left = [replace(one, name=rule["into"]) if one is into else one for one in editing.categories if one.id not in gone]
+    left = [replace(one, name=name) if one is into else one for one in editing.categories if one.id not in gone]
     first = min(one.class_id for one in editing.categories)
     editing.categories = [replace(one, class_id=first + index) for index, one in enumerate(left)]
-    return len(gone) + (into.name != rule["into"])
+    return len(gone) + (into.name != name)
 
 
 def _rename(editing: _Editing, rule: dict[str, Any], what: str) -> int:
-    if len(rule["classes"]) > 1 or any(one.name == rule["into"] for one in editing.categories):
+    if len(rule["classes"]) > 1 or any(one.name == _class_name(rule["into"]) for one in editing.categories):
         raise UserError(f"{what}: rename gives one class a name that no class has; merge makes one class of several")
     return _merge(editing, rule, what)
 

@@ -109,8 +109,10 @@ def test_classes_are_merged_and_renamed_everywhere(dataset, tmp_path):
     assert edited.class_names == ("Background", "Dry", "Tin")
     assert labels(edited) == [[(10, "Dry"), (11, "Dry")], [(12, "Tin")], [], [(10, "Dry"), (11, "Dry")]]
     assert set(edited.mask(1).ravel().tolist()) == {0, 2}
-    into_one_that_is_there = edit(dataset, tmp_path, "- merge: {classes: [Metal], into: Glass}", whole=True).dataset
-    assert into_one_that_is_there.class_names == ("Background", "Paper", "Glass")
+    for glass in ("Glass", "' Glass '"):
+        rule = f"- merge: {{classes: [Metal], into: {glass}}}"
+        into_one_that_is_there = edit(dataset, tmp_path, rule, whole=True).dataset
+        assert into_one_that_is_there.class_names == ("Background", "Paper", "Glass")
 
 
 def test_fingerprints_tell_edited_labels_apart(dataset, tmp_path):
