@@ -66,10 +66,11 @@ def read_class_list(file: Path) -> ClassList:
     """Return the classes of a text file with one line a class, in one of these forms, the same on every line.
 
     `name`: its value is the number of its line, from 0. `value name`: 255 is void unless it is listed.
-    `red green blue name` or `name red green blue`: for masks in colour; the value is the number of the line. Commas,
-    colons or tabs may stand for the spaces beside the name, which is taken as it is. CVAT's labelmap.txt has the form
-    `name:red,green,blue:parts:actions`. Empty lines, those that begin with #, and a head that names columns are left
-    out. Raises UserError naming a line of another form.
+    `red green blue name` or `name red green blue`: for masks in colour; the value is the number of the line, unless it
+    is given first, as in `value name red green blue`. Commas, semicolons, colons or tabs may stand for the spaces
+    beside the name, which is taken as it is. CVAT's labelmap.txt has the form `name:red,green,blue:parts:actions`.
+    Empty lines, those that begin with #, and a head that names columns are left out. Raises UserError naming a line of
+    another form.
     """
     lines = [
         (number, line.strip())
@@ -86,10 +87,10 @@ def read_class_list(file: Path) -> ClassList:
         parts = _FORMS[form].fullmatch(line)
         if parts is None or (form == "name" and _form(line) != form):
             raise UserError(f"{file}, line {number}: {line!r} is not of the form of the first line ({form})")
-        numbers = [int(one) for key, one in parts.groupdict().items() if key != "name"]
-        value = numbers[0] if len(numbers) == 1 else index
-        if len(numbers) == 3:
-            colour = (numbers[0], numbers[1], numbers[2])
+        numbers = {key: int(text) for key, text in parts.groupdict().items() if key != "name"}
+        value = numbers.get("value", index)
+        if "red" in numbers:
+            colour = (numbers["red"], numbers["green"], numbers["blue"])
             if max(colour) > 255 or colour in colours:
                 raise UserError(f"{file}, line {number}: the colour {colour} is above 255 or comes twice")
             colours[colour] = value
@@ -99,16 +100,17 @@ def read_class_list(file: Path) -> ClassList:
     return ClassList(names, tuple({255} - names.keys()), colours)
 
 
-_BETWEEN = r"(?:\s*[,:]\s*|\s+)"
+_BETWEEN = r"(?:\s*[,;:]\s*|\s+)"
 _COLOUR = _BETWEEN.join(f"(?P<{name}>[0-9]+)" for name in ("red", "green", "blue"))
-_NAME = "(?P<name>.+)"
+_VALUE, _NAME, _SHORTEST_NAME = "(?P<value>[0-9]+)", "(?P<name>.+)", "(?P<name>.+?)"
 _FORMS = {
     "name:red,green,blue:parts:actions": re.compile(
         "(?P<name>[^:]+):(?P<red>[0-9]+),(?P<green>[0-9]+),(?P<blue>[0-9]+):[^:]*:[^:]*"
     ),
     "red green blue name": re.compile(_COLOUR + _BETWEEN + _NAME),
-    "value name": re.compile("(?P<value>[0-9]+)" + _BETWEEN + _NAME),
-    "name red green blue": re.compile("(?P<name>.+?)" + _BETWEEN + _COLOUR),
+    "value name red green blue": re.compile(_BETWEEN.join([_VALUE, _SHORTEST_NAME, _COLOUR])),
+    "value name": re.compile(_VALUE + _BETWEEN + _NAME),
+    "name red green blue": re.compile(_SHORTEST_NAME + _BETWEEN + _COLOUR),
     "name": re.compile(_NAME),
 }
 _COLUMNS = {"id", "value", "index", "label", "name", "class", "class_name", "category", "r", "g", "b"}

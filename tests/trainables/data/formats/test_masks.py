@@ -138,6 +138,8 @@ def coloured(source, name="a"):
         "# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad:128,64,0::\nice rink:0,128,0::\n",
         "name,r,g,b\nBackground,0,0,0\nroad,128,64,0\nice rink,0,128,0\n",
         "Background 0 0 0\nroad\t128 64 0\nice rink 0 128 0\n",
+        "label;r;g;b\nBackground;0;0;0\nroad;128;64;0\nice rink;0;128;0\n",
+        "id,name,r,g,b\n2,ice rink,0,128,0\n0,Background,0,0,0\n1,road,128,64,0\n",
     ],
 )
 def test_lists_of_other_tools_give_colours(tmp_path, classes):
