@@ -110,6 +110,7 @@ def _write_predictions(study: Study, files: TrialFiles) -> None:
     except Exception:  # the trial has its score and its predictions without it
         with files.log.open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
+        files.picture.unlink(missing_ok=True)  # of an earlier epoch, where the trial had paused
         return
     with replacing(files.picture) as temporary:
         picture.save(temporary, format="PNG")

@@ -101,6 +101,7 @@ def test_a_picture_that_cannot_be_drawn_costs_neither_the_predictions_nor_the_ve
 
     monkeypatch.setattr(trial_end, "holdout_picture", fail)
     files, _ = trained
+    files.picture.write_bytes(b"of an earlier epoch, at which the trial paused")
     artifacts = keep_outcome(study, ended(study, [0.1, 0.2]), files)
     assert artifacts == {files.predictions: "predictions", files.config: None, files.log: None}
     assert read_json(files.verdict)["status"] == "stopped"
