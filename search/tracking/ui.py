@@ -91,14 +91,13 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
         return 0
     _check_port(port)
     page = trials_page(f"http://{HOST}:{port}", identity)
-    say(console, f"MLflow is at\n    {page}\n(it takes half a minute to start; Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
     # MLflow starts processes that outlive it: in a session of their own, all of them can be ended together.
     server = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    if console.is_terminal:
-        threading.Thread(target=_open_when_it_answers, args=(port, page), daemon=True).start()
     try:
+        say(console, f"MLflow is at\n    {page}\n(it takes half a minute to start; Ctrl-C stops it)")
+        if console.is_terminal:
+            threading.Thread(target=_open_when_it_answers, args=(port, page), daemon=True).start()
         return server.wait()
     except KeyboardInterrupt:
         return 0

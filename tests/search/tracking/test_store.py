@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import psutil
 import pytest
 import sqlalchemy
 from mlflow.exceptions import MlflowException
@@ -215,6 +216,22 @@ def test_a_page_is_not_promised_at_a_port_that_another_program_uses(store, tmp_p
         with pytest.raises(UserError, match=f"at --port {port} of 127.0.0.1 .*already in use.*: give another --port"):
             serve(tmp_path / "runs", store[0].tracking_uri, port, Console())
     assert capsys.readouterr().out == ""
+
+
+class StoppedAtOnce(Console):
+    """A console whose first line is answered with Ctrl-C."""
+
+    def print(self, *_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_server_ends_with_a_command_that_is_stopped_as_soon_as_it_says_where_the_page_is(store, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    before = {*psutil.Process().children()}
+    assert serve(tmp_path / "runs", store[0].tracking_uri, port, StoppedAtOnce()) == 0
+    (server,) = {*psutil.Process().children()} - before
+    assert psutil.wait_procs([server], timeout=60)[1] == []
 
 
 def test_places_that_can_be_used_are_left_as_they_were(tmp_path):
