@@ -140,7 +140,7 @@ def test_the_registered_model_answers_over_http_as_predict_does(runs, photos, se
     assert post({"inputs": {"path": [str(photo.path) for photo in photos]}}) == (200, expected)
     status, message = post({"inputs": [[1, 2], [3, 4]]})
     assert status == 400
-    assert "an image has the shape (2,), but must be (H, W, 3)" in message
+    assert "an image has the shape (2, 2), but must be (H, W, 3)" in message
 
 
 def test_what_cannot_be_exported_is_said_in_one_line(runs, capsys, monkeypatch):
