@@ -102,13 +102,15 @@ def _tidy(entry: dict[str, Any]) -> None:
 def read_json(root: Path, name: str) -> Any:
     """Return the content of root/name, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    Raises UserError where it cannot be read, or is not JSON.
+    Raises UserError where it cannot be read, is not JSON, or has a list of COCO's twice.
     """
     path = root / name
     if path.exists() and not path.is_file():  # a pipe would be waited for, and a device may have no end
         raise UserError(f"{path}: is no regular file; give the path of a COCO file")
     try:
         return json.loads(path.read_bytes(), object_pairs_hook=_with_each_list_once)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; check the path") from error
     except OSError as error:
@@ -123,12 +125,14 @@ def read_json(root: Path, name: str) -> Any:
 
 
 def _with_each_list_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object. Raises ValueError where a list of COCO's comes twice, as in files that were joined."""
+    """Return a JSON object. Raises UserError where a list of COCO's comes twice, as in files that were joined."""
     content = dict(pairs)
     if len(content) < len(pairs):
         for key, times in Counter(key for key, _ in pairs).items():
             if times > 1 and key in ("images", "annotations", "categories"):
-                raise ValueError(f"the key {key!r} comes twice, and one of the lists would be lost")
+                raise UserError(
+                    f"the key {key!r} comes twice, and one of its lists would be lost; make one list of them"
+                )
     return content
 
 

@@ -420,5 +420,5 @@ def test_a_list_that_comes_twice_is_refused(tmp_path, key):
     write(tmp_path, train=small())
     text = (tmp_path / "train.json").read_text()
     (tmp_path / "train.json").write_text(f'{{"{key}": [], {text[1:]}')
-    with pytest.raises(UserError, match=f"train.json: is not JSON .the key '{key}' comes twice"):
+    with pytest.raises(UserError, match=f"train.json: the key '{key}' comes twice, and one of its lists would be lost"):
         load_dataset(tmp_path)
