@@ -1,7 +1,6 @@
 """Masks as PNG files, one a photo, whose values or colours are classes: VOC, ADE20K, Cityscapes, and any other."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +11,17 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats import class_lists
 from trainables.data.formats.class_lists import ClassList
-from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, folder_of, split_of, split_places
+from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, folder_of, split_places
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
+from trainables.data.formats.mask_pairs import Pair, find_pairs
 from trainables.data.formats.write import as_json
-from trainables.data.photos.names import SUFFIXES, composed, folded
+from trainables.data.photos.names import SUFFIXES
 from trainables.errors import UserError
 from trainables.files import check_fetched, files_below
 
 CVAT_CLASSES = "labelmap.txt"
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv")
 ADE20K_CLASSES = "objectInfo150.txt"
-
-
-@dataclass(frozen=True)
-class _Pair:
-    split: str
-    photo: Path
-    file_name: str
-    mask: Path
 
 
 def read_voc(source: Path, options: ImportOptions) -> Imported:
@@ -41,7 +33,7 @@ def read_voc(source: Path, options: ImportOptions) -> Imported:
     own = source / CVAT_CLASSES
     listed = options.classes or (own if own.is_file() else None)
     classes = class_lists.read_class_list(listed) if listed else class_lists.voc()
-    pairs = _pairs(source, source / "JPEGImages", source / "SegmentationClass")
+    pairs = find_pairs(source, source / "JPEGImages", source / "SegmentationClass")
     return _imported(source, _listed(source, pairs), classes, options.void or "ignore")
 
 
@@ -49,7 +41,7 @@ def read_cityscapes(source: Path, options: ImportOptions) -> Imported:
     """Return Cityscapes' layout: leftImg8bit and gtFine with *_labelIds.png; the 19 classes that are evaluated."""
     classes = class_lists.read_class_list(options.classes) if options.classes else class_lists.cityscapes()
     key = lambda name: name.removesuffix("_leftImg8bit").removesuffix("_gtFine_labelIds")  # noqa: E731
-    pairs = _pairs(source, source / "leftImg8bit", source / "gtFine", ending="_labelids.png", key=key)
+    pairs = find_pairs(source, source / "leftImg8bit", source / "gtFine", ending="_labelids.png", key=key)
     return _imported(source, pairs, classes, options.void or "ignore")
 
 
@@ -62,7 +54,7 @@ def read_ade20k(source: Path, options: ImportOptions) -> Imported:
     )
     if options.classes and 0 not in classes.names:
         classes = ClassList(classes.names, (*classes.void, 0), classes.colours)
-    pairs = _pairs(source, source / "images", source / "annotations")
+    pairs = find_pairs(source, source / "images", source / "annotations")
     return _imported(source, pairs, classes, options.void or "ignore")
 
 
@@ -81,7 +73,7 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
     for place in split_places(source):
         images, masks = (folder_of(place, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
         if images and masks:
-            pairs += _pairs(source, images, masks)
+            pairs += find_pairs(source, images, masks)
             folders.append(images)
     if not pairs:
         raise UserError(
@@ -94,7 +86,7 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
     return imported
 
 
-def _without_mask(source: Path, folders: list[Path], pairs: list[_Pair]) -> Iterator[str]:
+def _without_mask(source: Path, folders: list[Path], pairs: list[Pair]) -> Iterator[str]:
     """Yield a sentence on the photos below the folders that have no mask, if there are any."""
     taken = {pair.photo for pair in pairs}
     found = {path for folder in folders for path in files_below(folder) if path.suffix.lower() in SUFFIXES}
@@ -103,70 +95,7 @@ def _without_mask(source: Path, folders: list[Path], pairs: list[_Pair]) -> Iter
         yield f"{len(left)} photos have no mask of their name and are left out, such as {', '.join(left[:3])}"
 
 
-def _pairs(
-    source: Path,
-    images: Path,
-    masks: Path,
-    *,
-    ending: str = ".png",
-    key: Callable[[str], str] = lambda name: name,
-) -> list[_Pair]:
-    """Return masks with their photos. Raises UserError for a mask without photo, and where there is none at all."""
-    photos: dict[Path, Path] = {}
-    for path in sorted(files_below(images)):
-        if path.suffix.lower() in SUFFIXES:
-            name = _named(path, images, key)
-            if name in photos:
-                raise UserError(f"{photos[name]} and {path} would have the same mask: keep one of them")
-            photos[name] = path
-    pairs, faults = [], []
-    similar = {folded(str(name)): photo for name, photo in photos.items()}
-    found = sorted(path for path in files_below(masks) if path.name.lower().endswith(ending))
-    names = [_named(path, masks, key) for path in found]
-    more = _common_ending(photos, names)
-    for mask, name in zip(found, names):
-        name = name.with_name(name.name.removesuffix(more))
-        if name in photos:
-            split = _split_of(mask.relative_to(source))
-            pairs.append(_Pair(split, photos[name], photos[name].relative_to(images).as_posix(), mask))
-        else:
-            near = similar.get(folded(str(name)))
-            but = f", but {near} is there" if near else ""
-            what = f"there is no photo of its name below {images.relative_to(source)}{but}"
-            remedy = "give both the same name, remove the mask, or restore the photo"
-            faults.append(Problem(str(mask.relative_to(source)), None, what, remedy))
-    checks.raise_if_any(source, faults)
-    if not pairs:
-        raise UserError(f"{masks} holds no mask *{ending}; one is needed for each photo of {images}")
-    return pairs
-
-
-def _named(path: Path, folder: Path, key: Callable[[str], str]) -> Path:
-    """Return what a photo and its mask have in common of their names: below their folders, composed, without suffix."""
-    return Path(composed(str(path.relative_to(folder).with_name(key(path.stem)))))
-
-
-def _common_ending(photos: Container[Path], masks: Sequence[Path]) -> str:
-    """Return what all masks' names have behind the name of a photo; nothing where one has a photo's very name.
-
-    An ending that begins with a digit is none: 10.png is no mask of 1.jpg.
-    """
-    if not masks or any(mask in photos for mask in masks):
-        return ""
-    first = masks[0].name
-    endings = [
-        first[length:]
-        for length in range(len(first) - 1, 0, -1)
-        if masks[0].with_name(first[:length]) in photos and not first[length].isdigit()
-    ]
-    return endings[0] if endings and all(mask.name.endswith(endings[0]) for mask in masks) else ""
-
-
-def _split_of(path: Path) -> str:
-    return next((split for part in path.parts[:-1] if (split := split_of(part))), "train")
-
-
-def _listed(source: Path, pairs: list[_Pair]) -> list[_Pair]:
+def _listed(source: Path, pairs: list[Pair]) -> list[Pair]:
     """Return the pairs that VOC's lists name, each in the split whose list names it; all, where there are no lists."""
     split_of: dict[str, str] = {}
     for split in ("train", "val", "test"):
@@ -175,14 +104,14 @@ def _listed(source: Path, pairs: list[_Pair]) -> list[_Pair]:
             split_of |= {name: split for line in read_lines(file) for name in line.split()}
     if not split_of:
         return pairs
-    chosen = [_Pair(split_of[p.mask.stem], p.photo, p.file_name, p.mask) for p in pairs if p.mask.stem in split_of]
+    chosen = [Pair(split_of[p.mask.stem], p.photo, p.file_name, p.mask) for p in pairs if p.mask.stem in split_of]
     missing = sorted(split_of.keys() - {pair.mask.stem for pair in chosen})
     if missing:
         raise UserError(f"{source}: ImageSets/Segmentation names {missing[0]}, which has no mask in SegmentationClass")
     return chosen
 
 
-def _imported(source: Path, pairs: list[_Pair], classes: ClassList, void: str) -> Imported:
+def _imported(source: Path, pairs: list[Pair], classes: ClassList, void: str) -> Imported:
     """Return what was read; with void "background", pixels of a class of that name are left without annotation."""
     background = {value for value, name in classes.names.items() if void == "background" and checks.is_background(name)}
     categories = {value: name for value, name in classes.names.items() if value not in background}
@@ -194,7 +123,7 @@ def _imported(source: Path, pairs: list[_Pair], classes: ClassList, void: str) -
 
 def _photos(
     source: Path,
-    pairs: list[_Pair],
+    pairs: list[Pair],
     classes: ClassList,
     known: np.ndarray,
     wanted: set[int],
