@@ -48,21 +48,27 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
         click.echo(f"segvote: {printable(str(error))}", err=True)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
-    except SystemExit as exit_:  # rich raises it where a pipe is closed, as by `| head`
-        with suppress(OSError):
-            click.echo(f"segvote: nobody reads the output any more, so the command stopped; {HOW_TO_GO_ON}", err=True)
-        return exit_.code
     except (click.Abort, KeyboardInterrupt):
         return _stopped()
     except click.ClickException as error:
         error.show()
-    except OSError as error:  # such as a full disk or a directory without write permission
-        click.echo(f"segvote: {describe_full_disk(error, []) or _told(error)}; {HOW_TO_GO_ON}", err=True)
-    except Exception:
-        if interrupts:  # Ctrl-C may lead to any exception: imports raise RuntimeError
+    except (SystemExit, Exception) as error:
+        if interrupts:  # Ctrl-C may lead to any: imports raise RuntimeError, and it ends the reader in `| tee log`, too
             return _stopped()
-        raise
+        return _broken_off(error)
     return 2
+
+
+def _broken_off(error: BaseException) -> int:
+    """Say why the system ended a command, and return the exit code. Any other error is raised again: it is a fault."""
+    if isinstance(error, SystemExit):  # rich raises it where a pipe is closed, as by `| head`
+        with suppress(OSError):
+            click.echo(f"segvote: nobody reads the output any more, so the command stopped; {HOW_TO_GO_ON}", err=True)
+        return error.code
+    if isinstance(error, OSError):  # such as a full disk or a directory without write permission
+        click.echo(f"segvote: {describe_full_disk(error, []) or _told(error)}; {HOW_TO_GO_ON}", err=True)
+        return 2
+    raise error
 
 
 def _print_whatever_comes() -> None:

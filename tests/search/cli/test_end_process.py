@@ -120,6 +120,35 @@ raise SystemExit(run_command(wait, []))
     assert (run.stdout, run.returncode) == ("cleared up\n", INTERRUPTED)
 
 
+@pytest.mark.parametrize("output", ["Console().print", "print"])
+def test_ctrl_c_is_no_lack_of_a_reader_where_it_ends_the_reader_too(output):
+    """As in `segvote search | tee log`, where the last lines come when tee has gone."""
+    script = f"""
+import signal, sys
+import click
+from rich.console import Console
+from search.cli.errors import end_process, run_command
+
+@click.command()
+def wait():
+    try:
+        input()
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        {output}("Stopped. Go on with --resume.")
+        sys.stdout.flush()
+
+end_process(run_command(wait, []))
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as process:
+        process.stdout.close()
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        assert process.stderr.read().startswith("segvote: stopped; ")
+    assert process.returncode == INTERRUPTED
+
+
 CLOSED_TERMINAL = """
 import fcntl, sys, termios, time
 from contextlib import nullcontext
