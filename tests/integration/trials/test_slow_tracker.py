@@ -42,7 +42,7 @@ def plan(tmp_path, line):
 
 def test_trials_begin_train_and_end_while_the_tracker_does_not_answer(plan, line, monkeypatch):
     monkeypatch.setattr(tuning, "SegmentationTrainable", InstantTrial)
-    ended_before_an_answer = []
+    ended_before_an_answer, shown = [], io.StringIO()
 
     def open_the_gate(client):
         deadline = time.monotonic() + PATIENCE_S
@@ -52,13 +52,13 @@ def test_trials_begin_train_and_end_while_the_tracker_does_not_answer(plan, line
         client.gate.set()
 
     start_ray(None, trials=1)
-    with claimed(plan), tracked(plan) as tracker, running_screen(plan, Console(file=io.StringIO())) as screen:
+    with claimed(plan), tracked(plan) as tracker, running_screen(plan, Console(file=shown)) as screen:
         held = tracker.client = HeldClient(tracker.client)
         threading.Thread(target=open_the_gate, args=(held,), daemon=True).start()
         tuner = tuning.StudyTuner(plan, tracker, screen)
         tuner.fit()
         assert not tuner.interrupted
-    assert ended_before_an_answer == list(range(1, TRIALS + 1))
+    assert ended_before_an_answer == list(range(1, TRIALS + 1)), f"{tuner.broken}\n{shown.getvalue()}"
     assert held.held == 1, "one thread waits for the tracker, and nobody else asks it"
 
     client, experiment = line.client()
