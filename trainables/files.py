@@ -23,9 +23,15 @@ NAME_KEPT = 60  # characters of a file's name that its temporary name repeats; a
 
 
 def check_fetched(path: Path) -> None:
-    """Raise UserError for a file that is empty, or of which a clone without Git LFS has the pointer only."""
-    with path.open("rb") as stream:
-        start = stream.read(len(LFS_POINTER))
+    """Raise UserError for a file that is empty, or of which a clone without Git LFS has the pointer only.
+
+    Of one that cannot be opened nothing is said, because whoever reads it says why.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(LFS_POINTER))
+    except OSError:
+        return
     if start == LFS_POINTER:
         raise UserError(f"{path} is a pointer of Git LFS instead of the file; fetch it by git lfs pull")
     if not start:

@@ -125,6 +125,14 @@ def test_a_mask_without_photo_and_a_folder_without_classes_are_errors(tmp_path):
         import_from("masks", source)
 
 
+def test_a_mask_that_is_a_link_to_nowhere_is_told(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    (source / "masks/a.png").unlink()
+    (source / "masks/a.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UserError, match=r"masks/a\.png is no readable PNG mask .*No such file"):
+        import_from("masks", source)
+
+
 def coloured(source, name="a"):
     pixels = np.zeros((16, 24, 3), np.uint8)
     pixels[:, 8:16], pixels[:, 16:] = (128, 64, 0), (0, 128, 0)
