@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from search.signals import drop_closed_outputs, stopping_signals
+from search.signals import stopping_signals
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
 WITHIN_S = 7.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
@@ -43,20 +43,21 @@ def stop_signals(
     first that it is to take its time. What is left when the process ends at once is what a kill leaves, which a
     resumed study brings to its end. `begun` is set at the first signal.
     """
-    signals, first = stopping_signals(), []
+    signals, first, before = stopping_signals(), [], {}
 
     def arm() -> None:
         """Have the system end the process where C code that waits lets no other thread of Python's run."""
         signal.setitimer(signal.ITIMER_REAL, within_s + GRACE_S)
 
-    def stop(*_: Any) -> None:
+    def stop(number: int, frame: Any) -> None:
         if not first:
             first.append(time.monotonic())
-            drop_closed_outputs()
             if begun:
                 begun.set()
             if not unless():
                 arm()
+                if callable(before.get(number)):
+                    before[number](number, frame)  # that of the command, which is to know that somebody stopped it
             raise KeyboardInterrupt
         if time.monotonic() - first[0] > ECHO_S:
             leave(f"segvote: stopped at once. {how_to_resume}", AT_ONCE)
@@ -72,7 +73,8 @@ def stop_signals(
     noting.setblocking(False)
     wakeup_before = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=wait_for_signal, name="stop", daemon=True).start()
-    before = {number: signal.signal(number, stop) for number in signals}
+    for number in signals:
+        before[number] = signal.signal(number, stop)
     try:
         yield
     finally:

@@ -121,20 +121,24 @@ raise SystemExit(run_command(wait, []))
 
 
 @pytest.mark.parametrize("output", ["Console().print", "print"])
-def test_ctrl_c_is_no_lack_of_a_reader_where_it_ends_the_reader_too(output):
+@pytest.mark.parametrize("context", ["nullcontext()", "stop_signals('')"])
+def test_ctrl_c_is_no_lack_of_a_reader_where_it_ends_the_reader_too(output, context):
     """As in `segvote search | tee log`, where the last lines come when tee has gone."""
     script = f"""
 import signal, sys
+from contextlib import nullcontext
 import click
 from rich.console import Console
 from search.cli.errors import end_process, run_command
+from search.tuning.stop_signals import stop_signals
 
 @click.command()
 def wait():
     try:
         input()
-        signal.raise_signal(signal.SIGINT)
-    finally:
+        with {context}:
+            signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
         {output}("Stopped. Go on with --resume.")
         sys.stdout.flush()
 
