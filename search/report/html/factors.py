@@ -112,7 +112,7 @@ def _parallel(study: StudyRecord, factors: list[str]) -> dict[str, Any]:
     for level, trials in groups.items():
         ys = [[*(axis.place(trial) for axis in axes), (trial.best - low) / ((high - low) or 1)] for trial in trials]
         between = [low + (high - low) * part / SHADES for part in (level, level + 1)]
-        name = f"{between[0]:.2f}–{between[1]:.2f}"
+        name = f"{between[0]:.3f}–{between[1]:.3f}"
         style = {"line": {"color": f"$scale{level}", "width": 1 + level / 3}, "mode": "lines+markers"}
         style |= {"opacity": 0.35 + 0.6 * level / (SHADES - 1), "marker": {"size": 4}, "hovertemplate": "%{text}"}
         if trials:

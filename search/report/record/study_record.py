@@ -76,7 +76,7 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """One study. `rungs` are the epochs at which ASHA compared trials, empty in a grid; `ensemble` is ensemble.json."""
+    """One study. `rungs` are epochs before the last at which trials could be stopped; `ensemble` is ensemble.json."""
 
     name: str
     directory: str
@@ -195,7 +195,8 @@ def _rungs(settings: dict[str, Any], epochs: int, directory: Path) -> Sequence[i
     factor = settings.get("reduction_factor", 3.0)
     grace_period = settings.get("grace_period") or _grace_period_of_space(find_space(settings["space"], directory))
     scheduler = settings.get("scheduler", SCHEDULER_BEFORE)
-    return rungs(epochs, min(epochs, grace_period or default_grace_period(epochs, factor, scheduler)), factor)
+    first = min(epochs, grace_period or default_grace_period(epochs, factor, scheduler))
+    return [rung for rung in rungs(epochs, first, factor) if rung < epochs]
 
 
 def _grace_period_of_space(name: str) -> int | None:

@@ -28,6 +28,13 @@ def test_a_record_says_what_the_files_say(ended):
     assert sorted(record.members.values()) == list(range(1, len(record.members) + 1))
 
 
+def test_the_last_epoch_is_no_rung_since_no_trial_is_stopped_there(ended):
+    epochs = read_study_record(ended).epochs
+    settings = ended.manifest["settings"] | {"grace_period": epochs}
+    record = read_study_record(dataclasses.replace(ended, manifest=ended.manifest | {"settings": settings}))
+    assert (record.rungs, record.common_epoch) == ((), epochs)
+
+
 def test_failed_trials_have_no_score_and_unfinished_ones_are_called_so(study):
     write_json(study.trial_files(1).suggestion, {"params": {"head": "unet"}, "sampled": {"head": "unet"}})
     study.trial_files(1).append_record({"epoch": 1, "holdout/miou": 0.4})
