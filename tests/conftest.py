@@ -23,8 +23,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two test processes more than cores, up to four: those that start Ray wait half of their time."""
-    return min((os.cpu_count() or 1) + 2, 4)
+    """One test process more than cores, up to four: those that start Ray wait half of their time."""
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
