@@ -182,7 +182,7 @@ class OptunaSearch(Searcher):
             self._check(params)
             json.dumps([params, trial.params])  # as the ledger keeps them
             return trial, params
-        except Exception as error:  # a user's code: whatever it raises ends this suggestion, not the study
+        except (Exception, SystemExit) as error:  # a user's code: what it raises ends this suggestion, not the study
             self.study.tell(trial, state=TrialState.FAIL)
             self.bad_suggestions.append(f"{type(error).__name__}: {error}")
         return None
@@ -194,7 +194,7 @@ class OptunaSearch(Searcher):
     def _ask_again(self, suggestion: Suggestion, records: list[dict[str, Any]]) -> optuna.Trial:
         self.study.enqueue_trial(suggestion.sampled)
         trial = self.study.ask()
-        with suppress(Exception):  # a space that raises now and then may do so now
+        with suppress(Exception, SystemExit):  # a space that raises now and then may do so now
             self._space(trial)  # registers the distributions with the sampler
         for record in records:
             report_epoch(self.study, trial, record)

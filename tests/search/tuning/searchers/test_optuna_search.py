@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import optuna
+import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
@@ -30,17 +31,18 @@ def test_the_seed_decides_the_suggestions(searcher):
     assert searcher(seed=1).suggest("a")["params"] != same[0][0]
 
 
-def test_a_space_that_fails_now_and_then_goes_on_and_its_reasons_are_kept(searcher):
+@pytest.mark.parametrize("raised", [optuna.TrialPruned, SystemExit])
+def test_a_space_that_fails_now_and_then_goes_on_and_its_reasons_are_kept(searcher, raised):
     calls = iter(range(100))
 
     def sometimes(trial):
         if next(calls) % 2 == 0:
-            raise optuna.TrialPruned("not this one")
+            raise raised("not this one")
         return suggest(trial)
 
     ours = searcher(sometimes)
     assert [ours.suggest(name)["number"] for name in "abc"] == [1, 2, 3]
-    assert ours.bad_suggestions == ["TrialPruned: not this one"] * 3
+    assert ours.bad_suggestions == [f"{raised.__name__}: not this one"] * 3
     states = [trial.state for trial in ours.study.trials]
     assert states == [TrialState.FAIL, TrialState.RUNNING] * 3
 
