@@ -73,13 +73,20 @@ class ImportOptions:
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the lines of a text file in UTF-8. Raises UserError where it cannot be read or has another encoding."""
+    """Return the lines of a text file in UTF-8. Raises UserError where it cannot be read or has another encoding.
+
+    A zero byte is the sign of another encoding, UTF-16 without a mark, or of a damaged file.
+    """
     try:
-        return file.read_text("utf-8-sig").splitlines()
+        text = file.read_text("utf-8-sig")
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: is no text in UTF-8 (byte {error.start}); save it with that encoding") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{file}, line {line}: holds a zero byte, so it is no text in UTF-8; write the file again")
+    return text.splitlines()
 
 
 def check_form(content: Any, form: Any, file: Path) -> None:

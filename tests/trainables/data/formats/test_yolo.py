@@ -75,6 +75,13 @@ def test_labels_of_another_encoding_are_named(tmp_path):
         import_from("yolo", source)
 
 
+def test_a_zero_byte_is_told_with_its_line(tmp_path):
+    source = data(tmp_path / "src", {"train/a": TRIANGLE}, "names: [Paper, Glass]\ntrain: list.txt\n")
+    (source / "list.txt").write_bytes(b"images/train/a.jpg\nimages/train/a\0.jpg\n")
+    with pytest.raises(UserError, match="list.txt, line 2: holds a zero byte"):
+        import_from("yolo", source)
+
+
 def test_names_that_yaml_takes_for_other_things(tmp_path):
     yaml = "names: {'0': no, '1': 2026-01-01}\ntrain: images/train\nval: null\ntest:\npath: ~\n"
     _, dataset = import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE}, yaml))
