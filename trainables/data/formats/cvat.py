@@ -1,4 +1,4 @@
-"""CVAT's XML for images, version 1.1: polygons and masks."""
+"""CVAT's XML for images, version 1.1: polygons, ellipses and masks."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,10 +13,11 @@ from trainables.data.annotations.annotation import FARTHEST
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import split_of
 from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
+from trainables.data.formats.outlines import ellipse
 from trainables.data.formats.write import as_json
 from trainables.errors import UserError
 
-NO_MASKS = ("box", "polyline", "points", "ellipse", "cuboid", "skeleton")
+NO_MASKS = ("box", "polyline", "points", "cuboid", "skeleton")
 
 
 def read_cvat(source: Path, options: ImportOptions) -> Imported:
@@ -95,14 +96,14 @@ def _shapes(
     for index, element in elements:
         called = f"{element.tag} {index + 1}"
         if element.tag in NO_MASKS:
-            problems.append(Problem(labels, called, "is neither a polygon nor a mask", SKIPPED))
-        if element.tag not in ("polygon", "mask"):
+            problems.append(Problem(labels, called, "is neither a polygon, an ellipse nor a mask", SKIPPED))
+        if element.tag not in ("polygon", "ellipse", "mask"):
             continue
         label = _label(element)
         if label not in ids:
             raise UserError(f"{labels}, {called}: its label {label!r} is not among the file's labels")
         try:
-            segmentation = _polygon(element) if element.tag == "polygon" else _mask(element, height, width)
+            segmentation = _segmentation(element, height, width)
         except (KeyError, ValueError, OverflowError) as error:
             problems.append(Problem(labels, called, f"cannot be read ({error})", SKIPPED))
             continue
@@ -116,6 +117,15 @@ def _label(element: ElementTree.Element) -> str:
 def _whole(text: str) -> int:
     """Return a whole number, which some tools write as "7.0"; of a fraction the whole part."""
     return int(float(text))
+
+
+def _segmentation(element: ElementTree.Element, height: int, width: int) -> Any:
+    if element.tag == "mask":
+        return _mask(element, height, width)
+    if element.tag == "ellipse":
+        stated = (element.attrib[key] for key in ("cx", "cy", "rx", "ry"))
+        return ellipse(*map(float, stated), float(element.get("rotation", 0)))
+    return _polygon(element)
 
 
 def _polygon(element: ElementTree.Element) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""Label Studio's JSON export: tasks with polygons and brush strokes."""
+"""Label Studio's JSON export: tasks with polygons, ellipses and brush strokes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +20,12 @@ from trainables.data.formats.imported import (
     Shape,
     check_form,
 )
+from trainables.data.formats.outlines import ellipse
 from trainables.data.formats.write import as_json
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 
-_MASKS = {"points", "rle"}
+_MASKS = {"points", "rle", "radiusX"}
 _REGIONS = _MASKS | {"vertices", "imageDataURL", "x"}  # keys of the values of regions of all types
 UPLOAD_PREFIX = 9  # eight hexadecimal digits and a hyphen, which an upload puts before a photo's name
 
@@ -130,8 +131,9 @@ def _photos(
                 continue
             try:
                 shapes.append(Shape(ids[names[0]], _segmentation(region["value"], height, width), called))
-            except (ValueError, TypeError, IndexError) as error:
-                what = f"its rle is no brush stroke of a {width}x{height} photo ({error})"
+            except (KeyError, ValueError, TypeError, IndexError) as error:
+                kind = "rle is no brush stroke" if "rle" in region["value"] else "value is no region"
+                what = f"its {kind} of a {width}x{height} photo ({error})"
                 problems.append(Problem(labels, called, what, SKIPPED))
         yield LabelledPhoto("train", path, path.name, height, width, tuple(shapes), labels)
 
@@ -167,7 +169,7 @@ def _fault(names: list[str], region: dict) -> str | None:
     if not names:
         return "has no label"
     if not _MASKS & region["value"].keys():
-        return f"is a {region.get('type')}, neither a polygon nor a brush stroke"
+        return f"is a {region.get('type')}, neither a polygon, an ellipse nor a brush stroke"
     if region.get("image_rotation"):
         return f"was drawn on the photo turned by {region['image_rotation']} degrees, so its place is not certain"
     if len(names) > 1:
@@ -178,6 +180,10 @@ def _fault(names: list[str], region: dict) -> str | None:
 def _segmentation(value: dict, height: int, width: int) -> Any:
     if "points" in value:
         return [[share / 100 * length for point in value["points"] for share, length in zip(point, (width, height))]]
+    if "radiusX" in value:
+        x, across = (value[key] / 100 * width for key in ("x", "radiusX"))
+        y, down = (value[key] / 100 * height for key in ("y", "radiusY"))
+        return ellipse(x, y, across, down, value.get("rotation", 0))
     pixels = decode_brush(bytes(value["rle"])).reshape(height, width, 4)[..., 3] > 0
     return as_json(coco_mask.encode(np.asfortranarray(pixels, np.uint8)))
 

@@ -1,8 +1,9 @@
-"""labelme's JSON: a file a photo, with polygons, rectangles and masks."""
+"""labelme's JSON: a file a photo, with polygons, rectangles, circles and masks."""
 
 import base64
 import binascii
 import io
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from trainables.data.formats.imported import (
     check_form,
     read_lines,
 )
+from trainables.data.formats.outlines import ellipse
 from trainables.data.formats.write import as_json
 from trainables.data.photos.names import existing
 from trainables.errors import UserError
@@ -128,7 +130,7 @@ def _shapes(
         if name not in ids and name != BACKGROUND:
             raise UserError(f"{labels}, {called}: its label {name!r} is not in the list of classes; add or correct it")
         if kind not in _SEGMENTATIONS:
-            problems.append(Problem(labels, called, f"is a {kind}, neither a polygon nor a mask", SKIPPED))
+            problems.append(Problem(labels, called, f"is a {kind}, which covers no area", SKIPPED))
             continue
         try:
             segmentation = _SEGMENTATIONS[kind](entry, height, width)
@@ -150,6 +152,12 @@ def _rectangle(entry: dict, height: int, width: int) -> list[list[float]]:
     return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 
 
+def _circle(entry: dict, height: int, width: int) -> list[list[float]]:
+    """Return a circle of its centre and a point on it."""
+    centre, edge = entry["points"]
+    return ellipse(*centre, *2 * [math.dist(centre, edge)])
+
+
 def _mask(entry: dict, height: int, width: int) -> dict[str, Any]:
     """Return the RLE of a PNG in base64 that covers the box of the two points, both of which are in it."""
     left, top, right, bottom = (round(value) for point in entry["points"] for value in point)
@@ -164,4 +172,11 @@ def _mask(entry: dict, height: int, width: int) -> dict[str, Any]:
     return as_json(coco_mask.encode(pixels))
 
 
-_SEGMENTATIONS = {"polygon": _polygon, "rectangle": _rectangle, "mask": _mask}
+_SEGMENTATIONS = {
+    "polygon": _polygon,
+    "rectangle": _rectangle,
+    "oriented_rectangle": _polygon,  # four corners; X-AnyLabeling calls it a rotation
+    "rotation": _polygon,
+    "circle": _circle,
+    "mask": _mask,
+}

@@ -1,5 +1,6 @@
 """CVAT's XML against NumPy for masks and pycocotools for polygons."""
 
+import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -74,6 +75,14 @@ def test_boxes_are_skipped_and_tags_are_no_shapes(tmp_path):
     box = '<box label="Paper" xtl="1" ytl="1" xbr="4" ybr="4"/>'
     report, _ = import_from("cvat", export(tmp_path / "x", box, '<tag label="Paper"/>', mask(blob(4, 4), 0, 0)))
     assert [(p.file, p.id) for p in report.problems] == [("annotations.xml, image 3", "box 1")]
+
+
+def test_ellipses_are_filled_and_turned_around_their_centre(tmp_path):
+    shape = '<ellipse label="Paper" cx="15" cy="10" rx="8" ry="3" rotation="30"/>'
+    _, dataset = import_from("cvat", export(tmp_path / "x", shape))
+    drawn = cv2.ellipse(np.zeros((HEIGHT, WIDTH), np.uint8), (15, 10), (8, 3), 30, 0, 360, 1, cv2.FILLED) == 1
+    ids = category_maps(dataset)["a.png"] == 1
+    assert (ids & drawn).sum() > 0.8 * (ids | drawn).sum()
 
 
 @pytest.mark.parametrize(("left", "top"), [(WIDTH - 3, HEIGHT - 2), (-2, -1), (-2, HEIGHT - 4)])

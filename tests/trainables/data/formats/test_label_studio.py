@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -95,6 +96,14 @@ def test_polygons_are_percentages(tmp_path):
     assert (category_maps(dataset)["a.png"] == np.where(expected, 1, NOTHING)).all()
 
 
+def test_ellipses_are_filled_and_turned_around_their_centre(tmp_path):
+    value = {"x": 50, "y": 50, "radiusX": 30, "radiusY": 15, "rotation": 30, "ellipselabels": ["Paper"]}
+    _, dataset = import_from("label-studio", export(tmp_path / "ls", region("ellipse", value, "r3")))
+    drawn = cv2.ellipse(np.zeros((HEIGHT, WIDTH), np.uint8), (15, 10), (9, 3), 30, 0, 360, 1, cv2.FILLED) == 1
+    ids = category_maps(dataset)["a.png"] == 1
+    assert (ids & drawn).sum() > 0.8 * (ids | drawn).sum()
+
+
 def test_a_label_may_stand_in_another_entry_of_the_same_id(tmp_path):
     stroke = brush(blob(), "x")
     del stroke["value"]["brushlabels"]
@@ -125,8 +134,18 @@ def test_regions_of_the_same_id_in_other_places_are_all_taken(tmp_path):
     [
         ({"points": SQUARE, "polygonlabels": ["Paper", "Glass"]}, {}, "has the labels 'Paper', 'Glass'"),
         ({"points": SQUARE, "polygonlabels": ["Paper"]}, {"image_rotation": 90}, "turned by 90 degrees"),
-        ({"vertices": [{"x": 1, "y": 2}], "polygonlabels": ["Paper"]}, {}, "neither a polygon nor a brush stroke"),
-        ({"imageDataURL": "data:image/png;base64,", "polygonlabels": ["Paper"]}, {}, "neither a polygon nor"),
+        (
+            {"vertices": [{"x": 1, "y": 2}], "polygonlabels": ["Paper"]},
+            {},
+            "neither a polygon, an ellipse nor a brush stroke",
+        ),
+        (
+            {"imageDataURL": "data:image/png;base64,", "polygonlabels": ["Paper"]},
+            {},
+            "neither a polygon, an ellipse nor",
+        ),
+        ({"x": 1, "y": None, "radiusX": 5, "radiusY": 5, "labels": ["Paper"]}, {}, "its value is no region of a 30x20"),
+        ({"x": 1, "radiusX": 5, "radiusY": 5, "ellipselabels": ["Paper"]}, {}, "its value is no region of a 30x20"),
     ],
 )
 def test_a_region_of_which_no_mask_of_one_class_is_known_is_skipped_and_said(tmp_path, value, more, what):

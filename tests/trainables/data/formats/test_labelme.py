@@ -58,6 +58,18 @@ def test_rectangles_are_filled_and_lines_are_skipped(tmp_path):
     assert [(p.file, p.id) for p in report.problems] == [("a.json", "shape 2")]
 
 
+def test_circles_are_filled_and_rectangles_may_be_turned(tmp_path):
+    turned = [[20, 2], [26, 6], [22, 12], [16, 8]]
+    source = save(tmp_path / "lm", shape([[8, 10], [11, 14]], kind="circle"), shape(turned, "Glass", "rotation"))
+    _, dataset = import_from("labelme", source)
+    ids = category_maps(dataset)["a.jpg"]
+    assert ((ids == 1) == painted(turned)).all()
+    rows, columns = np.indices((HEIGHT, WIDTH))
+    distance = np.hypot(columns - 8, rows - 10)
+    assert (ids[distance < 4] == 2).all()
+    assert (ids[distance > 6] != 2).all()
+
+
 @pytest.mark.parametrize("name", ["_background_", "Background"])
 def test_background_makes_holes_in_what_is_below_it(tmp_path, name):
     hole = shape([[4, 4], [8, 4], [8, 8], [4, 8]], name)
