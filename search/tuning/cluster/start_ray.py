@@ -26,6 +26,8 @@ SHORT_TMPDIR = "/tmp"
 LONGEST_TMPDIR = 38  # bytes: a socket's name has 107 at most, and 69 of them are Ray's
 CONNECT_S = 10.0  # that a cluster's head may take to accept a connection
 IMPORTS_AHEAD = "search.tuning.cluster.imports_ahead"
+_apart = threading.Event()  # set while the processes that this one forks are to leave its process group
+os.register_at_fork(after_in_child=lambda: os.setpgrp() if _apart.is_set() else None)
 
 
 def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> None:
@@ -138,7 +140,12 @@ def use_prepared_processes() -> None:
 
 
 def _start_own_cluster(how: dict[str, Any]) -> None:
-    """Start Ray on this machine; once more where its processes took longer than the half minute that Ray gives them."""
+    """Start Ray on this machine; once more where its processes took longer than the half minute that Ray gives them.
+
+    They have a process group of their own: a signal to that of the command, as `timeout` sends it, would end them at
+    once, and Ray's driver ends a process whose Ray has died without a word, before its last steps.
+    """
+    _apart.set()
     try:
         ray.init(address="local", include_dashboard=False, **how)
     except Exception as error:
@@ -146,6 +153,8 @@ def _start_own_cluster(how: dict[str, Any]) -> None:
         if "timed out during startup" not in str(error):
             raise
         ray.init(address="local", include_dashboard=False, **how)
+    finally:
+        _apart.clear()
 
 
 def _close_token_file() -> None:
