@@ -41,7 +41,7 @@ class TrialConfig:
     batch_size: int = 8  # images per forward and backward pass
     accumulate: int = 1  # passes per optimizer step: the effective batch is batch_size × accumulate
     grad_clip: float = 0.0  # the largest norm of the gradient; 0: off
-    ema_decay: float = 0.0  # of the averaged weights that are evaluated and kept; 0: off
+    ema_decay: float = 0.0  # of the averaged weights that are evaluated and kept, after many steps; 0: off
     drop_path: float = 0.0
     dropout: float = 0.1
 

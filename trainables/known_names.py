@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent
 TABLES = {  # key of a configuration: the file below trainables/ and the dict in it whose keys are the names
     "head": ("models/heads/__init__.py", "HEADS"),
     "loss": ("losses/losses.py", "LOSSES"),
-    "optimizer": ("optim.py", "OPTIMIZERS"),
+    "optimizer": ("optim/optimizers.py", "OPTIMIZERS"),
     "augmentation": ("data/batches/policies.py", "AUGMENTATIONS"),
-    "schedule": ("optim.py", "SCHEDULES"),
+    "schedule": ("optim/schedules.py", "SCHEDULES"),
 }
 OWN_BACKBONES = "models/backbones/contracting_path.py"  # registered with timm, as its own are
 ONE_CYCLE = "one_cycle"  # a schedule with a table of its own: it is no function of progress alone

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from trainables.config import FOLD_ALL, TrialConfig
 from trainables.data import PackedData
@@ -24,7 +24,7 @@ from trainables.inference.metrics import iou_per_class, miou, pixel_accuracy
 from trainables.losses import build_loss, class_weights_from
 from trainables.losses.batch_loss import BatchLoss
 from trainables.models import build_model
-from trainables.optim import build_optimizer, build_schedule
+from trainables.optim import averaged, build_optimizer, build_schedule
 from trainables.study_data import StudyData
 
 FINITE_CHECK_STEPS = 25  # steps between checks of the loss, because reading it waits for the GPU
@@ -140,7 +140,7 @@ class Trainer:
     def _build_ema(self) -> AveragedModel | None:
         if not self.config.ema_decay:
             return None
-        return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.config.ema_decay), use_buffers=True)
+        return averaged(self.model, self.config.ema_decay, lambda: self.schedule.last_epoch)
 
     @property
     def evaluated_model(self) -> torch.nn.Module:

@@ -9,7 +9,8 @@ from torch import nn
 
 from trainables.errors import UserError
 from trainables.models import build_model
-from trainables.optim import OPTIMIZERS, SCHEDULE_NAMES, SCHEDULES, build_optimizer, build_schedule, cosine_restarts
+from trainables.optim import OPTIMIZERS, SCHEDULE_NAMES, SCHEDULES, build_optimizer, build_schedule
+from trainables.optim.schedules import cosine_restarts
 
 torch.set_num_threads(1)
 
