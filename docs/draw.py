@@ -13,7 +13,7 @@ BOXES = {  # name: (x, y, title, second line, colour)
     "data": (0.0, 1.0, "COCO data set", "checks, splits, cache", "#dbe9f6"),
     "space": (0.0, 0.0, "space", "suggest(trial) → dict", "#e8e3f3"),
     "search": (2.45, 0.5, "search", "Ray Tune, Optuna, ASHA", "#e8e3f3"),
-    "trials": (4.9, 1.0, "trials on GPUs", "train, evaluate, predict holdout", "#fde6cf"),
+    "trials": (4.9, 1.0, "trials on GPUs", "train, predict the holdout", "#fde6cf"),
     "mlflow": (4.9, 0.0, "MLflow", "one nested run per trial", "#e5e5e5"),
     "vote": (7.35, 0.5, "selection", "hard vote, cross-fitted score", "#d9f0dd"),
     "answer": (9.8, 0.5, "answer", "predict, submit, refit, serve", "#d9f0dd"),
