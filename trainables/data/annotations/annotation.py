@@ -35,39 +35,59 @@ class Annotation:
 def sound_annotations(
     file: str, content: dict, class_id_of: Mapping[int, int], problems: list[Problem]
 ) -> dict[int, list[Annotation]]:
-    """Return the sound annotations by image id, in file order.
+    """Return the sound annotations by image id, in file order, as `sound_entries` yields them."""
+    by_image = defaultdict(list)
+    for name, entry, _, rle in sound_entries(file, content, class_id_of, problems, problems):
+        annotation = Annotation(name, entry["category_id"], rle, float(area_of(rle)))
+        by_image[entry["image_id"]].append(annotation)
+    return by_image
+
+
+def sound_entries(
+    file: str, content: dict, category_ids: Container[int], left_out: list[Problem], told: list[Problem]
+) -> Iterator[tuple[int | str, dict, Any, dict[str, Any]]]:
+    """Yield each sound annotation: its name, its entry, the sound part of its segmentation, and this as RLE.
 
     Where all polygons of the file are shares of the image's sides, they are multiplied by these, and a problem says so.
 
     Args:
         file: The name of the COCO file, for messages.
         content: The content of the COCO file, whose images were checked.
-        class_id_of: The class id of each category id.
-        problems: The list to which the faults of the other annotations are added.
+        category_ids: The ids of the categories.
+        left_out: The list to which the faults of what is left out are added.
+        told: The list to which problems of the file are added, for which nothing is left out.
     """
     sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in content["images"]}
     entries = content["annotations"]
     repeated = duplicates(file, entries, "annotation")
     kept = "all are kept, and are called by their places, such as annotations[0]; give each its own id"
-    problems += [Problem(file, problem.id, problem.what, kept) for problem in repeated]
+    told += [Problem(file, problem.id, problem.what, kept) for problem in repeated]
     unclear = {problem.id for problem in repeated}
     in_shares = _are_in_shares(entries)
-    problems += _said_of_units(file, entries, sizes, in_shares)
-    problems += shifted_ids(file, entries, {"image_id": sizes, "category_id": class_id_of})
+    told += _said_of_units(file, entries, sizes, in_shares)
+    told += shifted_ids(file, entries, {"image_id": sizes, "category_id": category_ids})
     contradictions = Contradictions()
-    by_image = defaultdict(list)
     for index, entry in enumerate(entries):
         own = entry.get("id")
         name = own if is_id(own) and own not in unclear else f"annotations[{index}]"
-        fault = misplaced(entry, sizes, class_id_of)
+        fault = _misplaced(entry, sizes, category_ids)
         if fault:
-            problems.append(Problem(file, name, fault, SKIPPED))
+            left_out.append(Problem(file, name, fault, SKIPPED))
             continue
         size = sizes[entry["image_id"]]
         segmentation = _in_pixels(entry["segmentation"], size) if in_shares else entry["segmentation"]
-        by_image[entry["image_id"]] += _annotation(file, name, entry, segmentation, size, problems, contradictions)
-    problems += contradictions.problems(file)
-    return by_image
+        sound, faults = sound_segmentation(segmentation, *size)
+        where = f"annotation of image {entry['image_id']}"
+        left_out += [Problem(file, name, f"{where}: {fault}", SKIPPED) for fault in faults]
+        if sound is None:
+            continue
+        rle = to_rle(sound, *size)
+        if area_of(rle) == 0:
+            left_out.append(Problem(file, name, f"{where} covers no pixel: its area is zero", SKIPPED))
+            continue
+        contradictions.add(name, entry, sound, rle)
+        yield name, entry, sound, rle
+    told += contradictions.problems(file)
 
 
 def _said_of_units(
@@ -82,31 +102,7 @@ def _said_of_units(
         yield Problem(file, None, what, "if they are percent of the sides, write them in pixels")
 
 
-def _annotation(
-    file: str,
-    name: int | str,
-    entry: dict,
-    segmentation: Any,
-    size: tuple[int, int],
-    problems: list[Problem],
-    contradictions: Contradictions,
-) -> Iterator[Annotation]:
-    """Yield the annotation, unless no part of its segmentation is sound or it covers no pixel."""
-    sound, faults = sound_segmentation(segmentation, *size)
-    where = f"annotation of image {entry['image_id']}"
-    problems += [Problem(file, name, f"{where}: {fault}", SKIPPED) for fault in faults]
-    if sound is None:
-        return
-    rle = to_rle(sound, *size)
-    area = area_of(rle)
-    if area == 0:
-        problems.append(Problem(file, name, f"{where} covers no pixel: its area is zero", SKIPPED))
-        return
-    contradictions.add(name, entry, sound, rle)
-    yield Annotation(name, entry["category_id"], rle, float(area))
-
-
-def misplaced(entry: dict, image_ids: Container[int], category_ids: Container[int]) -> str | None:
+def _misplaced(entry: dict, image_ids: Container[int], category_ids: Container[int]) -> str | None:
     """Return what is wrong with the image and the category of an annotation, or that it has no segmentation."""
     image_id, category_id = entry.get("image_id"), entry.get("category_id")
     if "segments_info" in entry:

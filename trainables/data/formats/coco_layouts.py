@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainables.data.annotations import checks
-from trainables.data.annotations.annotation import misplaced
+from trainables.data.annotations.annotation import sound_entries
 from trainables.data.annotations.checks import Problem
-from trainables.data.annotations.contradictions import shifted_ids
 from trainables.data.formats.detection import ROBOFLOW_FILES, split_of
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
+from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, PhotosByName, Shape
 from trainables.errors import UserError
 
 
@@ -60,16 +59,10 @@ def _imported(
         above = {one.get("supercategory") for content in contents.values() for one in content["categories"]}
         categories = {key: name for key, name in categories.items() if key in used or name not in above}
     problems: list[Problem] = []
-    photos = _photos(source, files, contents, roots, categories, problems)
+    notes: list[str] = []
+    photos = _photos(source, files, contents, roots, categories, problems, notes)
     count = sum(len(one["images"]) for one in contents.values())
-    notes = [note for split in files for note in _shifted(files[split].name, contents[split], categories)]
     return Imported(categories, photos, count, problems=problems, notes=notes)
-
-
-def _shifted(name: str, content: dict, categories: dict[int, str]) -> Iterator[str]:
-    """Yield a sentence where the annotations' ids of images or categories are counted from another number."""
-    known = {"image_id": {image["id"] for image in content["images"]}, "category_id": categories}
-    yield from map(str, shifted_ids(name, content["annotations"], known))
 
 
 def _read(path: Path) -> dict:
@@ -92,12 +85,18 @@ def _categories(source: Path, files: dict, contents: dict) -> dict[int, str]:
 
 
 def _photos(
-    source: Path, files: dict, contents: dict, roots: dict, categories: dict[int, str], problems: list[Problem]
+    source: Path,
+    files: dict,
+    contents: dict,
+    roots: dict,
+    categories: dict[int, str],
+    problems: list[Problem],
+    notes: list[str],
 ) -> Iterator[LabelledPhoto]:
     for split, content in contents.items():
         labels = str(files[split].relative_to(source))
         finder = PhotosByName(roots[split])
-        shapes = _shapes(labels, content, categories, problems)
+        shapes = _shapes(labels, content, categories, problems, notes)
         for image in content["images"]:
             exact = roots[split] / image["file_name"]
             path = exact if exact.is_file() else finder.find(image["file_name"], f"{labels}, image {image['id']}")
@@ -106,15 +105,13 @@ def _photos(
             yield LabelledPhoto(split, path, image["file_name"], *size, own, labels, group=group)
 
 
-def _shapes(labels: str, content: dict, categories: dict[int, str], problems: list[Problem]) -> dict[int, list[Shape]]:
-    image_ids = {image["id"] for image in content["images"]}
+def _shapes(
+    labels: str, content: dict, categories: dict[int, str], problems: list[Problem], notes: list[str]
+) -> dict[int, list[Shape]]:
+    """Return the sound shapes by image id; `notes` grows by what a search would say of the file as a whole."""
     shapes: dict[int, list[Shape]] = defaultdict(list)
-    for index, entry in enumerate(content["annotations"]):
-        name = entry["id"] if checks.is_id(entry.get("id")) else f"annotations[{index}]"
-        fault = misplaced(entry, image_ids, categories)
-        if fault:
-            problems.append(Problem(labels, name, fault, SKIPPED))
-        else:
-            shape = Shape(entry["category_id"], entry["segmentation"], f"annotation {name}")
-            shapes[entry["image_id"]].append(shape)
+    told: list[Problem] = []
+    for name, entry, segmentation, _ in sound_entries(labels, content, categories, problems, told):
+        shapes[entry["image_id"]].append(Shape(entry["category_id"], segmentation, f"annotation {name}"))
+    notes += map(str, told)
     return shapes

@@ -82,7 +82,29 @@ def test_ids_that_are_counted_from_another_number_are_told(tmp_path):
     (tmp_path / "c/annotations").mkdir()
     (tmp_path / "c/annotations/train.json").write_text(json.dumps(its))
     (note,) = import_from("coco", tmp_path / "c")[0].notes
-    assert note.startswith("train.json: not every category_id of its annotations is listed, but every one would be if")
+    assert note.startswith("annotations/train.json: not every category_id of its annotations is listed, but every one")
+
+
+def test_signs_of_other_masks_than_were_seen_are_told_though_boxes_and_areas_are_written_anew(tmp_path):
+    ring = annotation(1, 1, 1, box(2, 2, 8, 6) + box(4, 4, 2, 2), area=44, bbox=[2, 2, 8, 6])
+    elsewhere = [annotation(number, 1, 2, box(number, 1, 3, 3), area=9, bbox=[15, 6, 3, 3]) for number in range(2, 6)]
+    its = coco([image(1, "a.png")], [ring, *elsewhere])
+    photo(tmp_path / "c/a.png", 20, 10)
+    (tmp_path / "c/annotations").mkdir()
+    (tmp_path / "c/annotations/train.json").write_text(json.dumps(its))
+    notes = import_from("coco", tmp_path / "c")[0].notes
+    assert ["bbox" in note for note in notes] == [True, False]
+    assert "an annotation (id 1) has a polygon inside another one" in notes[1]
+
+
+def test_shares_of_the_sides_are_taken_times_these_as_in_a_search(tmp_path):
+    its = coco([image(1, "a.png")], [annotation(1, 1, 1, [[0.1, 0.2, 0.5, 0.2, 0.5, 0.8, 0.1, 0.8]])])
+    photo(tmp_path / "c/a.png", 20, 10)
+    (tmp_path / "c/annotations").mkdir()
+    (tmp_path / "c/annotations/train.json").write_text(json.dumps(its))
+    report, dataset = import_from("coco", tmp_path / "c")
+    assert dataset.images[0].annotations[0].area == 8 * 6
+    assert "shares of the sides" in report.notes[0]
 
 
 @pytest.mark.parametrize(
