@@ -139,7 +139,8 @@ def _read_contents(layout: Layout) -> dict[str, dict]:
     """Return the parsed files by split, with lists of objects under images, annotations and categories."""
     contents, faults = {}, []
     for split, path in layout.files.items():
-        contents[split], found = checks.read_coco(path, layout.name(split), labels_optional=split == "test")
+        name, photo = layout.name(split), layout.photos(split).path
+        contents[split], found = checks.read_coco(path, name, photo, labels_optional=split == "test")
         faults += found
     checks.raise_if_any(layout.root, faults)
     return contents
@@ -211,7 +212,7 @@ def _images(parsed: _Parsed, cache_dir: Path | str | None, max_megapixels: float
         if found:
             continue
         records.append(parsed.record(row, split, entry, path, fact.sha256))
-        if fact.ambiguous:
+        if fact.ambiguous or (checks.UNSTATED in entry and fact.turned):
             problems.append(ambiguous_turn(file, entry["id"], name))
     checks.raise_if_any(layout.root, faults)
     problems += _same_photos(layout, records) + _split_groups(layout, records)

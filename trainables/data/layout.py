@@ -53,6 +53,15 @@ class Layout:
         return PhotoFinder(self.root, tuple(_photo_directories(self.root, self.files[split], split)))
 
 
+def photos_of(file: Path) -> "PhotoFinder":
+    """Return the finder of the photos of a COCO file that is given by itself.
+
+    The data set's directory is above annotations/, where COCO has its files, and above a folder of a split.
+    """
+    above = file.parent.name in ("annotations", "train", "valid", "val", "test")
+    return Layout(file.parent.parent if above else file.parent, {"test": file}).photos("test")
+
+
 def find_layout(root: Path, train_json: Path | str | None = None, val_json: Path | str | None = None) -> Layout:
     """Return where the files of the data set in `root` are.
 

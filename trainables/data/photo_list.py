@@ -9,7 +9,7 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.coco import ambiguous_turn
 from trainables.data.dataset import ImageRecord
-from trainables.data.layout import Layout, PhotoFinder
+from trainables.data.layout import PhotoFinder, photos_of
 from trainables.data.photos.frames import say_several
 from trainables.data.photos.names import SUFFIXES
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_header
@@ -125,9 +125,9 @@ def _left_out(directory: Path, paths: Sequence[Path]) -> str:
 
 
 def _of_coco(file: Path, max_megapixels: float) -> PhotoList:
-    content, faults = checks.read_coco(file, file.name, labels_optional=True)
+    finder = photos_of(file)
+    content, faults = checks.read_coco(file, file.name, finder.path, labels_optional=True)
     checks.raise_if_any(file.parent, faults)
-    finder = Layout(_root_of(file), {"test": file}).photos("test")
     photos = [
         Photo(finder.path(one["file_name"]), one["file_name"], one["id"], int(one["height"]), int(one["width"]))
         for one in content["images"]
@@ -136,8 +136,8 @@ def _of_coco(file: Path, max_megapixels: float) -> PhotoList:
     checks.raise_if_any(file.parent, _faults(file.name, photos, looked_at, finder))
     notes = [
         str(ambiguous_turn(file.name, photo.image_id, photo.file_name))
-        for photo, fact in zip(photos, looked_at)
-        if fact.ambiguous
+        for photo, fact, entry in zip(photos, looked_at, content["images"])
+        if fact.ambiguous or (checks.UNSTATED in entry and fact.turned)
     ]
     notes += _notes(photos, looked_at)
     return PhotoList(file, tuple(photos), {one["name"]: one["id"] for one in content["categories"]}, tuple(notes))
@@ -147,11 +147,6 @@ def _notes(photos: Sequence[Photo], looked_at: Sequence[PhotoFacts]) -> list[str
     """Return sentences on how some of the photos are read."""
     whites = say_whites((photo.file_name, fact.white) for photo, fact in zip(photos, looked_at))
     return whites + say_several((photo.file_name, fact.several) for photo, fact in zip(photos, looked_at))
-
-
-def _root_of(file: Path) -> Path:
-    """Return the data set's directory: above annotations/, where COCO has its files, and above a folder of a split."""
-    return file.parent.parent if file.parent.name in ("annotations", "train", "valid", "val", "test") else file.parent
 
 
 def _look(photo: Photo, max_megapixels: float) -> PhotoFacts | PhotoError:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.trainables.data.made import annotation, coco, image, real, small, write, write_photo
 from trainables.data import load_dataset, pack
+from trainables.data.coco import load_annotations
 from trainables.data.photos import photo_files as photos
 from trainables.data.photos.photo_files import decode_photo
 from trainables.errors import UserError
@@ -108,6 +109,24 @@ def test_photos_are_turned_where_the_stated_size_asks_for_it(tmp_path, orientati
     assert pixels[white].min() > 200
     assert pixels[~white].max() < 50
     assert [problem.id for problem in dataset.problems] == ([5] if orientation == 3 else [])
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (16, 32)), (6, (32, 16)), (3, (16, 32))])
+def test_images_without_width_and_height_have_the_size_of_their_photos_as_shown(tmp_path, orientation, size):
+    images = [{"id": 5, "file_name": "a.jpg"}, {"id": 6, "file_name": "b.jpg", "width": None, "height": None}]
+    write(tmp_path, photos=False, train=coco(images, [annotation(1, 5, 1)]))
+    save_turned(tmp_path / "a.jpg", 32, 16, orientation)
+    save_turned(tmp_path / "b.jpg", 8, 12, 1)
+    dataset = load_dataset(tmp_path)
+    assert [(one.height, one.width) for one in dataset.images] == [size, (12, 8)]
+    assert [problem.id for problem in dataset.problems] == ([] if orientation == 1 else [5])
+    assert load_annotations(tmp_path / "train.json").images[0].height == size[0]
+
+
+def test_a_size_that_no_photo_tells_is_missed(tmp_path):
+    write(tmp_path, photos=False, train=coco([{"id": 5, "file_name": "a.jpg"}], [annotation(1, 5, 1)]))
+    with pytest.raises(UserError, match=r"id 5: width and height are missing, and a.jpg cannot be read .*; state them"):
+        load_dataset(tmp_path)
 
 
 def test_sixteen_bit_photos_keep_their_tones(tmp_path):

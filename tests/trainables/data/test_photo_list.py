@@ -53,6 +53,12 @@ def test_photos_may_lie_below_images(tmp_path):
     assert list_photos(tmp_path / "test.json").photos[0].path == tmp_path / "images" / "a.png"
 
 
+def test_a_coco_file_need_not_state_sizes(tmp_path):
+    made.write_photo(tmp_path / "a.png", 20, 10)
+    (tmp_path / "test.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "a.png"}]}))
+    assert list_photos(tmp_path / "test.json").photos[0].size == (10, 20)
+
+
 def test_a_photo_on_its_side_has_the_size_that_is_shown(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -6,16 +6,17 @@ annotations.
 """
 
 import json
+import math
 import posixpath
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.data.photos.photo_files import PhotoError, PhotoFacts
+from trainables.data.photos.photo_files import PhotoError, PhotoFacts, inspect_header
 from trainables.errors import UserError
 from trainables.files import check_fetched
 
@@ -35,6 +36,7 @@ NO_CLASSES = frozenset(
     ]
 )  # fmt: skip
 LINE_BREAKING = ("Cc", "Zl", "Zp")  # the categories of control characters and line separators in Unicode
+UNSTATED = "size is that of the photo"  # a key of images that state no width and height
 _LISTED = 20
 _LONGEST_SIDE = 65535  # pycocotools counts an image's pixels in 32 bits
 
@@ -72,13 +74,21 @@ def raise_if_any(root: Path, problems: Sequence[Problem]) -> None:
     raise UserError("\n".join([f"the data set in {root} cannot be used, {count} found:", *lines]))
 
 
-def read_coco(path: Path, name: str, *, labels_optional: bool) -> tuple[dict[str, Any], list[Problem]]:
+def read_coco(
+    path: Path, name: str, photo: Callable[[str], Path], *, labels_optional: bool
+) -> tuple[dict[str, Any], list[Problem]]:
     """Return the content of a COCO file and the faults of its structure, images and categories.
 
     In a content without faults, the lists images, annotations and categories exist; the latter two are empty where they
     are missing and `labels_optional` is true. Ids that are written as 7.0 are whole numbers, and category names are
-    stripped of blanks and have composed characters. `name` is the name of the file in faults. Raises UserError where
-    the file cannot be read or is not JSON.
+    stripped of blanks and have composed characters. Images without width and height get those of their photos as
+    shown, and UNSTATED is true in them. Raises UserError where the file cannot be read or is not JSON.
+
+    Args:
+        path: The COCO file.
+        name: Its name in faults.
+        photo: Returns the path of the photo of a file name.
+        labels_optional: Whether annotations and categories may be missing.
     """
     content = read_json(path.parent, path.name)
     faults = check_structure(name, content, labels_optional=labels_optional)
@@ -87,7 +97,21 @@ def read_coco(path: Path, name: str, *, labels_optional: bool) -> tuple[dict[str
     for key in ("images", "annotations", "categories"):
         for entry in content.setdefault(key, []):
             _tidy(entry)
-    return content, check_images(name, content["images"]) + check_categories(name, content["categories"])
+    faults = check_images(name, content["images"]) + check_categories(name, content["categories"])
+    return content, faults or list(_add_sizes(name, content["images"], photo))
+
+
+def _add_sizes(file: str, images: Sequence[dict], photo: Callable[[str], Path]) -> Iterator[Problem]:
+    """Add the sizes of the photos to images that state none, and yield a fault for each whose photo cannot tell."""
+    for image in images:
+        if not _states_size(image):
+            try:
+                height, width = inspect_header(photo(image["file_name"]), max_megapixels=math.inf).shown_size
+            except PhotoError as error:
+                what = f"width and height are missing, and {image['file_name']} {error}"
+                yield Problem(file, image["id"], what, "state them, or put the photo there")
+            else:
+                image |= {"height": height, "width": width, UNSTATED: True}
 
 
 def _tidy(entry: dict[str, Any]) -> None:
@@ -168,6 +192,10 @@ def is_id(value: Any) -> bool:
     return type(value) is int
 
 
+def _states_size(image: dict) -> bool:
+    return image.get("width") is not None or image.get("height") is not None
+
+
 def _is_length(value: Any) -> bool:
     return type(value) in (int, float) and 1 <= value <= _LONGEST_SIDE and value == int(value)
 
@@ -183,7 +211,7 @@ def check_images(file: str, images: Sequence[dict]) -> list[Problem]:
         if not is_id(identifier):
             problems.append(_bad_key(file, f"images[{index}]", image, "id", "a whole number"))
             continue
-        for key in ("width", "height"):
+        for key in ("width", "height") if _states_size(image) else ():
             if not _is_length(image.get(key)):
                 problems.append(
                     _bad_key(file, identifier, image, key, f"a whole number of pixels from 1 to {_LONGEST_SIDE}")

@@ -10,6 +10,7 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.annotation import Annotation, sound_annotations
 from trainables.data.annotations.checks import Problem
 from trainables.data.annotations.masks import IGNORE_INDEX, paint_mask
+from trainables.data.layout import photos_of
 from trainables.errors import UserError
 
 
@@ -39,7 +40,7 @@ def read_labels(source: Path, classes: dict[int, str], unlabelled: Literal["back
     """
     if not source.is_file():
         return None
-    content, faults = checks.read_coco(source, source.name, labels_optional=True)
+    content, faults = checks.read_coco(source, source.name, photos_of(source).path, labels_optional=True)
     checks.raise_if_any(source.parent, faults)
     if not content["annotations"]:
         return None

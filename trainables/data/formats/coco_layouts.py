@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from trainables.data.annotations import checks
@@ -52,7 +53,8 @@ def _imported(
         found = f"{files[None]} does not" if files else "there is none"
         known = "; a directory that has a train.json needs no import" if (source / "train.json").is_file() else ""
         raise UserError(f"{source}: COCO files must {where} train, val or test, as {example} does: {found}{known}")
-    contents = {split: _read(path) for split, path in files.items()}
+    finders = {split: PhotosByName(root) for split, root in roots.items()}
+    contents = {split: _read(path, finders[split]) for split, path in files.items()}
     categories = _categories(source, files, contents)
     if without_top:
         used = {one.get("category_id") for content in contents.values() for one in content["annotations"]}
@@ -60,13 +62,14 @@ def _imported(
         categories = {key: name for key, name in categories.items() if key in used or name not in above}
     problems: list[Problem] = []
     notes: list[str] = []
-    photos = _photos(source, files, contents, roots, categories, problems, notes)
+    photos = _photos(source, files, contents, finders, categories, problems, notes)
     count = sum(len(one["images"]) for one in contents.values())
     return Imported(categories, photos, count, problems=problems, notes=notes)
 
 
-def _read(path: Path) -> dict:
-    content, faults = checks.read_coco(path, path.name, labels_optional=False)
+def _read(path: Path, finder: PhotosByName) -> dict:
+    photo = partial(finder.below, labels=path.name)
+    content, faults = checks.read_coco(path, path.name, photo, labels_optional=False)
     checks.raise_if_any(path.parent, faults)
     return content
 
@@ -88,18 +91,16 @@ def _photos(
     source: Path,
     files: dict,
     contents: dict,
-    roots: dict,
+    finders: dict[str, PhotosByName],
     categories: dict[int, str],
     problems: list[Problem],
     notes: list[str],
 ) -> Iterator[LabelledPhoto]:
     for split, content in contents.items():
         labels = str(files[split].relative_to(source))
-        finder = PhotosByName(roots[split])
         shapes = _shapes(labels, content, categories, problems, notes)
         for image in content["images"]:
-            exact = roots[split] / image["file_name"]
-            path = exact if exact.is_file() else finder.find(image["file_name"], f"{labels}, image {image['id']}")
+            path = finders[split].below(image["file_name"], f"{labels}, image {image['id']}")
             size = int(image["height"]), int(image["width"])
             own, group = tuple(shapes[image["id"]]), image.get("group")
             yield LabelledPhoto(split, path, image["file_name"], *size, own, labels, group=group)

@@ -1,5 +1,6 @@
 """What every reader of a format hands to the writer: classes, and labelled photos one after another."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +107,11 @@ class PhotosByName:
         for path in sorted(files_below(root)):
             if path.suffix.lower() in SUFFIXES:
                 self._by_name.setdefault(composed(path.name), []).append(path)
+
+    def below(self, name: str, labels: str) -> Path:
+        """Return the photo at the path `name` below the directory, else what `find` returns."""
+        exact = self.root / name
+        return exact if os.path.isfile(exact) else self.find(name, labels)
 
     def find(self, name: str, labels: str) -> Path:
         """Return the one photo whose path ends in `name`, or else the one with its last part as name.

@@ -70,7 +70,12 @@ class PhotoFacts:
     @property
     def shown_size(self) -> tuple[int, int]:
         """Return (height, width) as a viewer that follows the EXIF orientation shows the photo."""
-        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+        return (self.width, self.height) if self.turned else (self.height, self.width)
+
+    @property
+    def turned(self) -> bool:
+        """Return whether the EXIF orientation makes rows of columns."""
+        return self.orientation >= 5
 
     @property
     def ambiguous(self) -> bool:

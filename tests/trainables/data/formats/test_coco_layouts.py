@@ -65,6 +65,14 @@ def test_coco_finds_photos_in_folders_of_any_name(tmp_path):
     assert (category_maps(dataset)["a.png"] == reading(tmp_path / "c/annotations/instances_train2017.json")).all()
 
 
+def test_photos_tell_the_sizes_that_images_do_not_state(tmp_path):
+    photo(tmp_path / "rf/train/a.png", 20, 10)
+    its = {**content(), "images": [{"id": 1, "file_name": "a.png"}]}
+    (tmp_path / "rf/train/_annotations.coco.json").write_text(json.dumps(its))
+    _, dataset = import_from("roboflow", tmp_path / "rf")
+    assert (dataset.images[0].width, dataset.images[0].height) == (20, 10)
+
+
 def test_boxes_and_unknown_ids_are_skipped_by_name(tmp_path):
     photo(tmp_path / "rf/train/a.png", 20, 10)
     its = content()
