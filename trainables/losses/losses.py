@@ -1,4 +1,4 @@
-"""Losses for segmentation by name: cross-entropy, focal and dice, and weighted sums of them.
+"""Losses for segmentation by name: cross-entropy, focal, dice and Lovász-softmax, and weighted sums of them.
 
 All are computed in float32 from one log-softmax, and p are the predicted probabilities. With p_t the probability of a
 pixel's target class t and w_t that class's weight (1 without weights):
@@ -9,6 +9,10 @@ pixel's target class t and w_t that class's weight (1 without weights):
            target is c; the mean, weighted by w_c, over the classes that occur in its target; of that the mean over the
            photos that have labelled pixels (Milletari et al., 2016, with plain sums instead of squares in the
            denominator as in Drozdzal et al., 2016)
+    lovasz of each photo and class c sum(m_i g_i), where the m_i are its pixels' errors |g_c - p_c| from the largest to
+           the smallest, and g_i is what the Jaccard distance (1 - IoU of class c) grows by if the i-th pixel is wrong,
+           too, after the i - 1 before it; the means over classes and photos are those of dice (Berman et al., 2018,
+           equations 8, 9 and 12)
 
 Each is a sum over pixels or photos, divided by their total count. A batch that is computed in several passes
 has the same loss and gradient as in one, if every pass divides by what the whole batch counts.
@@ -63,6 +67,22 @@ def _dice(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, igno
     return (((1 - score) * weights).sum(1) / _or_one(weights.sum(1))).sum()
 
 
+def _lovasz(log_probabilities: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    valid = (target != ignore_index).flatten(1).unsqueeze(1)
+    probabilities = log_probabilities.exp().flatten(2)  # (N, C, pixels)
+    truth = torch.zeros_like(probabilities)
+    truth.scatter_(1, target.flatten(1).unsqueeze(1).where(valid, 0), valid.to(truth.dtype))
+    # Ignored pixels have no error: they come last, where they add nothing to the sum.
+    errors, order = ((truth - probabilities).abs() * valid).sort(dim=2, descending=True)
+    truth = truth.gather(2, order)
+    counts = truth.sum(2, keepdim=True)
+    missed = truth.cumsum(2)
+    jaccard = 1 - (counts - missed) / (counts + (1 - truth).cumsum(2))
+    growth = torch.diff(jaccard, dim=2, prepend=torch.zeros_like(counts))
+    weights = (counts[:, :, 0] > 0).to(truth.dtype) * (1 if weight is None else weight)
+    return (((errors * growth).sum(2) * weights).sum(1) / _or_one(weights.sum(1))).sum()
+
+
 def _weight_of_pixels(target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
     pixels = (target != ignore_index) if weight is None else _pixel_weights(target, weight, ignore_index)
     return pixels.sum().float()
@@ -75,6 +95,7 @@ def _labelled_photos(target: Tensor, weight: Tensor | None, ignore_index: int) -
 CROSS_ENTROPY = Term(_cross_entropy, _weight_of_pixels)
 FOCAL = Term(_focal, _weight_of_pixels)
 DICE = Term(_dice, _labelled_photos)
+LOVASZ = Term(_lovasz, _labelled_photos)
 
 LOSSES: dict[str, dict[Term, float]] = {
     "ce": {CROSS_ENTROPY: 1.0},
@@ -83,6 +104,8 @@ LOSSES: dict[str, dict[Term, float]] = {
     "ce_dice_1_3": {CROSS_ENTROPY: 0.25, DICE: 0.75},
     "ce_dice_3_1": {CROSS_ENTROPY: 0.75, DICE: 0.25},
     "ce_focal_dice": {CROSS_ENTROPY: 1 / 3, FOCAL: 1 / 3, DICE: 1 / 3},
+    "lovasz": {LOVASZ: 1.0},
+    "ce_lovasz": {CROSS_ENTROPY: 0.5, LOVASZ: 0.5},
 }
 """The terms of each loss and their shares, which sum to 1 so that a learning rate means the same for all."""
 

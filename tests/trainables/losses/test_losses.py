@@ -26,6 +26,10 @@ CE = -(math.log(1 / 2) + math.log(3 / 4) + math.log(1 / 4)) / 3
 FOCAL = -(1 / 4 * math.log(1 / 2) + 1 / 16 * math.log(3 / 4) + 9 / 16 * math.log(1 / 4)) / 3
 # Class 0: overlap 1/2, p sums to 3/2, one pixel. Class 1: overlap 1, p sums to 3/2, two pixels.
 DICE = 1 - (2 * 0.5 / 2.5 + 2 * 1.0 / 3.5) / 2
+# The errors from the largest are 3/4, 1/2, 1/4, of the third, first and second pixel. The Jaccard distance of class 0
+# grows to 1/2, 1, 1 and that of class 1 to 1/2, 2/3, 1.
+LOVASZ_0, LOVASZ_1 = 3 / 4 * 1 / 2 + 1 / 2 * 1 / 2, 3 / 4 * 1 / 2 + 1 / 2 * 1 / 6 + 1 / 4 * 1 / 3
+LOVASZ = (LOVASZ_0 + LOVASZ_1) / 2
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,8 @@ DICE = 1 - (2 * 0.5 / 2.5 + 2 * 1.0 / 3.5) / 2
         ("ce_dice_1_3", 0.25 * CE + 0.75 * DICE),
         ("ce_dice_3_1", 0.75 * CE + 0.25 * DICE),
         ("ce_focal_dice", (CE + FOCAL + DICE) / 3),
+        ("lovasz", LOVASZ),
+        ("ce_lovasz", (CE + LOVASZ) / 2),
     ],
 )
 def test_value_counted_by_hand(name, expected):
@@ -49,6 +55,7 @@ def test_value_counted_by_hand(name, expected):
         ("ce", -(1 * math.log(1 / 2) + 3 * math.log(3 / 4) + 3 * math.log(1 / 4)) / 7),
         ("focal", -(1 / 4 * math.log(1 / 2) + 3 / 16 * math.log(3 / 4) + 27 / 16 * math.log(1 / 4)) / 7),
         ("dice", (1 * (1 - 2 * 0.5 / 2.5) + 3 * (1 - 2 * 1.0 / 3.5)) / 4),
+        ("lovasz", (LOVASZ_0 + 3 * LOVASZ_1) / 4),
     ],
 )
 def test_weighted_value_counted_by_hand(name, expected):
@@ -69,11 +76,21 @@ def test_ce_equals_pytorch_and_dice_equals_smp():
     assert build_loss("dice", num_classes=4)(logits, target) == pytest.approx(sum(of_photos) / 3, rel=1e-5)
 
 
-def test_a_photo_without_labelled_pixels_does_not_count_in_dice():
+@pytest.mark.parametrize("ignored", [0, 11])
+def test_lovasz_equals_smp(ignored):
+    logits, target = random_case()
+    target.view(3, -1)[:, :ignored] = 255
+    reference = smp.losses.LovaszLoss("multiclass", per_image=True, ignore_index=255)
+    of_photos = [reference(logits[[one]], target[[one]]).item() for one in range(3)]
+    assert build_loss("lovasz", num_classes=4)(logits, target) == pytest.approx(sum(of_photos) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dice", "lovasz"])
+def test_a_photo_without_labelled_pixels_does_not_count(name):
     logits, target = random_case()
     target[1] = 255
-    expected = build_loss("dice", num_classes=4)(logits[[0, 2]], target[[0, 2]])
-    assert build_loss("dice", num_classes=4)(logits, target) == pytest.approx(expected.item(), rel=1e-5)
+    expected = build_loss(name, num_classes=4)(logits[[0, 2]], target[[0, 2]])
+    assert build_loss(name, num_classes=4)(logits, target) == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", LOSSES)
