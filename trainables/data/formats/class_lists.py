@@ -47,7 +47,10 @@ def voc() -> ClassList:
     return ClassList(dict(enumerate(VOC_NAMES)), (255,), {voc_colour(value): value for value in values})
 
 
-def cityscapes() -> ClassList:
+def cityscapes(*, train_ids: bool) -> ClassList:
+    """Return Cityscapes' evaluated classes by the values of *_labelIds.png, or of *_labelTrainIds.png."""
+    if train_ids:
+        return ClassList(dict(enumerate(CITYSCAPES_CLASSES.values())), (255,))
     return ClassList(dict(CITYSCAPES_CLASSES), CITYSCAPES_VOID)
 
 

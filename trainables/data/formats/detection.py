@@ -10,6 +10,8 @@ YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 IMAGE_FOLDERS = ("images", "photos", "img", "imgs", "JPEGImages")
 ROBOFLOW_FILES = "*/_annotations.coco*.json"
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # of files that keep the values of pixels
+CITYSCAPES_PHOTOS = ("leftImg8bit", "imgsFine/leftImg8bit")  # the latter in exports of CVAT
 SPLIT_FOLDERS = {
     "train": "train", "training": "train", "trainval": "train",
     "val": "val", "valid": "val", "validation": "val",
@@ -59,7 +61,7 @@ def _yolo(source: Path) -> bool:
 
 
 def _cityscapes(source: Path) -> bool:
-    return (source / "leftImg8bit").is_dir() and (source / "gtFine").is_dir()
+    return any((source / name).is_dir() for name in CITYSCAPES_PHOTOS) and (source / "gtFine").is_dir()
 
 
 def _voc(source: Path) -> bool:
@@ -73,7 +75,8 @@ def _ade20k(source: Path) -> bool:
 def _masks(source: Path) -> bool:
     for place in split_places(source):
         masks = folder_of(place, MASK_FOLDERS)
-        if masks and folder_of(place, IMAGE_FOLDERS) and any(_first(masks, "**/*.png")):
+        found = _first(masks, "**/*.*") if masks and folder_of(place, IMAGE_FOLDERS) else []
+        if any(path.suffix.lower() in MASK_SUFFIXES for path in found):
             return True
     return False
 

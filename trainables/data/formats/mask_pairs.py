@@ -1,12 +1,13 @@
-"""PNG masks with their photos: files of the same names in a folder of photos and in one of masks."""
+"""Masks with their photos: files of the same names in a folder of photos and in one of masks."""
 
-from collections.abc import Callable, Container, Sequence
+import re
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
-from trainables.data.formats.detection import split_of
+from trainables.data.formats.detection import MASK_SUFFIXES, split_of
 from trainables.data.photos.names import SUFFIXES, composed, folded
 from trainables.errors import UserError
 from trainables.files import files_below
@@ -27,23 +28,31 @@ def find_pairs(
     images: Path,
     masks: Path,
     *,
-    ending: str = ".png",
+    endings: tuple[str, ...] = MASK_SUFFIXES,
     key: Callable[[str], str] = lambda name: name,
+    notes: list[str] | None = None,
 ) -> list[Pair]:
     """Return the masks in a folder with their photos in another; both folders are below `source`.
 
-    `ending` is that of the masks' files in small letters, and `key` makes one name of those of a photo and its mask.
+    `endings` are those of the masks' files in small letters, and `key` makes one name of those of a photo and its mask.
+    Where no mask has the name of a photo, they are paired by the numbers in their names, and `notes` grows by a
+    sentence that says so.
 
     Raises UserError for a mask without photo, for two photos of one mask, and where there is no mask at all.
     """
     photos = _photos_by_name(images, key)
     pairs, faults = [], []
     similar = {folded(str(name)): photo for name, photo in photos.items()}
-    found = sorted(path for path in files_below(masks) if path.name.lower().endswith(ending))
+    found = sorted(path for path in files_below(masks) if path.name.lower().endswith(endings))
     names = [_named(path, masks, key) for path in found]
     more = _common_ending(photos, names)
+    names = [name.with_name(name.name.removesuffix(more)) for name in names]
+    if numbered := _by_number(names, photos):
+        names = [numbered[name] for name in names]
+        if notes is not None:
+            first = f"{found[0].relative_to(masks)} is that of {photos[names[0]].relative_to(images)}"
+            notes.append(f"masks are taken as those of the photos with their numbers: {first}")
     for mask, name in zip(found, names):
-        name = name.with_name(name.name.removesuffix(more))
         if name in photos:
             split = _split_of(mask.relative_to(source))
             pairs.append(Pair(split, photos[name], photos[name].relative_to(images).as_posix(), mask))
@@ -55,7 +64,11 @@ def find_pairs(
             faults.append(Problem(str(mask.relative_to(source)), None, what, remedy))
     checks.raise_if_any(source, faults)
     if not pairs:
-        raise UserError(f"{masks} holds no mask *{ending}; one is needed for each photo of {images}")
+        lossy = any(path.suffix.lower() in (".jpg", ".jpeg") for path in files_below(masks))
+        but = "; JPEG changes the values of pixels, so save masks as PNG" if lossy else ""
+        raise UserError(
+            f"{masks} holds no mask *{' or *'.join(endings)}; one is needed for each photo of {images}{but}"
+        )
     return pairs
 
 
@@ -89,6 +102,31 @@ def _common_ending(photos: Container[Path], masks: Sequence[Path]) -> str:
         if masks[0].with_name(first[:length]) in photos and not first[length].isdigit()
     ]
     return endings[0] if endings and all(mask.name.endswith(endings[0]) for mask in masks) else ""
+
+
+def _by_number(masks: Sequence[Path], photos: Iterable[Path]) -> dict[Path, Path]:
+    """Return the photo of each mask by the numbers in their names, as in image_07.jpg and mask_07.png.
+
+    The dictionary is empty where a mask has the name of a photo, where what stands around the numbers is not the same
+    in all photos or in all masks, or where a mask has a number that no photo has.
+    """
+    numbered = _numbers(photos)
+    wanted = _numbers(masks)
+    if not numbered.keys() >= wanted.keys() or set(numbered.values()) & set(wanted.values()):
+        return {}
+    return {mask: numbered[key] for key, mask in wanted.items()}
+
+
+def _numbers(names: Iterable[Path]) -> dict[Path, Path]:
+    """Return names by what they are from their first digit to their last one; nothing where the rest varies."""
+    found, around = {}, set()
+    for name in names:
+        parts = re.fullmatch(r"(\D*)(\d|\d.*\d)(\D*)", name.name)
+        if parts is None:
+            return {}
+        found[name.with_name(parts[2])] = name
+        around.add((parts[1], parts[3]))
+    return found if len(around) == 1 else {}
 
 
 def _split_of(path: Path) -> str:

@@ -1,7 +1,8 @@
-"""Masks as PNG files, one a photo, whose values or colours are classes: VOC, ADE20K, Cityscapes, and any other."""
+"""Masks as image files, one a photo, whose values or colours are classes: VOC, ADE20K, Cityscapes, and any other."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,7 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats import class_lists
 from trainables.data.formats.class_lists import ClassList
-from trainables.data.formats.detection import IMAGE_FOLDERS, MASK_FOLDERS, folder_of, split_places
+from trainables.data.formats.detection import CITYSCAPES_PHOTOS, IMAGE_FOLDERS, MASK_FOLDERS, folder_of, split_places
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.mask_pairs import Pair, find_pairs
 from trainables.data.formats.write import as_json
@@ -21,6 +22,8 @@ from trainables.files import check_fetched, files_below
 
 CVAT_CLASSES = "labelmap.txt"
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv")
+CITYSCAPES_LIST = "label_colors.txt"
+MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF")
 ADE20K_CLASSES = "objectInfo150.txt"
 
 
@@ -34,15 +37,25 @@ def read_voc(source: Path, options: ImportOptions) -> Imported:
     listed = options.classes or (own if own.is_file() else None)
     classes = class_lists.read_class_list(listed) if listed else class_lists.voc()
     pairs = find_pairs(source, source / "JPEGImages", source / "SegmentationClass")
-    return _imported(source, _listed(source, pairs), classes, options.void or "ignore")
+    return _imported(source, _listed(source, pairs), classes, options, "ignore")
 
 
 def read_cityscapes(source: Path, options: ImportOptions) -> Imported:
-    """Return Cityscapes' layout: leftImg8bit and gtFine with *_labelIds.png; the 19 classes that are evaluated."""
-    classes = class_lists.read_class_list(options.classes) if options.classes else class_lists.cityscapes()
-    key = lambda name: name.removesuffix("_leftImg8bit").removesuffix("_gtFine_labelIds")  # noqa: E731
-    pairs = find_pairs(source, source / "leftImg8bit", source / "gtFine", ending="_labelids.png", key=key)
-    return _imported(source, pairs, classes, options.void or "ignore")
+    """Return Cityscapes' layout: leftImg8bit and gtFine with *_labelIds.png; the 19 classes that are evaluated.
+
+    Where there are *_labelTrainIds.png alone, these are read. The classes are those of label_colors.txt where it is
+    there, as in exports of CVAT.
+    """
+    masks = source / "gtFine"
+    kinds, names = ("labelIds", "labelTrainIds"), [path.name for path in files_below(masks)]
+    kind = next((one for one in kinds if any(name.endswith(f"_gtFine_{one}.png") for name in names)), kinds[0])
+    own = source / CITYSCAPES_LIST
+    listed = options.classes or (own if own.is_file() else None)
+    classes = class_lists.read_class_list(listed) if listed else class_lists.cityscapes(train_ids=kind == kinds[1])
+    key = lambda name: name.removesuffix("_leftImg8bit").removesuffix(f"_gtFine_{kind}")  # noqa: E731
+    photos = next((source / name for name in CITYSCAPES_PHOTOS if (source / name).is_dir()), source / "leftImg8bit")
+    pairs = find_pairs(source, photos, masks, endings=(f"_{kind}.png".lower(),), key=key)
+    return _imported(source, pairs, classes, options, "ignore")
 
 
 def read_ade20k(source: Path, options: ImportOptions) -> Imported:
@@ -55,34 +68,35 @@ def read_ade20k(source: Path, options: ImportOptions) -> Imported:
     if options.classes and 0 not in classes.names:
         classes = ClassList(classes.names, (*classes.void, 0), classes.colours)
     pairs = find_pairs(source, source / "images", source / "annotations")
-    return _imported(source, pairs, classes, options.void or "ignore")
+    return _imported(source, pairs, classes, options, "ignore")
 
 
 def read_masks(source: Path, options: ImportOptions) -> Imported:
     """Return any folder of photos beside one of masks with the same names, with a list of classes.
 
     The folders may lie in folders of splits (train, val, test), or have such folders in them. The masks' names may all
-    have one ending that the photos' lack, as in a.jpg and a_mask.png.
+    have one ending that the photos' lack, as in a.jpg and a_mask.png, or have the numbers of the photos, as in
+    mask_07.png and image_07.jpg.
     """
     found = next((source / name for name in CLASS_FILES if (source / name).is_file()), None)
     if options.classes is None and found is None:
         raise UserError(
             f"{source} has no list of classes ({', '.join(CLASS_FILES)}): give --classes FILE, with one class a line"
         )
-    pairs, folders = [], []
+    pairs, folders, notes = [], [], []
     for place in split_places(source):
         images, masks = (folder_of(place, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
         if images and masks:
-            pairs += find_pairs(source, images, masks)
+            pairs += find_pairs(source, images, masks, notes=notes)
             folders.append(images)
     if not pairs:
         raise UserError(
-            f"{source} has no folder of photos ({', '.join(IMAGE_FOLDERS)}) beside one of PNG masks "
+            f"{source} has no folder of photos ({', '.join(IMAGE_FOLDERS)}) beside one of masks "
             f"({', '.join(MASK_FOLDERS)}): name the folders so"
         )
     classes = class_lists.read_class_list(options.classes or found)
-    imported = _imported(source, pairs, classes, options.void or "background")
-    imported.notes.extend(_without_mask(source, folders, pairs))
+    imported = _imported(source, pairs, classes, options, "background")
+    imported.notes.extend([*notes, *_without_mask(source, folders, pairs)])
     return imported
 
 
@@ -111,13 +125,18 @@ def _listed(source: Path, pairs: list[Pair]) -> list[Pair]:
     return chosen
 
 
-def _imported(source: Path, pairs: list[Pair], classes: ClassList, void: str) -> Imported:
-    """Return what was read; with void "background", pixels of a class of that name are left without annotation."""
+def _imported(
+    source: Path, pairs: list[Pair], classes: ClassList, options: ImportOptions, usual: Literal["background", "ignore"]
+) -> Imported:
+    """Return what was read; with void "background", pixels of a class of that name are left without annotation.
+
+    `usual` is what pixels of no class are where the options do not say it.
+    """
+    void = options.void or usual
     background = {value for value, name in classes.names.items() if void == "background" and checks.is_background(name)}
     categories = {value: name for value, name in classes.names.items() if value not in background}
     notes: list[str] = []
-    known = np.array(sorted({*classes.names, *classes.void}))
-    photos = _photos(source, pairs, classes, known, set(categories), void, notes)
+    photos = _photos(source, pairs, classes, set(categories), void, notes, void_is_said=options.void is not None)
     return Imported(categories, photos, len(pairs), unlabelled=void, notes=notes)
 
 
@@ -125,13 +144,14 @@ def _photos(
     source: Path,
     pairs: list[Pair],
     classes: ClassList,
-    known: np.ndarray,
     wanted: set[int],
     void: str,
     notes: list[str],
+    *,
+    void_is_said: bool,
 ) -> Iterator[LabelledPhoto]:
     """Yield the photos; at the end raise a UserError that lists the masks with values or colours of no class."""
-    faults, void_pixels = [], 0
+    faults, void_pixels, known = [], 0, {*classes.names, *classes.void}
     seen: set[int] = set()
     for pair in pairs:
         labels = str(pair.mask.relative_to(source))
@@ -152,10 +172,11 @@ def _photos(
         )
         yield LabelledPhoto(pair.split, pair.photo, pair.file_name, *values.shape, shapes, labels)
     checks.raise_if_any(source, faults)
-    if 255 in classes.void and 255 in seen <= {0, 255}:
+    if 255 in classes.void and 255 in seen <= {0, 255} and not void_is_said:
         raise UserError(
             f"{source}: all masks together have the values 0 and 255 alone, and 255 is no class unless it is listed: "
-            "write the value before each name in the list of classes, as in '0 background' and '255 road'"
+            "write the value before each name in the list of classes, as in '0 background' and '255 road', or say by "
+            "--void that 255 is the background, or is to be ignored"
         )
     if void_pixels and void == "background":
         notes.append(f"{void_pixels} pixels of no class became background; --void ignore keeps them out of the score")
@@ -168,13 +189,17 @@ def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     at all, a file whose three channels are equal gives their values.
     """
     try:
-        with Image.open(file, formats=("PNG",)) as image:
+        with Image.open(file, formats=MASK_FORMATS) as image:
             without_alpha = {"RGBA": "RGB", "LA": "L", "PA": "P"}.get(image.mode)
             image = image.convert(without_alpha) if without_alpha else image
             pixels, palette = np.asarray(image), np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         check_fetched(file)
-        raise UserError(f"{file} is no readable PNG mask ({error}); export it again") from error
+        raise UserError(f"{file} is no readable mask ({error}); export it again") from error
+    if pixels.ndim == 3 and pixels.shape[2] != 3:
+        raise UserError(f"{file} is a mask of {pixels.shape[2]} channels; export it with one, or in RGB")
+    if pixels.dtype.kind == "f" and (pixels != np.floor(pixels)).any():
+        raise UserError(f"{file} is a mask of fractions, but the value of a class is a whole number; export it again")
     if pixels.ndim == 2:
         return class_lists.by_palette(pixels, palette, classes) if len(palette) else pixels.astype(np.int64), []
     if not classes.colours and (pixels == pixels[..., :1]).all():

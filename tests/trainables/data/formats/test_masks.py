@@ -1,4 +1,4 @@
-"""PNG masks against Pillow's own reading of them."""
+"""Masks against Pillow's own reading of them."""
 
 import numpy as np
 import pytest
@@ -129,7 +129,7 @@ def test_a_mask_that_is_a_link_to_nowhere_is_told(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1))
     (source / "masks/a.png").unlink()
     (source / "masks/a.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(UserError, match=r"masks/a\.png is no readable PNG mask .*No such file"):
+    with pytest.raises(UserError, match=r"masks/a\.png is no readable mask .*No such file"):
         import_from("masks", source)
 
 
@@ -202,6 +202,54 @@ def test_the_mask_of_another_number_is_no_mask_of_a_photo(tmp_path):
         import_from("masks", source)
 
 
+@pytest.mark.parametrize(
+    ("photos", "masks"), [("image_{}", "mask_{}"), ("{}_sat", "{}_mask"), ("drive/7_{}", "drive/seg_7_{}_b")]
+)
+def test_masks_may_have_the_numbers_of_the_photos(tmp_path, photos, masks):
+    for number in (1, 2, 12):
+        photo(tmp_path / "src/images" / f"{photos.format(number)}.jpg", 24, 16)
+        save(tmp_path / "src/masks" / f"{masks.format(number)}.png", blocks(number))
+    (tmp_path / "src/classes.txt").write_text("1 one\n2 two\n12 twelve\n")
+    report, dataset = import_from("masks", tmp_path / "src")
+    found = {one.path.stem: one.annotations[0].category_id for one in dataset.images}
+    assert found == {photos.split("/")[-1].format(number): number for number in (1, 2, 12)}
+    assert "masks are taken as those of the photos with their numbers" in report.notes[0]
+
+
+def test_numbers_alone_make_no_pair_where_what_is_around_them_varies(tmp_path):
+    source = folder(tmp_path / "src", cat_1=blocks(0, 1), dog_2=blocks(0, 2))
+    (source / "masks/cat_1.png").rename(source / "masks/m_1.png")
+    (source / "masks/dog_2.png").rename(source / "masks/m_2.png")
+    with pytest.raises(UserError, match=r"m_1\.png: there is no photo of its name"):
+        import_from("masks", source)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "TIFF", "bmp", "gif"])
+def test_masks_may_be_files_of_other_formats_that_keep_values(tmp_path, suffix):
+    source = folder(tmp_path / "src", a=blocks(0, 1, 2))
+    (source / "masks/a.png").unlink()
+    save(source / f"masks/a.{suffix}", blocks(0, 1, 2))
+    assert format_of(source) == "masks"
+    _, dataset = import_from("masks", source)
+    assert (category_maps(dataset)["a.jpg"] == blocks(NOTHING, 1, 2, dtype=int)).all()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pixels", "mode", "message"),
+    [
+        ("jpg", blocks(0, 1), None, r"holds no mask \*.png or .*JPEG changes the values of pixels"),
+        ("tif", blocks(0, 0.5, dtype=np.float32), None, "is a mask of fractions"),
+        ("tif", blocks(0, 1), "CMYK", "is a mask of 4 channels"),
+    ],
+)
+def test_masks_that_hold_no_values_are_told(tmp_path, suffix, pixels, mode, message):
+    source = folder(tmp_path / "src", a=blocks(0, 1))
+    (source / "masks/a.png").unlink()
+    save(source / f"masks/a.{suffix}", pixels, mode)
+    with pytest.raises(UserError, match=message):
+        import_from("masks", source)
+
+
 def test_a_mask_of_another_size_than_its_photo_is_named(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1), b=blocks(0, 1))
     save(source / "masks/a.png", blocks(0, 1, height=8, width=12))
@@ -225,6 +273,11 @@ def test_white_is_not_lost_where_it_is_the_only_class(tmp_path, classes):
     (source / "classes.txt").write_text("0 background\n255 road\n")
     _, dataset = import_from("masks", source)
     assert (category_maps(dataset)["a.jpg"] == blocks(NOTHING, 255, dtype=int)).all()
+
+
+def test_black_may_be_the_only_class_where_it_is_said_what_white_is(tmp_path):
+    _, dataset = import_from("masks", folder(tmp_path / "src", "0 road\n", a=blocks(0, 255)), void="background")
+    assert (category_maps(dataset)["a.jpg"] == blocks(0, NOTHING, dtype=int)).all()
 
 
 def test_hidden_files_are_no_photos_or_masks(tmp_path):
@@ -352,6 +405,25 @@ def test_cityscapes_keeps_the_evaluated_classes(tmp_path):
     assert dataset.num_classes == 19
     for ids in category_maps(dataset).values():
         assert (ids[0] == [NOTHING] * 6 + [7] * 6 + [26] * 6 + [NOTHING] * 6).all()
+
+
+def test_cityscapes_train_ids_are_read_where_there_are_no_others(tmp_path):
+    photo(tmp_path / "cs/leftImg8bit/train/ulm/ulm_0_0_leftImg8bit.png")
+    save(tmp_path / "cs/gtFine/train/ulm/ulm_0_0_gtFine_labelTrainIds.png", blocks(0, 13, 255))
+    _, dataset = import_from("cityscapes", tmp_path / "cs")
+    assert dataset.num_classes == 19
+    assert [names(dataset)[value] for value in (0, 13, 18)] == ["road", "car", "bicycle"]
+    assert (category_maps(dataset)["ulm_0_0_leftImg8bit.png"][0] == [0] * 8 + [13] * 8 + [NOTHING] * 8).all()
+
+
+def test_exports_of_cvat_in_the_layout_of_cityscapes_have_classes_of_their_own(tmp_path):
+    photo(tmp_path / "cs/imgsFine/leftImg8bit/default/a_leftImg8bit.png")
+    save(tmp_path / "cs/gtFine/default/a_gtFine_labelIds.png", blocks(0, 1))
+    (tmp_path / "cs/label_colors.txt").write_text("0 0 0 background\n250 50 83 Paper\n")
+    assert format_of(tmp_path / "cs") == "cityscapes"
+    _, dataset = import_from("cityscapes", tmp_path / "cs", void="background")
+    assert names(dataset) == {1: "Paper"}
+    assert (category_maps(dataset)["a_leftImg8bit.png"][0] == [NOTHING] * 12 + [1] * 12).all()
 
 
 def test_ade20k_takes_names_from_its_table(tmp_path):
