@@ -268,7 +268,11 @@ def tracked(plan: Plan) -> Iterator[Tracker]:
             tracker.final_status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
             raise
         finally:
-            tracker.end_study()
+            try:
+                tracker.end_study()
+            except MlflowException:
+                if tracker.final_status != "KILLED":
+                    raise  # who stops a search is told how to go on with it, and that brings MLflow up to date, too
     except MlflowException as error:
         raise explain_failure(error, uri) from error
 

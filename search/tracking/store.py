@@ -85,8 +85,12 @@ def _client(tracking_uri: str, runs_dir: Path) -> MlflowClient:
         create_store(runs_dir)
     file = _sqlite_file(tracking_uri)
     if file is not None and file.exists():
-        with file.open("rb"):  # raises OSError with the reason, where MLflow would try again for minutes
-            pass
+        with file.open("rb") as stream:  # raises OSError with the reason, where MLflow would try again for minutes
+            if not stream.read(1):
+                raise UserError(
+                    f"MLflow's store {file} is empty (0 bytes): put a copy of it there, or delete it, and each study "
+                    "is logged to a new one when it is resumed with --resume"
+                )
     if file is not None and file.name == STORE and file.is_file():
         artifacts = file.absolute().parent / ARTIFACTS
         if is_default or artifacts.is_dir():  # the store of a runs directory, also where its URI is typed

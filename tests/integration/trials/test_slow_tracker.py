@@ -6,6 +6,7 @@ import time
 
 import pytest
 import ray
+from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from search.search_steps import claimed, running_screen, tracked
@@ -13,6 +14,7 @@ from search.tuning import tuner as tuning
 from search.tuning.cluster.start_ray import start_ray
 from tests.instant_study import instant_plan
 from tests.instant_trial import InstantTrial
+from trainables.errors import UserError
 
 TRIALS = 5
 PATIENCE_S = 350
@@ -69,3 +71,16 @@ def test_trials_begin_train_and_end_while_the_tracker_does_not_answer(plan, line
         history = client.get_metric_history(run.info.run_id, "holdout/miou")
         records = plan.study.trial_files(int(run.data.tags["segvote.trial"])).records()
         assert [(one.step, one.value) for one in history] == [(one["epoch"], one["holdout/miou"]) for one in records]
+
+
+def test_a_search_that_is_stopped_while_the_tracker_is_away_ends_as_stopped(plan, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = MlflowClient("http://127.0.0.1:9")
+    with claimed(plan):
+        with pytest.raises(UserError, match="does not answer any more"), tracked(plan) as tracker:
+            tracker.client = away
+        with pytest.raises(KeyboardInterrupt), tracked(plan) as tracker:
+            tracker.client = away
+            raise KeyboardInterrupt
+        with tracked(plan) as tracker:
+            tracker.client, tracker.final_status = away, "KILLED"

@@ -178,6 +178,13 @@ def test_a_deleted_experiment_is_said_with_the_way_back(store, runs_dir):
     assert connect(uri, runs_dir)[1] == experiment_id
 
 
+def test_an_empty_store_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    for call in (connect, check_places, open_store):
+        with pytest.raises(UserError, match=r"mlflow.db is empty \(0 bytes\): put a copy of it there, or delete it"):
+            call(default_tracking_uri(tmp_path), tmp_path)
+
+
 def test_refusals_and_outages_are_told_apart(store):
     client, _ = store
     with pytest.raises(MlflowException) as error:
