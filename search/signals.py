@@ -2,12 +2,31 @@
 
 import os
 import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def stopping_signals() -> list[signal.Signals]:
     """Return SIGINT, SIGTERM and SIGHUP; without SIGHUP where it is ignored, as nohup has it."""
     hears_hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hears_hangup else [])]
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Return a context after which the signals that stop a command have the handlers of before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    hook = sys.unraisablehook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                if handler is not None:  # None is one that was not set by Python
+                    signal.signal(number, handler)
 
 
 def drop_closed_outputs() -> None:

@@ -6,18 +6,24 @@ it is called.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the `segvote` command with these arguments, those of the process by default; return its exit code."""
+    """Run the `segvote` command with these arguments, those of the process by default; return its exit code.
+
+    It is for a process that goes on afterwards, such as a notebook's: its handlers of signals are as they were.
+    """
     from search.cli.commands import commands
     from search.cli.errors import run_command
+    from search.signals import handlers_kept
 
-    return run_command(commands, arguments)
+    with handlers_kept():
+        return run_command(commands, arguments)
 
 
 def console_script() -> None:
-    """Run the program `segvote`: exit with the exit code of `main`."""
-    from search.cli.errors import end_process
+    """Run the program `segvote`, and exit with its exit code."""
+    from search.cli.commands import commands
+    from search.cli.errors import end_process, run_command
 
-    end_process(main())
+    end_process(run_command(commands))
 
 
 __all__ = ["console_script", "main"]

@@ -76,11 +76,16 @@ def test_trials_begin_train_and_end_while_the_tracker_does_not_answer(plan, line
 def test_a_search_that_is_stopped_while_the_tracker_is_away_ends_as_stopped(plan, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     away = MlflowClient("http://127.0.0.1:9")
-    with claimed(plan):
-        with pytest.raises(UserError, match="does not answer any more"), tracked(plan) as tracker:
-            tracker.client = away
-        with pytest.raises(KeyboardInterrupt), tracked(plan) as tracker:
-            tracker.client = away
-            raise KeyboardInterrupt
+
+    def end(status, stop=None):
         with tracked(plan) as tracker:
-            tracker.client, tracker.final_status = away, "KILLED"
+            tracker.client, tracker.final_status = away, status
+            if stop:
+                raise stop
+
+    with claimed(plan):
+        with pytest.raises(UserError, match="does not answer any more"):
+            end("FINISHED")
+        with pytest.raises(KeyboardInterrupt):
+            end("FINISHED", KeyboardInterrupt())
+        end("KILLED")

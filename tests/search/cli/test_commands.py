@@ -5,6 +5,7 @@ import inspect
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,15 @@ def test_help_is_shown(command):
     code, out, _ = command("--help")
     assert code == 0
     assert "--grid KEY[=A,B]" in out
+
+
+def test_a_process_that_goes_on_after_a_command_hears_signals_as_before(command):
+    def hears():
+        return [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)], sys.unraisablehook
+
+    before = hears()
+    command("--help")
+    assert hears() == before
 
 
 def test_spaces_are_listed_with_their_choices(command):
