@@ -9,7 +9,6 @@ from typing import Any
 import timm
 import torch
 from segmentation_models_pytorch.encoders import get_encoder
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from trainables.errors import UserError
@@ -19,6 +18,7 @@ from trainables.models.backbones.beit import take_any_size
 from trainables.models.backbones.feature2pyramid import Feature2Pyramid, tapped_blocks
 from trainables.models.backbones.necks import JoinBranches, TapNorms
 from trainables.models.backbones.swin import pad_before_shift
+from trainables.models.pretrained.equivalents import statistics_of
 from trainables.models.pretrained.weights import load_weights
 from trainables.pretrained_files import Weights
 
@@ -147,11 +147,7 @@ def build_backbone(
     model = _create(name, weights=weights, drop_path=drop_path, output_stride=output_stride)
     if weights is not None and not weights.from_timm:
         load_weights(model, weights.path)
-    config = timm.models.get_pretrained_cfg(name)
-    statistics = {
-        "mean": config.mean if config else IMAGENET_DEFAULT_MEAN,
-        "std": config.std if config else IMAGENET_DEFAULT_STD,
-    }
+    statistics = dict(zip(("mean", "std"), statistics_of(model)))
     if len(set(model.feature_info.reduction())) == 1:
         backbone = _plain(name, model, image_size, taps or ALL_TAPS, statistics)
     else:
@@ -173,8 +169,7 @@ def _mix_transformer(name: str, *, weights: Weights | None, drop_path: float, ta
         channels=[model.out_channels[tap] for tap in taps],
         strides=[STRIDES[tap] for tap in taps],
         maps=taps,
-        mean=IMAGENET_DEFAULT_MEAN,
-        std=IMAGENET_DEFAULT_STD,
+        **dict(zip(("mean", "std"), statistics_of(model))),
         size_multiple=32,
         pyramid_multiple=32,
     )

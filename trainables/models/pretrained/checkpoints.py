@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from trainables.errors import UserError
 from trainables.files import check_fetched
 from trainables.models.pretrained.dialects import recognised
+from trainables.models.pretrained.equivalents import same_colours, same_norms, statistics_of
 from trainables.models.pretrained.positions import fitted
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,12 @@ def load_checkpoint(model: nn.Module, path: str | Path, *, allow_partial: bool =
             f"less than {LEAST_LOADED:.0%} of the backbone's parameters are in {report.summary()}\n"
             "Take the backbone that the file was made with, or allow this with --init-partial"
         )
-    model.load_state_dict(model.state_dict() | {key: tensor for key, (_, tensor) in found.items()})
+    tensors = {key: tensor for key, (_, tensor) in found.items()}
+    if dialect.eps:
+        tensors = same_norms(model, tensors, dialect.eps(state))
+    if dialect.statistics:
+        tensors = same_colours(tensors, dialect.statistics, statistics_of(model))
+    model.load_state_dict(model.state_dict() | tensors)
     log.info("initial weights: %s", report.summary())
     for kind in ("resized", "left_out", "left_over"):
         for name in getattr(report, kind):

@@ -57,6 +57,18 @@ def test_families_without_padding_round_every_size_up(name, size):
     assert shapes == [tuple(-(-length // stride) for length in size) for stride in backbone.strides]
 
 
+@pytest.mark.parametrize(
+    ("name", "mean"),
+    [
+        ("mit_b0", (0.485, 0.456, 0.406)),
+        ("vit_tiny_patch16_224", (0.5, 0.5, 0.5)),
+        ("vit_tiny_patch16_224_in21k", (0.5, 0.5, 0.5)),  # an old name, which timm still builds but does not list
+    ],
+)
+def test_photos_are_normalised_as_the_pretrained_weights_expect_them(name, mean):
+    assert build_backbone(name).mean == mean
+
+
 def drop_rates(backbone):
     """Stochastic depth rates of the blocks, in order; each family has its own class for it."""
     return [module.drop_prob for module in backbone.modules() if type(module).__name__ == "DropPath"]

@@ -8,6 +8,8 @@ from torch import Tensor
 
 Tensors = dict[str, Tensor]
 Rename = tuple[str, str | Callable[[re.Match], str]]
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of each colour, in 0..1
+IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def unchanged(key: str, tensor: Tensor, given: Tensors) -> Tensors:
@@ -16,12 +18,18 @@ def unchanged(key: str, tensor: Tensor, given: Tensors) -> Tensors:
 
 @dataclass(frozen=True)
 class Dialect:
-    """`marker` is a pattern that only this dialect's keys match; `renames` are applied in order, `change` last."""
+    """`marker` is a pattern that only this dialect's keys match; `renames` are applied in order, `change` last.
+
+    `eps`, from all tensors of the file, is what its batch norms add to the variance, and `statistics` are those with
+    which its photos were normalised, where either may differ from what timm has for the same network.
+    """
 
     name: str
     marker: str
     renames: tuple[Rename, ...] = ()
     change: Callable[[str, Tensor, Tensors], Tensors] = unchanged  # it is also given all tensors of the file
+    eps: Callable[[Tensors], float] | None = None
+    statistics: Statistics | None = None
 
     def to_timm(self, state: Tensors) -> Tensors:
         renamed = {self._rename(key): tensor for key, tensor in state.items()}

@@ -54,5 +54,6 @@ EFFICIENTNET_PYTORCH = (
             (r"^_fc\.", "classifier."),
         ),
         _to_timm,
+        eps=lambda given: 1e-3,
     ),
 )

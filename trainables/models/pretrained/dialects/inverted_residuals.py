@@ -11,6 +11,7 @@ from trainables.models.pretrained.dialects.base import Dialect, Tensors
 # Blocks in each of timm's stages, by the number of all. MobileNetV2, and V3 large and small: their blocks are numbered
 # throughout. V3's last convolution is a stage of its own in timm.
 STAGES = {17: (1, 2, 3, 4, 3, 3, 1), 15: (1, 2, 3, 4, 2, 3), 11: (1, 2, 3, 2, 3)}
+MOST_WITH_SMALL_EPS = 32  # blocks of EfficientNet-B4; those with more are B5 to B7 and V2
 EXCITATION = {"fc1": "se.conv_reduce", "fc2": "se.conv_expand"}
 
 
@@ -53,6 +54,12 @@ def _layer(block: str, part: int, layer: str, given: Tensors) -> str:
     return names[len(parts)][parts.index(part)]
 
 
+def _eps(given: Tensors) -> float:
+    """Return what torchvision's norms add: 1e-3 as in TensorFlow in MobileNetV3, B5 to B7 and V2, else 1e-5."""
+    blocks = {found[1] for name in given if (found := re.match(r"features\.(\d+\.\d+|\d+)\.(block|conv)\.", name))}
+    return 1e-3 if len(blocks) in (11, 15) or len(blocks) > MOST_WITH_SMALL_EPS else 1e-5
+
+
 INVERTED_RESIDUALS = (
     Dialect(
         "torchvision's EfficientNet or MobileNet",
@@ -66,5 +73,6 @@ INVERTED_RESIDUALS = (
             (r"\.conv\.(\d)\.(\d)\.", r".block.\1.\2."),
         ),
         _to_timm,
+        eps=_eps,
     ),
 )

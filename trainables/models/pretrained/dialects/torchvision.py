@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from trainables.models.pretrained.dialects.base import Dialect, Tensors
+from trainables.models.pretrained.dialects.base import IMAGENET, Dialect, Tensors
 
 
 def _stage(before: str, after: str) -> Callable[[re.Match], str]:
@@ -58,6 +58,7 @@ TORCHVISION = (
             (r"\.mlp\.(0|linear_1)\.", ".mlp.fc1."),
             (r"\.mlp\.(3|linear_2)\.", ".mlp.fc2."),
         ),
+        statistics=IMAGENET,
     ),
     Dialect(
         "torchvision's ConvNeXt",
