@@ -32,7 +32,8 @@ def read_yolo(source: Path, options: ImportOptions) -> Imported:
     point, as shares of width and height. A photo without such a file, or with an empty one, has no object. The
     coordinates are of the photo as it is shown, turned as its EXIF orientation says.
 
-    Raises UserError for a line that is no numbers, and for a class number that data.yaml does not name.
+    Raises UserError for a line that is no numbers, for a class number that data.yaml does not name, and for a part that
+    is not there, unless it is the test, which many files name without having it.
     """
     file = next((source / name for name in YAML_FILES if (source / name).is_file()), None)
     if file is None:
@@ -41,9 +42,13 @@ def read_yolo(source: Path, options: ImportOptions) -> Imported:
         )
     content = _read_yaml(file)
     names = _names(file, content)
-    listed = [(split, path) for split in ("train", "val", "test") for path in _listed(file, content, split)]
+    if "kpt_shape" in content:
+        raise UserError(
+            f"{file}: has kpt_shape, so its labels are boxes with points, which are no masks; export polygons"
+        )
     problems: list[Problem] = []
     notes: list[str] = []
+    listed = [(split, path) for split in ("train", "val", "test") for path in _listed(file, content, split, notes)]
     photos = _photos(source, listed, names, problems, notes)
     return Imported(names, photos, len(listed), problems=problems, notes=notes)
 
@@ -72,16 +77,24 @@ def _is_named(entry: tuple[Any, Any]) -> bool:
     return isinstance(number, str) and number.isdecimal() and isinstance(name, str)
 
 
-def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
-    """Return the photos of a split: of directories, or of text files that list photos."""
+def _listed(file: Path, content: dict[str, Any], split: str, notes: list[str]) -> list[Path]:
+    """Return the photos of a split: of directories, or of text files that list photos.
+
+    `notes` grows by a sentence on a test that is not there.
+    """
     key = "valid" if split == "val" and "val" not in content else split
     places = content.get(key) or []
     root = file.parent / str(content.get("path") or "")
     root = root if root.is_dir() else file.parent
     photos = []
     for place in [places] if isinstance(places, str) else places:
-        found = _place(file, root, str(place), key)
-        if found.is_dir():
+        found = _place(file, root, str(place))
+        if found is None:
+            missing = f"{file}: {key} is {place}, which is not there (looked below {root})"
+            if split != "test":
+                raise UserError(f"{missing}; correct the path")
+            notes.append(f"{missing}; it is left out")
+        elif found.is_dir():
             photos += [path for path in sorted(files_below(found)) if path.suffix.lower() in SUFFIXES]
         else:
             lines = [line.strip() for line in read_lines(found) if line.strip()]
@@ -90,14 +103,14 @@ def _listed(file: Path, content: dict[str, Any], split: str) -> list[Path]:
     return photos
 
 
-def _place(file: Path, root: Path, place: str, key: str) -> Path:
-    """Return where a part lies. Roboflow writes ../train/images for what lies beside data.yaml, hence the third try."""
+def _place(file: Path, root: Path, place: str) -> Path | None:
+    """Return where a part lies; None where it is not there.
+
+    Roboflow writes ../train/images for what lies beside data.yaml, hence the third try.
+    """
     tries = (root / place, file.parent / place, file.parent / place.removeprefix("../"), root / "images" / place)
     tries += tuple(Path(_slashes(path)) for path in tries)
-    found = next((path for path in tries if path.exists()), None)
-    if found is None:
-        raise UserError(f"{file}: {key} is {place}, which is not there (looked below {root}); correct the path")
-    return found.resolve()
+    return next((path.resolve() for path in tries if os.path.exists(path)), None)
 
 
 def _slashes(path: Path) -> str:

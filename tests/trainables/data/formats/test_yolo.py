@@ -105,6 +105,18 @@ def test_parts_are_directories_or_lists_of_photos(tmp_path, yaml):
     assert len(dataset.images[0].annotations) == 1
 
 
+def test_a_test_that_is_not_there_is_left_out_and_told(tmp_path):
+    yaml = "names: [Paper, Glass]\ntrain: images/train\nval: images/val\ntest: ../test/images\n"
+    report, _ = import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE}, yaml))
+    assert "test is ../test/images, which is not there" in report.notes[0]
+
+
+def test_labels_of_poses_are_no_masks(tmp_path):
+    yaml = "names: [Paper]\ntrain: images/train\nkpt_shape: [5, 2]\n"
+    with pytest.raises(UserError, match=r"data\.yaml: has kpt_shape, so its labels are boxes with points"):
+        import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE}, yaml))
+
+
 def test_a_part_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(UserError, match="train is elsewhere, which is not there"):
         import_from("yolo", data(tmp_path / "src", {}, "names: [Paper]\ntrain: elsewhere\n"))
