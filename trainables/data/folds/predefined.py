@@ -47,6 +47,8 @@ def read_folds(
     if missing:
         raise UserError(f"{file}: {_some(missing)} have no fold; list every training photo")
     numbers = {fold: number for number, fold in enumerate(sorted({fold_of[row] for row in rows}, key=_numeric))}
+    if len(numbers) == 1:
+        raise UserError(f"{file}: all training photos are in the fold {next(iter(numbers))}; put them in two or more")
     if len(numbers) != folds:
         raise UserError(f"{file}: the training photos are in {len(numbers)} folds; give --folds {len(numbers)}")
     _check_together(file, dataset, rows, fold_of, parts)

@@ -71,6 +71,7 @@ def test_folds_are_in_the_order_of_their_numbers(dataset, tmp_path):
         ({**FOLDS, "9.png": 1}, 2, "no image of .* is called 9.png; use file_name or id"),
         ({name: fold for name, fold in FOLDS.items() if name != "3"}, 2, "3.png have no fold"),
         (FOLDS, 5, "the training photos are in 2 folds; give --folds 2"),
+        (dict.fromkeys(FOLDS, 1), 2, "all training photos are in the fold 1; put them in two or more"),
         ({**FOLDS, "5.png": 1}, 2, "4.png and 5.png belong together .* folds 2 and 1"),
         ({**FOLDS, "3": None}, 2, "the fold of 3 is no number or name"),
         ("[]", 2, "lists no image"),
