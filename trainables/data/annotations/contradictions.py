@@ -41,16 +41,21 @@ def shifted_ids(file: str, entries: Iterable[dict], known: dict[str, Container[i
 
 
 class Contradictions:
-    """The annotations of a file whose box is not where their pixels are, and those that seem to have holes."""
+    """The annotations of a file whose box is elsewhere, that seem to have holes, or that others contradict."""
 
     def __init__(self) -> None:
         self._boxed: list[tuple[int | str, list[float], dict[str, Any]]] = []
         self._nested: list[int | str] = []
+        self._category_of: dict[tuple[Any, bytes], Any] = {}
+        self._twins: list[int | str] = []
 
     def add(self, name: int | str, entry: dict, segmentation: Any, rle: dict[str, Any]) -> None:
         """Look at an annotation: its entry in the file, its sound segmentation, and that one as compressed RLE."""
         if _is_box(entry.get("bbox")):
             self._boxed.append((name, entry["bbox"], rle))
+        category = entry.get("category_id")
+        if self._category_of.setdefault((entry.get("image_id"), rle["counts"]), category) != category:
+            self._twins.append(name)
         several = isinstance(segmentation, list) and 1 < len(segmentation) <= _MOST_PARTS
         if several and _seems_cut_out(segmentation, entry.get("area"), rle):
             self._nested.append(name)
@@ -69,6 +74,9 @@ class Contradictions:
         if self._nested:
             what = f"{_some(self._nested)} has a polygon inside another one, which COCO adds and does not cut out"
             problems.append(Problem(file, None, what, "if these are holes, write the segmentation as RLE"))
+        if self._twins:
+            what = f"{_some(self._twins)} has the very pixels of an earlier one of another category"
+            problems.append(Problem(file, None, what, "the last one is on top; remove the wrong ones"))
         return problems
 
     def _elsewhere(self) -> list[int | str]:

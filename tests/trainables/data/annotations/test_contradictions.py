@@ -97,3 +97,17 @@ def test_the_panoptic_format_is_named(tmp_path):
     train = coco([image(1, "a.png")], [annotation(1, 1, 1), entry])
     (problem,) = load_annotations(write(tmp_path, photos=False, train=train)).problems
     assert "annotation in COCO's panoptic format" in problem.what
+
+
+def test_the_same_pixels_with_two_categories_are_told(tmp_path):
+    images = [image(1, "a.png", WIDTH, HEIGHT), image(2, "b.png", WIDTH, HEIGHT)]
+    same, other = box(5, 5, 9, 9), box(20, 20, 9, 9)
+    shapes = [
+        annotation(1, 1, 1, same),
+        annotation(2, 1, 1, same),
+        annotation(3, 2, 2, same),
+        annotation(4, 1, 2, other),
+    ]
+    assert told(tmp_path, shapes, images) == []
+    (problem,) = told(tmp_path, [*shapes, annotation(5, 1, 2, same)], images)
+    assert problem.what == "an annotation (id 5) has the very pixels of an earlier one of another category"
