@@ -19,6 +19,7 @@ from typing import Any
 from trainables.errors import DamagedFileError, UserError
 
 LFS_POINTER = b"version https://git-lfs"  # the first bytes of what a clone without Git LFS has instead of a file
+ARCHIVES = {b"PK\x03\x04": "ZIP", b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}  # by their first bytes
 NAME_KEPT = 60  # characters of a file's name that its temporary name repeats; a name has 255 bytes at most
 
 
@@ -36,6 +37,15 @@ def check_fetched(path: Path) -> None:
         raise UserError(f"{path} is a pointer of Git LFS instead of the file; fetch it by git lfs pull")
     if not start:
         raise UserError(f"{path} is empty (0 bytes); copy or download it again")
+
+
+def check_unpacked(path: Path) -> None:
+    """Raise UserError for a file that is an archive, whatever its name says."""
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    kind = next((kind for sign, kind in ARCHIVES.items() if start.startswith(sign)), None)
+    if kind:
+        raise UserError(f"{path} is a {kind} archive; unpack it, and give what is in it")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from trainables.data.formats.detection import format_of
 from trainables.data.photos.names import composed, folded, without_ending
 from trainables.errors import UserError
-from trainables.files import files_below
+from trainables.files import check_unpacked, files_below
 
 SPLITS = ("train", "val", "test")
 # The files of each split, as tools write them; the first layout whose training file is there is taken.
@@ -117,6 +117,8 @@ def _named_file(root: Path, split: str, file: Path | str) -> Path:
 
 def _no_directory(root: Path) -> str:
     if root.exists():
+        if root.is_file():
+            check_unpacked(root)
         return (
             f"{root} is a file: give --data its directory, {root.parent}, and name the file by --train-json "
             f"{root.name} if it is the one of the training images"

@@ -13,6 +13,7 @@ from trainables.data.formats.imported import ImportOptions
 from trainables.data.formats.readers import READERS
 from trainables.data.formats.write import ImportReport, write_dataset
 from trainables.errors import UserError, nearest
+from trainables.files import check_unpacked
 
 SHOWN_PROBLEMS = 10
 
@@ -35,6 +36,8 @@ def run_import(name: str, source: Path, out: Path, options: ImportOptions, *, co
         raise UserError(f"unknown format {name!r}{nearest(name, READERS)}: choose one of {', '.join(READERS)}")
     if not source.exists():
         raise UserError(f"{source}: there is no such directory or file")
+    if source.is_file():
+        check_unpacked(source)
     if out.exists():
         raise UserError(f"{out} exists already: give another directory, or remove it first")
     with console.status(f"Looking at {source} …"):

@@ -18,7 +18,7 @@ from typing import Any
 
 from trainables.data.photos.photo_files import PhotoError, PhotoFacts, inspect_header
 from trainables.errors import UserError
-from trainables.files import check_fetched
+from trainables.files import check_fetched, check_unpacked
 
 MAX_CLASSES = 255  # class ids are uint8, and 255 means "ignore"
 # Names of the background in tools and languages, without punctuation.
@@ -140,6 +140,7 @@ def read_json(root: Path, name: str) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except UnicodeDecodeError as error:
+        check_unpacked(path)
         raise UserError(
             f"{path}: is not JSON in UTF-8 (byte {error.start} is none of its text); save it with that encoding"
         ) from error

@@ -1,11 +1,16 @@
 """What `segvote data import` says."""
 
+import zipfile
+
+import pytest
 from rich.console import Console
 
 from search.commands.data.formats import run_import, show_problems
 from tests.trainables.data.formats.reading import photo
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.imported import ImportOptions
+from trainables.data.formats.readers import READERS
+from trainables.errors import UserError
 
 
 def test_photos_that_are_in_two_parts_are_told(tmp_path):
@@ -21,6 +26,14 @@ def test_photos_that_are_in_two_parts_are_told(tmp_path):
     said = console.export_text()
     assert "2 things are odd in what was written:" in said
     assert "val.json, id 1: images/val/train/a.png has the very bytes of images/train/train/a.png of train.json" in said
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_an_archive_is_told_to_be_one(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("data.yaml", "")
+    with pytest.raises(UserError, match=r"export\.zip is a ZIP archive; unpack it"):
+        run_import(name, tmp_path / "export.zip", tmp_path / "out", ImportOptions(), copy=False, console=Console())
 
 
 def test_one_and_several_problems_are_counted_in_words_that_fit(capsys):

@@ -269,6 +269,16 @@ def test_groups_are_read_and_are_part_of_the_fingerprint(tmp_path):
     assert after.fingerprint != before.fingerprint
 
 
+@pytest.mark.parametrize(("start", "kind"), [(b"PK\x03\x04\xff\x00", "ZIP"), (b"\x1f\x8b\x08\x00", "gzip")])
+def test_an_archive_is_told_to_be_one(tmp_path, start, kind):
+    (tmp_path / "train.json").write_bytes(start + bytes(40))
+    with pytest.raises(UserError, match=rf"train\.json is a {kind} archive; unpack it"):
+        load_dataset(tmp_path)
+    (tmp_path / "train.json").rename(tmp_path / "my.zip")
+    with pytest.raises(UserError, match=rf"my\.zip is a {kind} archive; unpack it"):
+        load_dataset(tmp_path / "my.zip")
+
+
 def test_a_truncated_header_is_a_faulty_photo(tmp_path):
     write(tmp_path, photos=False, train=coco([image(3, "a.jpg", 200, 100)], [annotation(1, 3, 1)]))
     Image.new("RGB", (200, 100)).save(tmp_path / "a.jpg")
