@@ -115,14 +115,14 @@ def _parse(layout: Layout, unlabelled: str) -> _Parsed:
     contents = _read_contents(layout)
     problems = _without_groups(layout, contents)
     categories = _categories(layout, contents, unlabelled)
-    class_id_of = {category.id: category.class_id for category in categories}
+    known = {category.id for category in categories}
     names = [category.name for category in categories]
     problems += checks.similar_names(layout.name("train"), names)
     problems += checks.doubtful_names(layout.name("train"), names, unlabelled=unlabelled)
-    annotations = {
-        split: sound_annotations(layout.name(split), content, class_id_of, problems)
-        for split, content in contents.items()
-    }
+    annotations = {}
+    for split, content in contents.items():
+        own = {one["id"] for one in content["categories"]} or known
+        annotations[split] = sound_annotations(layout.name(split), content, own, problems)
     _check_annotated(layout, contents, annotations, problems)
     return _Parsed(layout, contents, categories, annotations, problems)
 

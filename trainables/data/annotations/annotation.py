@@ -33,11 +33,11 @@ class Annotation:
 
 
 def sound_annotations(
-    file: str, content: dict, class_id_of: Mapping[int, int], problems: list[Problem]
+    file: str, content: dict, category_ids: Container[int], problems: list[Problem]
 ) -> dict[int, list[Annotation]]:
     """Return the sound annotations by image id, in file order, as `sound_entries` yields them."""
     by_image = defaultdict(list)
-    for name, entry, _, rle in sound_entries(file, content, class_id_of, problems, problems):
+    for name, entry, _, rle in sound_entries(file, content, category_ids, problems, problems):
         annotation = Annotation(name, entry["category_id"], rle, float(area_of(rle)))
         by_image[entry["image_id"]].append(annotation)
     return by_image

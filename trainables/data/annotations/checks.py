@@ -304,7 +304,7 @@ def similar_names(file: str, names: Sequence[str]) -> list[Problem]:
 
 
 def compare_categories(first_file: str, first: dict[int, str], file: str, second: dict[int, str]) -> list[Problem]:
-    """Return a fault where the categories of a file are not those of the training file.
+    """Return a fault where the categories of a file are not among those of the training file, or are none at all.
 
     Args:
         first_file: The name of the training file.
@@ -314,7 +314,7 @@ def compare_categories(first_file: str, first: dict[int, str], file: str, second
     """
     differing = [
         f"id {key} is {_quoted(first.get(key))} in {first_file} and {_quoted(second.get(key))} here"
-        for key in sorted(first.keys() | second.keys())
+        for key in sorted(second or first)
         if first.get(key) != second.get(key)
     ]
     if not differing:

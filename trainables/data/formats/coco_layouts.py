@@ -98,7 +98,8 @@ def _photos(
 ) -> Iterator[LabelledPhoto]:
     for split, content in contents.items():
         labels = str(files[split].relative_to(source))
-        shapes = _shapes(labels, content, categories, problems, notes)
+        own = {one["id"] for one in content["categories"]} & categories.keys()
+        shapes = _shapes(labels, content, own, problems, notes)
         for image in content["images"]:
             path = finders[split].below(image["file_name"], f"{labels}, image {image['id']}")
             size = int(image["height"]), int(image["width"])
@@ -107,12 +108,12 @@ def _photos(
 
 
 def _shapes(
-    labels: str, content: dict, categories: dict[int, str], problems: list[Problem], notes: list[str]
+    labels: str, content: dict, category_ids: set[int], problems: list[Problem], notes: list[str]
 ) -> dict[int, list[Shape]]:
     """Return the sound shapes by image id; `notes` grows by what a search would say of the file as a whole."""
     shapes: dict[int, list[Shape]] = defaultdict(list)
     told: list[Problem] = []
-    for name, entry, segmentation, _ in sound_entries(labels, content, categories, problems, told):
+    for name, entry, segmentation, _ in sound_entries(labels, content, category_ids, problems, told):
         shapes[entry["image_id"]].append(Shape(entry["category_id"], segmentation, f"annotation {name}"))
     notes += map(str, told)
     return shapes

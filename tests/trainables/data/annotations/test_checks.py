@@ -290,7 +290,7 @@ def test_a_truncated_header_is_a_faulty_photo(tmp_path):
 @pytest.mark.parametrize(
     ("categories", "message"),
     [
-        ([{"id": 1, "name": "Paper"}], "id 2 is 'Glass' in train.json and absent here"),
+        ([], "id 1 is 'Paper' in train.json and absent here"),
         ([{"id": 1, "name": "Glass"}, {"id": 2, "name": "Paper"}], "id 1 is 'Paper' in train.json and 'Glass' here"),
         ([*CATEGORIES, {"id": 5, "name": "Tin"}], "id 5 is absent in train.json and 'Tin' here"),
     ],
@@ -299,6 +299,17 @@ def test_other_categories_in_val_stop_and_the_difference_is_named(tmp_path, cate
     write(tmp_path, train=small(), val=coco([image(1, "v.png")], [annotation(1, 1, 1)], categories))
     with pytest.raises(UserError, match=rf"val\.json: its categories differ .*{message}"):
         load_dataset(tmp_path)
+
+
+def test_val_need_not_list_the_categories_that_it_has_not(tmp_path):
+    shapes = [annotation(1, 1, 2), annotation(2, 1, 1)]
+    write(tmp_path, train=small(), val=coco([image(1, "v.png")], shapes, [{"id": 2, "name": "Glass"}]))
+    dataset = load_dataset(tmp_path)
+    assert dataset.class_names == ("Background", "Paper", "Glass")
+    assert [one.category_id for one in dataset.images[2].annotations] == [2]
+    assert [str(problem).split(";")[0] for problem in dataset.problems] == [
+        "val.json, id 2: annotation of the unknown category 1"
+    ]
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -73,6 +73,17 @@ def test_photos_tell_the_sizes_that_images_do_not_state(tmp_path):
     assert (dataset.images[0].width, dataset.images[0].height) == (20, 10)
 
 
+def test_a_part_need_not_list_the_categories_that_it_has_not(tmp_path):
+    for split, its in (("train", content()), ("valid", {**content(), "categories": CATEGORIES[:2]})):
+        photo(tmp_path / "rf" / split / "a.png", 20, 10)
+        (tmp_path / "rf" / split / "_annotations.coco.json").write_text(json.dumps(its))
+    report, dataset = import_from("roboflow", tmp_path / "rf")
+    assert names(dataset) == {1: "Paper", 2: "Glass"}
+    assert [(p.file, p.what) for p in report.problems] == [
+        ("valid/_annotations.coco.json", "annotation of the unknown category 2")
+    ]
+
+
 def test_boxes_and_unknown_ids_are_skipped_by_name(tmp_path):
     photo(tmp_path / "rf/train/a.png", 20, 10)
     its = content()
