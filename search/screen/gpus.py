@@ -1,5 +1,6 @@
 """What this machine's NVIDIA GPUs are doing, as nvidia-smi tells."""
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ def read_gpus() -> list[Gpu]:
     except (OSError, subprocess.SubprocessError):
         return []
     return parse_gpus(answer.stdout)
+
+
+def visible_gpus() -> int:
+    """Return how many GPUs this process may use: batch systems name a part of the machine's in CUDA_VISIBLE_DEVICES."""
+    named, there = os.environ.get("CUDA_VISIBLE_DEVICES"), len(read_gpus())
+    if named is None or not there:
+        return there
+    return sum(1 for name in named.split(",") if name.strip() not in ("", "-1", "NoDevFiles"))
 
 
 def parse_gpus(text: str) -> list[Gpu]:

@@ -36,8 +36,8 @@ from search.tracking.store import default_tracking_uri
 from search.tracking.study_result import log_result
 from search.tracking.tracker import Tracker, metric_name
 from trainables.data.batches.packed import file_sha256
-from trainables.data.photos.photo_files import usable_cores
 from trainables.errors import UserError
+from trainables.hardware.cores import usable_cores
 from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import TRIALS, study_id
 

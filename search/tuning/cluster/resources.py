@@ -1,6 +1,5 @@
 """What the cluster has, and what each trial gets of it."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from typing import Any
 import ray
 
 from search.report.durations import counted
-from search.screen.gpus import read_gpus
+from search.screen.gpus import visible_gpus
 from search.study.settings import StudySettings
 from trainables.errors import UserError
+from trainables.hardware.cores import usable_cores
 
 ELASTIC_CPUS = 4  # per trial: half of what AWS pairs with one GPU in the instances of cluster.yaml
 
@@ -106,7 +106,7 @@ def trials_side_by_side(settings: StudySettings, trials: int | None = None) -> i
 
     `trials` is how many there are in all, where that is known.
     """
-    cpus, gpus = os.cpu_count() or 1, len(read_gpus())
+    cpus, gpus = usable_cores(), visible_gpus()
     if gpus and settings.gpus_per_trial != 0:
         fit = int(gpus / (settings.gpus_per_trial or 1))
     else:

@@ -17,9 +17,10 @@ from typing import Any
 import ray
 
 import trainables
-from search.screen.gpus import read_gpus
+from search.screen.gpus import visible_gpus
 from search.tuning.cluster.ray_access import close_own_cluster
 from trainables.errors import UserError
+from trainables.hardware.cores import usable_cores
 from trainables.hardware.loader_server import START_AHEAD
 
 SHORT_TMPDIR = "/tmp"
@@ -123,7 +124,7 @@ def _prepare_trial_processes(trials: int, on_gpus: bool) -> dict[str, str]:
         "RAY_worker_maximum_startup_concurrency": str(trials),
         "RAY_num_workers_soft_limit": str(trials),
         "RAY_preload_python_modules": IMPORTS_AHEAD,
-        START_AHEAD: "1" if on_gpus and read_gpus() else "",
+        START_AHEAD: "1" if on_gpus and visible_gpus() else "",
     }
 
 
@@ -144,15 +145,18 @@ def _start_own_cluster(how: dict[str, Any]) -> None:
 
     They have a process group of their own: a signal to that of the command, as `timeout` sends it, would end them at
     once, and Ray's driver ends a process whose Ray has died without a word, before its last steps.
+
+    Ray itself would count all cores of the machine, also where a batch system gives this process a few of them.
     """
+    how = {**how, "address": "local", "include_dashboard": False, "num_cpus": usable_cores()}
     _apart.set()
     try:
-        ray.init(address="local", include_dashboard=False, **how)
+        ray.init(**how)
     except Exception as error:
         ray.shutdown()
         if "timed out during startup" not in str(error):
             raise
-        ray.init(address="local", include_dashboard=False, **how)
+        ray.init(**how)
     finally:
         _apart.clear()
 

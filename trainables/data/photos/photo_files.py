@@ -20,6 +20,7 @@ from PIL import Image
 from trainables.data.photos import tones
 from trainables.data.photos.frames import has_several
 from trainables.files import LFS_POINTER, write_text
+from trainables.hardware.cores import usable_cores
 
 # Named, because Pillow would otherwise try every format it knows, and hand an EPS file to an interpreter.
 # JPEG covers MPO, the several JPEGs in one file that telephones write.
@@ -85,11 +86,6 @@ class PhotoFacts:
     def fits(self, height: int, width: int) -> bool:
         """Return whether the photo has that size, as stored or as shown."""
         return (height, width) in (self.shown_size, (self.height, self.width))
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def usable_threads() -> int:

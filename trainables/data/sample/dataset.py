@@ -1,7 +1,6 @@
 """The built-in data set: drawn photos of litter, written once as JPEGs and COCO polygons (see sample_scene)."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from PIL import Image
 from trainables.data.sample.brush import Rng
 from trainables.data.sample.photo import Placed, draw_scene
 from trainables.errors import UserError
+from trainables.hardware.cores import usable_cores
 
 GENERATOR_VERSION = 1
 JPEG_QUALITY = 90
@@ -134,7 +134,7 @@ def split_sizes(recipe: Recipe) -> list[tuple[str, int]]:
 def write_files(directory: Path, recipe: Recipe, progress: Callable[[int, int], None]) -> None:
     """Draw all images on a thread per core; sample.json, the mark of completeness, comes last."""
     total, done = recipe.train + recipe.val + recipe.test, 0
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         for split, count in split_sizes(recipe):
             (directory / "images" / split).mkdir(parents=True)
             draw = partial(write_image, directory, recipe, split)

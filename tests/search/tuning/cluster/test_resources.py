@@ -123,6 +123,6 @@ def test_resources_read_well(resources, text):
     ],
 )
 def test_as_many_processes_get_ready_as_trials_will_run_side_by_side(monkeypatch, flags, gpus, trials, expected):
-    monkeypatch.setattr(resources.os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(resources, "read_gpus", lambda: [object()] * gpus)
+    monkeypatch.setattr(resources, "usable_cores", lambda: 8)
+    monkeypatch.setattr(resources, "visible_gpus", lambda: gpus)
     assert trials_side_by_side(StudySettings(**flags), trials) == expected

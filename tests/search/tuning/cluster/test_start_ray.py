@@ -76,7 +76,7 @@ def test_trials_run_in_the_processes_that_were_started_for_them(tmp_path):
 def test_where_trials_use_gpus_the_server_of_their_loader_processes_is_started_ahead(
     monkeypatch, gpus, on_gpus, started
 ):
-    monkeypatch.setattr(start_ray, "read_gpus", lambda: [object()] * gpus)
+    monkeypatch.setattr(start_ray, "visible_gpus", lambda: gpus)
     assert start_ray._prepare_trial_processes(4, on_gpus)["SEGVOTE_START_LOADER_SERVER"] == started
 
 
@@ -120,22 +120,23 @@ import os, signal
 from search.tuning.cluster.start_ray import start_ray
 own = lambda *_: None
 signal.signal(signal.SIGTERM, own)
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # as a batch system gives a job a part of the cores
 start_ray(None)
-import psutil
+import psutil, ray
 children = psutil.Process().children()
 apart = bool(children) and all(os.getpgid(child.pid) != os.getpgrp() for child in children)
 inside = os.path.isdir(os.path.join(os.environ["TMPDIR"], "ray"))
-print(inside, signal.getsignal(signal.SIGTERM) is own, apart)
+print(inside, signal.getsignal(signal.SIGTERM) is own, apart, ray.cluster_resources()["CPU"])
 """
 
 
-def test_ray_starts_below_a_long_temporary_directory_beside_the_handler_of_sigterm_and_the_process_group(tmp_path):
+def test_ray_starts_on_the_cores_that_are_given_below_a_long_directory_beside_handler_and_process_group(tmp_path):
     long = tmp_path / ("long" * 20)
     long.mkdir()
     run = subprocess.run(
         [sys.executable, "-c", START], env={**os.environ, "TMPDIR": str(long)}, capture_output=True, text=True
     )
-    assert (run.returncode, run.stdout) == (0, "True True True\n"), run.stderr
+    assert (run.returncode, run.stdout) == (0, "True True True 1.0\n"), run.stderr
 
 
 @pytest.mark.parametrize("directory", ["/proc/nowhere", "/tmp/" + "long" * 20])
