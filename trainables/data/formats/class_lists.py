@@ -10,6 +10,7 @@ from trainables.data.formats.imported import read_lines
 from trainables.errors import UserError
 
 Colour = tuple[int, int, int]
+LABELME_IGNORED = "__ignore__"
 
 VOC_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -72,7 +73,8 @@ def read_class_list(file: Path) -> ClassList:
     `red green blue name` or `name red green blue`: for masks in colour; the value is the number of the line, unless it
     is given first, as in `value name red green blue`. Commas, semicolons, colons or tabs may stand for the spaces
     beside the name, which is taken as it is. CVAT's labelmap.txt has the form `name:red,green,blue:parts:actions`.
-    Empty lines, those that begin with #, and a head that names columns are left out. Raises UserError naming a line of
+    Empty lines, those that begin with #, a head that names columns, and the __ignore__ that labelme writes first for
+    pixels of the value 255 are left out. Raises UserError naming a line of
     another form.
     """
     lines = [
@@ -80,7 +82,7 @@ def read_class_list(file: Path) -> ClassList:
         for number, line in enumerate(read_lines(file), start=1)
         if line.strip() and not line.startswith("#")
     ]
-    lines = lines[1:] if lines and _names_columns(lines[0][1]) else lines
+    lines = lines[1:] if lines and (_names_columns(lines[0][1]) or lines[0][1] == LABELME_IGNORED) else lines
     if not lines:
         raise UserError(f"{file} lists no class; write one a line")
     form = _form(lines[0][1])
@@ -116,7 +118,7 @@ _FORMS = {
     "name red green blue": re.compile(_SHORTEST_NAME + _BETWEEN + _COLOUR),
     "name": re.compile(_NAME),
 }
-_COLUMNS = {"id", "value", "index", "label", "name", "class", "class_name", "category", "r", "g", "b"}
+_COLUMNS = {"id", "value", "pixel value", "index", "label", "name", "class", "class_name", "category", "r", "g", "b"}
 _COLUMNS |= {"red", "green", "blue"}
 
 

@@ -11,6 +11,7 @@ IMAGE_FOLDERS = ("images", "photos", "img", "imgs", "JPEGImages")
 ROBOFLOW_FILES = "*/_annotations.coco*.json"
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # of files that keep the values of pixels
+MASK_ENDINGS = ("_mask", "_masks", "_label", "_labels", "_gt", "_seg", "_L")  # of masks that lie beside their photos
 CITYSCAPES_PHOTOS = ("leftImg8bit", "imgsFine/leftImg8bit")  # the latter in exports of CVAT
 SPLIT_FOLDERS = {
     "train": "train", "training": "train", "trainval": "train",
@@ -33,6 +34,14 @@ def folder_of(place: Path, names: Sequence[str]) -> Path | None:
     """Return the folder in `place` with one of the names, the first of them that is there, in any capitals."""
     there = {name.lower(): place / name for name in _folders(place)}
     return next((there[name.lower()] for name in names if name.lower() in there), None)
+
+
+def ending_beside(place: Path) -> str | None:
+    """Return the ending that names of masks in a folder have behind those of photos, as in a.jpg and a_mask.png."""
+    for ending in MASK_ENDINGS:
+        if any(path.suffix.lower() in MASK_SUFFIXES for path in _first(place, f"*{ending}.*")):
+            return ending
+    return None
 
 
 def _folders(place: Path) -> list[str]:
@@ -76,7 +85,7 @@ def _masks(source: Path) -> bool:
     for place in split_places(source):
         masks = folder_of(place, MASK_FOLDERS)
         found = _first(masks, "**/*.*") if masks and folder_of(place, IMAGE_FOLDERS) else []
-        if any(path.suffix.lower() in MASK_SUFFIXES for path in found):
+        if any(path.suffix.lower() in MASK_SUFFIXES for path in found) or ending_beside(place):
             return True
     return False
 

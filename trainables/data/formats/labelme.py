@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
+from trainables.data.formats.class_lists import LABELME_IGNORED as IGNORED
 from trainables.data.formats.detection import split_of
 from trainables.data.formats.imported import (
     SKIPPED,
@@ -45,7 +46,8 @@ class _File(TypedDict):
     shapes: list[_Shape]
 
 
-IGNORED, BACKGROUND = NO_CLASSES = ("__ignore__", "_background_")
+BACKGROUND = "_background_"
+NO_CLASSES = (IGNORED, BACKGROUND)
 
 
 def read_labelme(source: Path, options: ImportOptions) -> Imported:

@@ -31,8 +31,11 @@ def find_pairs(
     endings: tuple[str, ...] = MASK_SUFFIXES,
     key: Callable[[str], str] = lambda name: name,
     notes: list[str] | None = None,
+    beside: str | None = None,
 ) -> list[Pair]:
     """Return the masks in a folder with their photos in another; both folders are below `source`.
+
+    They are the same folder where `beside` is given, the ending of the masks' names behind those of the photos.
 
     `endings` are those of the masks' files in small letters, and `key` makes one name of those of a photo and its mask.
     Where no mask has the name of a photo, they are paired by the numbers in their names, and `notes` grows by a
@@ -40,7 +43,9 @@ def find_pairs(
 
     Raises UserError for a mask without photo, for two photos of one mask, and where there is no mask at all.
     """
-    photos = _photos_by_name(images, key)
+    if beside:
+        key, endings = lambda name: name.removesuffix(beside), tuple(f"{beside}{one}".lower() for one in endings)
+    photos = _photos_by_name(images, key, endings if beside else ())
     pairs, faults = [], []
     similar = {folded(str(name)): photo for name, photo in photos.items()}
     found = sorted(path for path in files_below(masks) if path.name.lower().endswith(endings))
@@ -72,10 +77,11 @@ def find_pairs(
     return pairs
 
 
-def _photos_by_name(images: Path, key: Callable[[str], str]) -> dict[Path, Path]:
+def _photos_by_name(images: Path, key: Callable[[str], str], endings: tuple[str, ...]) -> dict[Path, Path]:
+    """Return the photos by what their names have in common with those of masks; files with `endings` are masks."""
     photos: dict[Path, Path] = {}
     for path in sorted(files_below(images)):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES and not path.name.lower().endswith(endings):
             name = _named(path, images, key)
             if name in photos:
                 raise UserError(f"{photos[name]} and {path} would have the same mask: keep one of them")

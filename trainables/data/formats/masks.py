@@ -12,7 +12,14 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats import class_lists
 from trainables.data.formats.class_lists import ClassList
-from trainables.data.formats.detection import CITYSCAPES_PHOTOS, IMAGE_FOLDERS, MASK_FOLDERS, folder_of, split_places
+from trainables.data.formats.detection import (
+    CITYSCAPES_PHOTOS,
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    ending_beside,
+    folder_of,
+    split_places,
+)
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.mask_pairs import Pair, find_pairs
 from trainables.data.formats.write import as_json
@@ -21,7 +28,7 @@ from trainables.errors import UserError
 from trainables.files import check_fetched, files_below
 
 CVAT_CLASSES = "labelmap.txt"
-CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv")
+CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv", "_classes.csv")
 CITYSCAPES_LIST = "label_colors.txt"
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF")
 ADE20K_CLASSES = "objectInfo150.txt"
@@ -30,13 +37,14 @@ ADE20K_CLASSES = "objectInfo150.txt"
 def read_voc(source: Path, options: ImportOptions) -> Imported:
     """Return VOC's layout: JPEGImages, SegmentationClass, and the lists below ImageSets/Segmentation if there are any.
 
-    Masks are palette files, or in VOC's colours. 255, the outline of objects, is no class. Where there is a
-    labelmap.txt, as in CVAT's "Segmentation mask 1.1", the classes and colours are those that it lists.
+    Masks are palette files, or in VOC's colours. 255, the outline of objects, is no class. Where there is a list of
+    classes, such as the labelmap.txt of CVAT's "Segmentation mask 1.1" or the class_names.txt of labelme's converter,
+    the classes are those that it lists. Masks may lie in SegmentationClassPNG, where that converter puts them.
     """
-    own = source / CVAT_CLASSES
-    listed = options.classes or (own if own.is_file() else None)
+    listed = options.classes or _class_file([source])
     classes = class_lists.read_class_list(listed) if listed else class_lists.voc()
-    pairs = find_pairs(source, source / "JPEGImages", source / "SegmentationClass")
+    masks = next((path for path in [source / "SegmentationClassPNG"] if path.is_dir()), source / "SegmentationClass")
+    pairs = find_pairs(source, source / "JPEGImages", masks)
     return _imported(source, _listed(source, pairs), classes, options, "ignore")
 
 
@@ -76,23 +84,27 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
 
     The folders may lie in folders of splits (train, val, test), or have such folders in them. The masks' names may all
     have one ending that the photos' lack, as in a.jpg and a_mask.png, or have the numbers of the photos, as in
-    mask_07.png and image_07.jpg.
+    mask_07.png and image_07.jpg. They may also lie beside the photos, with an ending, as in exports of Roboflow.
     """
-    found = next((source / name for name in CLASS_FILES if (source / name).is_file()), None)
+    places = split_places(source)
+    found = _class_file(places)
     if options.classes is None and found is None:
         raise UserError(
             f"{source} has no list of classes ({', '.join(CLASS_FILES)}): give --classes FILE, with one class a line"
         )
     pairs, folders, notes = [], [], []
-    for place in split_places(source):
+    for place in places:
         images, masks = (folder_of(place, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
         if images and masks:
             pairs += find_pairs(source, images, masks, notes=notes)
             folders.append(images)
+        elif ending := ending_beside(place):
+            pairs += find_pairs(source, place, place, beside=ending)
+            folders.append(place)
     if not pairs:
         raise UserError(
             f"{source} has no folder of photos ({', '.join(IMAGE_FOLDERS)}) beside one of masks "
-            f"({', '.join(MASK_FOLDERS)}): name the folders so"
+            f"({', '.join(MASK_FOLDERS)}), and no masks beside photos, as a_mask.png beside a.jpg: name them so"
         )
     classes = class_lists.read_class_list(options.classes or found)
     imported = _imported(source, pairs, classes, options, "background")
@@ -100,9 +112,20 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
     return imported
 
 
+def _class_file(places: list[Path]) -> Path | None:
+    """Return the list of classes in one of the places. Raises UserError where several of one name differ."""
+    for name in CLASS_FILES:
+        found = [place / name for place in places if (place / name).is_file()]
+        if len({file.read_bytes() for file in found}) > 1:
+            raise UserError(f"{' and '.join(map(str, found))} differ: give the list of classes by --classes FILE")
+        if found:
+            return found[0]
+    return None
+
+
 def _without_mask(source: Path, folders: list[Path], pairs: list[Pair]) -> Iterator[str]:
     """Yield a sentence on the photos below the folders that have no mask, if there are any."""
-    taken = {pair.photo for pair in pairs}
+    taken = {path for pair in pairs for path in (pair.photo, pair.mask)}
     found = {path for folder in folders for path in files_below(folder) if path.suffix.lower() in SUFFIXES}
     left = sorted(str(path.relative_to(source)) for path in found - taken)
     if left:

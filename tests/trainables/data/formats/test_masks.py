@@ -163,6 +163,12 @@ def test_the_head_of_a_table_is_no_class(tmp_path):
     assert names(dataset) == {7: "road"}
 
 
+def test_what_labelme_ignores_is_no_class_and_does_not_count(tmp_path):
+    source = folder(tmp_path / "src", "__ignore__\n_background_\nPaper\n", a=blocks(0, 1, 255))
+    _, dataset = import_from("masks", source)
+    assert names(dataset) == {1: "Paper"}
+
+
 def test_cvats_masks_have_their_own_classes(tmp_path):
     source = tmp_path / "src"
     expected = coloured(source)
@@ -222,6 +228,33 @@ def test_numbers_alone_make_no_pair_where_what_is_around_them_varies(tmp_path):
     (source / "masks/dog_2.png").rename(source / "masks/m_2.png")
     with pytest.raises(UserError, match=r"m_1\.png: there is no photo of its name"):
         import_from("masks", source)
+
+
+def test_masks_may_lie_beside_photos_as_in_exports_of_roboflow(tmp_path):
+    for split, value in (("train", 1), ("valid", 2)):
+        photo(tmp_path / "rf" / split / "a_jpg.rf.0f.jpg", 24, 16)
+        save(tmp_path / "rf" / split / "a_jpg.rf.0f_mask.png", blocks(0, value))
+        photo(tmp_path / "rf" / split / "b.jpg", 24, 16)
+        (tmp_path / "rf" / split / "_classes.csv").write_text("Pixel Value, Class\n0, background\n1, Paper\n2, Glass\n")
+    assert format_of(tmp_path / "rf") == "masks"
+    report, dataset = import_from("masks", tmp_path / "rf")
+    assert names(dataset) == {1: "Paper", 2: "Glass"}
+    assert [(one.split, one.annotations[0].category_id) for one in dataset.images] == [("train", 1), ("val", 2)]
+    assert report.notes == ("2 photos have no mask of their name and are left out, such as train/b.jpg, valid/b.jpg",)
+    (tmp_path / "rf/valid/_classes.csv").write_text("Pixel Value, Class\n0, background\n2, Paper\n1, Glass\n")
+    with pytest.raises(UserError, match=r"train/_classes\.csv and .*valid/_classes\.csv differ"):
+        import_from("masks", (tmp_path / "rf").rename(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("folder", ["SegmentationClass", "SegmentationClassPNG"])
+def test_the_layout_of_voc_with_a_list_of_classes_has_those(tmp_path, folder):
+    photo(tmp_path / "voc/JPEGImages/a.jpg", 24, 16)
+    (tmp_path / "voc/SegmentationClass").mkdir()
+    save(tmp_path / "voc" / folder / "a.png", blocks(0, 1), palette=[0, 0, 0, 128, 0, 0])
+    (tmp_path / "voc/class_names.txt").write_text("_background_\nPaper\n")
+    _, dataset = import_from("voc", tmp_path / "voc", void="background")
+    assert names(dataset) == {1: "Paper"}
+    assert (category_maps(dataset)["a.jpg"] == blocks(NOTHING, 1, dtype=int)).all()
 
 
 @pytest.mark.parametrize("suffix", ["tif", "TIFF", "bmp", "gif"])
