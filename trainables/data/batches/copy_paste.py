@@ -102,7 +102,7 @@ def paste(
     scale = math.exp(rng.uniform(*map(math.log, SCALES)))
     size = tuple(max(1, round(length * scale)) for length in pixels.shape[::-1])
     photo = cv2.resize(photo, size, interpolation=cv2.INTER_LINEAR)
-    pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)
+    pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST_EXACT)
     if rng.random() < 0.5:
         photo, pixels = cv2.flip(photo, 1), cv2.flip(pixels, 1)
     top = rng.randrange(mask.shape[0]) - pixels.shape[0] // 2

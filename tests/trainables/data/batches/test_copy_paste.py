@@ -85,6 +85,24 @@ def test_what_is_pasted_covers_what_was_there():
         assert (mask == 2).sum() <= MOST * (12 * 1.6 + 1) ** 2
 
 
+class Central(random.Random):
+    """Draws the middle of every range of whole numbers, so that an object lies in the middle of the photo."""
+
+    def randrange(self, stop):
+        return stop // 2
+
+
+def test_a_resized_object_is_not_shifted_against_its_photo():
+    """What looks the same in a mirror does so at every size."""
+    stripes = np.tile(np.repeat([1, 0, 1, 0, 1], 3), (15, 1)).astype(np.uint8)
+    for seed in range(20):
+        mask = np.zeros((60, 60), np.uint8)
+        paste(np.zeros((60, 60, 3), np.uint8), mask, np.zeros((15, 15, 3), np.uint8), stripes, 1, Central(seed))
+        columns = np.flatnonzero(mask.any(axis=0))
+        shown = mask[:, columns[0] : columns[-1] + 1]
+        assert np.array_equal(shown, shown[:, ::-1])
+
+
 def test_class_0_is_pasted_where_it_is_a_class():
     cache = packed([(1, *BOX)])
     cache.masks[0, 20:30, 20:30] = 0
