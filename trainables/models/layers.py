@@ -71,10 +71,24 @@ def two_convolutions_with_bias(in_channels: int, out_channels: int) -> nn.Sequen
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
-    """Return `x` resized bilinearly to the height and width of `like`."""
+    """Return `x` resized bilinearly to the height and width of `like`.
+
+    It is computed in float32 (see `enlarged`).
+    """
     if x.shape[-2:] == like.shape[-2:]:
         return x
-    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
+    if x.shape[-2:] == (1, 1):
+        return x.expand(-1, -1, *like.shape[-2:])
+    return enlarged(x, like.shape[-2:]).to(x.dtype)
+
+
+def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return `x` (N, C, h, w) resized bilinearly to (N, C, *size), float32.
+
+    In a half format PyTorch's kernel for GPUs would also add up in that format the gradients of all the pixels to which
+    a cell contributes, and a sum in bf16 stops growing at 256 times what is added.
+    """
+    return F.interpolate(x.float(), size, mode="bilinear", align_corners=False)
 
 
 def concatenate(maps: list[Tensor]) -> Tensor:

@@ -12,6 +12,7 @@ from trainables.known_names import check_backbone
 from trainables.models.backbones.backbone import Backbone, build_backbone
 from trainables.models.heads import HEADS
 from trainables.models.heads.base import Head, Pyramid
+from trainables.models.layers import enlarged
 from trainables.models.pretrained.checkpoints import load_checkpoint
 from trainables.pretrained_files import find_weights
 
@@ -56,11 +57,14 @@ class SegmentationModel(nn.Module):
         return F.pad(images, (0, right, 0, below)) if below or right else images
 
     def _to_image(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Return `logits` resized to what they cover of the padded image, or beyond it, and cut to the image."""
+        """Return `logits` resized to what they cover of the padded image, or beyond it, and cut to the image.
+
+        They stay in float32 then: in bf16, near-equal logits would become equal, and the first class would win.
+        """
         height, width = images.shape[-2:]
         covered = self._covered(tuple(logits.shape[-2:]), (height, width))
         if tuple(logits.shape[-2:]) != covered:
-            logits = F.interpolate(logits, covered, mode="bilinear", align_corners=False)
+            logits = enlarged(logits, covered)
         return logits[..., :height, :width]
 
     def _covered(self, cells: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:

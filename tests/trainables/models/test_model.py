@@ -28,6 +28,16 @@ def test_bfloat16_trains(head):
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
+def test_logits_are_resized_in_float32_under_bfloat16():
+    """Classes whose logits differ by less than bfloat16 tells apart would tie, and the first one would win."""
+    model = build("segformer").eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        logits = model(torch.randn(1, 3, 64, 64))
+        (_, trained), *_ = model.training_logits(torch.randn(1, 3, 64, 64))
+    assert logits.dtype == trained.dtype == torch.float32
+    assert not torch.equal(logits, logits.bfloat16().float())
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_odd_sizes_are_padded_on_the_right_and_below_and_cut(head):
     model = build(head, "convnext_micro").eval()
