@@ -136,6 +136,11 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and value >= 0
 
 
+def _id(annotation: int | str) -> int | str:
+    """Return an id that YAML took for a text because of quotes as a number; places such as "annotations[3]" stay."""
+    return int(annotation) if isinstance(annotation, str) and annotation.strip().isdecimal() else annotation
+
+
 def _is_list_of(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and bool(value) and all(type(one) in kinds for one in value)
 
@@ -198,7 +203,7 @@ class _Editing:
 
     def chosen(self, rule: dict[str, Any], what: str) -> dict[int, list[int]]:
         """Return the indices of the annotations that the rule chooses, by row."""
-        ids = set(rule["annotations"]) if "annotations" in rule else None
+        ids = {_id(one) for one in rule["annotations"]} if "annotations" in rule else None
         classes = {self.category(name, what).id for name in rule["classes"]} if "classes" in rule else None
         low, high = rule.get("min_area", 0), rule.get("max_area", float("inf"))
         found: dict[int, list[int]] = {}

@@ -62,7 +62,7 @@ def test_annotations_without_an_id_of_their_own_are_chosen_by_their_places(tmp_p
     del twins[3]["id"]
     train = coco([image(1, "a.png"), image(2, "b.png")], twins, CATEGORIES)
     dataset = load_dataset(write(tmp_path / "data", train=train))
-    edited = edit(dataset, tmp_path, "- relabel: {annotations: ['annotations[1]', 3], to: Metal}").dataset
+    edited = edit(dataset, tmp_path, "- relabel: {annotations: ['annotations[1]', '3'], to: Metal}").dataset
     assert labels(edited) == [
         [("annotations[0]", "Paper"), ("annotations[1]", "Metal")],
         [(3, "Metal"), ("annotations[3]", "Paper")],

@@ -22,6 +22,7 @@ from trainables.data.formats.imported import (
 )
 from trainables.data.formats.outlines import ellipse
 from trainables.data.formats.write import as_json
+from trainables.data.photos.names import SUFFIXES
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 
@@ -122,6 +123,11 @@ def _photos(
         labels = f"{file}, task {task.get('id')}"
         path = _photo(finder, task, labels)
         regions = list(_regions(annotation))
+        images = {str(one["to_name"]) for _, one in regions if one.get("to_name")}
+        images |= {f"item {one['item_index']}" for _, one in regions if one.get("item_index")}
+        if len(images) > 1:
+            of = ", ".join(sorted(images))
+            raise UserError(f"{labels}: its regions are of several images ({of}); export tasks of one image each")
         height, width = _size(path, regions, labels)
         shapes = []
         for index, (names, region) in enumerate(regions):
@@ -139,15 +145,24 @@ def _photos(
 
 
 def _photo(finder: PhotosByName, task: dict, labels: str) -> Path:
-    """Return the photo of a task: by a path below the data directory, by an address, or by the name of an upload."""
-    texts = {key: value for key, value in task["data"].items() if isinstance(value, str)}
-    text = texts.get("image") or next((value for value in texts.values() if "." in value), "")
-    parts = urlsplit(text)
-    name = unquote(parse_qs(parts.query).get("d", [parts.path])[0])
+    """Return the photo of a task: by a path below the data directory, by an address, or by the name of an upload.
+
+    It is what the task has as "image", else its first text that ends as the name of a photo does.
+    """
+    names = {key: _name(value) for key, value in task["data"].items() if isinstance(value, str)}
+    name = names.get("image") or next((name for name in names.values() if name.lower().endswith(SUFFIXES)), "")
+    if not name:
+        raise UserError(f"{labels}: its data name no photo, such as one with the key image: {', '.join(task['data'])}")
     bare = name.rsplit("/", 1)[-1]
     if not finder.has(name) and finder.has(bare[UPLOAD_PREFIX:]) and bare[UPLOAD_PREFIX - 1 : UPLOAD_PREFIX] == "-":
         name = bare[UPLOAD_PREFIX:]
     return finder.find(name, labels)
+
+
+def _name(text: str) -> str:
+    """Return the path in an address; that of local files is its d."""
+    parts = urlsplit(text)
+    return unquote(parse_qs(parts.query).get("d", [parts.path])[0])
 
 
 def _size(path: Path, regions: list[tuple[str, dict]], labels: str) -> tuple[int, int]:

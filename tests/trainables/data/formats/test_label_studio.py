@@ -209,6 +209,36 @@ def test_photos_are_found_by_paths_and_addresses(tmp_path, image):
     assert [one.path.name for one in dataset.images] == ["a.png"]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [{"image": "", "text": "v1.2", "picture": "/data/a.png"}, {"text": "Hello. World", "url": "x/0a1b2c3d-a.png"}],
+)
+def test_the_photo_is_the_text_that_names_one(tmp_path, data):
+    source = export(tmp_path / "ls", brush(blob(), "Paper"))
+    tasks = json.loads((source / "export.json").read_text())
+    tasks[0]["data"] = data
+    (source / "export.json").write_text(json.dumps(tasks))
+    assert [one.path.name for one in import_from("label-studio", source)[1].images] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("data", "more", "message"),
+    [
+        ({"pages": ["/data/a.png", "/data/b.png"]}, {}, "task 7: its data name no photo, such as .*: pages"),
+        ({"image": "/data/a.png"}, {"to_name": "image2"}, r"of several images \(image, image2\); export tasks of one"),
+        ({"image": "/data/a.png"}, {"item_index": 1}, r"of several images \(image, item 1\)"),
+    ],
+)
+def test_tasks_of_several_images_are_refused(tmp_path, data, more, message):
+    regions = [brush(blob(), "Paper", to_name="image"), brush(blob(), "Paper", "r2", **{"to_name": "image", **more})]
+    source = export(tmp_path / "ls", *regions)
+    tasks = json.loads((source / "export.json").read_text())
+    tasks[0]["data"] = data
+    (source / "export.json").write_text(json.dumps(tasks))
+    with pytest.raises(UserError, match=message):
+        import_from("label-studio", source)
+
+
 def test_a_lost_photo_and_a_short_export_are_errors(tmp_path):
     with pytest.raises(UserError, match=r"export.json, task 7: the photo '/b.png' is not below"):
         import_from("label-studio", export(tmp_path / "ls", brush(blob(), "Paper"), image="/b.png"))
