@@ -146,7 +146,7 @@ def read_json(root: Path, name: str) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:
         check_fetched(path)
-        raise UserError(f"{path}: is not JSON ({error}); export the annotations again, in COCO format") from error
+        raise UserError(f"{path}: is not JSON ({error}); export the annotations again") from error
 
 
 def _with_each_list_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from trainables.data.formats.imported import (
 from trainables.data.formats.outlines import ellipse
 from trainables.data.formats.write import as_json
 from trainables.data.photos.names import existing
+from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
 from trainables.files import files_below
 
@@ -95,18 +96,27 @@ def _label(shape: dict) -> str:
 def _photo(source: Path, file: Path, ids: dict[str, int], problems: list[Problem]) -> LabelledPhoto:
     labels = str(file.relative_to(source))
     content = checks.read_json(file.parent, file.name)
-    try:
-        height, width = int(content["imageHeight"]), int(content["imageWidth"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{labels}: imageHeight or imageWidth is missing or no number ({error})") from error
     path = existing(file.parent / str(content["imagePath"]).replace("\\", "/"))
     beside = existing(file.with_name(path.name or "-"))  # where it is if the folder was moved from another machine
     path = beside if os.path.isfile(beside) and not os.path.isfile(path) else path
     data = _embedded(content, labels, path)
+    height, width = _size(content, labels, path if data is None else None)
     name = file.with_name(path.name).relative_to(source)
     split = next((split for part in name.parts[:-1] if (split := split_of(part))), "train")
     shapes = tuple(_shapes(content["shapes"], height, width, ids, labels, problems))
     return LabelledPhoto(split, path, name.as_posix(), height, width, shapes, labels, data)
+
+
+def _size(content: dict, labels: str, photo: Path | None) -> tuple[int, int]:
+    """Return the height and width that a file states, else those of the photo, since old files do not state them."""
+    try:
+        if photo and content.get("imageHeight") is None and content.get("imageWidth") is None:
+            return inspect_header(photo).shown_size
+        return int(content["imageHeight"]), int(content["imageWidth"])
+    except PhotoError as error:
+        raise UserError(f"{labels}: imageHeight and imageWidth are missing, and its photo {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{labels}: imageHeight or imageWidth is missing or no number ({error})") from error
 
 
 def _embedded(content: dict, labels: str, path: Path) -> bytes | None:

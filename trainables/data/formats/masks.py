@@ -133,12 +133,17 @@ def _without_mask(source: Path, folders: list[Path], pairs: list[Pair]) -> Itera
 
 
 def _listed(source: Path, pairs: list[Pair]) -> list[Pair]:
-    """Return the pairs that VOC's lists name, each in the split whose list names it; all, where there are no lists."""
+    """Return the pairs that VOC's lists name, each in the split whose list names it; all, where there are no lists.
+
+    Names in the lists may have the ending of the photo.
+    """
+    known = {pair.mask.stem for pair in pairs}
     split_of: dict[str, str] = {}
     for split in ("train", "val", "test"):
         file = source / "ImageSets" / "Segmentation" / f"{split}.txt"
         if file.is_file():
-            split_of |= {name: split for line in read_lines(file) for name in line.split()}
+            names = [name for line in read_lines(file) for name in line.split()]
+            split_of |= {name if name in known else Path(name).stem: split for name in names}
     if not split_of:
         return pairs
     chosen = [Pair(split_of[p.mask.stem], p.photo, p.file_name, p.mask) for p in pairs if p.mask.stem in split_of]

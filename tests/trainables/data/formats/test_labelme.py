@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -102,6 +103,20 @@ def test_the_photo_may_be_in_the_file(tmp_path):
     (source / "a.jpg").unlink()
     _, dataset = import_from("labelme", source)
     assert dataset.images[0].path.parts[-3:] == ("images", "train", "a.jpg")
+
+
+def test_the_photo_tells_its_size_where_the_file_does_not(tmp_path):
+    source = save(tmp_path / "lm", shape(LARGE), imageHeight=None, imageWidth=None)
+    assert import_from("labelme", source)[1].images[0].height == HEIGHT
+    (source / "a.jpg").write_bytes(b"no photo")
+    with pytest.raises(UserError, match=r"a\.json: imageHeight and imageWidth are missing, and its photo is no image"):
+        import_from("labelme", source.rename(tmp_path / "other"))
+
+
+def test_a_circle_without_a_finite_radius_is_skipped(tmp_path, recwarn):
+    source = save(tmp_path / "lm", shape([[5, 5], [math.inf, 5]], kind="circle"), shape(LARGE))
+    assert "no readable circle" in import_from("labelme", source)[0].problems[0].what
+    assert not recwarn
 
 
 def test_a_photo_of_a_moved_folder_is_found_beside_its_file(tmp_path):

@@ -405,7 +405,7 @@ def test_voc_follows_its_lists_and_palette(tmp_path):
     photo(root / "JPEGImages/of_detection.jpg")
     (root / "ImageSets/Segmentation").mkdir(parents=True)
     (root / "ImageSets/Segmentation/train.txt").write_text("x\n")
-    (root / "ImageSets/Segmentation/val.txt").write_text("y\n")
+    (root / "ImageSets/Segmentation/val.txt").write_text("y.jpg\n")
     report, dataset = import_from("voc", root)
     assert dict(report.photos) == {"train": 1, "val": 1}
     maps = category_maps(dataset)
