@@ -10,6 +10,7 @@ from trainables.data.formats.imported import read_lines
 from trainables.errors import UserError
 
 Colour = tuple[int, int, int]
+MOST = 2**31 - 1  # of the values of masks
 LABELME_IGNORED = "__ignore__"
 
 VOC_NAMES = (
@@ -99,6 +100,8 @@ def read_class_list(file: Path) -> ClassList:
             if max(colour) > 255 or colour in colours:
                 raise UserError(f"{file}, line {number}: the colour {colour} is above 255 or comes twice")
             colours[colour] = value
+        if value > MOST:
+            raise UserError(f"{file}, line {number}: the value {value} is above {MOST}, which no mask can hold")
         if value in names:
             raise UserError(f"{file}, line {number}: the value {value} comes twice")
         names[value] = parts["name"].strip()
@@ -132,23 +135,31 @@ def _names_columns(line: str) -> bool:
 
 
 def by_palette(indices: np.ndarray, palette: np.ndarray, classes: ClassList) -> np.ndarray:
-    """Return the values int64 (H, W) of a mask of indices into its palette, uint8 (n, 3).
+    """Return the values (H, W) of a mask of indices uint8 into its palette, uint8 (n, 3).
 
     They are those of the palette's colours where the list of classes has all that are used, else the indices.
     """
-    values = np.arange(256)
-    for index in np.unique(indices).tolist():
+    values = np.arange(256, dtype=np.int32)
+    for index in np.flatnonzero(np.bincount(indices.ravel())).tolist():
         red, green, blue = palette[index].tolist() if index < len(palette) else (-1, -1, -1)
         if (red, green, blue) not in classes.colours:
-            return indices.astype(np.int64)
+            return indices
         values[index] = classes.colours[red, green, blue]
     return values[indices]
 
 
 def by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:
-    """Return the values int64 (H, W) of a mask in colour, uint8 (H, W, 3), -1 for other colours, and those colours."""
-    codes = pixels.astype(np.int64) @ np.array([65536, 256, 1])
-    found, indices = np.unique(codes, return_inverse=True)
-    colours = [(int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in found]
-    values = np.array([classes.colours.get(colour, -1) for colour in colours])
-    return values[indices].reshape(codes.shape), [colour for colour in colours if colour not in classes.colours]
+    """Return the values int32 (H, W) of a mask in colour, uint8 (H, W, 3), -1 for other colours, and those colours.
+
+    They are looked up in a table of all colours, since to sort the colours of all pixels takes seconds a mask.
+    """
+    codes = pixels[..., 0].astype(np.int32)
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= pixels[..., channel]
+    value_of = np.full(1 << 24, -1, np.int32)
+    for (red, green, blue), value in classes.colours.items():
+        value_of[red << 16 | green << 8 | blue] = value
+    values = value_of[codes]
+    others = np.unique(codes[values == -1]).tolist()
+    return values, [(code >> 16, code >> 8 & 255, code & 255) for code in others]

@@ -35,7 +35,9 @@ def export_masks(dataset: Dataset, out: Path, progress: Progress | None = None) 
             picture.putpalette(colours)
             target = (directory / image.split / "masks" / _name(image)).with_suffix(".png")
             if target.exists():
-                raise UserError(f"{image.file_name}: the mask of another photo would have its name, {target.name}")
+                raise UserError(
+                    f"{image.file_name}: the mask of another photo would have its name, {target.name}; rename one"
+                )
             target.parent.mkdir(parents=True, exist_ok=True)
             picture.save(target)
         _place(image, directory / image.split / "images" / _name(image))
@@ -82,7 +84,9 @@ def _name(image: ImageRecord) -> str:
 
 def _place(image: ImageRecord, target: Path) -> None:
     if target.exists():
-        raise UserError(f"{image.file_name}: another photo of {image.split}.json would have its name, {target.name}")
+        raise UserError(
+            f"{image.file_name}: another photo of {image.split}.json would have its name, {target.name}; rename one"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(image.path.resolve(), target)

@@ -184,7 +184,7 @@ def _photos(
     for pair in pairs:
         labels = str(pair.mask.relative_to(source))
         values, others = _values(pair.mask, classes)
-        present, counts = np.unique(values, return_counts=True)
+        present, counts = _counted(values)
         unknown = others or [value for value in present.tolist() if value not in known]
         if unknown:
             kind = "colours" if others else "values"
@@ -193,8 +193,9 @@ def _photos(
             continue
         seen.update(present.tolist())
         void_pixels += int(counts[np.isin(present, classes.void)].sum())
+        values = np.asfortranarray(values)  # as run lengths count, so that no class needs a copy of its own
         shapes = tuple(
-            Shape(value, as_json(coco_mask.encode(np.asfortranarray(values == value, np.uint8))), f"value {value}")
+            Shape(value, as_json(coco_mask.encode((values == value).view(np.uint8))), f"value {value}")
             for value in present.tolist()
             if value in wanted
         )
@@ -208,6 +209,15 @@ def _photos(
         )
     if void_pixels and void == "background":
         notes.append(f"{void_pixels} pixels of no class became background; --void ignore keeps them out of the score")
+
+
+def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values that occur, ascending, and how many pixels have each; up to 16 bits they are not sorted."""
+    if values.min() < 0 or values.max() > 65535:
+        return np.unique(values, return_counts=True)
+    counts = np.bincount(values.ravel())
+    present = np.flatnonzero(counts)
+    return present, counts[present]
 
 
 def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
@@ -229,11 +239,16 @@ def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     if pixels.dtype.kind == "f" and (pixels != np.floor(pixels)).any():
         raise UserError(f"{file} is a mask of fractions, but the value of a class is a whole number; export it again")
     if pixels.ndim == 2:
-        return class_lists.by_palette(pixels, palette, classes) if len(palette) else pixels.astype(np.int64), []
+        return class_lists.by_palette(pixels, palette, classes) if len(palette) else _whole(pixels), []
     if not classes.colours and (pixels == pixels[..., :1]).all():
-        return pixels[..., 0].astype(np.int64), []
+        return pixels[..., 0], []
     if not classes.colours:
         raise UserError(
             f"{file} is a mask in colour, but the list of classes gives no colours: write red green blue name a line"
         )
     return class_lists.by_colour(pixels, classes)
+
+
+def _whole(pixels: np.ndarray) -> np.ndarray:
+    """Return values that are stored as bits or as fractions as whole numbers."""
+    return pixels.astype({"b": np.uint8, "f": np.int64}.get(pixels.dtype.kind, pixels.dtype), copy=False)

@@ -476,6 +476,7 @@ def test_ade20k_takes_names_from_its_table(tmp_path):
         ("", "lists no class"),
         ("0 a\nb\n", "line 2: 'b' is not of the form of the first line"),
         ("1 a\n1 b\n", "line 2: the value 1 comes twice"),
+        ("1 a\n99999999999 b\n", "line 2: the value 99999999999 is above"),
         ("1 2 3 a\n1 2 3 b\n", "line 2: the colour"),
     ],
 )
