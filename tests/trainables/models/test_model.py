@@ -47,6 +47,15 @@ def test_odd_sizes_are_padded_on_the_right_and_below_and_cut(head):
         assert torch.allclose(model(images), padded[..., :50, :89], atol=1e-5)
 
 
+def test_the_updates_of_knet_begin_with_the_published_weights():
+    """Glorot's limit of a matrix n x n, for convolutions too: He's would make the masks of each update larger."""
+    updates = build("knet_fcn").head.updates
+    for name, parameter in updates.named_parameters():
+        if parameter.ndim > 1:
+            limit = (6 / sum(parameter.shape[:2])) ** 0.5
+            assert 0.9 * limit < parameter.abs().max() <= limit, name
+
+
 def test_unet_needs_no_padding_on_backbones_that_round_up():
     seen = []
     model = build("unet", "resnet18")

@@ -82,6 +82,13 @@ class KNetHead(Head):
         self.base = self.base_class(pyramid, num_classes=num_classes, dropout=dropout)
         self.updates = nn.ModuleList(KernelUpdateHead(self.base.classifier.in_channels) for _ in range(STAGES))
 
+    def initialize(self) -> "KNetHead":
+        """Draw new weights as all heads do, and Glorot's for the updates' convolutions too, as published."""
+        super().initialize()
+        for update in self.updates:
+            nn.init.xavier_uniform_(update.transform.weight)
+        return self
+
     def forward(self, features: list[Tensor]) -> Tensor:
         return self._masks(features)[-1]
 
