@@ -129,13 +129,13 @@ def recommendation(ensemble: EnsembleRecord) -> str:
         words = f"Submit the vote of these {len(members)}: {names}."
     elif gain and gain.value < -gain.standard_error:
         words = (
-            f"Submit the best single run, {best.name}: on photos that did not choose it, the vote of {len(members)} "
-            "scores less by more than the error."
+            f"Submit the best single run, {best.name}: on photos on which it was not selected, the vote of "
+            f"{len(members)} scores lower by more than the standard error."
         )
     else:
         words = (
             f"The best single run, {best.name}, is as good as the vote of {len(members)}: the vote's gain is within "
-            "its error. Submit either."
+            "its standard error. Submit either."
         )
     return " ".join([words, *_weak_members(members, best)])
 
@@ -175,6 +175,11 @@ def show_what_is_next(
         uri: The address of MLflow's store if one was given, likewise.
     """
     say(console, recommendation(ensemble), style="bold")
-    words = ("answer of the vote", "train the members on all photos", "keep it as a model", "compare the trials")
+    words = (
+        "Predict photos by the vote",
+        "Train the members again on all labelled photos",
+        "Export the vote as a model",
+        "Compare the trials",
+    )
     for what, command in zip(words, next_commands(study, runs_dir, uri), strict=True):
         say(console, f"{what}:\n    {command}")

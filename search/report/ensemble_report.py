@@ -33,7 +33,7 @@ def show_ensemble(console: Console, ensemble: EnsembleRecord) -> None:
     say(console, words_on_other_images(ensemble))
     for reason in ensemble.left_out or ():
         say(console, reason, style="yellow")
-    say(console, f"the same ensemble again:\n    {ensemble.command}")
+    say(console, f"This selects the same ensemble again:\n    {ensemble.command}")
 
 
 def headline(ensemble: EnsembleRecord) -> str:
@@ -47,7 +47,10 @@ def headline(ensemble: EnsembleRecord) -> str:
         beside = (
             f", {_with_error(gain, 100, '+.2f')} points over the best single run" if gain and len(members) > 1 else ""
         )
-        words.append(f"Chosen on other images than it is scored on, it has {ensemble.crossfit_miou:.4f}{beside}.")
+        words.append(
+            f"Its cross-fitted score is {ensemble.crossfit_miou:.4f}{beside}: members were selected on other images "
+            "than those that are scored."
+        )
     return " ".join(words)
 
 
@@ -86,7 +89,7 @@ def _votes_table(ensemble: EnsembleRecord) -> PlainTable:
 
 
 def _gains_table(ensemble: EnsembleRecord) -> PlainTable:
-    table = PlainTable("Gains in points of mIoU", "of", "over the", ">gain", ">±", ">95 % from", ">to")
+    table = PlainTable("Gains in points of mIoU", "vote", "over the", ">gain", ">±", ">95 % from", ">to")
     for label, gains in (("selected", ensemble.gains), ("selected, cross-fitted", ensemble.crossfit_gains)):
         for over, gain in zip(_over(ensemble), (gains or {}).values()):
             figures = (("+.2f", gain.value), (".2f", gain.standard_error), ("+.2f", gain.low), ("+.2f", gain.high))
@@ -97,7 +100,7 @@ def _gains_table(ensemble: EnsembleRecord) -> PlainTable:
 
 def _classes_table(ensemble: EnsembleRecord) -> PlainTable:
     """Return the table of the holdout's classes, the rarest last."""
-    title = "Classes: holdout photos and scenes with each, and its share of the variance of the mIoU"
+    title = "Classes: holdout photos and scenes that have each, its IoU, and its share of the variance of the mIoU"
     table = PlainTable(title, "class", ">photos", ">scenes", ">IoU", ">share, %")
     for one in sorted(ensemble.classes, key=lambda one: -one.photos):
         iou = "" if one.iou is None else f"{one.iou:.4f}"
@@ -111,8 +114,8 @@ def _over(ensemble: EnsembleRecord) -> tuple[str, str]:
 
 
 def _members_table(ensemble: EnsembleRecord) -> PlainTable:
-    title = "Members in rank order, and the points of mIoU that each adds: as the last one, and on average (Shapley)"
-    table = PlainTable(title, ">rank", "run", ">votes", ">mIoU", ">as last", ">Shapley", "model")
+    title = "Members by rank, and the points of mIoU that each adds: to the others, and on average (Shapley value)"
+    table = PlainTable(title, ">rank", "run", ">votes", ">mIoU", ">to others", ">Shapley", "model")
     names = short_names([member.name for member in ensemble.members])
     for member, name in zip(ensemble.members, names):
         model = " ".join(member.params[name] for name in SHOWN_PARAMS if name in member.params)
@@ -131,7 +134,9 @@ def short_names(names: list[str]) -> list[str]:
 
 def _diversity_table(ensemble: EnsembleRecord) -> PlainTable:
     """Return the table that compares each member with the others, on average."""
-    table = PlainTable("Each member beside the others, on average", "run", ">differs, %", ">kappa", ">both wrong, %")
+    table = PlainTable(
+        "How each member differs from the others, on average", "run", ">differs, %", ">kappa", ">both wrong, %"
+    )
     averages = zip(*map(mean_of_others, (ensemble.disagreement, ensemble.kappa, ensemble.double_fault)))
     for member, (differs, kappa, wrong) in zip(ensemble.members, averages):
         table.add_row(member.name, f"{100 * differs:.1f}", f"{kappa:.3f}", f"{100 * wrong:.1f}")
@@ -157,7 +162,7 @@ def class_words(ensemble: EnsembleRecord) -> str:
     """Return the classes' IoU under the selected vote, best first, and the classes that it never gets right."""
     scored = {name: iou for name, iou in ensemble.iou.items() if iou}
     parts = [", ".join(f"{name} {iou:.3f}" for name, iou in sorted(scored.items(), key=lambda item: -item[1]))]
-    for words, value in (("IoU 0:", 0), ("neither in masks nor votes:", None)):
+    for words, value in (("IoU 0:", 0), ("neither in labels nor in the vote:", None)):
         names = [name for name, iou in ensemble.iou.items() if iou == value]
         parts += [f"{words} {', '.join(names)}"] if names else []
     return f"IoU of the selected vote by class: {'; '.join(part for part in parts if part)}."
@@ -170,8 +175,8 @@ def words_on_other_images(ensemble: EnsembleRecord) -> str:
         words.append(f"{expectation_words(ensemble)}: {_optimism_words(100 * ensemble.optimism)}")
     else:
         words.append(
-            f"With one {_units(ensemble)} nothing can be cross-fitted, and there is no ±: what new images will score "
-            "is not known."
+            f"With one {_units(ensemble)} nothing can be cross-fitted, and there is no ±: the score on new images is "
+            "not known."
         )
     if _is_best_single(ensemble):
         words.append(_why_alone(ensemble))
@@ -211,13 +216,13 @@ def _units(ensemble: EnsembleRecord) -> str:
 
 def _optimism_words(points: float) -> str:
     """Return how the selected score compares with the cross-fitted one, which is `points` lower."""
-    others = "the cross-fitted score is of images on which each vote was not chosen."
+    others = "the cross-fitted score is of images on which the members were not selected."
     if round(points, 2) == 0:
         return f"the selected score is the same; {others}"
     if round(points, 2) < 0:  # the votes of the folds happened to score more
         return f"the selected score is {-points:.2f} points lower, which is chance; {others}"
     return (
-        f"the selected score is {points:.2f} points too high, since the members were chosen on the same images; "
+        f"the selected score is {points:.2f} points too high, since the members were selected on the same images; "
         f"{others}"
     )
 
@@ -226,7 +231,7 @@ def _why_alone(ensemble: EnsembleRecord) -> str:
     """Return the reason why the best candidate votes alone."""
     fewest = min(len(ensemble.candidates), ensemble.max_members)
     if fewest < 3:
-        return "Two runs vote as the better one alone: a vote takes three candidates, and --max-members of 3 or more."
+        return "A vote of two is decided by the better one alone: it takes three candidates, and --max-members of 3."
     return "No vote of several runs that was tried scores higher on this holdout than the best single run."
 
 
@@ -237,15 +242,15 @@ def _gain_words(ensemble: EnsembleRecord) -> list[str]:
     for over, (name, gain) in zip(_over(ensemble), gains.items()):
         points, error = 100 * gain.value, gain.standard_error
         if gain.value == error == 0:
-            words.append(f"On every photo the vote scores as the {over} would.")
+            words.append(f"On every photo the vote scores the same as the {over}.")
         elif error is None:
-            words.append(f"Whether the gain over the {over}, {points:+.2f} points, holds elsewhere is not known.")
+            words.append(f"Whether the gain over the {over}, {points:+.2f} points, holds on other photos is not known.")
         elif gain.value > error:
             words.append(
                 f"The gain over the {over}, {points:+.2f} points, is above its standard error of {100 * error:.2f}."
             )
         else:
-            doubt = "the vote" if name == "best_single" else "choosing the members"
+            doubt = "the vote" if name == "best_single" else "selecting the members"
             where = "within" if abs(gain.value) <= error else "below zero by more than"
             words.append(
                 f"The gain over the {over}, {points:+.2f} points, is {where} its standard error of {100 * error:.2f}: "

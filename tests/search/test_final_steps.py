@@ -103,7 +103,7 @@ def test_test_photos_that_cannot_be_scored_leave_what_to_do_next(plan, console, 
     plan.space, plan.suggestions = SimpleNamespace(scores_test=True), []
     final_steps.say_what_is_next(plan, made_vote(plan.study), console)
     said = console.file.getvalue()
-    assert "train the members on all photos" in said
+    assert "Train the members again on all labelled photos" in said
     assert "The test photos could not be scored, because of a fault in SegVote or in a library (RuntimeError: a" in said
     assert "segvote predict --ensemble mine" in said
 

@@ -116,8 +116,8 @@ def _shares(measured: Evenness, kind: str, title: str) -> Shown:
 
 def _comparison(measured: dict[str, Evenness], chosen: str) -> Shown:
     shown = Shown(title="Worst deviation of a fold from all training photos, in points", title_justify="left")
-    for name in ("method", "worst", "where", "photos a fold", "classes missing"):
-        shown.add_column(name, justify="right" if name in ("worst", "classes missing") else "left")
+    for name in ("method", "worst", "where", "photos in a fold", "missing classes, all folds"):
+        shown.add_column(name, justify="right" if name in ("worst", "missing classes, all folds") else "left")
     for method, one in measured.items():
         worst, part, (kind, name) = one.worst(_folds(one))
         photos = [count for which, count in zip(one.parts, one.photos) if which != HOLDOUT]

@@ -33,10 +33,10 @@ TITLES = {
     "per_image": ("Images", "How many annotations and classes an image has, and what share of it is labelled."),
     "cooccurrence": (
         "Classes together",
-        "Of the images with the class of the row, the share that has that of the column.",
+        "Of the images that have the row's class, the share that also has the column's class.",
     ),
     "sizes": ("Sizes", "Width and height of the photos; the larger the dot, the more photos."),
-    "hidden": ("Hidden", "The share of an annotation over which smaller ones are painted."),
+    "hidden": ("Hidden", "The share of each annotation that is covered by smaller ones painted on top."),
 }
 
 
@@ -144,7 +144,7 @@ def _sections(
             for name, its in numbers["splits"].items()
         ],
     )
-    sections = [Section("summary", "Summary", "What the files hold.", summary + _class_table(numbers), wide=True)]
+    sections = [Section("summary", "Summary", "The contents of the files.", summary + _class_table(numbers), wide=True)]
     for name, (title, words) in TITLES.items():
         sections.append(Section(name, title, words, figures[name], advice.get(name, ())))
     if numbers["whole_frame_boxes"]["count"]:
@@ -184,7 +184,7 @@ def _class_table(numbers: dict[str, Any]) -> str:
 def _duplicates(found: dict[str, Any], advice: dict[str, list[str]]) -> Section:
     lines = [_of_group(group) for group in found["listed"][:LISTED_GROUPS]]
     body = bullets(lines) if lines else "<p>There are none.</p>"
-    words = "Near-duplicates, frames of a sequence and declared groups: photos that no split may tear apart."
+    words = "Near-duplicates, frames of a sequence and declared groups: photos that splits keep together."
     return Section("duplicates", "Photos that belong together", words, body, advice.get("duplicates", ()))
 
 

@@ -32,7 +32,7 @@ def tell(prediction: Prediction, holdout: SeenHoldout, out: Path, console: Conso
     write_json(out / RESULT, described(foresight, prediction, holdout.voting))
     show_foresight(foresight, prediction, holdout.voting, console)
     draw_least_like(foresight, prediction, holdout.vote, out / PICTURE)
-    console.print(escape(f"in        {out / RESULT}, {out / PICTURE}"), soft_wrap=True, highlight=False)
+    console.print(escape(f"files     {out / RESULT}, {out / PICTURE}"), soft_wrap=True, highlight=False)
 
 
 def foresight_of(prediction: Prediction, holdout: SeenHoldout, console: Console) -> Foresight:

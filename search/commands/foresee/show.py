@@ -13,8 +13,8 @@ from search.report.console import PlainTable, say
 FEW_RUNS = 6
 SHOWN_PHOTOS = 5
 RANGE = (
-    "The interval is for photos of other scenes, or of less quality, that were taken for the same purpose as the "
-    "holdout's. For photos of another data set it was too narrow in all cases that were tried: label some of those."
+    "The interval is for photos that were taken for the same purpose as the holdout's, of other scenes or lower "
+    "quality. For photos of another data set it was too narrow in all cases that were tried: label some of those."
 )
 LEARNED_IOU, MOST_UNLEARNED = 0.01, 0.1  # a class below it is not learned; the share of such classes
 STRONGEST_SEEN = 1.5  # probits of change: nothing beyond it was recorded
@@ -54,8 +54,8 @@ def sentence(foresight: Foresight) -> str:
     vote = foresight.vote
     change = 100 * (vote.expected - vote.holdout)
     return (
-        f"expect mIoU {vote.expected:.3f} on these photos ({vote.low:.3f} to {vote.high:.3f} in nine of ten cases), "
-        f"{abs(change):.1f} points {'below' if change < 0 else 'above'} the {vote.holdout:.3f} of the holdout"
+        f"Expect an mIoU of {vote.expected:.3f} on these photos ({vote.low:.3f} to {vote.high:.3f} in nine of ten "
+        f"cases), {abs(change):.1f} points {'below' if change < 0 else 'above'} the {vote.holdout:.3f} of the holdout"
     )
 
 
@@ -70,7 +70,7 @@ def show_foresight(foresight: Foresight, prediction: Prediction, voting: int, co
     """
     say(console, sentence(foresight))
     say(console, RANGE)
-    table = PlainTable("What is expected of each", "run", ">holdout", ">expected", ">90 % interval")
+    table = PlainTable("Expected mIoU (runs in brackets do not vote)", "run", ">holdout", ">expected", ">90 % interval")
     for index, (run, own) in enumerate(zip(prediction.ensemble.members, foresight.runs)):
         _add(table, run.name if index < voting else f"({run.name})", own)
     _add(table, "the vote", foresight.vote)
@@ -83,7 +83,7 @@ def show_foresight(foresight: Foresight, prediction: Prediction, voting: int, co
     unlike = [at for at in foresight.least_like(SHOWN_PHOTOS) if foresight.support[at] < foresight.holdout_support]
     for index in unlike:
         name, support = prediction.photos[index].file_name, foresight.support[index]
-        text = f"{name}: {support:.0%} of the runs agree with the vote, {foresight.holdout_support:.0%} on"
+        text = f"{name}: {support:.0%} of the runs agree with the vote, and {foresight.holdout_support:.0%} on"
         say(console, f"unlike    {text} the holdout")
     for text in warnings(foresight):
         say(console, text, style="yellow")
@@ -94,14 +94,14 @@ def warnings(foresight: Foresight) -> list[str]:
     found = []
     if len(foresight.runs) < FEW_RUNS:
         found.append(
-            f"{len(foresight.runs)} runs say little of each other, and the interval was measured with {FEW_RUNS} to "
-            "12: with as many, of several backbones, the expectation is better"
+            f"The estimate rests on {len(foresight.runs)} runs, and its interval was measured with {FEW_RUNS} to 12: "
+            "with as many, of several backbones, it is better"
         )
     occurring, unlearned = ~np.isnan(foresight.holdout_iou), foresight.holdout_iou < LEARNED_IOU
     if unlearned.sum() > MOST_UNLEARNED * occurring.sum():
         found.append(
             f"{unlearned.sum()} of {occurring.sum()} classes have an IoU below {LEARNED_IOU} on the holdout: with so "
-            "many that the vote has not learned, expectations were off by 11 points in the median case, elsewhere by 3"
+            "many classes not learned, the median error of such estimates was 11 points, and 3 elsewhere"
         )
     if max(map(abs, foresight.changes)) > STRONGEST_SEEN:
         found.append(

@@ -109,7 +109,7 @@ def _curves(study: StudyRecord) -> dict[str, Any]:
     kinds = [
         (stopped, "stopped early", {"line": {"color": "$muted", "width": 1}, "opacity": 0.55}),
         (rest, "not stopped", {"line": {"color": "$blue", "width": 1.5}, "opacity": 0.8}),
-        (members, "votes", {"line": {"color": "$orange", "width": 2.5}}),
+        (members, "member of the vote", {"line": {"color": "$orange", "width": 2.5}}),
     ]
     traces = [_lines(trials, name, style) for trials, name, style in kinds if trials]
     ends = [trial for trial in stopped if trial.scores]

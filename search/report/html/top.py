@@ -40,9 +40,11 @@ def headline(report: Report) -> str:
         if study.is_refit:
             return (
                 f"The members of {study.settings['ensemble']} are trained again on all labelled photos: {ended} of "
-                f"{len(study.trials)} models that were begun have ended."
+                f"the {len(study.trials)} models that have begun have ended."
             )
-        return f"There is no vote yet: {ended} of {len(study.trials)} trials that were begun have ended, and {best}."
+        return (
+            f"There is no vote yet: {ended} of the {len(study.trials)} trials that have begun have ended, and {best}."
+        )
     number = len(ensemble.members)
     gain = 100 * (ensemble.miou - ensemble.candidates[0].miou)
     who = f"The vote of {number} runs" if number > 1 else "The best run alone"
@@ -56,7 +58,13 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
     tiles = []
     if ensemble:
         members = ", ".join(str(member.trial) for member in ensemble.members)
-        tiles.append(("Vote", f"{ensemble.miou:.4f}", f"trials {members}" if len(members) < 60 else "members below"))
+        tiles.append(
+            (
+                "Vote",
+                f"{ensemble.miou:.4f}",
+                f"trial{'s' if len(ensemble.members) > 1 else ''} {members}" if len(members) < 60 else "members below",
+            )
+        )
         if ensemble.crossfit_miou is not None:
             interval = ensemble.crossfit_interval
             between = "too few scenes for an interval"
@@ -69,7 +77,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
     tiles.append(("Trials", str(len(study.trials)), statuses))
     tiles.append(("Training", duration(3600 * spent.hours), f"{spent.epochs} epochs" + _gpu_words(spent.gpu_hours)))
     if spent.full_epochs > spent.epochs:
-        would = f"all trials to their end would have taken {duration(3600 * spent.full_hours)}"
+        would = f"training all trials to their end would have taken {duration(3600 * spent.full_hours)}"
         tiles.append(("Saved by stopping early", f"{100 * spent.saved:.0f} %", would))
     return tiles
 
@@ -85,7 +93,7 @@ def _spent(report: Report) -> str:
     if spent.full_epochs == spent.epochs:
         return f"{words}. No trial was stopped early."
     return (
-        f"{words}. Run to their ends, they would have trained {spent.full_epochs} epochs in about "
+        f"{words}. Trained to their end, they would have taken {spent.full_epochs} epochs and about "
         f"{duration(3600 * spent.full_hours)}: stopping early saved {100 * spent.saved:.0f} %."
     )
 

@@ -98,7 +98,7 @@ def ensemble(scores, *, gain=0.02, error=0.01, leave_one_out=0.004):
         (ensemble([0.6, 0.5, 0.5]), "Submit the vote of these 3: r0, r1, r2."),
         (ensemble([0.6, 0.5, 0.5], gain=0.01), "The best single run, r0, is as good as the vote of 3"),
         (ensemble([0.6, 0.5, 0.5], gain=-0.01), "The best single run, r0, is as good as the vote of 3"),
-        (ensemble([0.6, 0.5, 0.5], gain=-0.02), "Submit the best single run, r0: on photos that did not choose it"),
+        (ensemble([0.6, 0.5, 0.5], gain=-0.02), "Submit the best single run, r0: on photos on which it was not"),
         (ensemble([0.6, 0.5, 0.5], error=None), "too small to tell the vote of these 3 from the best single run, r0"),
         (ensemble([0.6]), "Submit the best single run, r0: no vote scores higher on this holdout."),
         (ensemble([0.6, 0.5, 0.26]), r"r2 votes although it scores 0\.260, far below .* 0\.600: .* 0\.40 points less"),

@@ -117,7 +117,7 @@ def test_a_holdout_of_one_scene_gives_no_interval():
         "Expect about 0.650 on photos of the same scene; the holdout is one scene, so no interval can be given for "
         "other scenes" in words
     )
-    assert "Whether the gain over the best single, +65.00 points, holds elsewhere is not known." in words
+    assert "Whether the gain over the best single, +65.00 points, holds on other photos is not known." in words
     text = " ".join(shown(show_ensemble, ensemble).split())
     for part in ("101 of 101 holdout photos are from 1 sequence that training has, too", "holdout is one scene"):
         assert part in text
@@ -196,7 +196,7 @@ def test_a_gain_by_a_rare_class_alone_is_told_apart():
             {"crossfit_gains": {"best_single": gain(0.02, 0.004), "top_k": gain(-0.001, 0.002)}},
             [
                 "gain over the best single, +2.00 points, is above its standard error of 0.40.",
-                "gain over the top 3, -0.10 points, is within its standard error of 0.20: choosing the members is not",
+                "gain over the top 3, -0.10 points, is within its standard error of 0.20: selecting the members is not",
             ],
         ),
         (
@@ -212,7 +212,7 @@ def test_a_gain_by_a_rare_class_alone_is_told_apart():
         ),
         (
             {"crossfit_miou": None, "crossfit_gains": None, "gains": {"best_single": gain(0, 0), "top_k": gain(0, 0)}},
-            ["scores as the top 3 would", "nothing can be cross-fitted"],
+            ["scores the same as the top 3", "nothing can be cross-fitted"],
         ),
     ],
 )
@@ -232,9 +232,9 @@ def shown(show, ensemble):
 
 def test_the_screen_leads_with_who_votes_and_what_that_scores():
     assert shown(show_ensemble, made()).startswith(
-        "The vote of run-0, run-1, run-2 scores 0.6200 on the 200 holdout images. Chosen on other images than it is "
+        "The vote of run-0, run-1, run-2 scores 0.6200 on the 200 holdout images. Its cross-fitted score is "
     )
-    assert "it has 0.6150, +1.80 ± 0.40 points over the best single run." in headline(made())
+    assert "is 0.6150, +1.80 ± 0.40 points over the best single run: members were" in headline(made())
     assert headline(made(members=1)).startswith("run-0 alone scores 0.6200 on the 200 holdout images.")
 
 
@@ -244,9 +244,9 @@ def test_the_screen_shows_every_vote_gain_and_member():
         assert part in text
     assert " ".join(text.split()).count("selected │ best single │ +2.00 │ 0.40 │ +1.20 │ +2.80") == 1
     assert "20.67 ± 0.10" in text  # Shapley, in points
-    assert "Each member beside the others" in text
+    assert "How each member differs" in text
     assert "by class: Paper [x] 0.960, Background 0.900; IoU 0: Metal, Glass; neither in" in text
-    assert "neither in masks nor votes: Battery." in text
+    assert "neither in labels nor in the vote: Battery." in text
     assert "segvote ensemble --studies night" in text
 
 
@@ -260,7 +260,7 @@ def test_one_member_has_no_pairs(tmp_path):
 
 def test_why_one_run_votes_alone():
     ensemble = made(members=1)
-    assert "a vote takes three candidates" in words_on_other_images(dataclasses.replace(ensemble, max_members=2))
+    assert "it takes three candidates" in words_on_other_images(dataclasses.replace(ensemble, max_members=2))
     asked_for = dataclasses.replace(ensemble, candidates=ensemble.candidates[::-1])  # it is not the best
     assert "No vote of several" not in words_on_other_images(asked_for)
 

@@ -44,8 +44,8 @@ def _rare(numbers: dict[str, Any], folds: int) -> str | None:
     if not names:
         return None
     return (
-        f"Fewer photos than {folds} folds and a holdout: {_named(names)}. Some part will lack the class, whatever the "
-        "method; `segvote data folds` says which. Use fewer folds, or find photos of it."
+        f"Fewer photos than {folds} folds and a holdout: {_named(names)}. Some fold or the holdout will lack such a "
+        "class with any method; `segvote data folds` says which. Use fewer folds, or find photos of it."
     )
 
 
@@ -71,7 +71,7 @@ def _missing_in_a_split(numbers: dict[str, Any]) -> str | None:
         for index, one in enumerate(numbers["classes"]):
             in_train, here = splits["train"]["images_by_class"][index], its["images_by_class"][index]
             if in_train and not here:
-                found.append(f"{one['name']} is not in {name}, so its score there is not known")
+                found.append(f"{one['name']} is not in {name}, so no score there says how well it is recognised")
             elif here and not in_train:
                 found.append(f"{one['name']} is in {name} alone, so that nothing can learn it")
     return "; ".join(found[:NAMED]) + "." if found else None

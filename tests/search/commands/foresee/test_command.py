@@ -60,8 +60,8 @@ def test_on_the_holdouts_own_photos_nothing_changes(place, capsys):
     said = capsys.readouterr().out
     assert found["photos"] == 8
     assert found["vote"]["expected"] == pytest.approx(found["vote"]["holdout"], abs=1e-6)
-    assert f"expect mIoU {found['vote']['expected']:.3f} on these photos" in said
-    assert "3 runs say little of each other" in said
+    assert f"Expect an mIoU of {found['vote']['expected']:.3f} on these photos" in said
+    assert "The estimate rests on 3 runs" in said
     for photo in found["least_like_the_holdout"]:
         assert (f"unlike    {photo['photo']}: " in said) == (photo["support"] < found["holdout_support"])
     assert [one["name"] for one in found["runs"]] == ["night-0000", "night-0001", "night-0002"]
@@ -146,7 +146,7 @@ def test_what_is_foreseen_is_shown_before_the_picture_is_drawn(place, capsys, mo
 
     monkeypatch.setattr("search.commands.foresee.expectation.draw_least_like", fail)
     assert foresee(place, "--images", place / "data", "--out", place / "same") == 2
-    assert "expect mIoU" in capsys.readouterr().out
+    assert "Expect an mIoU" in capsys.readouterr().out
 
 
 def test_the_best_other_candidates_join_and_do_not_vote(place, capsys):
@@ -171,7 +171,7 @@ def test_predict_tells_the_same(place, capsys, monkeypatch):
     monkeypatch.setattr("search.commands.predict.command.FEW_RUNS", 3)
     typed = ["--ensemble", "night", "--runs-dir", str(place / "runs"), "--images", str(place / "data")]
     assert main(["predict", *typed, "--out", str(place / "predicted"), "--write", "csv"]) == 0
-    assert "expect mIoU" in capsys.readouterr().out
+    assert "Expect an mIoU" in capsys.readouterr().out
     assert foresee(place, "--images", place / "data", "--out", place / "same") == 0
     assert (place / "predicted" / "foresee.json").read_bytes() == (place / "same" / "foresee.json").read_bytes()
 
@@ -181,7 +181,7 @@ def test_predict_goes_without_where_the_holdout_is_not_there(place, capsys, monk
     monkeypatch.setattr("search.commands.predict.command.FEW_RUNS", 3)
     typed = ["--ensemble", "night", "--runs-dir", str(place / "elsewhere"), "--images", str(place / "data")]
     assert main(["predict", *typed, "--out", str(place / "quiet"), "--write", "csv"]) == 0
-    assert "expect mIoU" not in capsys.readouterr().out
+    assert "Expect an mIoU" not in capsys.readouterr().out
     assert not (place / "quiet" / "foresee.json").exists()
 
 

@@ -24,7 +24,7 @@ def test_photos_on_which_runs_agree_as_on_the_holdout_are_not_called_unlike_it()
     console = Console(file=io.StringIO(), width=150)
     show_foresight(made, SimpleNamespace(photos=photos, ensemble=ensemble), 2, console)
     said = console.file.getvalue()
-    assert "unlike    b.jpg: 70% of the runs agree with the vote, 90% on the holdout" in said
+    assert "unlike    b.jpg: 70% of the runs agree with the vote, and 90% on the holdout" in said
     assert said.count("unlike ") == 1
 
 
@@ -36,7 +36,7 @@ def test_a_pool_of_many_runs_that_have_learned_their_classes_gets_no_warning():
     ("made", "words"),
     [
         (foresight([0.9, 0.0, 0.4, np.nan]), "1 of 3 classes have an IoU below 0.01 on the holdout"),
-        (foresight([0.9, 0.5], runs=3), "3 runs say little of each other"),
+        (foresight([0.9, 0.5], runs=3), "The estimate rests on 3 runs"),
         (foresight([0.9, 0.5], changes=(-1.6, 0, 0)), "by more than any on which this method was tried"),
     ],
 )

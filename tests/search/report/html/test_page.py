@@ -112,7 +112,7 @@ def test_the_first_sentence_of_a_refit_says_what_is_trained_again(report):
     settings = {"ensemble": "night"}
     refit = replace(report, study=replace(report.study, ensemble=None, settings=settings))
     assert headline(refit) == (
-        "The members of night are trained again on all labelled photos: 40 of 40 models that were begun have ended."
+        "The members of night are trained again on all labelled photos: 40 of the 40 models that have begun have ended."
     )
 
 
@@ -130,7 +130,7 @@ def test_a_name_that_looks_like_markup_stays_a_name(report):
 def test_a_search_that_has_just_begun_has_a_report(study):
     write_json(study.trial_files(1).suggestion, {"params": {"head": "unet"}, "sampled": {"head": "unet"}})
     page = Page(render(gather(study, no_mlflow)))
-    assert "There is no vote yet: 0 of 1 trials that were begun have ended, and no score yet." in page.words
+    assert "There is no vote yet: 0 of the 1 trials that have begun have ended, and no score yet." in page.words
     assert "All trials" in page.titles
 
 
@@ -154,7 +154,7 @@ def test_a_grid_has_its_table_of_pairs(study):
     made.make_grid(study, [{"loss": loss, "seed": seed} for seed in (0, 1, 2) for loss in ("ce", "focal")], score_of)
     page = Page(render(gather(study, no_mlflow)))
     assert "One factor at a time" in page.titles
-    assert "loss, beside ce" in page.words
+    assert "loss, compared with ce" in page.words
     assert "worse" in page.words
 
 
