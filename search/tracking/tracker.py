@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from ensembling.runs.tags import DIGEST, DUPLICATE, GPUS, KIND, MEMBER, RUNNING, STUDY, STUDY_ID, TRIAL, VERDICT
+from search.tracking.study_run import end_study_run
 from search.tracking.wandb_mirror import WandbMirror
 from trainables.config import TrialConfig
 from trainables.errors import UserError
@@ -256,10 +257,7 @@ class Tracker:
 
     def end_study(self) -> None:
         """End the study's run with `final_status`, and as KILLED the run of every trial that is still open."""
-        for run in self.trial_runs():
-            if run.info.status in ("RUNNING", "SCHEDULED"):
-                self.client.set_terminated(run.info.run_id, "KILLED")
-        self.client.set_terminated(self.parent_id, self.final_status)
+        end_study_run(self.client, self.experiment_id, self.parent_id, self.final_status)
         if self._mirror:
             self._mirror.close()
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from search.report.console import say
 from search.tracking.store import default_tracking_uri, find_experiment
 from search.tracking.store_file import check_store
+from search.tracking.study_run import end_killed_studies
 from trainables.errors import UserError
 from trainables.study_data import OBJECTIVE
 
@@ -83,6 +84,7 @@ def serve(runs_dir: Path, tracking_uri: str | None, port: int, console: Console)
     client, identity = find_experiment(uri, runs_dir)
     if identity is not None:
         keep_view(client, identity)
+        end_killed_studies(client, identity, runs_dir)
     if uri.startswith(("http://", "https://")):
         page = trials_page(uri, identity)
         say(console, f"MLflow is at\n    {page}")

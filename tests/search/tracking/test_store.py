@@ -24,6 +24,7 @@ from ensembling.runs.ensemble import EnsembleRecord, ListedRun
 from ensembling.runs.tags import KIND, VERDICT
 from search.commands.ensemble.record import log_vote
 from search.report.ensemble_plots import plot_ensemble
+from search.study.driver import driving
 from search.tracking.store import (
     check_places,
     connect,
@@ -37,11 +38,13 @@ from search.tracking.store import (
 )
 from search.tracking.store_file import check_answers, check_writable, place_of_store
 from search.tracking.study_result import log_result
+from search.tracking.study_run import end_killed_studies
 from search.tracking.tracker import Tracker
 from search.tracking.ui import keep_view, serve, trials_page
 from tests import tiny
 from tests.search.report.made import make_grid, make_votes
 from trainables.errors import UserError
+from trainables.files import read_json, write_json
 
 SIGNS = ("with blanks", "issue #12", "50%", "한글", "a&b;c", "which model?", "feature%2Flitter", "a+b", "x@y:z", "[b]")
 
@@ -223,6 +226,33 @@ def test_a_page_is_not_promised_at_a_port_that_another_program_uses(store, tmp_p
         with pytest.raises(UserError, match=f"at --port {port} of 127.0.0.1 .*already in use.*: give another --port"):
             serve(tmp_path / "runs", store[0].tracking_uri, port, Console())
     assert capsys.readouterr().out == ""
+
+
+def test_the_runs_of_a_study_that_was_killed_are_ended_before_the_pages_are_shown(store, tmp_path):
+    client, experiment_id = store
+    trackers = {name: Tracker(*store, name, f"id-of-{name}") for name in ("killed", "running", "elsewhere", "copied")}
+    for name, tracker in trackers.items():
+        tracker.start_trial(1, {})
+        tracker.pause_trial(1)
+        write_json(tmp_path / name / "study.json", {"id": f"id-of-{name}"})
+        with driving(tmp_path / name):
+            running = read_json(tmp_path / name / "driver.json")
+    dead = running | {"pid": 2**22 + 1}
+    shutil.copytree(tmp_path / "copied", tmp_path / "copy")
+    for name, noted in (("killed", dead), ("copied", dead), ("elsewhere", dead | {"machine": "another"})):
+        write_json(tmp_path / name / "driver.json", noted)
+    for name in ("running", "copy"):
+        place = {"directory": str(tmp_path / name), "inode": (tmp_path / name).stat().st_ino}
+        write_json(tmp_path / name / "driver.json", running | place)
+
+    def statuses():
+        runs = {name: [one.parent_id, one.trial_run_id(1)] for name, one in trackers.items()}
+        return {name: {client.get_run(run_id).info.status for run_id in ids} for name, ids in runs.items()}
+
+    before = statuses()
+    assert before == {name: {"RUNNING", "SCHEDULED"} for name in trackers}
+    end_killed_studies(client, experiment_id, tmp_path)
+    assert statuses() == before | {"killed": {"KILLED"}}
 
 
 class StoppedAtOnce(Console):
