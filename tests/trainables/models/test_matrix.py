@@ -38,6 +38,6 @@ def test_every_head_on_every_family(head, family):
 def test_the_page_on_models_counts_heads_and_families():
     page = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text()
     assert f"All {len(HEADS)} heads" in page
-    assert f"networks of {len(FAMILIES)} families" in page
+    assert f"backbones of {len(FAMILIES)} families" in page
     assert f"all {len(HEADS) * len(FAMILIES)} pairs" in page
     assert not [head for head in HEADS if f"`{head}`" not in page]
