@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from search.study.place_flags import without_password
 from search.tracking.client import StoreClient
 from search.tracking.moved_store import mend_artifact_places
-from search.tracking.store_file import STORE, check_answers, check_writable
+from search.tracking.store_file import STORE, check_answers, check_writable, proxy_of
 from trainables.errors import UserError, one_line
 from trainables.files import replacing
 
@@ -117,7 +117,11 @@ def _no_answer(tracking_uri: str, error: Exception) -> UserError:
             f"and then bring it up to date by\n    mlflow db upgrade {shlex.quote(shown)}\n"
             "If a newer one made it, install that one, or give another --tracking-uri"
         )
-    return UserError(f"MLflow's store {shown} does not answer: {why_no_answer(error)}; give another --tracking-uri")
+    proxy = proxy_of(tracking_uri)
+    asked = f" by way of the proxy {without_password(proxy)}, which no_proxy can leave out" if proxy else ""
+    return UserError(
+        f"MLflow's store {shown} does not answer{asked}: {why_no_answer(error)}; give another --tracking-uri"
+    )
 
 
 def _create_experiment(client: MlflowClient, artifacts: str | None) -> str:

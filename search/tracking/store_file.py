@@ -1,5 +1,6 @@
 """MLflow's SQLite store, read as a file, because importing MLflow takes seconds."""
 
+import ipaddress
 import os
 import re
 import socket
@@ -9,7 +10,7 @@ from contextlib import closing, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 from search.study.place_flags import HIDDEN, without_password
 from trainables.errors import UserError, nearest
@@ -87,12 +88,18 @@ def check_scheme(tracking_uri: str) -> None:
 def check_answers(tracking_uri: str | None) -> None:
     """Raise UserError for no address, and where the server of an http address cannot be connected to.
 
-    Any other store is left to MLflow, and so is a server that is behind a proxy.
+    Any other store is left to MLflow, and so is a server that is behind a proxy. A server on this machine is asked
+    directly from now on, whatever proxy the environment names.
     """
     if tracking_uri:
         check_scheme(tracking_uri)
     parts = urlsplit(tracking_uri or "")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.scheme in getproxies():
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return
+    if proxy_of(tracking_uri) and _is_this_machine(parts.hostname):
+        named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        os.environ["no_proxy"] = f"{named},{parts.hostname}" if named else parts.hostname
+    if proxy_of(tracking_uri):
         return
     try:
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
@@ -102,6 +109,21 @@ def check_answers(tracking_uri: str | None) -> None:
         raise UserError(
             f"MLflow's store {without_password(tracking_uri)} does not answer: {error}; give another --tracking-uri"
         ) from error
+
+
+def proxy_of(tracking_uri: str) -> str | None:
+    """Return the proxy that requests to the store's server go through, as the environment names it, or None."""
+    parts = urlsplit(tracking_uri)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme) or getproxies().get("all")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_studies(names: tuple[str, ...], runs_dir: Path, known: list[str]) -> None:

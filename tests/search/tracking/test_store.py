@@ -36,7 +36,7 @@ from search.tracking.store import (
     open_store,
     why_no_answer,
 )
-from search.tracking.store_file import check_answers, check_writable, place_of_store
+from search.tracking.store_file import check_answers, check_writable, place_of_store, proxy_of
 from search.tracking.study_result import log_result
 from search.tracking.study_run import end_killed_studies
 from search.tracking.tracker import Tracker
@@ -444,6 +444,36 @@ def test_what_is_no_server_is_left_to_mlflow(uri):
 def test_a_server_that_does_not_answer_is_told_at_once(uri):
     with pytest.raises(UserError, match=f"{uri} does not answer: .*; give another --tracking-uri"):
         check_answers(uri)
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """The address of a proxy that does not answer, and that the environment names."""
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return "http://me:***@127.0.0.1:9"
+
+
+def test_a_server_on_this_machine_is_asked_directly_where_there_is_a_proxy(proxy, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "other.example")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert proxy_of(uri)
+        check_answers(uri)
+        assert proxy_of(uri) is None
+    assert not any(map(proxy_of, ("http://other.example", "https://a.example")))
+    with pytest.raises(UserError, match=r"does not answer: .*refused"):
+        check_answers(uri)
+
+
+def test_a_proxy_between_the_server_and_this_machine_is_named(proxy, tmp_path):
+    uri = "http://mlflow.invalid:5000"
+    with pytest.raises(
+        UserError, match=f"{uri} does not answer by way of the proxy {re.escape(proxy)}, which no_proxy"
+    ):
+        find_experiment(uri, tmp_path)
 
 
 def test_the_address_of_a_plugin_of_mlflow_is_left_to_it(tmp_path, monkeypatch):
