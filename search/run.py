@@ -32,7 +32,10 @@ EXAMPLE = "segvote search --space cnn_heads --data my_photos --choices head=unet
 @search_options
 @click.pass_context
 def search_command(context: click.Context, **flags: Any) -> int:
-    """Search a space on a data set, log every trial to MLflow, and select the best vote."""
+    """Search hyperparameters, and select the best vote of the trials.
+
+    The trials are configurations that the space suggests. Each is trained on the data set and logged to MLflow.
+    """
     as_json = flags.pop("as_json")
     console = make_console(as_json=as_json)
     if flags.pop("list_spaces"):

@@ -34,7 +34,7 @@ DATA = (
 
 @click.group("data")
 def data_command() -> None:
-    """Look at a data set, split and correct it, and bring it in from other formats."""
+    """Look at a data set, check its folds, and convert its format."""
 
 
 @data_command.command("import", epilog=example("segvote data import yolo my_yolo --out my_photos"))
@@ -80,7 +80,10 @@ def export_command(kind: str, out: str, **data: Any) -> int:
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="The number of folds of a search.")
 @click.option("--no-photos", is_flag=True, help="Look at annotations alone; --data may then be a single COCO file.")
 def report_command(out: str, folds: int, no_photos: bool, **data: Any) -> int:
-    """Write a page about a data set with advice, and its charts and numbers as files."""
+    """Write a page about a data set, with advice.
+
+    Its charts and numbers are written as files, too.
+    """
     from search.commands.data.report import run_report
     from search.report.scenes import scenes_of
 
@@ -119,7 +122,10 @@ def show_command(
     seed: int,
     **data: Any,
 ) -> int:
-    """Draw a data set's images with their masks, by labelled area, by class, and annotation by annotation."""
+    """Draw a data set's images with their masks.
+
+    They are ordered by labelled area, by class, and annotation by annotation.
+    """
     from search.commands.data.show import ShowOptions, run_show
     from trainables.config import parse_size
 
@@ -162,7 +168,10 @@ def folds_command(
     no_photos: bool,
     **data: Any,
 ) -> int:
-    """Show how balanced the folds of a search would be, with this and every other method."""
+    """Show how balanced the folds of a search would be.
+
+    The other methods of --folds-by are shown beside the one that is given.
+    """
     from search.commands.data.folds import FoldsOptions, run_folds
     from search.report.scenes import scenes_of
     from trainables.data.scenes import declared_scenes
@@ -198,7 +207,10 @@ def folds_command(
 )
 @click.option("--out", default="data-suspects", show_default=True, metavar="DIR", help="The directory to write.")
 def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out: str) -> int:
-    """Rank the annotations that are probably wrong: trials that never saw a photo vote against its labels."""
+    """Rank the annotations that are probably wrong.
+
+    The trials of a study vote on photos that they were not trained on, and their vote is compared with the labels.
+    """
     from search.commands.data.suspects import run_suspects
 
     return run_suspects(study, _path(runs_dir), _path(cache_dir), _out(out), count, make_console())
@@ -209,7 +221,10 @@ def suspects_command(study: str, runs_dir: str, cache_dir: str, count: int, out:
 @click.argument("other", metavar="B.json")
 @JSON
 def compare_command(one: str, other: str, as_json: bool) -> int:
-    """Show what differs between two annotation files: images, classes, and annotations."""
+    """Show what differs between two annotation files.
+
+    Images, classes and annotations are compared.
+    """
     from search.commands.data.compare import run_compare
 
     return run_compare(_path(one), _path(other), "background", make_console(as_json=as_json), as_json=as_json)

@@ -80,7 +80,10 @@ from search.tracking.store_file import check_studies
 @TRACKING_URI
 @JSON
 def ensemble_command(name: str | None, out: str | None, runs_dir: str, as_json: bool, **flags: Any) -> int:
-    """Select the best vote among the trials of one or more studies, and report what to expect of it."""
+    """Select the best vote among the trials of some studies.
+
+    It also says what to expect of that vote on new photos, and logs both to MLflow.
+    """
     options = EnsembleOptions(runs_dir=Path(runs_dir), **flags)
     if options.tracking_uri is None:
         check_studies(options.studies, options.runs_dir, known_studies(options.runs_dir))

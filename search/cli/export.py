@@ -31,7 +31,10 @@ FORMATS = ("torch-export", "torchscript", "onnx")
 @RUNS_DIR
 @TRACKING_URI
 def export_command(reference: str, runs_dir: str, out: str | None, **flags: Any) -> int:
-    """Export an ensemble to a directory with all its files, and register it in MLflow as a model to serve."""
+    """Write an ensemble as a model that can be served.
+
+    All its files are written to one directory, and the model is registered in MLflow.
+    """
     places = {"runs_dir": Path(runs_dir).expanduser().resolve()}
     places["out"] = Path(out).expanduser().resolve() if out else None
     reference = find_reference(reference, places["runs_dir"], flags["tracking_uri"])

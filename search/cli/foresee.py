@@ -38,7 +38,7 @@ from trainables.errors import UserError
     help="How many runs predict: the members and the best other candidates. With fewer than 6 the estimate is rough.",
 )
 def foresee_command(images: str | None, out: str | None, halves: int | None, runs: int, **flags: Any) -> int:
-    """Estimate what an ensemble will score on photos without labels, with an interval."""
+    """Estimate an ensemble's score on photos without labels."""
     if images is None and halves is None:
         raise UserError("there is nothing to estimate: give --images DIR or --halves N")
     if images is None and out is not None:

@@ -43,7 +43,10 @@ from search.tuning.cluster.ray_access import close_own_cluster
 @with_options(PLACES)
 @click.pass_context
 def refit_command(context: click.Context, **flags: Any) -> int:
-    """Train the members of an ensemble again on all labelled photos, and make an ensemble of them."""
+    """Train an ensemble's members again on all labelled photos.
+
+    The result is an ensemble to predict with.
+    """
     settings = RefitSettings(**flags_to_settings(flags))
     console = make_console()
     settings = check_flags(settings, typed_flags(context), console)

@@ -17,9 +17,9 @@ from search.cli.options import PLACES, example, make_console, with_options
 def report_command(
     name: str, scores: str | None, out: str | None, runs_dir: str, cache_dir: str, tracking_uri: str | None
 ) -> int:
-    """Write the report of a study: one HTML file with its scores, what helped, its vote and its pictures.
+    """Write the report of a study, one HTML file.
 
-    It may be written while the study runs, and again whenever you like.
+    It has the scores, what helped, the vote and pictures. It may also be written while the study runs.
     """
     from search.report.console import say, working
     from search.report.study_report import write_report  # importing mlflow takes seconds, which --help does not need

@@ -21,7 +21,9 @@ from search.cli.options import PLACES, example, make_console, with_options
 def status_command(
     name: str, watch: int | None, as_json: bool, runs_dir: str, cache_dir: str, tracking_uri: str | None
 ) -> int:
-    """Show the progress of a study: running trials, the best trials, the score of the vote, and the time left.
+    """Show the progress of a study.
+
+    It shows the trials in training, the best trials, the score of their vote so far, and the time left.
 
     The study may run in another terminal or on another machine: if its files are not in --runs-dir, MLflow is read.
     """

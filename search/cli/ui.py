@@ -13,9 +13,10 @@ from search.cli.options import RUNS_DIR, TRACKING_URI, example, make_console, wi
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="The port on this machine."
 )
 def ui_command(runs_dir: str, tracking_uri: str | None, port: int) -> int:
-    """Open MLflow's page of the trials: where --tracking-uri is a server, there; else serve the store on this machine.
+    """Show the trials in MLflow's pages.
 
-    The server that is started answers this machine alone, and runs until Ctrl-C.
+    If --tracking-uri is a server, its page is opened. Otherwise a server is started, which answers this machine
+    alone and runs until Ctrl-C.
     """
     from search.tracking.ui import serve  # importing mlflow takes seconds, which --help does not need
 

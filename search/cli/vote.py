@@ -31,9 +31,10 @@ from trainables.errors import UserError
     help="A COCO JSON or an ensemble.json with the names of the classes. [default: class ids]",
 )
 def vote_command(scores: str | None, files: tuple[str, ...], overwrite: bool, **paths: str | None) -> int:
-    """Write the hard vote of submission files (columns image_id, PredictionString), the best file first.
+    """Write the hard vote of submission files.
 
-    The class with most votes wins each pixel; of tied classes, the one that the best-ranked file with one of them has.
+    They have the columns image_id and PredictionString, and are given with the best file first. The class with most
+    votes wins each pixel. Among tied classes, the one wins that the best-ranked file predicts among them.
     """
     options = VoteOptions(
         files=tuple(map(Path, files)), scores=_numbers(scores), overwrite=overwrite, **_as_paths(paths)

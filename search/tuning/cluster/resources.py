@@ -89,7 +89,7 @@ def share(
     if gpus > most_gpus:
         raise UserError(
             f"--gpus-per-trial is {gpus:g}, but no machine here has more than {most_gpus:g} GPUs; "
-            "if it starts more on demand, say with --concurrency how many trials are to run side by side"
+            "if the cluster starts more on demand, give --concurrency, the number of trials that run side by side"
         )
     if not elastic and cpus_per_trial and cpus_per_trial > most_cpus:
         raise UserError(

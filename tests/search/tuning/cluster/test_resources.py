@@ -77,7 +77,7 @@ def test_a_trial_runs_on_one_machine(nodes, flags, expected):
         ),
         (2, 1.0, {"gpus_per_trial": 2.0}, "--gpus-per-trial is 2, but no machine here has more than 1 GPUs"),
         (2, 4.0, {"gpus_per_trial": 1.5}, "--gpus-per-trial is 1.5, but above 1 only whole GPUs"),
-        (2, 0.0, {"gpus_per_trial": 1.0, "elastic": True}, "say with --concurrency how many trials"),
+        (2, 0.0, {"gpus_per_trial": 1.0, "elastic": True}, "give --concurrency, the number of trials"),
         (2, 0.0, {"cpus_per_trial": 3}, "--cpus-per-trial is 3, but no machine here has more than 2 CPU cores"),
     ],
 )
