@@ -27,6 +27,13 @@ def area_of(rle: Mapping[str, Any]) -> int:
     return int(coco_mask.area(rle))
 
 
+def outside(rle: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the compressed RLE of all pixels that a compressed RLE does not cover."""
+    runs = run_lengths(rle["counts"]).tolist()
+    runs = runs[1:] if runs[0] == 0 else [0, *runs]
+    return coco_mask.frPyObjects({"size": rle["size"], "counts": runs}, *rle["size"])
+
+
 def run_lengths(counts: bytes) -> np.ndarray:
     """Return the runs, int64 (runs,), of a compressed RLE: pixels off, on, off, ... in column-major order.
 
