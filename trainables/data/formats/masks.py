@@ -24,6 +24,7 @@ from trainables.data.formats.imported import Imported, ImportOptions, LabelledPh
 from trainables.data.formats.mask_pairs import Pair, find_pairs
 from trainables.data.formats.write import as_json
 from trainables.data.photos.names import SUFFIXES
+from trainables.data.photos.photo_files import DECODE_ERRORS, MAX_MEGAPIXELS, check_megapixels
 from trainables.errors import UserError
 from trainables.files import check_fetched, files_below
 
@@ -228,10 +229,11 @@ def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     """
     try:
         with Image.open(file, formats=MASK_FORMATS) as image:
+            check_megapixels(image.size, MAX_MEGAPIXELS)  # a damaged head may state any size
             without_alpha = {"RGBA": "RGB", "LA": "L", "PA": "P"}.get(image.mode)
             image = image.convert(without_alpha) if without_alpha else image
             pixels, palette = np.asarray(image), np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DECODE_ERRORS as error:
         check_fetched(file)
         raise UserError(f"{file} is no readable mask ({error}); export it again") from error
     if pixels.ndim == 3 and pixels.shape[2] != 3:

@@ -26,9 +26,9 @@ from trainables.hardware.cores import usable_cores
 # JPEG covers MPO, the several JPEGs in one file that telephones write.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 MAX_MEGAPIXELS = 179.0  # of a photo, unless a flag says otherwise: decoding takes 3 bytes a pixel
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit gives no remedy; `_check_size` has ours
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit gives no remedy; `check_megapixels` has ours
 
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
 _TURN = {  # by EXIF orientation, the operation from stored pixels to displayed ones
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -110,18 +110,24 @@ def inspect_photos(
     """
     known = _read_memo(memo)
     with ThreadPoolExecutor(usable_threads()) as pool:
-        entries = list(pool.map(lambda path: _inspect_unless_known(path, known), paths))
+        entries = list(pool.map(lambda path: _inspect_unless_known(path, known, max_megapixels), paths))
     fresh = {str(path): [key, list(astuple(facts))] for path, (key, facts) in zip(paths, entries) if key is not None}
     if memo is not None and fresh != known:
         with suppress(OSError):
             write_text(memo, json.dumps(fresh))
-    return [_check_size(facts, max_megapixels) for _, facts in entries]
+    return [facts for _, facts in entries]
 
 
-def _inspect_unless_known(path: Path, known: dict[str, Any]) -> tuple[list[int] | None, PhotoFacts | PhotoError]:
+def _inspect_unless_known(
+    path: Path, known: dict[str, Any], most: float
+) -> tuple[list[int] | None, PhotoFacts | PhotoError]:
     try:
         key = _key(path)
-        return key, _recalled(known.get(str(path)), key) or _inspect(path)
+        facts = _recalled(known.get(str(path)), key)
+        if facts is None:
+            return key, _inspect(path, most)
+        check_megapixels((facts.width, facts.height), most)
+        return key, facts
     except PhotoError as error:
         return None, error
     except (OSError, ValueError) as error:
@@ -150,9 +156,9 @@ def _recalled(entry: Any, key: list[int]) -> PhotoFacts | None:
     return None
 
 
-def _inspect(path: Path) -> PhotoFacts:
+def _inspect(path: Path, most: float) -> PhotoFacts:
     data = path.read_bytes()
-    return _facts(io.BytesIO(data), hashlib.sha256(data).hexdigest())
+    return _facts(io.BytesIO(data), hashlib.sha256(data).hexdigest(), most)
 
 
 def inspect_header(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> PhotoFacts:
@@ -163,26 +169,24 @@ def inspect_header(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pho
     try:
         _key(path)
         with path.open("rb") as file:
-            facts = _check_size(_facts(file, ""), max_megapixels)
+            return _facts(file, "", max_megapixels)
     except OSError as error:
         raise PhotoError(f"cannot be read ({error.strerror or error})") from error
-    if isinstance(facts, PhotoError):
-        raise facts
-    return facts
 
 
-def _check_size(facts: PhotoFacts | PhotoError, most: float) -> PhotoFacts | PhotoError:
-    if isinstance(facts, PhotoError) or facts.width * facts.height <= most * 1e6:
-        return facts
-    megapixels = facts.width * facts.height / 1e6
-    return PhotoError(
-        f"has {facts.width}x{facts.height} pixels, {megapixels:.1f} megapixels, and up to {most:g} are taken",
-        f"allow it by --max-megapixels {int(megapixels) + 1}, or make it smaller",
-    )
+def check_megapixels(size: tuple[int, int], most: float) -> None:
+    """Raise PhotoError for an image of more than `most` megapixels; `size` is its width and height."""
+    megapixels = size[0] * size[1] / 1e6
+    if megapixels > most:
+        raise PhotoError(
+            f"has {size[0]}x{size[1]} pixels, {megapixels:.1f} megapixels, and up to {most:g} are taken",
+            f"allow it by --max-megapixels {int(megapixels) + 1}, or make it smaller",
+        )
 
 
-def _facts(stream: BinaryIO, sha256: str) -> PhotoFacts:
+def _facts(stream: BinaryIO, sha256: str, most: float) -> PhotoFacts:
     with _open(stream) as image:
+        check_megapixels(image.size, most)  # before samples of more than 8 bits are decoded
         (width, height), orientation = image.size, _orientation(image, stream)
         if image.format == "TIFF" and orientation >= 5:  # Pillow states the displayed size
             width, height = height, width
@@ -197,7 +201,7 @@ def _white(image: Image.Image, stream: BinaryIO) -> float:
         return tones.white_of(tones.deep_samples(image, _read_at(stream, 0, -1))[0])
     except tones.TonesError as error:
         raise PhotoError(str(error)) from error
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise PhotoError(f"is truncated or damaged ({error})") from error
 
 
@@ -224,7 +228,7 @@ def _open(stream: BinaryIO) -> Image.Image:
             raise PhotoError("is a TIFF of a kind that is not read; convert it to 8 bits a sample") from None
         known = f"is no image of a known kind ({', '.join(FORMATS)})"
         raise PhotoError(known, "convert it to JPEG or PNG, restore it, or remove it from the data") from None
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise PhotoError(f"is no readable image ({error})") from error
 
 
@@ -235,7 +239,7 @@ def _orientation(image: Image.Image, stream: BinaryIO) -> int:
         if image.format == "PNG" and not exif and (late := _exif_behind_pixels(stream)):
             exif.load(b"Exif\0\0" + late)
         value = exif.get(tones.ORIENTATION_TAG, 1)
-    except _DECODE_ERRORS:
+    except DECODE_ERRORS:
         return 1
     return value if value in _TURN else 1
 
@@ -271,7 +275,7 @@ def decode_at_sizes(
             pixels, size, turned = _to_rgb(image, data, max(max(size) for size in image_sizes))
     except tones.TonesError as error:
         raise PhotoError(str(error)) from error
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise PhotoError(f"is truncated or damaged ({error})") from error
     if orientation != 1:
         pixels = _oriented(pixels, orientation, turned, size, stated_size)

@@ -108,6 +108,17 @@ def test_values_of_no_class_are_an_error_that_leaves_nothing_behind(tmp_path, pi
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
+def test_a_mask_whose_head_states_a_size_beyond_reason_is_told(tmp_path):
+    source = folder(tmp_path / "src", a=blocks(1))
+    Image.new("L", (1, 1)).save(source / "masks/a.bmp")
+    damaged = bytearray((source / "masks/a.bmp").read_bytes())
+    damaged[18:26] = b"\xff\xff\xff\x7f" * 2
+    (source / "masks/a.png").unlink()
+    (source / "masks/a.bmp").write_bytes(bytes(damaged))
+    with pytest.raises(UserError, match=r"masks/a\.bmp is no readable mask \(has 2147483647x2147483647 pixels"):
+        import_from("masks", source)
+
+
 def test_a_mask_that_was_not_fetched_is_told(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1))
     (source / "masks/a.png").write_text("version https://git-lfs.github.com/spec/v1\n")

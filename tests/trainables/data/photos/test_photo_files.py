@@ -185,6 +185,24 @@ def test_pillows_own_limit_on_pixels_is_not_met(tmp_path):
     assert inspect_header(tmp_path / "a.png", max_megapixels=182).width == 14000
 
 
+def of_stated_size(path, width, height):
+    """A PNG of 16 bits and 20x10 pixels whose head states another size."""
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((10, 20), np.uint16)).save(file, "PNG")
+    head = b"IHDR" + struct.pack(">II", width, height) + file.getvalue()[24:29]
+    path.write_bytes(file.getvalue()[:12] + head + struct.pack(">I", zlib.crc32(head)) + file.getvalue()[33:])
+
+
+@pytest.mark.parametrize("inspect", [inspect_header, lambda path: inspect_photos([path], None)[0]])
+def test_samples_of_many_bits_are_not_decoded_where_there_are_too_many(tmp_path, inspect):
+    of_stated_size(tmp_path / "a.png", 14000, 13000)
+    try:
+        error = inspect(tmp_path / "a.png")
+    except PhotoError as raised:
+        error = raised
+    assert "182.0 megapixels" in str(error)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_what_is_no_regular_file_does_not_hang(tmp_path):
     train = small()
