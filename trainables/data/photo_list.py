@@ -1,5 +1,6 @@
 """The photos to predict: those of a directory, or of the `images` of a COCO file, whose annotations are not used."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -165,6 +166,6 @@ def _faults(
         if other is not photo:
             what = f"{photo.file_name} is also image {other.image_id}"
             faults.append(Problem(file, photo.image_id, what, "what is predicted has the photo's name: list it once"))
-        hint = finder.hint(photo.file_name) if isinstance(fact, PhotoError) and not photo.path.exists() else ""
+        hint = finder.hint(photo.file_name) if isinstance(fact, PhotoError) and not os.path.exists(photo.path) else ""
         faults += checks.check_photo(file, photo.image_id, photo.file_name, photo.size, fact, hint)
     return faults

@@ -53,6 +53,12 @@ def test_photos_may_lie_below_images(tmp_path):
     assert list_photos(tmp_path / "test.json").photos[0].path == tmp_path / "images" / "a.png"
 
 
+def test_a_photo_whose_name_no_file_can_have_is_told(tmp_path):
+    made.write(tmp_path, photos=False, test={"images": [made.image(1, 200 * "\u00e9" + ".png")]})
+    with pytest.raises(UserError, match=r"id 1: .*png cannot be read \(File name too long\)"):
+        list_photos(tmp_path / "test.json")
+
+
 def test_a_coco_file_need_not_state_sizes(tmp_path):
     made.write_photo(tmp_path / "a.png", 20, 10)
     (tmp_path / "test.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "a.png"}]}))

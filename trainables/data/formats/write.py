@@ -95,9 +95,11 @@ class _Writer:
 
     def add(self, photo: LabelledPhoto) -> None:
         content = self._contents[photo.split]
-        self._faults += _misfits(photo)
         name = f"images/{photo.split}/{photo.file_name}"
-        self._place(photo, name)
+        faults = self._place(photo, self._directory / name)
+        if faults:
+            self._faults += faults
+            return
         self.photos[photo.split] += 1
         number = self.photos[photo.split]
         entry = {"id": number, "file_name": name, "height": photo.height, "width": photo.width}
@@ -116,14 +118,17 @@ class _Writer:
                 }
             )
 
-    def _place(self, photo: LabelledPhoto, name: str) -> None:
-        target = self._directory / name
+    def _place(self, photo: LabelledPhoto, target: Path) -> list[Problem]:
+        """Put the photo in its place; return what is wrong with it, or with the size that its labels are for."""
         if target.exists():
             raise UserError(f"{photo.labels}: the photo {photo.file_name} comes twice in {photo.split}; list it once")
         target.parent.mkdir(parents=True, exist_ok=True)
         if photo.content is not None:
             target.write_bytes(photo.content)
-            return
+            return _misfits(photo, target)
+        faults = _misfits(photo, photo.path)
+        if faults:
+            return faults
         try:
             if not self._copy:
                 os.link(photo.path.resolve(), target)
@@ -131,6 +136,7 @@ class _Writer:
             pass
         if not target.exists():
             shutil.copyfile(photo.path, target)
+        return []
 
     def _sound(self, photo: LabelledPhoto) -> Iterator[tuple[int, Any, dict]]:
         """Yield (category id, segmentation, RLE) of the shapes that can be used."""
@@ -178,12 +184,10 @@ class _Writer:
                 (self._directory / f"{split}.json").write_text(text)
 
 
-def _misfits(photo: LabelledPhoto) -> list[Problem]:
+def _misfits(photo: LabelledPhoto, path: Path) -> list[Problem]:
     """Return what is wrong with the file of a photo, or with the size that its labels are for."""
-    if photo.content is not None:
-        return []
     try:
-        facts = inspect_header(photo.path)
+        facts = inspect_header(path)
     except PhotoError as error:
         remedy = error.remedy or "restore it, or remove it and its labels"
         return [Problem(photo.labels, None, f"its photo {photo.file_name} {error}", remedy)]

@@ -85,7 +85,7 @@ def _listed(file: Path, content: dict[str, Any], split: str, notes: list[str]) -
     key = "valid" if split == "val" and "val" not in content else split
     places = content.get(key) or []
     root = file.parent / str(content.get("path") or "")
-    root = root if root.is_dir() else file.parent
+    root = root if os.path.isdir(root) else file.parent  # False, too, of a name longer than the file system allows
     photos = []
     for place in [places] if isinstance(places, str) else places:
         found = _place(file, root, str(place))

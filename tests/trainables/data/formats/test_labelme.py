@@ -113,8 +113,20 @@ def test_the_photo_tells_its_size_where_the_file_does_not(tmp_path):
         import_from("labelme", source.rename(tmp_path / "other"))
 
 
-def test_a_circle_without_a_finite_radius_is_skipped(tmp_path, recwarn):
-    source = save(tmp_path / "lm", shape([[5, 5], [math.inf, 5]], kind="circle"), shape(LARGE))
+@pytest.mark.parametrize("height", [HEIGHT + 1, 10**30])
+def test_a_photo_in_the_file_must_have_the_size_that_the_file_states(tmp_path, height):
+    stream = io.BytesIO()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(stream, "PNG")
+    data = base64.b64encode(stream.getvalue()).decode()
+    source = save(tmp_path / "lm", shape(LARGE), imageData=data, imageHeight=height)
+    (source / "a.jpg").unlink()
+    with pytest.raises(UserError, match=rf"a\.json: is for 30x{height} pixels, but its photo a\.jpg has 30x20"):
+        import_from("labelme", source)
+
+
+@pytest.mark.parametrize("edge", [math.inf, 1e308])
+def test_a_circle_without_a_finite_radius_is_skipped(tmp_path, recwarn, edge):
+    source = save(tmp_path / "lm", shape([[5, 5], [edge, 5]], kind="circle"), shape(LARGE))
     assert "no readable circle" in import_from("labelme", source)[0].problems[0].what
     assert not recwarn
 
