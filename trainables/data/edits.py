@@ -17,6 +17,7 @@ are visible after painting: what lies under smaller annotations does not count.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,7 +139,7 @@ def _is_number(value: Any) -> bool:
 
 def _id(annotation: int | str) -> int | str:
     """Return an id that YAML took for a text because of quotes as a number; places such as "annotations[3]" stay."""
-    return int(annotation) if isinstance(annotation, str) and annotation.strip().isdecimal() else annotation
+    return int(annotation) if isinstance(annotation, str) and re.fullmatch("[0-9]{1,20}", annotation) else annotation
 
 
 def _is_list_of(*kinds: type) -> Callable[[Any], bool]:

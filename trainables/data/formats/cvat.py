@@ -55,7 +55,7 @@ def _unknown_subsets(images: list[tuple[str, ElementTree.Element]]) -> Iterator[
 def _parse(file: Path) -> ElementTree.Element:
     try:
         root = ElementTree.parse(file).getroot()
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, LookupError, ValueError, ElementTree.ParseError) as error:  # a lookup of its encoding
         raise UserError(f"{file}: is no XML ({error}); export it again") from error
     if root.tag != "annotations" or root.find("track") is not None:
         found = "tracks of a video" if root.tag == "annotations" else f"<{root.tag}>"

@@ -146,6 +146,15 @@ def test_a_subset_that_says_no_split_is_told(tmp_path, subset, split, notes):
     assert all("subsets 'holdout' (1) are taken for training" in note for note in report.notes)
 
 
+def test_an_encoding_that_does_not_exist_is_told(tmp_path):
+    source = export(tmp_path / "x", polygon([[1, 1], [20, 1], [20, 15]]))
+    file = source / "annotations.xml"
+    text = file.read_text().removeprefix('<?xml version="1.0" encoding="utf-8"?>')
+    file.write_text('<?xml version="1.0" encoding="utf8-sig-x"?>' + text.lstrip())
+    with pytest.raises(UserError, match=r"annotations\.xml: is no XML \(unknown encoding"):
+        import_from("cvat", source)
+
+
 def test_tracks_of_a_video_are_refused(tmp_path):
     export(tmp_path / "x", head="<track/>")
     with pytest.raises(UserError, match=r"tracks of a video; export from CVAT as 'CVAT for images 1\.1'"):

@@ -120,7 +120,7 @@ def test_labels_of_poses_are_no_masks(tmp_path):
 def test_a_part_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(UserError, match="train is elsewhere, which is not there"):
         import_from("yolo", data(tmp_path / "src", {}, "names: [Paper]\ntrain: elsewhere\n"))
-    with pytest.raises(UserError, match="train is x+, which is not there"):
+    with pytest.raises(UserError, match=r"train is x+, which is not there"):
         import_from("yolo", data(tmp_path / "other", {}, f"names: [Paper]\npath: {300 * 'x'}\ntrain: {300 * 'x'}\n"))
 
 
