@@ -127,6 +127,7 @@ def scales_of(model, decay):
         ),
         ("beit_large_patch16_224", 0.95, {"model.cls_token": 25, "model.blocks.0.norm1.bias": 24}),
         ("vit_small_patch14_reg4_dinov2", 0.8, {"model.pos_embed": 13, "model.reg_token": 13}),
+        ("sam2_hiera_tiny", 0.9, {"model.pos_embed_window": 13, "model.blocks.0.norm1.weight": 12}),
         # A stem of convolutions below a plain transformer is its embedding.
         (
             "vit_small_r26_s32_224",

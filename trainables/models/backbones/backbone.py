@@ -258,8 +258,8 @@ def _check_size(name: str, backbone: Backbone, image_size: tuple[int, int]) -> N
     except (AssertionError, RuntimeError, ValueError) as error:
         height, width = image_size
         raise UserError(
-            f"backbone {name!r} cannot take images of {width}x{height} ({error}): choose another backbone, or the size "
-            "that it is made for"
+            f"backbone {name!r} cannot take images of {width}x{height} ({str(error) or 'a check in its code fails'}): "
+            "choose another backbone, or the size that it is made for"
         ) from error
     backbone.train()
 

@@ -34,7 +34,7 @@ LAYER_FAMILIES = {
 """By the names of parameters, since a backbone may be wrapped. A ViT's blocks come neither after a number, as those of
 many families with stages do, nor before one, as EfficientNet's do."""
 
-EMBEDDINGS = re.compile(r"\b(stem|patch_embed|pos_embed|cls_token|reg_token|dist_token|mask_token)\b|\bstem_\d")
+EMBEDDINGS = re.compile(r"\b(stem|patch_embed|pos_embed\w*|cls_token|reg_token|dist_token|mask_token)\b|\bstem_\d")
 
 
 def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int] | None:

@@ -107,6 +107,11 @@ def test_backbones_made_for_one_size_are_refused_at_another(name):
         build_backbone(name, image_size=(97, 131))
 
 
+def test_a_check_without_a_message_is_told_as_one():
+    with pytest.raises(UserError, match=r"'halonet26t' cannot take images of 224x160 \(a check in its code fails\): "):
+        build_backbone("halonet26t", image_size=(160, 224))
+
+
 def test_maps_of_other_sizes_than_their_strides_say_are_refused():
     with pytest.raises(
         UserError, match=r"cannot take images of 131x97 \(its map at stride 32 is \(4, 6\), not \(4, 5\)\)"
