@@ -13,13 +13,13 @@ from trainables.data.annotations.annotation import Annotation
 from trainables.data.dataset import Dataset, ImageRecord
 from trainables.data.exploration.counts import labelled_share
 from trainables.data.exploration.table import Table
-from trainables.data.photos.photo_files import decode_photo
-from trainables.errors import UserError
+from trainables.data.photos.photo_files import PhotoError, decode_photo
 
 TILE = 240  # pixels of the longer side
 CAPTION = 16  # pixels
 COLUMNS = 4
 LONGEST_NAME = 40  # characters of a class in the name of a file
+UNREAD = 160  # the grey of the tile of a photo that cannot be read
 DIMMED = 0.4  # of the brightness, around a single annotation
 AROUND = 0.3  # of an object's box, shown on each side of it
 
@@ -97,13 +97,15 @@ def _annotation(table: Table, index: int) -> tuple[int, Annotation]:
     return row, table.dataset.images[row].annotations[index - first]
 
 
-def draw_look(look: Look, dataset: Dataset, step: Callable[[], None] | None = None) -> Image.Image:
+def draw_look(
+    look: Look, dataset: Dataset, unread: dict[int, str], step: Callable[[], None] | None = None
+) -> Image.Image:
     """Return the sheet of a look, with a caption to each tile and the legend of the classes. `step` follows each tile.
 
-    Raises UserError where a photo cannot be read.
+    The tile of a photo that cannot be read is grey, and `unread` says by its row what is wrong with it.
     """
     colours = palette(dataset.num_classes, background=dataset.unlabelled == "background")
-    tiles = list(_tiles(look, dataset, colours, step))
+    tiles = list(_tiles(look, dataset, colours, unread, step))
     captions = look.captions or [caption for _, caption in tiles]
     cells = [_cell(tile, caption) for (tile, _), caption in zip(tiles, captions)]
     rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
@@ -137,19 +139,27 @@ def _cell(tile: np.ndarray, caption: str) -> np.ndarray:
 
 
 def _tiles(
-    look: Look, dataset: Dataset, colours: np.ndarray, step: Callable[[], None] | None
+    look: Look, dataset: Dataset, colours: np.ndarray, unread: dict[int, str], step: Callable[[], None] | None
 ) -> Iterator[tuple[np.ndarray, str]]:
     names = {category.id: category.name for category in dataset.categories}
     for row, annotation in look.tiles:
         image = dataset.images[row]
-        if annotation is None:
-            photo = _read(image, TILE / max(image.height, image.width))
-            mask = dataset.mask(row)
-            yield overlay(photo, _nearest(mask, photo.shape), colours), f"{image.image_id}: {image.path.name}"[:38]
-        else:
-            yield _object(image, annotation, dataset, colours), f"{annotation.id}: {names[annotation.category_id]}"[:38]
+        try:
+            tile = (
+                _whole(image, dataset, colours) if annotation is None else _object(image, annotation, dataset, colours)
+            )
+        except (OSError, PhotoError) as error:
+            unread[row] = f"{dataset.file(image.split)}, id {image.image_id}: {image.file_name} {error}"
+            tile = np.full((TILE // 2, TILE, 3), UNREAD, np.uint8)
+        called = f"{image.image_id}: {image.path.name}"
+        yield tile, (f"{annotation.id}: {names[annotation.category_id]}" if annotation else called)[:38]
         if step is not None:
             step()
+
+
+def _whole(image: ImageRecord, dataset: Dataset, colours: np.ndarray) -> np.ndarray:
+    photo = _read(image, TILE / max(image.height, image.width))
+    return overlay(photo, _nearest(dataset.mask(image.row), photo.shape), colours)
 
 
 def _object(image: ImageRecord, annotation: Annotation, dataset: Dataset, colours: np.ndarray) -> np.ndarray:
@@ -186,9 +196,4 @@ def _nearest(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _read(image: ImageRecord, scale: float) -> np.ndarray:
     size = max(1, round(image.height * scale)), max(1, round(image.width * scale))
-    try:
-        return decode_photo(image.path.read_bytes(), (image.height, image.width), size)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{image.split}.json, image {image.image_id}: {image.path} {error}; restore the photo"
-        ) from error
+    return decode_photo(image.path.read_bytes(), (image.height, image.width), size)

@@ -12,6 +12,7 @@ from rich.console import Console
 from search.commands.data import charts, galleries
 from search.commands.data.page import Section, bullets, make_page, picture, table
 from search.report.bars import Bars
+from search.report.durations import counted
 from trainables.data import Dataset
 from trainables.data.dataset import ImageRecord
 from trainables.data.exploration.advice import advise
@@ -59,7 +60,7 @@ def run_report(
         if scenes is not None:
             numbers["duplicates"] = belonging_together(dataset, scenes)
         advice = advise(numbers, folds)
-        sheets = _sheets(made, bars) if pictures else []
+        sheets = _sheets(made, bars, console) if pictures else []
     figures = charts.draw(made, numbers)
     for name, figure in figures.items():
         _write(out / f"{name}.png", charts.as_png(figure))
@@ -89,10 +90,10 @@ def belonging_together(dataset: Dataset, scenes: Scenes) -> dict[str, Any]:
     }
 
 
-def _sheets(made: Table, bars: Bars) -> list[tuple[galleries.Look, Image.Image]]:
+def _sheets(made: Table, bars: Bars, console: Console) -> list[tuple[galleries.Look, Image.Image]]:
     chosen = default_looks(made, SHOWN, SHOWN_OF_CLASS, seed=0)
     total = sum(len(look.tiles) for look in chosen)
-    return list(draw_all(chosen, made.dataset, bars.add("Reading photos", total)))
+    return list(draw_all(chosen, made.dataset, bars.add("Reading photos", total), console))
 
 
 def default_looks(made: Table, count: int, of_class: int, seed: int) -> list[galleries.Look]:
@@ -118,8 +119,12 @@ def default_looks(made: Table, count: int, of_class: int, seed: int) -> list[gal
     return [look for look in chosen if look.tiles]
 
 
-def draw_all(chosen: Sequence[galleries.Look], dataset: Dataset, update: Any) -> Any:
-    """Yield each look with its sheet; `update` is called with the number of photos read."""
+def draw_all(chosen: Sequence[galleries.Look], dataset: Dataset, update: Any, console: Console) -> Any:
+    """Yield each look with its sheet; `update` is called with the number of photos read.
+
+    The photos that cannot be read are told at the end.
+    """
+    unread: dict[int, str] = {}
     done = 0
 
     def step() -> None:
@@ -128,7 +133,12 @@ def draw_all(chosen: Sequence[galleries.Look], dataset: Dataset, update: Any) ->
         update(done)
 
     for look in chosen:
-        yield look, galleries.draw_look(look, dataset, step)
+        yield look, galleries.draw_look(look, dataset, unread, step)
+    if unread:
+        words = "photo cannot be read and is grey in the pictures", "photos cannot be read and are grey in the pictures"
+        console.print(f"{counted(len(unread), *words)}:")
+    for row in sorted(unread):
+        console.print(f"  {unread[row]}", soft_wrap=True)
 
 
 def _sections(

@@ -39,7 +39,7 @@ def run_show(dataset: Dataset, options: ShowOptions, out: Path, console: Console
         made = make_table(dataset, bars.add("Counting visible pixels", len(dataset.images)))
         chosen = _chosen(made, options) or default_looks(made, options.count, options.count, options.seed)
         total = sum(len(look.tiles) for look in chosen)
-        for look, sheet in draw_all(chosen, dataset, bars.add("Reading photos", total)):
+        for look, sheet in draw_all(chosen, dataset, bars.add("Reading photos", total), console):
             with replacing(out / f"{look.name}.png", sync=False) as temporary:
                 temporary.write_bytes(galleries.as_png(sheet))
     for look in chosen:

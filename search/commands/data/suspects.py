@@ -47,7 +47,7 @@ def run_suspects(name: str, runs_dir: Path, cache_dir: Path, out: Path, count: i
     _write(out / DRAFT, _draft(worst, dataset, set(study.data.splits.holdout)).encode())
     if worst:
         with Bars(console) as bars:
-            for _, sheet in draw_all([_look(worst, dataset)], dataset, bars.add("Reading photos", len(worst))):
+            for _, sheet in draw_all([_look(worst, dataset)], dataset, bars.add("Reading photos", len(worst)), console):
                 _write(out / PICTURE, galleries.as_png(sheet))
     _show(suspects, dataset, len(trials), out, console)
     return 0

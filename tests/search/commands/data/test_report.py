@@ -53,6 +53,18 @@ def test_no_chart_shows_a_formula_in_place_of_a_number(tmp_path, side):
     assert "none is mostly hidden" in page
 
 
+def test_photos_that_cannot_be_read_are_told_together_and_the_page_is_written_all_the_same(root, tmp_path):
+    for name in ("a.png", "b <i>.png"):
+        whole = (root / name).read_bytes()
+        (root / name).write_bytes(whole[: len(whole) // 2])
+    console = Console(record=True, width=200, quiet=False)
+    assert run_report(load_dataset(root), tmp_path / "out", folds=5, scenes=None, pictures=True, console=console) == 0
+    said = console.export_text()
+    assert "2 photos cannot be read and are grey in the pictures:" in said
+    assert "train.json, id 1: a.png is truncated or damaged" in said
+    assert "data:image/jpeg;base64," in (tmp_path / "out/report.html").read_text()
+
+
 def test_without_photos_there_are_figures_and_no_pictures(root, tmp_path):
     (root / "a.png").unlink()
     dataset = load_annotations(root)
@@ -120,4 +132,4 @@ def test_a_single_object_is_drawn_where_it_is(root):
     made = make_table(load_dataset(root))
     look = class_by_area(made, 1, 5, ascending=False)
     assert [annotation.id for _, annotation in look.tiles] == [3, 2]
-    assert draw_look(look, made.dataset).width == 4 * TILE
+    assert draw_look(look, made.dataset, {}).width == 4 * TILE
