@@ -71,23 +71,21 @@ def two_convolutions_with_bias(in_channels: int, out_channels: int) -> nn.Sequen
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
-    """Return `x` resized bilinearly to the height and width of `like`.
-
-    It is computed in float32 (see `enlarged`).
-    """
-    if x.shape[-2:] == like.shape[-2:]:
+    """Return `x` resized bilinearly to the height and width of `like`."""
+    size = like.shape[-2:]
+    if x.shape[-2:] == size:
         return x
     if x.shape[-2:] == (1, 1):
-        return x.expand(-1, -1, *like.shape[-2:])
-    return enlarged(x, like.shape[-2:]).to(x.dtype)
+        return x.expand(-1, -1, *size)
+    if x.is_cuda and x.requires_grad:
+        # In a half format PyTorch's kernel for GPUs would add up the gradients of all the pixels to which a cell
+        # contributes in that format, and a sum in bf16 stops growing at 256 times what is added.
+        return enlarged(x, size).to(x.dtype)
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return `x` (N, C, h, w) resized bilinearly to (N, C, *size), float32.
-
-    In a half format PyTorch's kernel for GPUs would also add up in that format the gradients of all the pixels to which
-    a cell contributes, and a sum in bf16 stops growing at 256 times what is added.
-    """
+    """Return `x` (N, C, h, w) resized bilinearly to (N, C, *size) in float32."""
     return F.interpolate(x.float(), size, mode="bilinear", align_corners=False)
 
 
