@@ -99,22 +99,7 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     )
     show_scenes(study.overlap, console)
     show_pseudo(study.data, console)
-    labelled(
-        console,
-        "space",
-        f"{plan.space.name}: {_trials_in_words(plan)}",
-    )
-    if not (plan.suggestions or plan.space.varies or plan.trials == 1):
-        say(
-            console,
-            f"Nothing is left to search: space {plan.space.name}, as the flags pin it, makes {plan.trials} trials of "
-            "one configuration. --trials 1 trains it once; --grid seed=0,1,2 trains it with three seeds.",
-            style="yellow",
-        )
-    if study.learnt:
-        labelled(console, "learnt", describe(study.learnt))
-        if settings.scheduler == "promote":
-            say(console, NO_GAIN_SHOWN)
+    _show_search(plan, console)
     labelled(console, "resources", str(plan.resources))
     first = _first_suggestions(plan)
     _check_all_weights(plan, console)
@@ -129,6 +114,22 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
             f"{_no_gpu(plan)}: trials train on CPU cores. How long the search takes is shown after its first steps, "
             "and by --dry-run before it begins. Ctrl-C stops it; --space quickstart is made for a CPU.",
         )
+
+
+def _show_search(plan: Plan, console: Console) -> None:
+    """Show what is searched and in how many trials, whether anything varies at all, and what other studies taught."""
+    labelled(console, "space", f"{plan.space.name}: {_trials_in_words(plan)}")
+    if not (plan.suggestions or plan.space.varies or plan.trials == 1):
+        say(
+            console,
+            f"Nothing is left to search: space {plan.space.name}, as the flags pin it, makes {plan.trials} trials of "
+            "one configuration. --trials 1 trains it once; --grid seed=0,1,2 trains it with three seeds.",
+            style="yellow",
+        )
+    if plan.study.learnt:
+        labelled(console, "learnt", describe(plan.study.learnt))
+        if plan.settings.scheduler == "promote":
+            say(console, NO_GAIN_SHOWN)
 
 
 def _no_gpu(plan: Plan) -> str:
@@ -146,7 +147,7 @@ def _trials_in_words(plan: Plan) -> str:
     if plan.trials == 1:
         return f"{trials} of {epochs}"
     if plan.settings.scheduler == "promote":
-        how = "which pause at rungs, the first after epoch {}, from which the best of them go on"
+        how = "which pause at certain epochs (rungs), the first after epoch {}; the best of them go on"
     else:
         how = "of which the weak ones are stopped from epoch {} on"
     return f"{trials} of up to {epochs}, {how.format(plan.grace_period)}"

@@ -1,4 +1,4 @@
-"""Kernels that say which candidates vote for which class: at each pixel, a mask of a bit a candidate for each class.
+"""Kernels that write for each pixel and class a mask, with a bit for each candidate that votes for that class.
 
 All candidates are compared with the first one, byte by byte, in loops over neighbouring pixels that the compiler turns
 into vector instructions: they follow two further classes at each pixel, and only note where there are more.

@@ -1,4 +1,4 @@
-"""Kernels that count votes on blocks, 64 pixels at a time, a bit each.
+"""Kernels that count votes on blocks, 64 pixels at a time, one bit for each pixel.
 
 The votes for a class are a number in vertical counters: bit i of the words of `tally`, from the lowest level up, are
 those of pixel i, and a member's word is added by carries. Most votes, ties and a lead of one are comparisons of such

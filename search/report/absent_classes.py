@@ -1,4 +1,4 @@
-"""Classes that the training photos or the holdout have none of, in plain words."""
+"""Messages on classes that no training photo or no holdout photo has."""
 
 from collections.abc import Iterable
 

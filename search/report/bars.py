@@ -1,4 +1,4 @@
-"""How far long work is and how long it still takes: bars on a terminal, a line now and then elsewhere."""
+"""Progress of long work and the time it still takes: a bar on a terminal, a line now and then elsewhere."""
 
 import time
 from collections.abc import Callable

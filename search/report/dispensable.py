@@ -1,4 +1,4 @@
-"""What a command adds to its result, such as plots and reports, may fail without ending it: the failure is shown."""
+"""Steps that a command can do without, such as plots: if one fails, this is shown and the command goes on."""
 
 import traceback
 from collections.abc import Iterator

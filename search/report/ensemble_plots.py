@@ -1,4 +1,4 @@
-"""Plots of an ensemble, as files: what votes of every size score, and how alike the members are."""
+"""Plots of an ensemble, as files: the scores of votes of every size, and how diverse the members are."""
 
 from pathlib import Path
 

@@ -118,7 +118,10 @@ class Space:
         return any(choice.varies and name not in self.fixed for name, choice in self.choices.items())
 
     def first(self, **pinned: Any) -> dict[str, Any]:
-        """Return the configuration of first choices and middle values, with `pinned` and the flags' values instead."""
+        """Return the configuration of first choices and middle values, with `pinned` and the flags' values instead.
+
+        Raises UserError where the space's function fails.
+        """
         try:
             return replace(self, fixed={**self.fixed, **pinned})(FirstChoices({}))
         except UserError:

@@ -143,7 +143,10 @@ class Study:
 
 
 def study_name(settings: Settings) -> str:
-    """Return the name that was given, else that of the newest study when resuming, else one of space and time."""
+    """Return the name that was given, else that of the newest study when resuming, else one of space and time.
+
+    Raises UserError where there is no study to resume.
+    """
     if settings.name:
         return settings.name
     space = Path(settings.space).stem

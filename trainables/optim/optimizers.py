@@ -52,7 +52,17 @@ def build_optimizer(
         raise UserError(f"unknown optimizer {name!r}: choose one of {', '.join(OPTIMIZERS)}")
     head_lr = lr if head_lr is None else head_lr
     _check_rates(lr=lr, head_lr=head_lr, weight_decay=weight_decay, momentum=momentum, layer_decay=layer_decay)
-    scales = _layer_scales(model, layer_decay)
+    groups = _parameter_groups(model, lr, head_lr, weight_decay, _layer_scales(model, layer_decay))
+    options: dict[str, Any] = {"momentum": momentum} if name == "sgd" else {}
+    if all(parameter.is_cuda for parameter in model.parameters()):
+        options["fused"] = True  # updates all tensors in one kernel
+    return OPTIMIZERS[name](groups, lr=lr, **options)
+
+
+def _parameter_groups(
+    model: nn.Module, lr: float, head_lr: float, weight_decay: float, scales: dict[str, tuple[str, float]]
+) -> list[dict[str, Any]]:
+    """Return the groups of the trainable parameters, ordered by name; `scales` is what `_layer_scales` returns."""
     groups: dict[str, dict[str, Any]] = {}
     for key, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -64,10 +74,7 @@ def build_optimizer(
             {"params": [], "lr": lr * scale, "weight_decay": weight_decay if decays else 0.0},
         )
         group["params"].append(parameter)
-    options: dict[str, Any] = {"momentum": momentum} if name == "sgd" else {}
-    if all(parameter.is_cuda for parameter in model.parameters()):
-        options["fused"] = True  # updates all tensors in one kernel
-    return OPTIMIZERS[name]([{"name": key, **groups[key]} for key in sorted(groups)], lr=lr, **options)
+    return [{"name": key, **groups[key]} for key in sorted(groups)]
 
 
 def _layer_scales(model: nn.Module, layer_decay: float) -> dict[str, tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""`segvote data folds`: how even the folds are that each method makes of a data set."""
+"""`segvote data folds`: how balanced the folds of each method are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

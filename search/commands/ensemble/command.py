@@ -43,6 +43,9 @@ def run_ensemble(options: EnsembleOptions, name: str | None, out: Path | None, c
         name: The name of the ensemble and of its run.
         out: The directory of ensemble.json; None for one below the runs directory.
         console: Where to print.
+
+    Raises:
+        UserError: A study is not known, studies do not fit together, or no trial can vote.
     """
     client, experiment_id = open_store(options.tracking_uri, options.runs_dir)
     _check_filter(client, experiment_id, options.where)

@@ -56,6 +56,9 @@ def choose_vote(study: Study, tracker: Tracker, *, include_stopped: bool, max_me
 
     Returns:
         The record of the ensemble; None where no trial has predictions.
+
+    Raises:
+        UserError: Trials have predictions, but none of them can vote.
     """
     options = EnsembleOptions(
         studies=(study.name,),

@@ -1,1 +1,1 @@
-"""`segvote predict` and `segvote pseudo`: what an ensemble says of photos, as files and as scores."""
+"""`segvote predict` and `segvote pseudo`: an ensemble's predictions of photos, as files and as scores."""

@@ -1,4 +1,4 @@
-"""The ensemble: how it was put together, how unlike its members are, and which classes it gets right."""
+"""The ensemble: how its members were selected, how diverse they are, and which classes it gets right."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""One factor at a time: what changing a single parameter did, in pairs of trials that share all else."""
+"""One factor at a time: what changing a single parameter did, in pairs of trials that are otherwise the same."""
 
 from typing import Any
 

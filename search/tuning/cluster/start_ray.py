@@ -39,6 +39,8 @@ def start_ray(address: str | None, *, trials: int = 0, on_gpus: bool = True) -> 
 
     A cluster of this machine alone takes requests of its own processes only (see ray_access.py beside this file). Ray's
     workers look for modules where the driver's current directory is: that must not be one with a user's files.
+
+    Raises UserError where Ray does not start, or where no cluster answers.
     """
     if ray.is_initialized():
         return

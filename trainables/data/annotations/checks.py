@@ -1,4 +1,4 @@
-"""What can be wrong with a COCO file and its photos, each fault with its file, id and remedy.
+"""The checks of a COCO file and its photos. Each fault is told with its file, its id and what to do.
 
 A fault of the data set as a whole stops the command, in one UserError that lists all such faults found together. What
 leaves the data set usable becomes a Problem that is shown; the module `annotation` beside this one has those of

@@ -1,7 +1,7 @@
-"""What a COCO file says twice, and differently: signs that its masks are not what their makers saw.
+"""Contradictions in a COCO file: what it states twice, and differently, such as the box of a segmentation.
 
-No sign is a proof of a fault, and the pixels of a segmentation are what counts; so each kind of sign is one problem of
-the whole file, which somebody should look into.
+They are signs that masks are wrong, but no proof, and only the pixels of a segmentation are used. So each kind of sign
+is reported as one problem of the whole file, which somebody should look into.
 """
 
 from collections.abc import Container, Iterable

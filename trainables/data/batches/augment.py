@@ -1,4 +1,4 @@
-"""Photos are varied by a policy of albumentations' transforms, drawn anew for each sample from its own seed."""
+"""Augmentation: photos are changed by a policy of albumentations' transforms, drawn from the seed of each sample."""
 
 import os
 import random

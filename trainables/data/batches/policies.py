@@ -1,6 +1,6 @@
 """Augmentation policies: named lists of transforms of albumentations, and of three that extend it for speed.
 
-Importing this module takes albumentations' import, so that augment.py does it where photos are augmented first.
+Importing this module imports albumentations, which is slow: augment.py does so when it first augments a photo.
 """
 
 from collections.abc import Callable

@@ -162,7 +162,7 @@ class _Cut:
         return _stratified(LABELS[method](self.dataset, rows), self._groups(rows, number), number, self.seed)
 
     def predefined(self, rows: Sequence[int], number: int, file: Path | None) -> list[tuple[int, ...]]:
-        """Return the rows in the parts that a file defines."""
+        """Return the rows in the parts that a file defines. Raises UserError where none is given or it does not fit."""
         if file is None:
             raise UserError("folds by predefined need a file of image and fold: give --folds-file FILE")
         return read_folds(file, self.dataset, rows, number, self.scenes.parts)

@@ -57,7 +57,10 @@ def cityscapes(*, train_ids: bool) -> ClassList:
 
 
 def ade20k(objects: Path) -> ClassList:
-    """Return the classes of objectInfo150.txt: a table with tabs, its first column the value, its last the name."""
+    """Return the classes of objectInfo150.txt: a table with tabs, its first column the value, its last the name.
+
+    Raises UserError for a line that is no such row.
+    """
     rows = [line.split("\t") for line in read_lines(objects)[1:]]
     names = {}
     for number, row in enumerate(rows, start=2):

@@ -68,7 +68,10 @@ def read_cityscapes(source: Path, options: ImportOptions) -> Imported:
 
 
 def read_ade20k(source: Path, options: ImportOptions) -> Imported:
-    """Return ADE20K's layout for scene parsing: images and annotations with training and validation; 0 is no class."""
+    """Return ADE20K's layout for scene parsing: images and annotations with training and validation; 0 is no class.
+
+    Raises UserError where there is no list of classes.
+    """
     if options.classes is None and not (source / ADE20K_CLASSES).is_file():
         raise UserError(f"{source / ADE20K_CLASSES} is missing: put ADE20K's own there, or give --classes FILE")
     classes = (
@@ -86,6 +89,8 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
     The folders may lie in folders of splits (train, val, test), or have such folders in them. The masks' names may all
     have one ending that the photos' lack, as in a.jpg and a_mask.png, or have the numbers of the photos, as in
     mask_07.png and image_07.jpg. They may also lie beside the photos, with an ending, as in exports of Roboflow.
+
+    Raises UserError where there is no list of classes, or no photo with a mask.
     """
     places = split_places(source)
     found = _class_file(places)
