@@ -73,7 +73,7 @@ def ade20k(objects: Path) -> ClassList:
 def read_class_list(file: Path) -> ClassList:
     """Return the classes of a text file with one line a class, in one of these forms, the same on every line.
 
-    `name`: its value is the number of its line, from 0. `value name`: 255 is void unless it is listed.
+    `name`: its value is the number of its line, from 0. `value name` or `name, value`: 255 is void unless it is listed.
     `red green blue name` or `name red green blue`: for masks in colour; the value is the number of the line, unless it
     is given first, as in `value name red green blue`. Commas, semicolons, colons or tabs may stand for the spaces
     beside the name, which is taken as it is. CVAT's labelmap.txt has the form `name:red,green,blue:parts:actions`.
@@ -90,6 +90,11 @@ def read_class_list(file: Path) -> ClassList:
     if not lines:
         raise UserError(f"{file} lists no class; write one a line")
     form = _form(lines[0][1])
+    if form == "name" and _may_end_with_values([line for _, line in lines]):
+        raise UserError(
+            f"{file}: its lines may be names with values behind them, as {lines[0][1]!r}; "
+            "write the value before each name"
+        )
     names: dict[int, str] = {}
     colours: dict[Colour, int] = {}
     for index, (number, line) in enumerate(lines):
@@ -122,6 +127,7 @@ _FORMS = {
     "value name red green blue": re.compile(_BETWEEN.join([_VALUE, _SHORTEST_NAME, _COLOUR])),
     "value name": re.compile(_VALUE + _BETWEEN + _NAME),
     "name red green blue": re.compile(_SHORTEST_NAME + _BETWEEN + _COLOUR),
+    "name, value": re.compile(rf"{_SHORTEST_NAME}\s*[,;:=\t]\s*{_VALUE}"),
     "name": re.compile(_NAME),
 }
 _COLUMNS = {"id", "value", "pixel value", "index", "label", "name", "class", "class_name", "category", "r", "g", "b"}
@@ -130,6 +136,13 @@ _COLUMNS |= {"red", "green", "blue"}
 
 def _form(line: str) -> str:
     return next(form for form, pattern in _FORMS.items() if pattern.fullmatch(line))
+
+
+def _may_end_with_values(lines: list[str]) -> bool:
+    """Return whether each line is a name of its own and a number of its own, with blanks between."""
+    parts = [re.fullmatch(r"(.+?)\s+([0-9]+)", line) for line in lines]
+    names, numbers = ({one[part] for one in parts if one} for part in (1, 2))
+    return len(lines) > 1 and len(names) == len(numbers) == len(lines)
 
 
 def _names_columns(line: str) -> bool:

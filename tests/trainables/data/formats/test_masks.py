@@ -174,6 +174,20 @@ def test_the_head_of_a_table_is_no_class(tmp_path):
     assert names(dataset) == {7: "road"}
 
 
+@pytest.mark.parametrize(
+    "text", ["Paper,1\nGlass, 0\n", "name;id\nPaper;1\nGlass;0", "Paper=1\nGlass = 0", "Paper\t1\nGlass\t0"]
+)
+def test_values_may_stand_behind_the_names(tmp_path, text):
+    (tmp_path / "classes.txt").write_text(text)
+    assert read_class_list(tmp_path / "classes.txt").names == {1: "Paper", 0: "Glass"}
+
+
+@pytest.mark.parametrize("text", ["lane 1\nlane 2\n", "Paper 1\nGlass\n", "Paper 7\n"])
+def test_names_may_end_with_numbers(tmp_path, text):
+    (tmp_path / "classes.txt").write_text(text)
+    assert list(read_class_list(tmp_path / "classes.txt").names.values()) == text.splitlines()
+
+
 def test_what_labelme_ignores_is_no_class_and_does_not_count(tmp_path):
     source = folder(tmp_path / "src", "__ignore__\n_background_\nPaper\n", a=blocks(0, 1, 255))
     _, dataset = import_from("masks", source)
@@ -489,6 +503,7 @@ def test_ade20k_takes_names_from_its_table(tmp_path):
         ("1 a\n1 b\n", "line 2: the value 1 comes twice"),
         ("1 a\n99999999999 b\n", "line 2: the value 99999999999 is above"),
         ("1 2 3 a\n1 2 3 b\n", "line 2: the colour"),
+        ("Paper 1\nbackground 0\n", "names with values behind them, as .Paper 1.; write the value before"),
     ],
 )
 def test_faults_of_a_list_of_classes_name_the_line(tmp_path, text, message):
