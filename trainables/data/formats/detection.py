@@ -1,14 +1,17 @@
 """Which format a directory or file looks like, by names and the first bytes alone."""
 
+import glob
 import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+SAMPLE = 5  # masks of a folder, one of which has its photo beside it
 LOOKED_AT = 200  # entries of a directory, which may hold a million files
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 IMAGE_FOLDERS = ("images", "photos", "img", "imgs", "JPEGImages")
 ROBOFLOW_FILES = "*/_annotations.coco*.json"
+ROBOFLOW_CLASSES = "_classes.csv"  # beside masks of Roboflow
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "SegmentationClass")
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # of files that keep the values of pixels
 MASK_ENDINGS = ("_mask", "_masks", "_label", "_labels", "_gt", "_seg", "_L")  # of masks that lie beside their photos
@@ -39,7 +42,8 @@ def folder_of(place: Path, names: Sequence[str]) -> Path | None:
 def ending_beside(place: Path) -> str | None:
     """Return the ending that names of masks in a folder have behind those of photos, as in a.jpg and a_mask.png."""
     for ending in MASK_ENDINGS:
-        if any(path.suffix.lower() in MASK_SUFFIXES for path in _first(place, f"*{ending}.*")):
+        masks = [path for path in _first(place, f"*{ending}.*") if path.suffix.lower() in MASK_SUFFIXES]
+        if any(_first(place, f"{glob.escape(path.stem.removesuffix(ending))}.*") for path in masks[:SAMPLE]):
             return ending
     return None
 
@@ -85,7 +89,7 @@ def _masks(source: Path) -> bool:
     for place in split_places(source):
         masks = folder_of(place, MASK_FOLDERS)
         found = _first(masks, "**/*.*") if masks and folder_of(place, IMAGE_FOLDERS) else []
-        if any(path.suffix.lower() in MASK_SUFFIXES for path in found) or ending_beside(place):
+        if any(path.suffix.lower() in MASK_SUFFIXES for path in found) or (place / ROBOFLOW_CLASSES).is_file():
             return True
     return False
 

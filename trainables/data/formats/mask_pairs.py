@@ -38,8 +38,8 @@ def find_pairs(
     They are the same folder where `beside` is given, the ending of the masks' names behind those of the photos.
 
     `endings` are those of the masks' files in small letters, and `key` makes one name of those of a photo and its mask.
-    Where no mask has the name of a photo, they are paired by the numbers in their names, and `notes` grows by a
-    sentence that says so.
+    Where `notes` are given and no mask has the name of a photo, they are paired by the numbers in their names, and
+    `notes` grows by a sentence that says so.
 
     Raises UserError for a mask without photo, for two photos of one mask, and where there is no mask at all.
     """
@@ -52,11 +52,10 @@ def find_pairs(
     names = [_named(path, masks, key) for path in found]
     more = _common_ending(photos, names)
     names = [name.with_name(name.name.removesuffix(more)) for name in names]
-    if numbered := _by_number(names, photos):
+    if notes is not None and (numbered := _by_number(names, photos)):
         names = [numbered[name] for name in names]
-        if notes is not None:
-            first = f"{found[0].relative_to(masks)} is that of {photos[names[0]].relative_to(images)}"
-            notes.append(f"masks are taken as those of the photos with their numbers: {first}")
+        first = f"{found[0].relative_to(masks)} is that of {photos[names[0]].relative_to(images)}"
+        notes.append(f"masks are taken as those of the photos with their numbers: {first}")
     for mask, name in zip(found, names):
         if name in photos:
             split = _split_of(mask.relative_to(source))

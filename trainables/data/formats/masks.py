@@ -16,6 +16,7 @@ from trainables.data.formats.detection import (
     CITYSCAPES_PHOTOS,
     IMAGE_FOLDERS,
     MASK_FOLDERS,
+    ROBOFLOW_CLASSES,
     ending_beside,
     folder_of,
     split_places,
@@ -29,7 +30,7 @@ from trainables.errors import UserError
 from trainables.files import check_fetched, files_below
 
 CVAT_CLASSES = "labelmap.txt"
-CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv", "_classes.csv")
+CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv", ROBOFLOW_CLASSES)
 CITYSCAPES_LIST = "label_colors.txt"
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF")
 ADE20K_CLASSES = "objectInfo150.txt"
@@ -44,7 +45,8 @@ def read_voc(source: Path, options: ImportOptions) -> Imported:
     """
     listed = options.classes or _class_file([source])
     classes = class_lists.read_class_list(listed) if listed else class_lists.voc()
-    masks = next((path for path in [source / "SegmentationClassPNG"] if path.is_dir()), source / "SegmentationClass")
+    of_labelme = source / "SegmentationClassPNG"
+    masks = of_labelme if of_labelme.is_dir() else source / "SegmentationClass"
     pairs = find_pairs(source, source / "JPEGImages", masks)
     return _imported(source, _listed(source, pairs), classes, options, "ignore")
 
@@ -104,7 +106,7 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
         if images and masks:
             pairs += find_pairs(source, images, masks, notes=notes)
             folders.append(images)
-        elif ending := ending_beside(place):
+        elif (place != source or len(places) == 1) and (ending := ending_beside(place)):
             pairs += find_pairs(source, place, place, beside=ending)
             folders.append(place)
     if not pairs:

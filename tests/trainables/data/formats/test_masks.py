@@ -271,6 +271,22 @@ def test_masks_may_lie_beside_photos_as_in_exports_of_roboflow(tmp_path):
         import_from("masks", (tmp_path / "rf").rename(tmp_path / "other"))
 
 
+def test_photos_of_a_left_and_a_right_eye_are_no_masks(tmp_path):
+    for name in ("a_L.png", "a_R.png"):
+        photo(tmp_path / "eyes" / name)
+    (tmp_path / "eyes/classes.txt").write_text("background\nPaper\n")
+    with pytest.raises(UserError, match="no masks beside photos"):
+        import_from("masks", tmp_path / "eyes")
+
+
+def test_a_picture_above_the_splits_is_no_mask(tmp_path):
+    for name in ("a.png", "train/b.png"):
+        photo(tmp_path / "rf" / name)
+        save(tmp_path / "rf" / name.replace(".png", "_mask.png"), blocks(0, 1))
+    (tmp_path / "rf/train/_classes.csv").write_text("Pixel Value, Class\n0, background\n1, Paper\n")
+    assert [one.path.name for one in import_from("masks", tmp_path / "rf")[1].images] == ["b.png"]
+
+
 @pytest.mark.parametrize("folder", ["SegmentationClass", "SegmentationClassPNG"])
 def test_the_layout_of_voc_with_a_list_of_classes_has_those(tmp_path, folder):
     photo(tmp_path / "voc/JPEGImages/a.jpg", 24, 16)
