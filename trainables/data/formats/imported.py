@@ -1,5 +1,6 @@
 """What every reader of a format hands to the writer: classes, and labelled photos one after another."""
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from trainables.errors import DamagedFileError, UserError
 from trainables.files import check_shape, files_below
 
 SKIPPED = "skipped; correct it and import again"
+ANY_SIZE = math.inf  # megapixels of a photo: an import takes what a search takes with a flag
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from trainables.data.annotations import checks
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.imported import (
+    ANY_SIZE,
     SKIPPED,
     Imported,
     ImportOptions,
@@ -169,7 +170,7 @@ def _size(path: Path, regions: list[tuple[str, dict]], labels: str) -> tuple[int
     sizes = {(one.get("original_height"), one.get("original_width")) for _, one in regions}
     if not sizes:
         try:
-            return inspect_header(path).shown_size
+            return inspect_header(path, max_megapixels=ANY_SIZE).shown_size
         except PhotoError as error:
             raise UserError(f"{labels}: {path} {error}; restore it") from error
     if len(sizes) > 1 or not all(type(length) is int and length > 0 for length in next(iter(sizes))):

@@ -19,6 +19,7 @@ from trainables.data.annotations.checks import Problem
 from trainables.data.formats.class_lists import LABELME_IGNORED as IGNORED
 from trainables.data.formats.detection import split_of
 from trainables.data.formats.imported import (
+    ANY_SIZE,
     SKIPPED,
     Imported,
     ImportOptions,
@@ -111,7 +112,7 @@ def _size(content: dict, labels: str, photo: Path | None) -> tuple[int, int]:
     """Return the height and width that a file states, else those of the photo, since old files do not state them."""
     try:
         if photo and content.get("imageHeight") is None and content.get("imageWidth") is None:
-            return inspect_header(photo).shown_size
+            return inspect_header(photo, max_megapixels=ANY_SIZE).shown_size
         return int(content["imageHeight"]), int(content["imageWidth"])
     except PhotoError as error:
         raise UserError(f"{labels}: imageHeight and imageWidth are missing, and its photo {error}") from error

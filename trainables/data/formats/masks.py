@@ -25,7 +25,7 @@ from trainables.data.formats.imported import Imported, ImportOptions, LabelledPh
 from trainables.data.formats.mask_pairs import Pair, find_pairs
 from trainables.data.formats.write import as_json
 from trainables.data.photos.names import SUFFIXES
-from trainables.data.photos.photo_files import DECODE_ERRORS, MAX_MEGAPIXELS, check_megapixels
+from trainables.data.photos.photo_files import DECODE_ERRORS, check_megapixels
 from trainables.errors import UserError
 from trainables.files import check_fetched, files_below
 
@@ -33,6 +33,7 @@ CVAT_CLASSES = "labelmap.txt"
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv", ROBOFLOW_CLASSES)
 CITYSCAPES_LIST = "label_colors.txt"
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF")
+MOST_MEGAPIXELS = 2000.0  # of a mask, whose pixels take a few bytes each
 ADE20K_CLASSES = "objectInfo150.txt"
 
 
@@ -236,7 +237,7 @@ def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     """
     try:
         with Image.open(file, formats=MASK_FORMATS) as image:
-            check_megapixels(image.size, MAX_MEGAPIXELS)  # a damaged head may state any size
+            check_megapixels(image.size, MOST_MEGAPIXELS)  # a damaged head may state any size
             without_alpha = {"RGBA": "RGB", "LA": "L", "PA": "P"}.get(image.mode)
             image = image.convert(without_alpha) if without_alpha else image
             pixels, palette = np.asarray(image), np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)

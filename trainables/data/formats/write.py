@@ -16,7 +16,7 @@ from trainables.data.annotations.checks import Problem, is_background
 from trainables.data.annotations.masks import area_of, outside, to_rle
 from trainables.data.coco import load_dataset
 from trainables.data.dataset import Dataset
-from trainables.data.formats.imported import SKIPPED, Imported, LabelledPhoto, Shape
+from trainables.data.formats.imported import ANY_SIZE, SKIPPED, Imported, LabelledPhoto, Shape
 from trainables.data.layout import SPLITS
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
@@ -71,7 +71,7 @@ def write_dataset(
 def _read_back(building: Path, out: Path, imported: Imported) -> Dataset:
     """Return the data set in `building`, which is to become `out`. Raises UserError where a search could not use it."""
     try:
-        return load_dataset(building, unlabelled=imported.unlabelled)
+        return load_dataset(building, unlabelled=imported.unlabelled, max_megapixels=ANY_SIZE)
     except UserError as error:
         told = str(error).replace(str(building), str(out))
         skipped = "".join(f"\n  {problem}" for problem in imported.problems[:10])
@@ -187,7 +187,7 @@ class _Writer:
 def _misfits(photo: LabelledPhoto, path: Path) -> list[Problem]:
     """Return what is wrong with the file of a photo, or with the size that its labels are for."""
     try:
-        facts = inspect_header(path)
+        facts = inspect_header(path, max_megapixels=ANY_SIZE)
     except PhotoError as error:
         remedy = error.remedy or "restore it, or remove it and its labels"
         return [Problem(photo.labels, None, f"its photo {photo.file_name} {error}", remedy)]

@@ -9,7 +9,15 @@ import yaml
 
 from trainables.data.annotations.checks import Problem
 from trainables.data.formats.detection import YAML_FILES
-from trainables.data.formats.imported import SKIPPED, Imported, ImportOptions, LabelledPhoto, Shape, read_lines
+from trainables.data.formats.imported import (
+    ANY_SIZE,
+    SKIPPED,
+    Imported,
+    ImportOptions,
+    LabelledPhoto,
+    Shape,
+    read_lines,
+)
 from trainables.data.photos.names import SUFFIXES, existing
 from trainables.data.photos.photo_files import PhotoError, inspect_header
 from trainables.errors import UserError
@@ -124,7 +132,7 @@ def _photos(
     without = []
     for split, path in listed:
         try:
-            height, width = inspect_header(path).shown_size
+            height, width = inspect_header(path, max_megapixels=ANY_SIZE).shown_size
         except PhotoError as error:
             raise UserError(f"{path} {error}; restore it, or take it out of the {split} part") from error
         labels = _labels_of(path)

@@ -3,9 +3,14 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from tests.trainables.data.formats.reading import NOTHING, category_maps, import_from, names, photo
+from trainables.data.coco import load_dataset
+from trainables.data.formats.imported import ImportOptions
+from trainables.data.formats.readers import READERS
+from trainables.data.formats.write import write_dataset
 from trainables.errors import UserError
 
 WIDTH, HEIGHT = 40, 20
@@ -109,6 +114,16 @@ def test_a_test_that_is_not_there_is_left_out_and_told(tmp_path):
     yaml = "names: [Paper, Glass]\ntrain: images/train\nval: images/val\ntest: ../test/images\n"
     report, _ = import_from("yolo", data(tmp_path / "src", {"train/a": TRIANGLE}, yaml))
     assert "test is ../test/images, which is not there" in report.notes[0]
+
+
+def test_photos_may_be_larger_than_a_search_takes_without_a_flag(tmp_path):
+    source = data(tmp_path / "src", {"train/a": TRIANGLE})
+    Image.new("1", (14000, 13000)).save(source / "images/train/a.png")
+    (source / "images/train/a.jpg").unlink()
+    imported = READERS["yolo"](source, ImportOptions())
+    assert write_dataset(tmp_path / "out", imported).dataset.images[0].width == 14000
+    with pytest.raises(UserError, match="--max-megapixels 183"):
+        load_dataset(tmp_path / "out")
 
 
 def test_labels_of_poses_are_no_masks(tmp_path):
