@@ -94,8 +94,8 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
     labelled(
         console,
         "splits",
-        f"{len(splits.holdout)} holdout, {sum(map(len, splits.folds))} training in {len(splits.folds)} folds, "
-        f"{len(splits.test)} test",
+        f"{len(splits.holdout)} photos in the holdout, {sum(map(len, splits.folds))} for training in "
+        f"{len(splits.folds)} folds, {len(splits.test)} in the test",
     )
     show_scenes(study.overlap, console)
     show_pseudo(study.data, console)

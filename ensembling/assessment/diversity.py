@@ -87,7 +87,7 @@ def mean_disagreement(rows: Sequence[np.ndarray], target: np.ndarray, ignore_ind
     It is taken at pixels whose target is not `ignore_index`. Raises ValueError for fewer than two rows.
     """
     if len(rows) < 2:
-        raise ValueError(f"there are {len(rows)} rows, and two at least have something to differ on")
+        raise ValueError(f"there are {len(rows)} rows, but diversity needs at least two")
     counted = max(1, np.count_nonzero(target != ignore_index))
     pairs = list(combinations(rows, 2))
     return (

@@ -46,7 +46,9 @@ def halves_of_test(counts: np.ndarray, photos: int, *, photos_per_group: float =
     groups = counts.shape[1]
     drawn = round(photos / 2 / photos_per_group)
     if groups < 2 or drawn < 1:
-        raise ValueError(f"{photos} photos are fewer than two groups of {photos_per_group:g}, or there is one group")
+        raise ValueError(
+            f"{photos} photos make no two halves: a scene has {photos_per_group:g} on average, and {groups} are known"
+        )
     rng = np.random.default_rng(seed)
     first, second = (drawn_mious(counts, rng, draws=DRAWS, scenes=drawn) for _ in range(2))
     gap = abs(first[:, 0] - second[:, 0])

@@ -10,7 +10,7 @@ def scenes_line(overlap: Overlap) -> str:
     why = ", ".join(f"{number} photos by {reason}" for reason, number in overlap.reasons)
     return (
         f"{overlap.training_scenes} in training, {overlap.holdout_scenes} in the holdout, {overlap.shared_scenes} in "
-        f"both ({f'put together: {why}' if why else 'no photo belongs to another'})"
+        f"both ({f'put together: {why}' if why else 'no photos belong together'})"
     )
 
 

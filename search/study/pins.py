@@ -125,7 +125,7 @@ def check_recipes(recipes: Iterable[dict[str, Any]], space: str, choices: dict[s
             if not choice.allows(value):
                 hint = nearest(value, choice.values)
                 raise UserError(
-                    f"recipe {number} of space {space} sets {name!r} to {value!r}, which it cannot be{hint}: {choice}"
+                    f"recipe {number} of space {space} sets {name!r} to {value!r}, which is not allowed{hint}: {choice}"
                 )
 
 

@@ -24,7 +24,13 @@ def test_dry_run_shows_the_plan_and_leaves_nothing(line, gpus, why):
     plan = ["--space", "cnn_heads", "--data", str(line.data), *TRAINING, "--name", "plan", "--dry-run"]
     code = line.run_here(*plan, *gpus)
     assert code == 0, line.output()
-    for words in ("6 holdout, 20 training in 5 folds, 2 test", "trial 1: ", "head=", why, "at a time"):
+    for words in (
+        "6 photos in the holdout, 20 for training in 5 folds, 2 in the test",
+        "trial 1: ",
+        "head=",
+        why,
+        "at a time",
+    ):
         assert words in line.output()
     assert not (line.runs / "plan").exists()
 

@@ -120,12 +120,14 @@ class Dataset:
         for image in self.images:
             annotations.update(annotation.category_id for annotation in image.annotations)
             images.update({annotation.category_id for annotation in image.annotations})
-        lines = [f"{self.root}: {counts} images, {sum(annotations.values())} annotations, {self.num_classes} classes"]
+        classes = f"{self.num_classes} classes" + " with background" * (self.num_classes > len(self.categories))
+        lines = [f"{self.root}: {counts} images, {sum(annotations.values())} annotations, {classes}"]
         if any(name != f"{split}.json" for split, name in self.files.items()):
             lines.append("  " + ", ".join(f"{split}: {name}" for split, name in self.files.items()))
         width = max(len(category.name) for category in self.categories)
         for category in self.categories:
-            counts = f"{annotations[category.id]:7d} in {images[category.id]} images"
+            shapes, photos = annotations[category.id], images[category.id]
+            counts = f"{shapes:7d} annotation{'s' * (shapes != 1)} in {photos} image{'s' * (photos != 1)}"
             lines.append(f"  {category.class_id:3d} {category.name:<{width}} {counts}")
         if self.problems:
             lines.append(f"  {len(self.problems)} problems, the first: {self.problems[0]}")

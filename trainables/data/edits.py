@@ -129,7 +129,7 @@ def _checked(where: str, rule: Any) -> dict[str, Any]:
     for key, value in keys.items():
         if not _TYPES[key](value):
             quotes = "; names that YAML takes for something else need quotes, as '1' and 'no' do" * (key in _NAMES)
-            raise UserError(f"{where} ({name}): {key} is {value!r}, which it cannot be{quotes}")
+            raise UserError(f"{where} ({name}): {key} is {value!r}, which is not allowed{quotes}")
     return {"do": name, **keys}
 
 

@@ -48,7 +48,7 @@ class TestTimeAugmentation:
         Raises UserError for other words, and for an overlap without windows.
         """
         if overlap != cls.overlap and not window:
-            raise UserError(f"--overlap {overlap:g} is that of windows: give --window, too")
+            raise UserError(f"--overlap {overlap:g} is for windows: give --window, too")
         scales, flip = (1.0,), False
         for word in words:
             key, _, values = word.partition("=")

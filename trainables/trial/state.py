@@ -31,7 +31,7 @@ def load_state(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
         if wrong is not None:
-            raise zipfile.BadZipFile(f"the checksum of its part {wrong} is another")
+            raise zipfile.BadZipFile(f"the checksum of its part {wrong} is wrong")
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make zipfile and PyTorch raise almost anything
         if is_out_of_memory(error):

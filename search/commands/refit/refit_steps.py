@@ -191,6 +191,6 @@ def show_plan(plan: Plan, console: Console) -> None:
         labelled(
             console,
             f"trial {number}",
-            f"{model['member']}, seed {params['seed']}, {epochs} (its best was {model['best_epoch']})",
+            f"{model['member']}, seed {params['seed']}, {epochs} (the member's best was epoch {model['best_epoch']})",
         )
     labelled(console, "resources", str(plan.resources))

@@ -170,7 +170,7 @@ def show_changes(console: Console, counts: np.ndarray, class_names: Sequence[str
     """
     total = int(counts.sum())
     largest = np.argsort(-counts, axis=None, kind="stable")[:LARGEST]
-    table = PlainTable("What the vote changed of its best member", "from", "to", ">pixels", ">of all changes")
+    table = PlainTable("Pixels where the vote differs from the best file", "from", "to", ">pixels", ">of all changes")
     for before, after in zip(*np.unravel_index(largest, counts.shape)):
         if counts[before, after]:
             pixels = int(counts[before, after])

@@ -154,5 +154,5 @@ def test_a_pools_disagreement_is_the_mean_over_its_pairs(seed):
     pairs = measured(case, rounds=2).disagreement[np.triu_indices(4, 1)]
     found = mean_disagreement(case.predictions, case.target, case.ignore_index)
     assert found == pytest.approx(pairs.mean())
-    with pytest.raises(ValueError, match="two at least"):
+    with pytest.raises(ValueError, match="at least two"):
         mean_disagreement(case.predictions[:1], case.target)

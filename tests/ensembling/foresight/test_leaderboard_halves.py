@@ -49,5 +49,5 @@ def test_photos_that_belong_together_count_as_few():
 
 @pytest.mark.parametrize(("groups", "photos", "per_group"), [(1, 100, 1.0), (50, 10, 40.0)])
 def test_too_few_groups_are_refused(groups, photos, per_group):
-    with pytest.raises(ValueError, match="fewer than two groups"):
+    with pytest.raises(ValueError, match="make no two halves"):
         halves_of_test(made_counts(groups), photos, photos_per_group=per_group)

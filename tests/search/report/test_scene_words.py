@@ -41,5 +41,5 @@ def test_the_plan_says_how_photos_were_put_together():
         "3 in training, 1 in the holdout, 1 in both (put together: 468 photos by frames of a sequence)"
     )
     assert scenes_line(Overlap(340, 340, 60, 60, 0, 0)) == (
-        "340 in training, 60 in the holdout, 0 in both (no photo belongs to another)"
+        "340 in training, 60 in the holdout, 0 in both (no photos belong together)"
     )

@@ -155,7 +155,7 @@ def test_recipes_of_our_spaces_are_suggestions_of_theirs(name):
     [
         ('{"head": "unett"}', r"recipe 1 of space .*my_space.py sets 'head' to 'unett'.* \(did you mean unet\?\)"),
         ('{"hed": "unet"}', r"recipe 1 of space .* sets 'hed', which it does not suggest \(did you mean head\?\)"),
-        ('{"lr": 5}', r"recipe 1 of space .* sets 'lr' to 5, which it cannot be: 0.1 … 0.3"),
+        ('{"lr": 5}', r"recipe 1 of space .* sets 'lr' to 5, which is not allowed: 0.1 … 0.3"),
         ('["head"]', r"recipe 1 of space .* is \['head'\], but must be a dict"),
     ],
 )

@@ -237,7 +237,7 @@ def test_a_damaged_memory_of_photos_is_written_anew(tmp_path):
 def test_summary_counts_objects_and_photos(tmp_path):
     summary = load_dataset(write(tmp_path, train=small())).summary
     assert "2 train images, 2 annotations, 3 classes" in summary
-    assert "  1 Paper       1 in 1 images" in summary
+    assert "  1 Paper       1 annotation in 1 image" in summary
 
 
 def test_real_data_sets_are_read_whole():

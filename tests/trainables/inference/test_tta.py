@@ -44,7 +44,7 @@ def test_an_overlap_out_of_range_is_refused(overlap):
 
 
 def test_an_overlap_without_windows_is_refused():
-    with pytest.raises(UserError, match=r"--overlap 0\.25 is that of windows: give --window"):
+    with pytest.raises(UserError, match=r"--overlap 0\.25 is for windows: give --window"):
         TestTimeAugmentation.parse(["flip"], overlap=0.25)
 
 

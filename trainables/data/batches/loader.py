@@ -63,7 +63,7 @@ class Loader:
         end = object()
         while True:
             if epoch != self._epoch:
-                raise RuntimeError("these batches are no longer loaded: the same loader was asked for others since")
+                raise RuntimeError("these batches can no longer be loaded: the same loader was asked for others since")
             batch = self._checked(lambda: next(self._batches, end))
             if batch is end:
                 return
