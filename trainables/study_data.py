@@ -188,8 +188,8 @@ class StudyData:
             )
         return dataset
 
-    def photos_per_epoch(self, fold: int | str) -> int:
+    def photos_per_epoch(self, fold: int | str, edits: str = NO_EDITS) -> int:
         """Return the number of photos, with those that have pseudo-labels, that a trial trains on when it leaves
-        out `fold`.
+        out `fold` and what the edits drop.
         """
-        return len(self.splits.training_rows(fold)) + (len(self.pseudo.rows) if self.pseudo else 0)
+        return len(self.training_rows(fold, edits)) + (len(self.pseudo.rows) if self.pseudo else 0)

@@ -1,7 +1,7 @@
 """The models that a refit trains: the members' configurations, on more photos, for about the same number of steps."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Original:
     @property
     def steps_per_epoch(self) -> int:
         config = self.member.config
-        return steps_per_epoch(self.study.data.photos_per_epoch(config.fold), config.effective_batch)
+        return steps_per_epoch(self.study.data.photos_per_epoch(config.fold, config.edits), config.effective_batch)
 
 
 def refit_config(
@@ -82,7 +82,7 @@ def refit_config(
 
 
 def refit_models(
-    originals: Sequence[Original], *, photos: int, seeds: int, weights_dir: str | None = None
+    originals: Sequence[Original], *, photos: Callable[[str], int], seeds: int, weights_dir: str | None = None
 ) -> list[dict[str, Any]]:
     """Return plain values that describe the models to train, in the rank order of the members.
 
@@ -92,7 +92,7 @@ def refit_models(
 
     Args:
         originals: The members as they were trained.
-        photos: The number of photos that the refit trains on.
+        photos: Returns the number of photos that the refit trains on, from the name of a member's edits.
         seeds: The number of models of each member.
         weights_dir: The directory of pretrained weights; None keeps that of each member.
     """
@@ -107,7 +107,7 @@ def refit_models(
                 original.member.config,
                 best_epoch=original.best_epoch,
                 steps_before=original.steps_per_epoch,
-                photos=photos,
+                photos=photos(original.member.config.edits),
                 seed=original.member.config.seed + number * stride,
                 weights_dir=weights_dir,
             ).to_dict(),

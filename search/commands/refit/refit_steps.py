@@ -82,7 +82,12 @@ def _new(settings: RefitSettings, console: Console) -> tuple[Study, Dataset, Ref
     edits = [edited_data(dataset, one, splits, sizes, settings, console) for one in edits]
     group_by = first.manifest["settings"].get("group_by")
     pseudo = pseudo_data(dataset, splits, sizes, settings, console, group_by)
-    photos = len(splits.training_rows("all")) + (len(pseudo.rows) if pseudo else 0)
+    dropped = {one.edits.name: one.dropped for one in edits}
+
+    def photos(edits: str) -> int:
+        rows = set(splits.training_rows("all")).difference(dropped.get(edits, ()))
+        return len(rows) + (len(pseudo.rows) if pseudo else 0)
+
     models = refit_models(originals, photos=photos, seeds=settings.seeds, weights_dir=settings.weights_dir)
     name = ensemble.name if Path(settings.ensemble).exists() else settings.ensemble
     run_id = find_run(ensemble, settings.ensemble, lambda: _client(settings))

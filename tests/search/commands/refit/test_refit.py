@@ -55,7 +55,7 @@ def test_seeds_of_one_member_stand_together_and_none_meets_anothers():
         SimpleNamespace(name=f"m{seed}", run_id=f"id{seed}", votes=2, config=tiny.config(seed=seed)) for seed in (1, 0)
     ]
     originals = [SimpleNamespace(member=member, best_epoch=2, steps_per_epoch=3) for member in members]
-    models = refit_models(originals, photos=6, seeds=3, weights_dir="/there")
+    models = refit_models(originals, photos=lambda edits: 6, seeds=3, weights_dir="/there")
     assert [(one["member"], one["params"]["seed"]) for one in models] == [
         *(("m1", 1), ("m1", 3), ("m1", 5)),
         *(("m0", 0), ("m0", 2), ("m0", 4)),
@@ -155,6 +155,14 @@ def test_a_refit_trains_on_the_edited_labels_those_of_the_former_holdout_too(pre
     with study.claimed(resume=False):
         pass
     assert prepare(ensemble=None, name=None, resume=True).data == study.data
+
+
+def test_photos_that_the_edits_drop_are_in_no_step_of_the_member_or_the_refit(prepare, edited):
+    for epoch in range(4, 10):
+        edited.trial_files(1).append_record({"epoch": epoch, "holdout/miou": 0.1 * epoch, "train/loss": 1.0})
+    (model,) = prepare(keep_holdout=True).refit["models"]
+    assert model["best_epoch"] == 9
+    assert model["params"]["epochs"] == 5  # nine epochs of three photos are 27 steps, and now five photos are an epoch
 
 
 def test_the_labels_of_a_holdout_that_is_kept_are_not_edited(prepare, edited):
