@@ -1,5 +1,6 @@
 """Study: one search on disk. Its directory holds its definition and the progress of every trial."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -28,6 +29,7 @@ from trainables.trial.files import TrialFiles
 from trainables.trial.study_files import ENSEMBLE_FILE, MANIFEST, TARGET, TRIALS, trial_directories
 
 LONGEST_NAME = 100  # characters; names of runs and files are made of it
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)  # what file systems over the network say that are mounted without locks
 FLAG_OF = {"data": "data", "pseudo-labels": "pseudo"}
 # Names of other files and directories in the runs directory.
 RESERVED = ("sample", "artifacts", "ensembles", "exported", "foreseen", "downloaded", "mlflow.db")
@@ -92,6 +94,13 @@ class Study:
             raise UserError(
                 f"the study {self.name} is being run by another process: stop that process first, or choose "
                 "another --name"
+            ) from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            raise UserError(
+                f"{self.directory} is on a file system that locks no files ({error.strerror}), so nothing would keep "
+                "two searches from running one study: mount it with locks, or give another --runs-dir"
             ) from error
 
     @property

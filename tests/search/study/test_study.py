@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -51,6 +53,21 @@ def test_a_study_that_another_command_runs_is_refused(study):
     ):
         pass
     with study.claimed(resume=True):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(study, monkeypatch, number):
+    def no_lock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_lock)
+    with (
+        pytest.raises(
+            UserError, match=r"mine is on a file system that locks no files \(.*\).*: mount it with locks, or"
+        ),
+        study.claimed(resume=True),
+    ):
         pass
 
 
