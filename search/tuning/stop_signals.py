@@ -63,8 +63,13 @@ def stop_signals(
             leave(f"segvote: stopped at once. {how_to_resume}", AT_ONCE)
 
     def wait_for_signal() -> None:
-        if noted.recv(1)[0] in signals and not unless():
+        number = noted.recv(1)[0]
+        if number in signals and not unless():
             arm()
+            if number == signal.SIGTERM and not sys.stderr.isatty():
+                # A batch system may send it to Ray's processes, too, and Ray then ends this one without a word.
+                with suppress(OSError):
+                    print(f"\nsegvote: SIGTERM stops the command. {how_to_resume}", file=sys.stderr, flush=True)
             time.sleep(within_s)
             leave(f"segvote: stopped, before all of its last steps were done. {how_to_resume}", AT_ONCE)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
-import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
@@ -15,7 +14,7 @@ from search.screen.watch import EpochWatch
 from search.tracking.tracker import Tracker
 from search.tuning.callback import StudyCallback
 from search.tuning.cluster.ray_watch import RayWatch, describe_lost
-from search.tuning.cluster.start_ray import use_prepared_processes
+from search.tuning.cluster.start_ray import end_ray, use_prepared_processes
 from search.tuning.import_meanwhile import ImportMeanwhile
 from search.tuning.live_vote import LiveVote
 from search.tuning.outcome_recorder import OutcomeRecorder
@@ -177,7 +176,7 @@ class StudyTuner:
                     raise
             except KeyboardInterrupt:
                 stopped_at, out_of_time = time.monotonic(), False
-                ray.shutdown()
+                end_ray()
         if watch.lost:
             self._screen.warn(describe_lost(watch.lost))
         return stopped_at, out_of_time

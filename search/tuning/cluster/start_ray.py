@@ -25,6 +25,7 @@ from trainables.hardware.loader_server import START_AHEAD
 
 SHORT_TMPDIR = "/tmp"
 LONGEST_TMPDIR = 38  # bytes: a socket's name has 107 at most, and 69 of them are Ray's
+END_S = 2.0
 CONNECT_S = 10.0  # that a cluster's head may take to accept a connection
 IMPORTS_AHEAD = "search.tuning.cluster.imports_ahead"
 _apart = threading.Event()  # set while the processes that this one forks are to leave its process group
@@ -161,6 +162,16 @@ def _start_own_cluster(how: dict[str, Any]) -> None:
         ray.init(**how)
     finally:
         _apart.clear()
+
+
+def end_ray() -> None:
+    """Leave the cluster, and end its processes where they are this command's own, within a short time.
+
+    Ray waits for many seconds for processes that a signal to all of them, as SLURM sends it, has ended before.
+    """
+    ending = threading.Thread(target=ray.shutdown, name="end of ray", daemon=True)
+    ending.start()
+    ending.join(END_S)
 
 
 def _close_token_file() -> None:

@@ -40,6 +40,7 @@ def test_a_process_that_does_not_come_to_its_end_is_left():
     assert _terminated(code) == (
         130,
         "",
+        "\nsegvote: SIGTERM stops the command. Go on by --resume.\n"
         "\nsegvote: stopped, before all of its last steps were done. Go on by --resume.\n",
     )
 

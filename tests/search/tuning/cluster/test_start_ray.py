@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,14 @@ def test_ray_starts_on_the_cores_that_are_given_below_a_long_directory_beside_ha
         [sys.executable, "-c", START], env={**os.environ, "TMPDIR": str(long)}, capture_output=True, text=True
     )
     assert (run.returncode, run.stdout) == (0, "True True True 1.0\n"), run.stderr
+
+
+def test_the_end_of_a_stopped_command_does_not_wait_for_ray_for_long(monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(start_ray.ray, "shutdown", ended.wait)
+    start_ray.end_ray()
+    assert not ended.is_set()
+    ended.set()
 
 
 @pytest.mark.parametrize("directory", ["/proc/nowhere", "/tmp/" + "long" * 20])
