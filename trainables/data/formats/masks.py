@@ -232,13 +232,16 @@ def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     """Return the values (H, W) of a mask, and the colours that are of no class.
 
-    Palette files give their indices, unless the list of classes has the colours of the palette. Where it has no colours
-    at all, a file whose three channels are equal gives their values.
+    Palette files give their indices, unless the list of classes has the colours of the palette; those of a GIF say
+    nothing, and its colours count. Where the list has no colours at all, a file whose three channels are equal gives
+    their values.
     """
     try:
         with Image.open(file, formats=MASK_FORMATS) as image:
             check_megapixels(image.size, MOST_MEGAPIXELS)  # a damaged head may state any size
             without_alpha = {"RGBA": "RGB", "LA": "L", "PA": "P"}.get(image.mode)
+            if image.format == "GIF":  # whose writers number the colours anew
+                without_alpha = "RGB"
             image = image.convert(without_alpha) if without_alpha else image
             pixels, palette = np.asarray(image), np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
     except DECODE_ERRORS as error:

@@ -308,6 +308,15 @@ def test_masks_may_be_files_of_other_formats_that_keep_values(tmp_path, suffix):
     assert (category_maps(dataset)["a.jpg"] == blocks(NOTHING, 1, 2, dtype=int)).all()
 
 
+def test_a_gif_whose_writer_numbers_the_colours_anew_has_the_values_that_are_seen(tmp_path):
+    source = folder(tmp_path / "src", "5 Paper\n9 Glass\n", a=blocks(5, 9))
+    (source / "masks/a.png").unlink()
+    Image.fromarray(blocks(5, 9)).save(source / "masks/a.gif", optimize=True)
+    with Image.open(source / "masks/a.gif") as image:
+        assert sorted(set(np.asarray(image).ravel())) == [0, 1]
+    assert (category_maps(import_from("masks", source)[1])["a.jpg"] == blocks(5, 9)).all()
+
+
 @pytest.mark.parametrize(
     ("suffix", "pixels", "mode", "message"),
     [
