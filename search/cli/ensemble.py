@@ -31,7 +31,9 @@ from search.tracking.store_file import check_studies
 @click.option(
     "--mixed-edits", is_flag=True, help="Let studies vote together whose training labels were edited differently."
 )
-@click.option("--mode", type=Choice(MODES), default="greedy", show_default=True, help="How members are chosen.")
+@click.option(
+    "--mode", type=Choice(MODES), default="greedy", show_default=True, help="How members are chosen: see docs/vote.md."
+)
 @click.option(
     "--max-members", type=click.IntRange(1), default=15, show_default=True, help="The most members of the ensemble."
 )

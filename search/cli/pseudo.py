@@ -19,7 +19,7 @@ from search.cli.predict import PREDICTS, found
     "--agree",
     type=click.IntRange(1),
     metavar="N",
-    help="How many votes the class of a pixel needs, or the pixel is ignored. [default: two thirds]",
+    help="How many votes the class of a pixel needs; pixels with fewer are ignored. [default: two thirds]",
 )
 @click.option(
     "--least",

@@ -111,8 +111,8 @@ OPTIONS = (
         type=click.Choice(["stop", "promote"]),
         default="promote",
         show_default=True,
-        help="What becomes of trials at a rung: all pause there and the best go on when a slot is free, or those stop "
-        "that are not among the best.",
+        help="What happens at a rung, an epoch at which trials are compared: weak ones stop (stop), or all pause and "
+        "the best go on when a slot is free (promote).",
     ),
     click.option(
         "--grace-period",

@@ -34,7 +34,7 @@ def plot_sizes(ensemble: EnsembleRecord, path: Path) -> Path:
         axes.axhline(expected, color="tab:red", linestyle=":", label=label)
         if error is not None:
             axes.axhspan(expected - error, expected + error, color="tab:red", alpha=0.1, linewidth=0)
-    axes.set(xlabel="members", ylabel="holdout mIoU", title="What votes of so many members score on the holdout")
+    axes.set(xlabel="members", ylabel="holdout mIoU", title="Score of the vote by number of members")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize="small")
     return _save(figure, path)
@@ -45,9 +45,9 @@ def plot_diversity(ensemble: EnsembleRecord, path: Path) -> Path:
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
     names = [member.name for member in ensemble.members]
     titles = {
-        "disagreement": "two differ: share of pixels",
+        "disagreement": "share of pixels on which two differ",
         "kappa": "Cohen's kappa of two",
-        "double_fault": "both are wrong: share of pixels",
+        "double_fault": "share of pixels on which both are wrong",
     }
     for axes, (key, title) in zip(panels, titles.items()):
         values = np.array(getattr(ensemble, key))

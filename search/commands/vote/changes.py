@@ -132,7 +132,7 @@ def picture_of_changes(
     gap = np.full((before.shape[0], GAP, 3), 255, np.uint8)
     seen = np.union1d(before[changed], after[changed]).tolist()
     names = {class_id: class_names[class_id] for class_id in seen}
-    caption = f"{changed.sum():,} changed pixels: the best member on the left, the vote on the right"
+    caption = f"{changed.sum():,} changed pixels: the best file on the left, the vote on the right"
     return with_legend(np.hstack([panels[0], gap, panels[1]]), caption, names, colours)
 
 
