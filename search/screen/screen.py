@@ -76,7 +76,7 @@ class Screen:
         """Return what keeps trials from training, as long as this command has not trained an epoch."""
         running = len(self.progress.running)
         if not running:  # those of a resumed study may have begun, and others may have failed
-            return "No trial runs now: Ray starts their processes, or waits for machines with room for them"
+            return "No trial is running: Ray is starting processes, or is waiting for machines that have room"
         begun = counted(running, "trial has", "trials have")
         return f"{begun} begun and not trained a step yet: libraries, weights and data are being loaded"
 

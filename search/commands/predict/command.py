@@ -92,6 +92,9 @@ def predicted(
         console: Where to print.
         ensemble: The ensemble; by default the one that the options name.
         voting: How many of its runs vote, the first ones; all of them by default.
+
+    Raises:
+        UserError: There is no such ensemble, no photo can be predicted, or the directory holds another prediction.
     """
     views = options.asked_views
     _check_apart(directory, Path(options.images).expanduser())

@@ -231,15 +231,15 @@ def test_what_trials_wait_for_before_the_first_step_is_said_each_minute(progress
         train(progress, 3, 1, miou=0.5)
         clock.now = 9 * LINE_EVERY_S
         shown.within_epochs()
-    machines = "No trial runs now: Ray starts their processes, or waits for machines with room for them"
+    machines = "No trial is running: Ray is starting processes, or is waiting for machines that have room"
     loading = "2 trials have begun and not trained a step yet: libraries, weights and data are being loaded"
     assert output.getvalue().splitlines() == [machines, machines, loading, machines]
 
 
 def test_the_live_table_says_that_no_trial_runs(progress):
-    assert "No trial runs now" in rendered(progress)
+    assert "No trial is running" in rendered(progress)
     progress.start(1, PARAMS)
-    assert "No trial runs now" not in rendered(progress)
+    assert "No trial is running" not in rendered(progress)
 
 
 def test_without_a_terminal_few_of_many_trials_are_told_of(progress, output):
