@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -99,6 +100,12 @@ def _remedy(error: Exception) -> str:
     if name and isinstance(error, OSError):
         return f"{name} is {os.environ[name]}: set it to a directory with a short name that you can write to, like /tmp"
     logs = Path(os.environ[name] if name else SHORT_TMPDIR, "ray", "session_latest", "logs")
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        return (
+            f"a process may address {limit / 2**30:.0f} GiB here, as ulimit -v says, and Ray's processes reserve more "
+            f"than they use: lift that limit, or have the batch system limit what is used; Ray's logs are in {logs}"
+        )
     return f"where it is busy, the same command may work later; Ray's logs are in {logs}"
 
 

@@ -140,6 +140,19 @@ def test_ray_starts_on_the_cores_that_are_given_below_a_long_directory_beside_ha
     assert (run.returncode, run.stdout) == (0, "True True True 1.0\n"), run.stderr
 
 
+def test_a_limit_of_addresses_is_named_where_ray_does_not_start(monkeypatch):
+    def time_out(**_):
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(start_ray.ray, "init", time_out)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    with pytest.raises(UserError, match="where it is busy, the same command may work later"):
+        start_ray.start_ray(None)
+    monkeypatch.setattr(start_ray.resource, "getrlimit", lambda _: (6 * 2**30, 6 * 2**30))
+    with pytest.raises(UserError, match="a process may address 6 GiB here, as ulimit -v says"):
+        start_ray.start_ray(None)
+
+
 def test_the_end_of_a_stopped_command_does_not_wait_for_ray_for_long(monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(start_ray.ray, "shutdown", ended.wait)
