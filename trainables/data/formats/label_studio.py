@@ -1,6 +1,6 @@
 """Label Studio's JSON export: tasks with polygons, ellipses and brush strokes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Required
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -122,13 +122,13 @@ def _photos(
 ) -> Iterator[LabelledPhoto]:
     for file, task, annotation in chosen:
         labels = f"{file}, task {task.get('id')}"
-        path = _photo(finder, task, labels)
         regions = list(_regions(annotation))
         images = {str(one["to_name"]) for _, one in regions if one.get("to_name")}
         images |= {f"item {one['item_index']}" for _, one in regions if one.get("item_index")}
         if len(images) > 1:
             of = ", ".join(sorted(images))
             raise UserError(f"{labels}: its regions are of several images ({of}); export tasks of one image each")
+        path = _photo(finder, task, images, labels)
         height, width = _size(path, regions, labels)
         shapes = []
         for index, (names, region) in enumerate(regions):
@@ -138,22 +138,29 @@ def _photos(
                 continue
             try:
                 shapes.append(Shape(ids[names[0]], _segmentation(region["value"], height, width), called))
-            except (KeyError, ValueError, TypeError, IndexError) as error:
+            except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
                 kind = "rle is no brush stroke" if "rle" in region["value"] else "value is no region"
                 what = f"its {kind} of a {width}x{height} photo ({error})"
                 problems.append(Problem(labels, called, what, SKIPPED))
         yield LabelledPhoto("train", path, path.name, height, width, tuple(shapes), labels)
 
 
-def _photo(finder: PhotosByName, task: dict, labels: str) -> Path:
+def _photo(finder: PhotosByName, task: dict, images: Iterable[str], labels: str) -> Path:
     """Return the photo of a task: by a path below the data directory, by an address, or by the name of an upload.
 
-    It is what the task has as "image", else its first text that ends as the name of a photo does.
+    It is what the task has under the name of the image that its regions are of, or as "image", else its only text that
+    ends as the name of a photo does.
     """
     names = {key: _name(value) for key, value in task["data"].items() if isinstance(value, str)}
-    name = names.get("image") or next((name for name in names.values() if name.lower().endswith(SUFFIXES)), "")
-    if not name:
+    keys = [key for key in (*images, "image") if names.get(key)][:1]
+    keys = keys or [key for key, name in names.items() if name.lower().endswith(SUFFIXES)]
+    if not keys:
         raise UserError(f"{labels}: its data name no photo, such as one with the key image: {', '.join(task['data'])}")
+    if len(keys) > 1:
+        raise UserError(
+            f"{labels}: its data name several photos ({', '.join(keys)}); call the one that is labelled image"
+        )
+    name = names[keys[0]]
     bare = name.rsplit("/", 1)[-1]
     if not finder.has(name) and finder.has(bare[UPLOAD_PREFIX:]) and bare[UPLOAD_PREFIX - 1 : UPLOAD_PREFIX] == "-":
         name = bare[UPLOAD_PREFIX:]

@@ -146,6 +146,7 @@ def test_regions_of_the_same_id_in_other_places_are_all_taken(tmp_path):
         ),
         ({"x": 1, "y": None, "radiusX": 5, "radiusY": 5, "labels": ["Paper"]}, {}, "its value is no region of a 30x20"),
         ({"x": 1, "radiusX": 5, "radiusY": 5, "ellipselabels": ["Paper"]}, {}, "its value is no region of a 30x20"),
+        ({"x": 10**400, "y": 1, "radiusX": 5, "radiusY": 5, "ellipselabels": ["Paper"]}, {}, "its value is no region"),
     ],
 )
 def test_a_region_of_which_no_mask_of_one_class_is_known_is_skipped_and_said(tmp_path, value, more, what):
@@ -237,6 +238,32 @@ def test_tasks_of_several_images_are_refused(tmp_path, data, more, message):
     (source / "export.json").write_text(json.dumps(tasks))
     with pytest.raises(UserError, match=message):
         import_from("label-studio", source)
+
+
+@pytest.mark.parametrize(
+    ("data", "of"),
+    [
+        ({"left": "b.png", "right": "a.png"}, "right"),
+        ({"image": "b.png", "right": "a.png"}, "right"),
+        ({"preview": "b.png", "image": "a.png"}, "picture"),
+    ],
+)
+def test_of_several_photos_the_one_is_taken_that_the_regions_are_of(tmp_path, data, of):
+    assert [one.path.name for one in two_photos(tmp_path / "ls", data, of)[1].images] == ["a.png"]
+
+
+def test_several_photos_of_which_any_may_be_labelled_are_refused(tmp_path):
+    message = r"task 7: its data name several photos \(preview, photo\); call the one that is labelled image"
+    with pytest.raises(UserError, match=message):
+        two_photos(tmp_path / "ls", {"preview": "b.png", "photo": "a.png"}, "picture")
+
+
+def two_photos(root, data, of):
+    source = export(root, brush(blob(), "Paper", to_name=of))
+    photo(source / "photos/b.png", WIDTH, HEIGHT)
+    tasks = json.loads((source / "export.json").read_text())
+    (source / "export.json").write_text(json.dumps([{**tasks[0], "data": data}]))
+    return import_from("label-studio", source)
 
 
 def test_a_lost_photo_and_a_short_export_are_errors(tmp_path):
