@@ -212,7 +212,7 @@ def _images(parsed: _Parsed, cache_dir: Path | str | None, max_megapixels: float
         if found:
             continue
         records.append(parsed.record(row, split, entry, path, fact.sha256))
-        if fact.ambiguous or (checks.UNSTATED in entry and fact.turned):
+        if fact.ambiguous or entry.get(checks.TURNED):
             problems.append(ambiguous_turn(file, entry["id"], name))
     checks.raise_if_any(layout.root, faults)
     problems += _same_photos(layout, records) + _split_groups(layout, records)

@@ -138,7 +138,7 @@ def _of_coco(file: Path, max_megapixels: float) -> PhotoList:
     notes = [
         str(ambiguous_turn(file.name, photo.image_id, photo.file_name))
         for photo, fact, entry in zip(photos, looked_at, content["images"])
-        if fact.ambiguous or (checks.UNSTATED in entry and fact.turned)
+        if fact.ambiguous or entry.get(checks.TURNED)
     ]
     notes += _notes(photos, looked_at)
     return PhotoList(file, tuple(photos), {one["name"]: one["id"] for one in content["categories"]}, tuple(notes))

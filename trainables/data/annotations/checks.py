@@ -36,7 +36,7 @@ NO_CLASSES = frozenset(
     ]
 )  # fmt: skip
 LINE_BREAKING = ("Cc", "Zl", "Zp")  # the categories of control characters and line separators in Unicode
-UNSTATED = "size is that of the photo"  # a key of images that state no width and height
+TURNED = "size is that of the photo as EXIF turns it"  # a key of images that state no width and height
 _LISTED = 20
 _LONGEST_SIDE = 65535  # pycocotools counts an image's pixels in 32 bits
 
@@ -82,7 +82,8 @@ def read_coco(
     In a content without faults, the lists images, annotations and categories exist; the latter two are empty where they
     are missing and `labels_optional` is true. Ids that are written as 7.0 are whole numbers, and category names are
     stripped of blanks and have composed characters. Images without width and height get those of their photos as
-    shown, and UNSTATED is true in them. Raises UserError where the file cannot be read or is not JSON.
+    shown, and their key TURNED says whether EXIF makes rows of columns. Raises UserError where the file cannot be read
+    or is not JSON.
 
     Args:
         path: The COCO file.
@@ -106,12 +107,13 @@ def _add_sizes(file: str, images: Sequence[dict], photo: Callable[[str], Path]) 
     for image in images:
         if not _states_size(image):
             try:
-                height, width = inspect_header(photo(image["file_name"]), max_megapixels=math.inf).shown_size
+                facts = inspect_header(photo(image["file_name"]), max_megapixels=math.inf)
             except PhotoError as error:
                 what = f"width and height are missing, and {image['file_name']} {error}"
                 yield Problem(file, image["id"], what, "state them, or put the photo there")
             else:
-                image |= {"height": height, "width": width, UNSTATED: True}
+                height, width = facts.shown_size
+                image |= {"height": height, "width": width, TURNED: facts.turned}
 
 
 def _tidy(entry: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """COCO files in the layouts that others write: Roboflow's export, and COCO's own folders."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def read_coco(source: Path, options: ImportOptions) -> Imported:
 
 
 def _add(files: dict[str | None, Path], split: str | None, path: Path) -> None:
-    if split in files:
+    if split and split in files:
         raise UserError(f"{files[split]} and {path} are both for {split}: keep the one that has the masks")
     files[split] = path
 
@@ -61,7 +61,7 @@ def _imported(
         above = {one.get("supercategory") for content in contents.values() for one in content["categories"]}
         categories = {key: name for key, name in categories.items() if key in used or name not in above}
     problems: list[Problem] = []
-    notes: list[str] = []
+    notes = list(_turned(contents.values()))
     photos = _photos(source, files, contents, finders, categories, problems, notes)
     count = sum(len(one["images"]) for one in contents.values())
     return Imported(categories, photos, count, problems=problems, notes=notes)
@@ -72,6 +72,14 @@ def _read(path: Path, finder: PhotosByName) -> dict:
     content, faults = checks.read_coco(path, path.name, photo, labels_optional=False)
     checks.raise_if_any(path.parent, faults)
     return content
+
+
+def _turned(contents: Iterable[dict]) -> Iterator[str]:
+    """Yield a sentence on the images that state no size and whose photos EXIF turns, if there are any."""
+    names = [image["file_name"] for content in contents for image in content["images"] if image.get(checks.TURNED)]
+    if names:
+        what = f"{len(names)} photos whose size is not stated have an EXIF orientation, which is followed"
+        yield f"{what}, such as {names[0]}; remove the mark from the files if the masks look turned"
 
 
 def _categories(source: Path, files: dict, contents: dict) -> dict[int, str]:
@@ -98,8 +106,8 @@ def _photos(
 ) -> Iterator[LabelledPhoto]:
     for split, content in contents.items():
         labels = str(files[split].relative_to(source))
-        own = {one["id"] for one in content["categories"]} & categories.keys()
-        shapes = _shapes(labels, content, own, problems, notes)
+        listed = {one["id"] for one in content["categories"]} & categories.keys()
+        shapes = _shapes(labels, content, listed, problems, notes)
         for image in content["images"]:
             path = finders[split].below(image["file_name"], f"{labels}, image {image['id']}")
             size = int(image["height"]), int(image["width"])

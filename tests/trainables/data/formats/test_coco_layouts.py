@@ -6,6 +6,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 
 from tests.trainables.data.formats.reading import NOTHING, category_maps, import_from, names, photo
@@ -71,6 +72,18 @@ def test_photos_tell_the_sizes_that_images_do_not_state(tmp_path):
     (tmp_path / "rf/train/_annotations.coco.json").write_text(json.dumps(its))
     _, dataset = import_from("roboflow", tmp_path / "rf")
     assert (dataset.images[0].width, dataset.images[0].height) == (20, 10)
+
+
+def test_the_exif_orientation_of_photos_whose_size_is_not_stated_is_told(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "c/annotations").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg"):
+        Image.new("RGB", (10, 20)).save(tmp_path / "c" / name, exif=exif)
+    its = {**content(), "images": [{"id": 1, "file_name": "a.jpg"}, {**image(2, "b.jpg"), "width": 20, "height": 10}]}
+    (tmp_path / "c/annotations/train.json").write_text(json.dumps(its))
+    (note,) = import_from("coco", tmp_path / "c")[0].notes
+    assert note.startswith("1 photos whose size is not stated have an EXIF orientation, which is followed, such as a.j")
 
 
 def test_a_part_need_not_list_the_categories_that_it_has_not(tmp_path):
@@ -165,4 +178,12 @@ def test_files_that_are_of_no_split_are_told_how_to_be_named(tmp_path, file, sai
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text(json.dumps(content()))
     with pytest.raises(UserError, match=said):
+        import_from("coco", tmp_path)
+
+
+def test_several_files_of_no_split_are_told_how_to_be_named(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / f"annotations/{name}.json").write_text(json.dumps(content()))
+    with pytest.raises(UserError, match=r"must have names with train, val or test, as .* does not"):
         import_from("coco", tmp_path)
