@@ -78,8 +78,9 @@ def read_class_list(file: Path) -> ClassList:
     is given first, as in `value name red green blue`. Commas, semicolons, colons or tabs may stand for the spaces
     beside the name, which is taken as it is. CVAT's labelmap.txt has the form `name:red,green,blue:parts:actions`.
     Empty lines, those that begin with #, a head that names columns, and the __ignore__ that labelme writes first for
-    pixels of the value 255 are left out. Raises UserError naming a line of
-    another form.
+    pixels of the value 255 are left out.
+
+    Raises UserError for a line of another form, and where numbers behind the names may be values.
     """
     lines = [
         (number, line.strip())

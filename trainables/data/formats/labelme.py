@@ -167,8 +167,9 @@ def _rectangle(entry: dict, height: int, width: int) -> list[list[float]]:
 
 def _circle(entry: dict, height: int, width: int) -> list[list[float]]:
     """Return a circle of its centre and a point on it."""
-    centre, edge = entry["points"]
-    return ellipse(*centre, *2 * [math.dist(centre, edge)])
+    (x, y), edge = entry["points"]
+    radius = math.dist((x, y), edge)
+    return ellipse(x, y, radius, radius)
 
 
 def _mask(entry: dict, height: int, width: int) -> dict[str, Any]:

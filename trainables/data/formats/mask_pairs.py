@@ -63,7 +63,7 @@ def find_pairs(
         else:
             near = similar.get(folded(str(name)))
             but = f", but {near} is there" if near else ""
-            what = f"there is no photo of its name below {images.relative_to(source)}{but}"
+            what = f"there is no photo of its name below {images}{but}"
             remedy = "give both the same name, remove the mask, or restore the photo"
             faults.append(Problem(str(mask.relative_to(source)), None, what, remedy))
     checks.raise_if_any(source, faults)

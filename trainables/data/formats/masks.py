@@ -24,7 +24,7 @@ from trainables.data.formats.detection import (
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.mask_pairs import Pair, find_pairs
 from trainables.data.formats.write import as_json
-from trainables.data.photos.names import SUFFIXES
+from trainables.data.photos.names import SUFFIXES, without_ending
 from trainables.data.photos.photo_files import DECODE_ERRORS, check_megapixels
 from trainables.errors import UserError
 from trainables.files import check_fetched, files_below
@@ -152,13 +152,15 @@ def _listed(source: Path, pairs: list[Pair]) -> list[Pair]:
         file = source / "ImageSets" / "Segmentation" / f"{split}.txt"
         if file.is_file():
             names = [name for line in read_lines(file) for name in line.split()]
-            split_of |= {name if name in known else Path(name).stem: split for name in names}
+            split_of |= {name if name in known else without_ending(Path(name).name): split for name in names}
     if not split_of:
         return pairs
     chosen = [Pair(split_of[p.mask.stem], p.photo, p.file_name, p.mask) for p in pairs if p.mask.stem in split_of]
     missing = sorted(split_of.keys() - {pair.mask.stem for pair in chosen})
     if missing:
-        raise UserError(f"{source}: ImageSets/Segmentation names {missing[0]}, which has no mask in SegmentationClass")
+        raise UserError(
+            f"{source}: ImageSets/Segmentation names {missing[0]}, which has no mask: restore it, or leave out the name"
+        )
     return chosen
 
 

@@ -131,6 +131,11 @@ def test_a_circle_without_a_finite_radius_is_skipped(tmp_path, recwarn, edge):
     assert not recwarn
 
 
+def test_points_of_three_numbers_make_no_circle(tmp_path):
+    source = save(tmp_path / "lm", shape(LARGE), shape([[8, 10, 1], [11, 14, 1]], kind="circle"))
+    assert [problem.id for problem in import_from("labelme", source)[0].problems] == ["shape 2"]
+
+
 def test_a_photo_of_a_moved_folder_is_found_beside_its_file(tmp_path):
     for path in ("C:\\data\\a.jpg", "/home/me/a.jpg", "../images/a.jpg"):
         source = save(tmp_path / f"lm{len(path)}", shape(LARGE), imagePath=path)

@@ -129,7 +129,7 @@ def test_a_mask_that_was_not_fetched_is_told(tmp_path):
 def test_a_mask_without_photo_and_a_folder_without_classes_are_errors(tmp_path):
     source = folder(tmp_path / "src", a=blocks(0, 1))
     save(source / "masks/lost.png", blocks(0))
-    with pytest.raises(UserError, match=r"masks/lost.png: there is no photo of its name below images"):
+    with pytest.raises(UserError, match=r"masks/lost\.png: there is no photo of its name below /.*/images;"):
         import_from("masks", source)
     (source / "classes.txt").unlink()
     with pytest.raises(UserError, match="has no list of classes"):
@@ -462,6 +462,15 @@ def test_voc_follows_its_lists_and_palette(tmp_path):
     assert (maps["x.jpg"] == np.where(pixels["x"] == 255, NOTHING, pixels["x"].astype(int))).all()
     assert (maps["y.jpg"] == pixels["y"]).all()
     assert names(dataset)[15] == "person"
+
+
+def test_a_name_in_vocs_lists_is_not_cut_at_another_dot_than_that_of_the_ending(tmp_path):
+    photo(tmp_path / "voc/JPEGImages/x.jpg")
+    save(tmp_path / "voc/SegmentationClass/x.png", blocks(0, 15))
+    (tmp_path / "voc/ImageSets/Segmentation").mkdir(parents=True)
+    (tmp_path / "voc/ImageSets/Segmentation/train.txt").write_text("x.2\n")
+    with pytest.raises(UserError, match=r"ImageSets/Segmentation names x\.2, which has no mask"):
+        import_from("voc", tmp_path / "voc")
 
 
 def test_voc_in_its_colours_reads_as_its_palette_does(tmp_path):
