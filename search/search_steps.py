@@ -112,7 +112,7 @@ def show_plan(plan: Plan, dataset: Dataset, console: Console) -> None:
         say(
             console,
             f"{_no_gpu(plan)}: trials train on CPU cores. How long the search takes is shown after its first steps, "
-            "and by --dry-run before it begins. Ctrl-C stops it; --space quickstart is made for a CPU.",
+            f"and by --dry-run before it begins. {what_if_too_long(plan.space.name)}",
         )
 
 
@@ -134,6 +134,11 @@ def _show_search(plan: Plan, console: Console) -> None:
 
 def _no_gpu(plan: Plan) -> str:
     return "No GPU was asked for" if plan.settings.gpus_per_trial == 0 else "No GPU was found"
+
+
+def what_if_too_long(space: str) -> str:
+    """Return what to do where a search of this space takes too long without a GPU."""
+    return "Ctrl-C stops it." if space == "quickstart" else "Ctrl-C stops it; --space quickstart is made for a CPU."
 
 
 def _trials_in_words(plan: Plan) -> str:
@@ -195,7 +200,7 @@ def _show_cpu_time(plan: Plan, configs: list[TrialConfig], console: Console) -> 
         console,
         f"{_no_gpu(plan)}. On these CPU cores the search takes about {duration(seconds)} if no trial is stopped "
         f"early, going by single steps of {'these' if plan.suggestions else 'its first'} configurations."
-        + (" Ctrl-C stops it; --space quickstart is made for a CPU." if seconds > 3600 else ""),
+        + (f" {what_if_too_long(plan.space.name)}" if seconds > 3600 else ""),
     )
 
 
