@@ -4,8 +4,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+at_return: list[Callable[[], None]] = []
+"""Called once a command has returned to a process that goes on: they take back what was to end a process in time."""
 
 
 def stopping_signals() -> list[signal.Signals]:
@@ -16,13 +19,17 @@ def stopping_signals() -> list[signal.Signals]:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Return a context after which the signals that stop a command have the handlers of before."""
+    """Return a context after which the signals that stop a command have the handlers of before, and what they set off
+    ends no process any more.
+    """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     hook = sys.unraisablehook
     try:
         yield
     finally:
         sys.unraisablehook = hook
+        while at_return:
+            at_return.pop()()
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 if handler is not None:  # None is one that was not set by Python

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from search.signals import stopping_signals
+from search.signals import at_return, stopping_signals
 
 ECHO_S = 1.0  # shells and wrappers send one Ctrl-C twice
 WITHIN_S = 7.0  # of the first signal, whatever Ray, MLflow or the disk keep the process waiting for
 GRACE_S = 1.0  # for the message, after WITHIN_S
 AT_ONCE = 130
 SHOW_CURSOR = "\x1b[?25h"
-STAY_OPEN: list[socket.socket] = []
 
 
 def leave(why: str, code: int) -> None:
@@ -43,7 +42,7 @@ def stop_signals(
     first that it is to take its time. What is left when the process ends at once is what a kill leaves, which a
     resumed study brings to its end. `begun` is set at the first signal.
     """
-    signals, first, before = stopping_signals(), [], {}
+    signals, first, before, over = stopping_signals(), [], {}, threading.Event()
 
     def arm() -> None:
         """Have the system end the process where C code that waits lets no other thread of Python's run."""
@@ -70,14 +69,23 @@ def stop_signals(
                 # A batch system may send it to Ray's processes, too, and Ray then ends this one without a word.
                 with suppress(OSError):
                     print(f"\nsegvote: SIGTERM stops the command. {how_to_resume}", file=sys.stderr, flush=True)
-            time.sleep(within_s)
-            leave(f"segvote: stopped, before all of its last steps were done. {how_to_resume}", AT_ONCE)
+            if not over.wait(within_s):
+                leave(f"segvote: stopped, before all of its last steps were done. {how_to_resume}", AT_ONCE)
+
+    def disarm() -> None:
+        over.set()
+        waiting.join(GRACE_S)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(wakeup_before)
+        for one in (noted, noting):
+            one.close()
 
     # The main thread sees a signal only when it comes back from C code, which may wait; this thread is woken at once.
     noted, noting = socket.socketpair()
     noting.setblocking(False)
     wakeup_before = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=wait_for_signal, name="stop", daemon=True).start()
+    waiting = threading.Thread(target=wait_for_signal, name="stop", daemon=True)
+    waiting.start()
     for number in signals:
         before[number] = signal.signal(number, stop)
     try:
@@ -88,5 +96,5 @@ def stop_signals(
                 signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup_before)
             noting.send(b"\0")  # ends the thread
-        else:
-            STAY_OPEN.extend((noted, noting))  # the system goes on to write to it
+        else:  # the system goes on to write to the sockets
+            at_return.append(disarm)

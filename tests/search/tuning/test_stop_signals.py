@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from search.signals import handlers_kept
 from search.tuning.stop_signals import stop_signals
 
 SLOW = """
@@ -92,6 +93,14 @@ def test_the_first_signal_is_an_interrupt(number):
         signal.set_wakeup_fd(-1)
         for one, handler in zip(SIGNALS, before):
             signal.signal(one, handler)
+
+
+def test_a_process_that_goes_on_after_a_command_that_was_stopped_is_not_ended():
+    with pytest.raises(KeyboardInterrupt), handlers_kept(), stop_signals(""):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.set_wakeup_fd(-1) == -1
+    assert "stop" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_without_a_signal_the_handlers_are_as_before():
