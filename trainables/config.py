@@ -34,7 +34,7 @@ class TrialConfig:
     lr: float = 1e-3  # of the backbone, after warm-up
     head_lr_factor: float = 1.0  # the head's learning rate is lr × this
     layer_decay: float = 1.0  # factor of the learning rate from each layer of the backbone to the one below; 1: off
-    weight_decay: float = 0.01
+    weight_decay: float = 0.01  # adam and sgd add it to the gradient (L2), where 1e-4 is usual
     momentum: float = 0.9  # of sgd only
     schedule: str = "poly"
     warmup_epochs: float = 0.0
