@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from trainables.data.formats.imported import read_lines
 from trainables.errors import UserError
 
@@ -149,34 +147,3 @@ def _may_end_with_values(lines: list[str]) -> bool:
 def _names_columns(line: str) -> bool:
     columns = [one.strip().lower() for one in re.split(r"[,;\t]", line)]
     return len(columns) > 1 and set(columns) <= _COLUMNS
-
-
-def by_palette(indices: np.ndarray, palette: np.ndarray, classes: ClassList) -> np.ndarray:
-    """Return the values (H, W) of a mask of indices uint8 into its palette, uint8 (n, 3).
-
-    They are those of the palette's colours where the list of classes has all that are used, else the indices.
-    """
-    values = np.arange(256, dtype=np.int32)
-    for index in np.flatnonzero(np.bincount(indices.ravel())).tolist():
-        red, green, blue = palette[index].tolist() if index < len(palette) else (-1, -1, -1)
-        if (red, green, blue) not in classes.colours:
-            return indices
-        values[index] = classes.colours[red, green, blue]
-    return values[indices]
-
-
-def by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:
-    """Return the values int32 (H, W) of a mask in colour, uint8 (H, W, 3), -1 for other colours, and those colours.
-
-    They are looked up in a table of all colours, since to sort the colours of all pixels takes seconds a mask.
-    """
-    codes = pixels[..., 0].astype(np.int32)
-    for channel in (1, 2):
-        codes <<= 8
-        codes |= pixels[..., channel]
-    value_of = np.full(1 << 24, -1, np.int32)
-    for (red, green, blue), value in classes.colours.items():
-        value_of[red << 16 | green << 8 | blue] = value
-    values = value_of[codes]
-    others = np.unique(codes[values == -1]).tolist()
-    return values, [(code >> 16, code >> 8 & 255, code & 255) for code in others]

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco_mask
 
 from trainables.data.annotations import checks
@@ -23,17 +22,15 @@ from trainables.data.formats.detection import (
 )
 from trainables.data.formats.imported import Imported, ImportOptions, LabelledPhoto, Shape, read_lines
 from trainables.data.formats.mask_pairs import Pair, find_pairs
+from trainables.data.formats.mask_values import counted, read_values
 from trainables.data.formats.write import as_json
 from trainables.data.photos.names import SUFFIXES, without_ending
-from trainables.data.photos.photo_files import DECODE_ERRORS, check_megapixels
 from trainables.errors import UserError
-from trainables.files import check_fetched, files_below
+from trainables.files import files_below
 
 CVAT_CLASSES = "labelmap.txt"
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", CVAT_CLASSES, "class_dict.csv", ROBOFLOW_CLASSES)
 CITYSCAPES_LIST = "label_colors.txt"
-MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF")
-MOST_MEGAPIXELS = 2000.0  # of a mask, whose pixels take a few bytes each
 ADE20K_CLASSES = "objectInfo150.txt"
 
 
@@ -194,8 +191,8 @@ def _photos(
     seen: set[int] = set()
     for pair in pairs:
         labels = str(pair.mask.relative_to(source))
-        values, others = _values(pair.mask, classes)
-        present, counts = _counted(values)
+        values, others = read_values(pair.mask, classes)
+        present, counts = counted(values)
         unknown = others or [value for value in present.tolist() if value not in known]
         if unknown:
             kind = "colours" if others else "values"
@@ -220,50 +217,3 @@ def _photos(
         )
     if void_pixels and void == "background":
         notes.append(f"{void_pixels} pixels of no class became background; --void ignore keeps them out of the score")
-
-
-def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values that occur, ascending, and how many pixels have each; up to 16 bits they are not sorted."""
-    if values.min() < 0 or values.max() > 65535:
-        return np.unique(values, return_counts=True)
-    counts = np.bincount(values.ravel())
-    present = np.flatnonzero(counts)
-    return present, counts[present]
-
-
-def _values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
-    """Return the values (H, W) of a mask, and the colours that are of no class.
-
-    Palette files give their indices, unless the list of classes has the colours of the palette; those of a GIF say
-    nothing, and its colours count. Where the list has no colours at all, a file whose three channels are equal gives
-    their values.
-    """
-    try:
-        with Image.open(file, formats=MASK_FORMATS) as image:
-            check_megapixels(image.size, MOST_MEGAPIXELS)  # a damaged head may state any size
-            without_alpha = {"RGBA": "RGB", "LA": "L", "PA": "P"}.get(image.mode)
-            if image.format == "GIF":  # whose writers number the colours anew
-                without_alpha = "RGB"
-            image = image.convert(without_alpha) if without_alpha else image
-            pixels, palette = np.asarray(image), np.array(image.getpalette() or (), np.uint8).reshape(-1, 3)
-    except DECODE_ERRORS as error:
-        check_fetched(file)
-        raise UserError(f"{file} is no readable mask ({error}); export it again") from error
-    if pixels.ndim == 3 and pixels.shape[2] != 3:
-        raise UserError(f"{file} is a mask of {pixels.shape[2]} channels; export it with one, or in RGB")
-    if pixels.dtype.kind == "f" and (pixels != np.floor(pixels)).any():
-        raise UserError(f"{file} is a mask of fractions, but the value of a class is a whole number; export it again")
-    if pixels.ndim == 2:
-        return class_lists.by_palette(pixels, palette, classes) if len(palette) else _whole(pixels), []
-    if not classes.colours and (pixels == pixels[..., :1]).all():
-        return pixels[..., 0], []
-    if not classes.colours:
-        raise UserError(
-            f"{file} is a mask in colour, but the list of classes gives no colours: write red green blue name a line"
-        )
-    return class_lists.by_colour(pixels, classes)
-
-
-def _whole(pixels: np.ndarray) -> np.ndarray:
-    """Return values that are stored as bits or as fractions as whole numbers."""
-    return pixels.astype({"b": np.uint8, "f": np.int64}.get(pixels.dtype.kind, pixels.dtype), copy=False)
