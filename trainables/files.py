@@ -28,24 +28,31 @@ def check_fetched(path: Path) -> None:
 
     Of one that cannot be opened nothing is said, because whoever reads it says why.
     """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(LFS_POINTER))
-    except OSError:
-        return
+    start = _beginning(path, len(LFS_POINTER))
     if start == LFS_POINTER:
         raise UserError(f"{path} is a pointer of Git LFS instead of the file; fetch it by git lfs pull")
-    if not start:
+    if start == b"":
         raise UserError(f"{path} is empty (0 bytes); copy or download it again")
 
 
 def check_unpacked(path: Path) -> None:
-    """Raise UserError for a file that is an archive, whatever its name says."""
-    with path.open("rb") as stream:
-        start = stream.read(4)
+    """Raise UserError for a file that is an archive, whatever its name says.
+
+    Of one that cannot be opened nothing is said, as by `check_fetched`.
+    """
+    start = _beginning(path, 4) or b""
     kind = next((kind for sign, kind in ARCHIVES.items() if start.startswith(sign)), None)
     if kind:
         raise UserError(f"{path} is a {kind} archive; unpack it, and give what is in it")
+
+
+def _beginning(path: Path, size: int) -> bytes | None:
+    """Return the first bytes of a file; None where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(size)
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from typing_extensions import TypedDict
 
 from trainables.errors import UserError
-from trainables.files import read_checked, read_json, replacing, write_json, write_text
+from trainables.files import check_fetched, check_unpacked, read_checked, read_json, replacing, write_json, write_text
 
 
 class Verdict(TypedDict):
@@ -122,3 +122,9 @@ def test_a_damaged_file_is_named_with_what_is_wrong_and_the_way_on(tmp_path, con
 def test_a_file_that_is_gone_is_named(tmp_path):
     with pytest.raises(UserError, match=r"verdict.json is damaged .*No such file.*: delete it"):
         read_checked(tmp_path / "verdict.json", Verdict, remedy="delete it")
+
+
+@pytest.mark.parametrize("check", [check_fetched, check_unpacked])
+def test_whoever_reads_a_file_says_that_it_cannot_be_opened(tmp_path, check):
+    check(tmp_path)
+    check(tmp_path / "gone")
