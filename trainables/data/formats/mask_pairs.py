@@ -31,11 +31,8 @@ def find_pairs(
     endings: tuple[str, ...] = MASK_SUFFIXES,
     key: Callable[[str], str] = lambda name: name,
     notes: list[str] | None = None,
-    beside: str | None = None,
 ) -> list[Pair]:
-    """Return the masks in a folder with their photos in another; both folders are below `source`.
-
-    They are the same folder where `beside` is given, the ending of the masks' names behind those of the photos.
+    """Return the masks in a folder with their photos in another, or in the same one; both are below `source`.
 
     `endings` are those of the masks' files in small letters, and `key` makes one name of those of a photo and its mask.
     Where `notes` are given and no mask has the name of a photo, they are paired by the numbers in their names, and
@@ -43,9 +40,7 @@ def find_pairs(
 
     Raises UserError for a mask without photo, for two photos of one mask, and where there is no mask at all.
     """
-    if beside:
-        key, endings = lambda name: name.removesuffix(beside), tuple(f"{beside}{one}".lower() for one in endings)
-    photos = _photos_by_name(images, key, endings if beside else ())
+    photos = _photos_by_name(images, key, endings if images == masks else ())
     pairs, faults = [], []
     similar = {folded(str(name)): photo for name, photo in photos.items()}
     found = sorted(path for path in files_below(masks) if path.name.lower().endswith(endings))

@@ -15,6 +15,7 @@ from trainables.data.formats.detection import (
     CITYSCAPES_PHOTOS,
     IMAGE_FOLDERS,
     MASK_FOLDERS,
+    MASK_SUFFIXES,
     ROBOFLOW_CLASSES,
     ending_beside,
     folder_of,
@@ -105,7 +106,7 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
             pairs += find_pairs(source, images, masks, notes=notes)
             folders.append(images)
         elif (place != source or len(places) == 1) and (ending := ending_beside(place)):
-            pairs += find_pairs(source, place, place, beside=ending)
+            pairs += _beside(source, place, ending)
             folders.append(place)
     if not pairs:
         raise UserError(
@@ -116,6 +117,12 @@ def read_masks(source: Path, options: ImportOptions) -> Imported:
     imported = _imported(source, pairs, classes, options, "background")
     imported.notes.extend([*notes, *_without_mask(source, folders, pairs)])
     return imported
+
+
+def _beside(source: Path, place: Path, ending: str) -> list[Pair]:
+    """Return the pairs of a folder in which masks lie beside photos; `ending` is what their names have behind those."""
+    endings = tuple(f"{ending}{one}".lower() for one in MASK_SUFFIXES)
+    return find_pairs(source, place, place, endings=endings, key=lambda name: name.removesuffix(ending))
 
 
 def _class_file(places: list[Path]) -> Path | None:
