@@ -49,8 +49,11 @@ def data_command() -> None:
     type=Choice(["background", "ignore"]),
     help="What pixels of no class become in PNG masks. [default: background for masks, else ignore]",
 )
+@click.option("--skip-photos", is_flag=True, help="Leave out photos of coco and roboflow that are missing or damaged.")
 @click.option("--copy", is_flag=True, help="Copy the photos instead of making hard links.")
-def import_command(name: str, source: str, out: str, classes: str | None, void: str | None, copy: bool) -> int:
+def import_command(
+    name: str, source: str, out: str, classes: str | None, void: str | None, skip_photos: bool, copy: bool
+) -> int:
     """Write a data set from labels in another FORMAT at SRC.
 
     FORMAT is masks (PNG files and a list of classes), voc, ade20k, cityscapes, yolo, label-studio, cvat, labelme,
@@ -59,7 +62,7 @@ def import_command(name: str, source: str, out: str, classes: str | None, void: 
     from search.commands.data.formats import run_import
     from trainables.data.formats.imported import ImportOptions
 
-    options = ImportOptions(_path(classes) if classes else None, void)
+    options = ImportOptions(_path(classes) if classes else None, void, skip_photos)
     return run_import(name, _path(source), _path(out), options, copy=copy, console=make_console())
 
 

@@ -16,6 +16,7 @@ from trainables.errors import UserError, nearest
 from trainables.files import check_unpacked
 
 SHOWN_PROBLEMS = 10
+LISTING_PHOTOS = ("coco", "roboflow")
 
 
 def run_import(name: str, source: Path, out: Path, options: ImportOptions, *, copy: bool, console: Console) -> int:
@@ -34,6 +35,10 @@ def run_import(name: str, source: Path, out: Path, options: ImportOptions, *, co
     """
     if name not in READERS:
         raise UserError(f"unknown format {name!r}{nearest(name, READERS)}: choose one of {', '.join(READERS)}")
+    if options.skip_photos and name not in LISTING_PHOTOS:
+        raise UserError(
+            f"--skip-photos is for {' and '.join(LISTING_PHOTOS)}, whose files list the photos, not for {name}"
+        )
     if not source.exists():
         raise UserError(f"{source}: there is no such directory or file")
     if source.is_file():
@@ -55,7 +60,7 @@ def _show(report: ImportReport, out: Path, unlabelled: str, console: Console) ->
     say("\n".join(report.dataset.summary.splitlines()[1 : 1 + len(report.dataset.categories)]))
     for note in report.notes:
         say(f"note: {note}")
-    show_problems(("shape was skipped", "shapes were skipped"), report.problems, console)
+    show_problems(("shape or photo was skipped", "shapes or photos were skipped"), report.problems, console)
     odd = "thing is odd in what was written", "things are odd in what was written"
     show_problems(odd, report.dataset.problems, console)
     ignore = " --unlabelled ignore" if unlabelled == "ignore" else ""

@@ -37,6 +37,7 @@ NO_CLASSES = frozenset(
 )  # fmt: skip
 LINE_BREAKING = ("Cc", "Zl", "Zp")  # the categories of control characters and line separators in Unicode
 TURNED = "size is that of the photo as EXIF turns it"  # a key of images that state no width and height
+RESTORE = "restore the photo, or write the data set without it by `segvote data import coco … --skip-photos`"
 _LISTED = 20
 _LONGEST_SIDE = 65535  # pycocotools counts an image's pixels in 32 bits
 
@@ -387,7 +388,7 @@ def check_photo(
     if isinstance(facts, PhotoError):
         if hint:
             return [Problem(file, image_id, f"{name} {hint}", f"correct file_name in {file}, or rename the photo")]
-        remedy = facts.remedy or "restore the photo, or remove the image and its annotations"
+        remedy = facts.remedy or RESTORE
         return [Problem(file, image_id, f"{name} {facts}", remedy)]
     if not facts.fits(*size):
         what = f"{name} is {facts.width}x{facts.height}, but {file} states {size[1]}x{size[0]}"

@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from trainables.data.annotations.checks import Problem, raise_if_any
+from trainables.data.annotations.checks import RESTORE, Problem, raise_if_any
 from trainables.data.dataset import Dataset, ImageRecord
 from trainables.data.photos.photo_files import PhotoError, decode_photo, forget_photos, memo_path, usable_threads
 from trainables.errors import UserError
@@ -200,8 +200,7 @@ def _write_rows(
                 forget_photos(
                     memo_path(building.parent, dataset.root)
                 )  # what it remembers of a photo may be out of date
-                remedy = "restore the photo, or remove the image and its annotations"
-                return Problem(dataset.file(image.split), image.image_id, f"{image.file_name} {error}", remedy)
+                return Problem(dataset.file(image.split), image.image_id, f"{image.file_name} {error}", RESTORE)
             mask = dataset.mask(image.row)
             images.write(photo, image.row * pixels * 3)
             masks.write(_resize_nearest(mask, image_size), image.row * pixels)

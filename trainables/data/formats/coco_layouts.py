@@ -21,21 +21,22 @@ def read_roboflow(source: Path, options: ImportOptions) -> Imported:
     files: dict[str | None, Path] = {}
     for path in sorted(source.glob(ROBOFLOW_FILES)):
         _add(files, split_of(path.parent.name), path)
-    return _imported(source, files, {split: path.parent for split, path in files.items()}, without_top=True)
+    return _imported(source, files, {split: path.parent for split, path in files.items()}, options, without_top=True)
 
 
 def read_coco(source: Path, options: ImportOptions) -> Imported:
     """Return the files annotations/*train*.json, *val*.json and *test*.json, with photos anywhere below `source`.
 
     Their names may have any capitals. One that ends in "default", as CVAT names it where a task has no subsets, is for
-    training.
+    training. With `skip_photos` the files may be SegVote's own, train.json and so on, which need no import otherwise.
     """
     files: dict[str | None, Path] = {}
-    for path in sorted(source.glob("annotations/*.json")):
+    own = [source / f"{split}.json" for split in ("train", "val", "test")] if options.skip_photos else []
+    for path in sorted(source.glob("annotations/*.json")) or filter(Path.is_file, own):
         name = path.stem.lower()
         named = next((split for split in ("train", "val", "test") if split in name), None)
         _add(files, named or ("train" if name.endswith("default") else None), path)
-    return _imported(source, files, {split: source for split in files}, without_top=False)
+    return _imported(source, files, {split: source for split in files}, options, without_top=False)
 
 
 def _add(files: dict[str | None, Path], split: str | None, path: Path) -> None:
@@ -45,16 +46,23 @@ def _add(files: dict[str | None, Path], split: str | None, path: Path) -> None:
 
 
 def _imported(
-    source: Path, files: dict[str | None, Path], roots: dict[str | None, Path], *, without_top: bool
+    source: Path,
+    files: dict[str | None, Path],
+    roots: dict[str | None, Path],
+    options: ImportOptions,
+    *,
+    without_top: bool,
 ) -> Imported:
     if not files or None in files:
         where = "lie in folders named" if without_top else "have names with"
         example = "train/_annotations.coco.json" if without_top else "annotations/instances_train.json"
         found = f"{files[None]} does not" if files else "there is none"
-        known = "; a directory that has a train.json needs no import" if (source / "train.json").is_file() else ""
+        known = ""
+        if (source / "train.json").is_file():
+            known = "; a directory that has a train.json needs no import, unless --skip-photos is to leave out photos"
         raise UserError(f"{source}: COCO files must {where} train, val or test, as {example} does: {found}{known}")
     finders = {split: PhotosByName(root) for split, root in roots.items()}
-    contents = {split: _read(path, finders[split]) for split, path in files.items()}
+    contents = {split: _read(path, finders[split], labels_optional=split == "test") for split, path in files.items()}
     categories = _categories(source, files, contents)
     if without_top:
         used = {one.get("category_id") for content in contents.values() for one in content["annotations"]}
@@ -62,14 +70,14 @@ def _imported(
         categories = {key: name for key, name in categories.items() if key in used or name not in above}
     problems: list[Problem] = []
     notes = list(_turned(contents.values()))
-    photos = _photos(source, files, contents, finders, categories, problems, notes)
+    photos = _photos(source, files, contents, finders, categories, problems, notes, skip_missing=options.skip_photos)
     count = sum(len(one["images"]) for one in contents.values())
-    return Imported(categories, photos, count, problems=problems, notes=notes)
+    return Imported(categories, photos, count, problems=problems, notes=notes, skip_photos=options.skip_photos)
 
 
-def _read(path: Path, finder: PhotosByName) -> dict:
+def _read(path: Path, finder: PhotosByName, *, labels_optional: bool) -> dict:
     photo = partial(finder.below, labels=path.name)
-    content, faults = checks.read_coco(path, path.name, photo, labels_optional=False)
+    content, faults = checks.read_coco(path, path.name, photo, labels_optional=labels_optional)
     checks.raise_if_any(path.parent, faults)
     return content
 
@@ -84,6 +92,8 @@ def _turned(contents: Iterable[dict]) -> Iterator[str]:
 
 def _categories(source: Path, files: dict, contents: dict) -> dict[int, str]:
     names = {split: {one["id"]: one["name"] for one in content["categories"]} for split, content in contents.items()}
+    if not names.get("test"):  # its labels need not be known
+        names.pop("test", None)
     first = "train" if "train" in names else next(iter(names))
     label, known = files[first].name, names[first]
     faults = [
@@ -103,16 +113,20 @@ def _photos(
     categories: dict[int, str],
     problems: list[Problem],
     notes: list[str],
+    *,
+    skip_missing: bool,
 ) -> Iterator[LabelledPhoto]:
     for split, content in contents.items():
         labels = str(files[split].relative_to(source))
         listed = {one["id"] for one in content["categories"]} & categories.keys()
         shapes = _shapes(labels, content, listed, problems, notes)
         for image in content["images"]:
-            path = finders[split].below(image["file_name"], f"{labels}, image {image['id']}")
+            name, finder = image["file_name"], finders[split]
+            missing = skip_missing and not finder.has(name)
+            path = finder.root / name if missing else finder.below(name, f"{labels}, image {image['id']}")
             size = int(image["height"]), int(image["width"])
             own, group = tuple(shapes[image["id"]]), image.get("group")
-            yield LabelledPhoto(split, path, image["file_name"], *size, own, labels, group=group)
+            yield LabelledPhoto(split, path, name, *size, own, labels, group=group)
 
 
 def _shapes(

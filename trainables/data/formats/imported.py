@@ -55,7 +55,7 @@ class Imported:
     COCO's rule holds here, by which the smaller one is on top. `unlabelled` says how a search should take pixels
     without any shape; where they are background and shapes are layered, a category with a name of the background is no
     class, and its shapes make holes. While `photos` are read, `problems` grows by what is skipped and `notes` by what
-    to know.
+    to know. With `skip_photos`, photos that are missing or damaged are skipped, too.
     """
 
     categories: dict[int, str]
@@ -65,14 +65,19 @@ class Imported:
     unlabelled: Literal["background", "ignore"] = "background"
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    skip_photos: bool = False
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """`classes` is a file with the list of classes; `void` says what pixels of no class are, where a format has any."""
+    """`classes` is a file with the list of classes; `void` says what pixels of no class are, where a format has any.
+
+    With `skip_photos`, photos that COCO's files list and that are missing or damaged are left out.
+    """
 
     classes: Path | None = None
     void: Literal["background", "ignore"] | None = None
+    skip_photos: bool = False
 
 
 def read_lines(file: Path) -> list[str]:

@@ -18,7 +18,7 @@ from trainables.data.coco import load_dataset
 from trainables.data.dataset import Dataset
 from trainables.data.formats.imported import ANY_SIZE, SKIPPED, Imported, LabelledPhoto, Shape
 from trainables.data.layout import SPLITS
-from trainables.data.photos.photo_files import PhotoError, inspect_header
+from trainables.data.photos.photo_files import PhotoError, decode_photo, inspect_header
 from trainables.errors import UserError
 from trainables.files import new_directory
 
@@ -96,7 +96,14 @@ class _Writer:
     def add(self, photo: LabelledPhoto) -> None:
         content = self._contents[photo.split]
         name = f"images/{photo.split}/{photo.file_name}"
-        faults = self._place(photo, self._directory / name)
+        try:
+            faults = self._place(photo, self._directory / name)
+        except PhotoError as error:
+            what = f"its photo {photo.file_name} {error}"
+            if self._imported.skip_photos:
+                self._imported.problems.append(Problem(photo.labels, None, what, "left out, with its annotations"))
+                return
+            faults = [Problem(photo.labels, None, what, error.remedy or "restore it, or remove it and its labels")]
         if faults:
             self._faults += faults
             return
@@ -119,7 +126,10 @@ class _Writer:
             )
 
     def _place(self, photo: LabelledPhoto, target: Path) -> list[Problem]:
-        """Put the photo in its place; return what is wrong with it, or with the size that its labels are for."""
+        """Put the photo in its place; return what is wrong with the size that its labels are for.
+
+        Raises PhotoError where the photo cannot be read.
+        """
         if target.exists():
             raise UserError(f"{photo.labels}: the photo {photo.file_name} comes twice in {photo.split}; list it once")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +139,8 @@ class _Writer:
         faults = _misfits(photo, photo.path)
         if faults:
             return faults
+        if self._imported.skip_photos:
+            decode_photo(photo.path.read_bytes(), photo_size(photo), (1, 1))  # nothing else notices that it is cut off
         try:
             if not self._copy:
                 os.link(photo.path.resolve(), target)
@@ -185,12 +197,8 @@ class _Writer:
 
 
 def _misfits(photo: LabelledPhoto, path: Path) -> list[Problem]:
-    """Return what is wrong with the file of a photo, or with the size that its labels are for."""
-    try:
-        facts = inspect_header(path, max_megapixels=ANY_SIZE)
-    except PhotoError as error:
-        remedy = error.remedy or "restore it, or remove it and its labels"
-        return [Problem(photo.labels, None, f"its photo {photo.file_name} {error}", remedy)]
+    """Return what is wrong with the size that a photo's labels are for. Raises PhotoError where it cannot be read."""
+    facts = inspect_header(path, max_megapixels=ANY_SIZE)
     if facts.fits(*photo_size(photo)):
         return []
     what = (

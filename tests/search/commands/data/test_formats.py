@@ -36,6 +36,14 @@ def test_an_archive_is_told_to_be_one(tmp_path, name):
         run_import(name, tmp_path / "export.zip", tmp_path / "out", ImportOptions(), copy=False, console=Console())
 
 
+def test_photos_are_left_out_of_formats_that_list_them_alone(tmp_path):
+    options = ImportOptions(skip_photos=True)
+    with pytest.raises(
+        UserError, match="--skip-photos is for coco and roboflow, whose files list the photos, not for voc"
+    ):
+        run_import("voc", tmp_path, tmp_path / "out", options, copy=False, console=Console())
+
+
 def test_one_and_several_problems_are_counted_in_words_that_fit(capsys):
     one = Problem("a.json", 7, "is broken", "mend it")
     for problems in ((one,), (one, one)):

@@ -86,6 +86,37 @@ def test_the_exif_orientation_of_photos_whose_size_is_not_stated_is_told(tmp_pat
     assert note.startswith("1 photos whose size is not stated have an EXIF orientation, which is followed, such as a.j")
 
 
+@pytest.mark.parametrize("layout", ["annotations/instances_{}.json", "{}.json"])
+def test_photos_that_are_missing_or_damaged_can_be_left_out(tmp_path, layout):
+    names = ("a.jpg", "b.jpg", "gone.jpg", "cut.jpg", "empty.jpg")
+    its = coco([image(key, name) for key, name in enumerate(names)], [annotation(key, key, 1) for key in range(5)])
+    (tmp_path / "c" / layout).parent.mkdir(parents=True)
+    (tmp_path / "c" / layout.format("train")).write_text(json.dumps(its))
+    (tmp_path / "c" / layout.format("test")).write_text(json.dumps({"images": [image(1, "t.jpg"), image(2, "u.jpg")]}))
+    for name in ("a.jpg", "b.jpg", "cut.jpg", "t.jpg"):
+        photo(tmp_path / "c/images" / name, 20, 10)
+    (tmp_path / "c/images/cut.jpg").write_bytes((tmp_path / "c/images/cut.jpg").read_bytes()[:-100])
+    (tmp_path / "c/images/empty.jpg").write_bytes(b"")
+    report, dataset = import_from("coco", tmp_path / "c", skip_photos=True)
+    assert [one.path.name for one in dataset.images] == ["a.jpg", "b.jpg", "t.jpg"]
+    assert (category_maps(dataset)["b.jpg"] == 1).sum() == 24
+    assert {problem.what.partition(" (")[0] for problem in report.problems} == {
+        "its photo gone.jpg cannot be read",
+        "its photo cut.jpg is truncated or damaged",
+        "its photo empty.jpg is empty",
+        "its photo u.jpg cannot be read",
+    }
+
+
+def test_photos_are_not_left_out_where_a_name_fits_several_or_the_size_is_another(tmp_path):
+    for place in ("one/a.png", "two/a.png", "b.png"):
+        photo(tmp_path / "c" / place, 20, 12)
+    for name, message in (("a.png", "may be any of one/a.png, two/a.png"), ("b.png", "is for 20x10 pixels, but")):
+        (tmp_path / "c/train.json").write_text(json.dumps(coco([image(1, name)], [annotation(1, 1, 1)])))
+        with pytest.raises(UserError, match=message):
+            import_from("coco", tmp_path / "c", skip_photos=True)
+
+
 def test_a_part_need_not_list_the_categories_that_it_has_not(tmp_path):
     for split, its in (("train", content()), ("valid", {**content(), "categories": CATEGORIES[:2]})):
         photo(tmp_path / "rf" / split / "a.png", 20, 10)
