@@ -17,9 +17,9 @@ MOST_MEGAPIXELS = 2000.0  # of a mask, whose pixels take a few bytes each
 def read_values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     """Return the values (H, W) of a mask, and the colours that are of no class.
 
-    Palette files give their indices, unless the list of classes has the colours of the palette; those of a GIF say
-    nothing, and its colours count. Where the list has no colours at all, a file whose three channels are equal gives
-    their values.
+    Palette files give their indices, unless the list of classes has their colours with other values; the indices of a
+    GIF say nothing, and its colours count. Where the list has no colours at all, a file whose three channels are equal
+    gives their values.
     """
     try:
         with Image.open(file, formats=MASK_FORMATS) as image:
@@ -37,7 +37,7 @@ def read_values(file: Path, classes: ClassList) -> tuple[np.ndarray, list]:
     if pixels.dtype.kind == "f" and (pixels != np.floor(pixels)).any():
         raise UserError(f"{file} is a mask of fractions, but the value of a class is a whole number; export it again")
     if pixels.ndim == 2:
-        return _by_palette(pixels, palette, classes) if len(palette) else _whole(pixels), []
+        return _by_palette(pixels, palette, classes) if len(palette) else (_whole(pixels), [])
     if not classes.colours and (pixels == pixels[..., :1]).all():
         return pixels[..., 0], []
     if not classes.colours:
@@ -52,18 +52,19 @@ def _whole(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype({"b": np.uint8, "f": np.int64}.get(pixels.dtype.kind, pixels.dtype), copy=False)
 
 
-def _by_palette(indices: np.ndarray, palette: np.ndarray, classes: ClassList) -> np.ndarray:
-    """Return the values (H, W) of a mask of indices uint8 into its palette, uint8 (n, 3).
+def _by_palette(indices: np.ndarray, palette: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:
+    """Return the values (H, W) of a mask of indices uint8 into its palette, uint8 (n, 3), and the colours of no class.
 
-    They are those of the palette's colours where the list of classes has all that are used, else the indices.
+    The values are the indices, unless the list of classes has a colour of the mask with another value than its index.
     """
+    used = np.flatnonzero(np.bincount(indices.ravel())).tolist()
+    colours = {index: tuple(palette[index].tolist()) if index < len(palette) else () for index in used}
+    listed = {index: classes.colours[colour] for index, colour in colours.items() if colour in classes.colours}
+    if all(index == value for index, value in listed.items()):
+        return indices, []
     values = np.arange(256, dtype=np.int32)
-    for index in np.flatnonzero(np.bincount(indices.ravel())).tolist():
-        red, green, blue = palette[index].tolist() if index < len(palette) else (-1, -1, -1)
-        if (red, green, blue) not in classes.colours:
-            return indices
-        values[index] = classes.colours[red, green, blue]
-    return values[indices]
+    values[list(listed)] = list(listed.values())
+    return values[indices], [colour for index, colour in colours.items() if index not in listed]
 
 
 def _by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:

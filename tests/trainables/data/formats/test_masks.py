@@ -210,9 +210,21 @@ def test_a_palette_means_its_colours_where_the_list_has_them(tmp_path):
     save(source / "masks/a.png", blocks(0, 1, 2), palette=[0, 128, 0, 0, 0, 0, 128, 64, 0])
     _, dataset = import_from("masks", source)
     assert (category_maps(dataset)["a.jpg"] == blocks(2, NOTHING, 1, dtype=int)).all()
-    save(source / "masks/a.png", blocks(0, 1, 2), palette=[0, 128, 0, 0, 0, 0, 9, 9, 9])
-    _, dataset = import_from("masks", source.rename(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("first", [(0, 0, 0), (7, 7, 7)])
+def test_a_palette_that_does_not_contradict_the_list_means_its_indices(tmp_path, first):
+    source = folder(tmp_path / "src", "0 0 0 Background\n128 64 0 road\n0 128 0 ice\n", a=blocks(0))
+    save(source / "masks/a.png", blocks(0, 1, 2), palette=[*first, 9, 9, 9, 0, 128, 0])
+    _, dataset = import_from("masks", source)
     assert (category_maps(dataset)["a.jpg"] == blocks(NOTHING, 1, 2, dtype=int)).all()
+
+
+def test_a_palette_with_colours_of_other_values_and_of_no_class_is_refused(tmp_path):
+    source = folder(tmp_path / "src", "128 64 0 road\n0 128 0 ice\n", a=blocks(0))
+    save(source / "masks/a.png", blocks(0, 1), palette=[0, 0, 0, 128, 64, 0])
+    with pytest.raises(UserError, match=r"a\.png: has the colours \(0, 0, 0\), which are in no line of the list"):
+        import_from("masks", source)
 
 
 def test_masks_may_have_an_ending_of_their_own(tmp_path):
