@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,22 +15,31 @@ from trainables.models.heads import HEADS
 from trainables.models.heads.base import Head, Pyramid
 from trainables.models.layers import enlarged
 from trainables.models.pretrained.checkpoints import load_checkpoint
+from trainables.models.pretrained.dialects.base import Statistics
+from trainables.models.pretrained.equivalents import statistics_by_name
 from trainables.pretrained_files import find_weights
 
 
 class SegmentationModel(nn.Module):
     """A backbone and a head that turn normalised images of any size into logits of the same size.
 
-    `mean` and `std` are buffers of shape (1, 3, 1, 1) for images in 0..1; they are not part of the state dict.
+    `mean` and `std` are buffers of shape (1, 3, 1, 1) for images in 0..1. The state dict has them, since they belong to
+    the weights that were trained with them; for one of an earlier version that lacks them, they are `earlier`.
     """
 
-    def __init__(self, backbone: Backbone, head: Head) -> None:
+    def __init__(self, backbone: Backbone, head: Head, earlier: Statistics) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.size_multiple = backbone.pyramid_multiple if head.pads_input else backbone.size_multiple
-        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
+        for name, values in (("mean", backbone.mean), ("std", backbone.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1))
+        self._earlier = earlier
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name, values in zip(("mean", "std"), self._earlier):
+            state_dict.setdefault(prefix + name, torch.tensor(values).view(1, 3, 1, 1))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 RGB images (N, 3, H, W) in 0..255 as float, with the backbone's mean and deviation taken out."""
@@ -135,7 +145,8 @@ def build_model(
         load_checkpoint(body.model, init_from, allow_partial=init_partial)
     body = head_class.adapt(body, num_classes=num_classes, dropout=dropout)
     pyramid = Pyramid(body.channels, body.strides, sum(parameter.numel() for parameter in body.model.parameters()))
-    return SegmentationModel(body, head_class(pyramid, num_classes=num_classes, dropout=dropout).initialize())
+    head = head_class(pyramid, num_classes=num_classes, dropout=dropout).initialize()
+    return SegmentationModel(body, head, statistics_by_name(backbone))
 
 
 def _check_values(*, num_classes: int, drop_path: float, dropout: float, image_size: tuple[int, int] | None) -> None:

@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from tests.trainables.models.matrix import narrow_heads
 from tests.trainables.models.micro import FAMILIES
@@ -243,11 +244,27 @@ def test_normalize_uses_the_backbones_own_mean(backbone, mean):
     assert torch.allclose(model.normalize(images), expected, atol=1e-5)
 
 
-def test_normalize_keeps_the_memory_format_and_statistics_stay_out_of_the_state():
+def test_normalize_keeps_the_memory_format():
     model = build()
     images = torch.zeros(2, 3, 8, 9, dtype=torch.uint8).to(memory_format=torch.channels_last)
     assert model.normalize(images).is_contiguous(memory_format=torch.channels_last)
-    assert not {"mean", "std"} & set(model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("backbone", "mean"), [("vit_tiny_patch16_224", 0.5), ("vit_tiny_patch16_224_in21k", 0.485), ("mit_b0", 0.485)]
+)
+def test_weights_of_earlier_versions_are_used_with_the_mean_that_they_were_trained_with(backbone, mean):
+    model = AveragedModel(build(backbone=backbone))
+    statistics = ("module.mean", "module.std")
+    model.load_state_dict({key: tensor for key, tensor in model.state_dict().items() if key not in statistics})
+    assert model.module.mean.flatten()[0].item() == pytest.approx(mean)
+
+
+def test_weights_are_used_with_the_mean_that_they_were_trained_with():
+    model, other = build(backbone="resnet18"), build(backbone="resnet18")
+    model.mean.fill_(0.5)
+    other.load_state_dict(model.state_dict())
+    assert other.mean.flatten().tolist() == [0.5] * 3
 
 
 def test_state_dict_restores_the_model():

@@ -2,6 +2,7 @@
 same maps with them.
 """
 
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +18,12 @@ def statistics_of(model: nn.Module) -> Statistics:
     """
     config = getattr(model, "pretrained_cfg", None)
     return (tuple(config["mean"]), tuple(config["std"])) if config else IMAGENET
+
+
+def statistics_by_name(name: str) -> Statistics:
+    """Return those of timm's list of names, which lacks old ones; ImageNet's for a name that is not in it."""
+    config = timm.models.get_pretrained_cfg(name)
+    return (config.mean, config.std) if config else IMAGENET
 
 
 def same_norms(model: nn.Module, tensors: Tensors, eps: float) -> Tensors:
