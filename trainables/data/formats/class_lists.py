@@ -2,7 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from trainables.data.formats.imported import read_lines
 from trainables.errors import UserError
@@ -30,6 +33,18 @@ class ClassList:
     names: dict[int, str]
     void: tuple[int, ...]
     colours: dict[Colour, int] = field(default_factory=dict)
+
+    @cached_property
+    def value_of_colour(self) -> np.ndarray:
+        """Return the values of all colours, int32 (2**24,), in the order of red, green, blue; -1 for those of no class.
+
+        It is a table since to sort the colours of all pixels takes seconds a large mask, and it is made once since that
+        takes longer than to look up a small one.
+        """
+        values = np.full((256, 256, 256), -1, np.int32)
+        for colour, value in self.colours.items():
+            values[colour] = value
+        return values.ravel()
 
 
 def voc_colour(value: int) -> Colour:

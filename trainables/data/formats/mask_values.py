@@ -68,18 +68,12 @@ def _by_palette(indices: np.ndarray, palette: np.ndarray, classes: ClassList) ->
 
 
 def _by_colour(pixels: np.ndarray, classes: ClassList) -> tuple[np.ndarray, list[Colour]]:
-    """Return the values int32 (H, W) of a mask in colour, uint8 (H, W, 3), -1 for other colours, and those colours.
-
-    They are looked up in a table of all colours, since to sort the colours of all pixels takes seconds a mask.
-    """
+    """Return the values int32 (H, W) of a mask in colour, uint8 (H, W, 3), -1 for other colours, and those colours."""
     codes = pixels[..., 0].astype(np.int32)
     for channel in (1, 2):
         codes <<= 8
         codes |= pixels[..., channel]
-    value_of = np.full(1 << 24, -1, np.int32)
-    for (red, green, blue), value in classes.colours.items():
-        value_of[red << 16 | green << 8 | blue] = value
-    values = value_of[codes]
+    values = classes.value_of_colour[codes]
     others = np.unique(codes[values == -1]).tolist()
     return values, [(code >> 16, code >> 8 & 255, code & 255) for code in others]
 
