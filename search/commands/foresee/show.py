@@ -122,5 +122,5 @@ def show_halves(halves: Halves, console: Console) -> None:
         f"Two halves of a test of {halves.photos} photos like the holdout's differ by chance: the vote's mIoU by "
         f"{100 * halves.gap_median:.1f} points in the median and by up to {100 * halves.gap_95:.1f} in 19 of 20 tests. "
         f"Its lead over the best member changes by {100 * halves.lead_median:.1f} and {100 * halves.lead_95:.1f}; in "
-        f"{halves.swapped:.0%} of tests the other of the two is ahead on one half.",
+        f"{halves.swapped:.0%} of tests the vote is ahead on one half, and the best member on the other.",
     )
