@@ -11,7 +11,7 @@ from trainables.data.annotations import checks
 from trainables.data.annotations.annotation import Annotation, sound_annotations
 from trainables.data.annotations.checks import Problem
 from trainables.data.dataset import Category, Dataset, ImageRecord, sha256_of_values
-from trainables.data.layout import Layout, find_layout
+from trainables.data.layout import Layout, find_layout, layout_of
 from trainables.data.photos.frames import say_several
 from trainables.data.photos.photo_files import MAX_MEGAPIXELS, PhotoError, PhotoFacts, inspect_photos, memo_path
 from trainables.data.photos.tones import say_whites
@@ -75,7 +75,7 @@ def load_annotations(
     if source.suffix == ".json" and not source.is_dir():
         if train_json or val_json:
             raise UserError(f"{source} is a COCO file itself: give --data its directory, or leave out --train-json")
-        layout = Layout(source.parent, {"train": source})
+        layout = layout_of(source, "train")
     else:
         layout = find_layout(source, train_json, val_json)
     parsed = _parse(layout, unlabelled)

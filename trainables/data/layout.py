@@ -53,13 +53,18 @@ class Layout:
         return PhotoFinder(self.root, tuple(_photo_directories(self.root, self.files[split], split)))
 
 
-def photos_of(file: Path) -> "PhotoFinder":
-    """Return the finder of the photos of a COCO file that is given by itself.
+def layout_of(file: Path, split: str) -> Layout:
+    """Return the layout of a COCO file that is given by itself, as the file of a split.
 
     The data set's directory is above annotations/, where COCO has its files, and above a folder of a split.
     """
     above = file.parent.name in ("annotations", "train", "valid", "val", "test")
-    return Layout(file.parent.parent if above else file.parent, {"test": file}).photos("test")
+    return Layout(file.parent.parent if above else file.parent, {split: file})
+
+
+def photos_of(file: Path) -> "PhotoFinder":
+    """Return the finder of the photos of a COCO file that is given by itself."""
+    return layout_of(file, "test").photos("test")
 
 
 def find_layout(root: Path, train_json: Path | str | None = None, val_json: Path | str | None = None) -> Layout:

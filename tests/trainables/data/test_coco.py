@@ -123,6 +123,15 @@ def test_images_without_width_and_height_have_the_size_of_their_photos_as_shown(
     assert load_annotations(tmp_path / "train.json").images[0].height == size[0]
 
 
+def test_a_file_alone_in_the_folder_annotations_has_its_photos_beside_that_folder(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 12)).save(tmp_path / "images/a.png")
+    content = coco([{"id": 5, "file_name": "a.png"}], [annotation(1, 5, 1)])
+    (tmp_path / "annotations/any.json").write_text(json.dumps(content))
+    assert load_annotations(tmp_path / "annotations/any.json").images[0].height == 12
+
+
 def test_a_size_that_no_photo_tells_is_missed(tmp_path):
     write(tmp_path, photos=False, train=coco([{"id": 5, "file_name": "a.jpg"}], [annotation(1, 5, 1)]))
     with pytest.raises(UserError, match=r"id 5: width and height are missing, and a.jpg cannot be read .*; state them"):
