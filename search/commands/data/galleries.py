@@ -145,14 +145,18 @@ def _tiles(
     for row, annotation in look.tiles:
         image = dataset.images[row]
         try:
-            tile = (
-                _whole(image, dataset, colours) if annotation is None else _object(image, annotation, dataset, colours)
-            )
+            if annotation is None:
+                tile = _whole(image, dataset, colours)
+            else:
+                tile = _object(image, annotation, dataset, colours)
         except (OSError, PhotoError) as error:
             unread[row] = f"{dataset.file(image.split)}, id {image.image_id}: {image.file_name} {error}"
             tile = np.full((TILE // 2, TILE, 3), UNREAD, np.uint8)
-        called = f"{image.image_id}: {image.path.name}"
-        yield tile, (f"{annotation.id}: {names[annotation.category_id]}" if annotation else called)[:38]
+        if annotation is None:
+            caption = f"{image.image_id}: {image.path.name}"
+        else:
+            caption = f"{annotation.id}: {names[annotation.category_id]}"
+        yield tile, caption[:38]
         if step is not None:
             step()
 

@@ -202,9 +202,9 @@ def _photos(
         present, counts = counted(values)
         unknown = others or [value for value in present.tolist() if value not in known]
         if unknown:
-            kind = "colours" if others else "values"
+            kind, first = ("colours", "") if others else ("values", " (a list of names alone begins with the value 0)")
             what = f"has the {kind} {', '.join(map(str, unknown[:5]))}, which are in no line of the list of classes"
-            faults.append(Problem(labels, None, what, "list them, or correct the mask"))
+            faults.append(Problem(labels, None, what, f"list them{first}, or correct the mask"))
             continue
         seen.update(present.tolist())
         void_pixels += int(counts[np.isin(present, classes.void)].sum())
