@@ -42,8 +42,9 @@ def run_command(command: click.Command, arguments: list[str] | None = None, prog
     _print_whatever_comes()
     try:
         ensure_home()
-        check_values_given(command, sys.argv[1:] if arguments is None else arguments)
-        return command.main(args=arguments, prog_name=prog_name, standalone_mode=False) or 0
+        typed = sys.argv[1:] if arguments is None else arguments
+        check_values_given(command, typed)
+        return command.main(args=list(typed), prog_name=prog_name, standalone_mode=False, obj=typed) or 0
     except UserError as error:
         click.echo(f"segvote: {printable(str(error))}", err=True)
     except click.exceptions.Exit as exit_:

@@ -2,9 +2,7 @@
 
 import re
 import shlex
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -177,10 +175,9 @@ def typed_flags(context: click.Context) -> set[str]:
 
 def typed_line(context: click.Context) -> str:
     """Return the command as it was typed, for messages that say how to resume."""
-    script = Path(sys.argv[0]).name
-    start = "python search/run.py" if script == "run.py" else f"segvote {context.info_name}"
-    rest = sys.argv[1:] if script == "run.py" else sys.argv[2:]
-    return shlex.join([*shlex.split(start), *rest])
+    if context.parent is None:  # run.py is one command, and `segvote` has several
+        return shlex.join(["python", "search/run.py", *context.obj])
+    return shlex.join(["segvote", *context.obj])
 
 
 def seconds(text: str | None) -> float | None:
