@@ -38,11 +38,14 @@ def read_gpus() -> list[Gpu]:
 
 
 def visible_gpus() -> int:
-    """Return how many GPUs this process may use: batch systems name a part of the machine's in CUDA_VISIBLE_DEVICES."""
+    """Return how many GPUs this process may use: batch systems name a part of the machine's in CUDA_VISIBLE_DEVICES.
+
+    There may be more names than GPUs, those of parts of one (MIG); Ray, too, counts no more than the machine has.
+    """
     named, there = os.environ.get("CUDA_VISIBLE_DEVICES"), len(read_gpus())
     if named is None or not there:
         return there
-    return sum(1 for name in named.split(",") if name.strip() not in ("", "-1", "NoDevFiles"))
+    return min(there, sum(1 for name in named.split(",") if name.strip() not in ("", "-1", "NoDevFiles")))
 
 
 def parse_gpus(text: str) -> list[Gpu]:
