@@ -22,9 +22,9 @@ def test_a_home_directory_is_left_alone(temporary, monkeypatch):
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("home", ["/nonexistent", None])
+@pytest.mark.parametrize("home", ["nowhere", None])
 def test_a_private_directory_stands_in_for_a_missing_one(temporary, monkeypatch, home):
-    monkeypatch.setenv("HOME", home or "")
+    monkeypatch.setenv("HOME", str(temporary / (home or "")))
     if home is None:  # as for a number that is nobody's
         monkeypatch.delenv("HOME")
         monkeypatch.setattr(Path, "home", classmethod(lambda cls: (_ for _ in ()).throw(RuntimeError("no home"))))
@@ -36,7 +36,7 @@ def test_a_private_directory_stands_in_for_a_missing_one(temporary, monkeypatch,
 
 
 def test_somebody_elses_directory_is_not_taken(temporary, monkeypatch):
-    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("HOME", str(temporary / "nowhere"))
     (temporary / f"segvote-home-{os.getuid()}").mkdir(mode=0o777)
     (temporary / f"segvote-home-{os.getuid()}").chmod(0o777)
     with pytest.raises(UserError, match="is not private: set HOME to a directory of yours"):

@@ -57,7 +57,7 @@ def find_pairs(
             pairs.append(Pair(split, photos[name], photos[name].relative_to(images).as_posix(), mask))
         else:
             near = similar.get(folded(str(name)))
-            but = f", but {near} is there" if near else ""
+            but = f", but {near.relative_to(images)} is there" if near else ""
             what = f"there is no photo of its name below {images}{but}"
             remedy = "give both the same name, remove the mask, or restore the photo"
             faults.append(Problem(str(mask.relative_to(source)), None, what, remedy))

@@ -58,7 +58,7 @@ def test_imports_find_photos_and_labels(tmp_path, form, on_disk, named):
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        (masks, "no photo of its name below images, but .*IMG.jpg is there"),
+        (masks, "no photo of its name below .*images, but IMG.jpg is there"),
         (cvat, "is not below .*, but 'IMG.jpg' is;"),
     ],
 )
