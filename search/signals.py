@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 at_return: list[Callable[[], None]] = []
-"""Called once a command has returned to a process that goes on: they take back what was to end a process in time."""
+"""Functions that are called when a command has returned to a process that goes on, such as a notebook's. They switch
+off what would have ended the process."""
 
 
 def stopping_signals() -> list[signal.Signals]:
@@ -19,8 +20,9 @@ def stopping_signals() -> list[signal.Signals]:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Return a context after which the signals that stop a command have the handlers of before, and what they set off
-    ends no process any more.
+    """Return a context that restores, at its end, the handlers of the signals that stop a command.
+
+    What a signal has set off by then, such as a timer, does not end the process any more.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     hook = sys.unraisablehook

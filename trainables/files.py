@@ -26,7 +26,7 @@ NAME_KEPT = 60  # characters of a file's name that its temporary name repeats; a
 def check_fetched(path: Path) -> None:
     """Raise UserError for a file that is empty, or of which a clone without Git LFS has the pointer only.
 
-    Of one that cannot be opened nothing is said, because whoever reads it says why.
+    A file that cannot be opened raises nothing here, because its reader says why.
     """
     start = _beginning(path, len(LFS_POINTER))
     if start == LFS_POINTER:
@@ -38,7 +38,7 @@ def check_fetched(path: Path) -> None:
 def check_unpacked(path: Path) -> None:
     """Raise UserError for a file that is an archive, whatever its name says.
 
-    Of one that cannot be opened nothing is said, as by `check_fetched`.
+    A file that cannot be opened raises nothing here, because its reader says why.
     """
     start = _beginning(path, 4) or b""
     kind = next((kind for sign, kind in ARCHIVES.items() if start.startswith(sign)), None)

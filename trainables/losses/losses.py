@@ -11,8 +11,8 @@ pixel's target class t and w_t that class's weight (1 without weights):
            denominator as in Drozdzal et al., 2016)
     lovasz of each photo and class c sum(m_i g_i), where the m_i are its pixels' errors |g_c - p_c| from the largest to
            the smallest, and g_i is what the Jaccard distance (1 - IoU of class c) grows by if the i-th pixel is wrong,
-           too, after the i - 1 before it; the means over classes and photos are those of dice (Berman et al., 2018,
-           equations 8, 9 and 12)
+           too, after the i - 1 before it; the means over classes and photos are those of dice (Berman et al., The
+           Lovász-Softmax loss, 2018, definition 2)
 
 Each is a sum over pixels or photos, divided by their total count. A batch that is computed in several passes
 has the same loss and gradient as in one, if every pass divides by what the whole batch counts.

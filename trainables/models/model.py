@@ -24,7 +24,7 @@ class SegmentationModel(nn.Module):
     """A backbone and a head that turn normalised images of any size into logits of the same size.
 
     `mean` and `std` are buffers of shape (1, 3, 1, 1) for images in 0..1. The state dict has them, since they belong to
-    the weights that were trained with them; for one of an earlier version that lacks them, they are `earlier`.
+    the weights that were trained with them. State dicts of earlier versions of SegVote lack them, and get `earlier`.
     """
 
     def __init__(self, backbone: Backbone, head: Head, earlier: Statistics) -> None:

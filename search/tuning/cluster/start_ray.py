@@ -26,7 +26,7 @@ from trainables.hardware.loader_server import START_AHEAD
 
 SHORT_TMPDIR = "/tmp"
 LONGEST_TMPDIR = 38  # bytes: a socket's name has 107 at most, and 69 of them are Ray's
-END_S = 2.0
+END_S = 2.0  # that Ray may take to end
 CONNECT_S = 10.0  # that a cluster's head may take to accept a connection
 IMPORTS_AHEAD = "search.tuning.cluster.imports_ahead"
 _apart = threading.Event()  # set while the processes that this one forks are to leave its process group

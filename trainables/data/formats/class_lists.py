@@ -38,8 +38,8 @@ class ClassList:
     def value_of_colour(self) -> np.ndarray:
         """Return the values of all colours, int32 (2**24,), in the order of red, green, blue; -1 for those of no class.
 
-        It is a table since to sort the colours of all pixels takes seconds a large mask, and it is made once since that
-        takes longer than to look up a small one.
+        A table is used because sorting the colours of all pixels takes seconds for a large mask. It is made once
+        because making it takes longer than looking up a small mask.
         """
         values = np.full((256, 256, 256), -1, np.int32)
         for colour, value in self.colours.items():

@@ -12,16 +12,20 @@ PATCHES = "patch_embed.proj."
 
 
 def statistics_of(model: nn.Module) -> Statistics:
-    """Return those with which the photos of a model of timm are normalised; ImageNet's for one that is not timm's.
+    """Return the mean and deviation of each colour, in 0..1, by which photos are normalised for a model of timm.
 
-    The model says it also where it was asked for by a name that timm no longer lists.
+    The model has them also where it was built by an old name, which timm's list of models lacks. For a model that is
+    not timm's they are ImageNet's.
     """
     config = getattr(model, "pretrained_cfg", None)
     return (tuple(config["mean"]), tuple(config["std"])) if config else IMAGENET
 
 
 def statistics_by_name(name: str) -> Statistics:
-    """Return those of timm's list of names, which lacks old ones; ImageNet's for a name that is not in it."""
+    """Return the mean and deviation of each colour that timm lists for a name; ImageNet's where it lists none.
+
+    They are those with which earlier versions of SegVote normalised photos, also for old names of timm's.
+    """
     config = timm.models.get_pretrained_cfg(name)
     return (config.mean, config.std) if config else IMAGENET
 
@@ -29,7 +33,7 @@ def statistics_by_name(name: str) -> Statistics:
 def same_norms(model: nn.Module, tensors: Tensors, eps: float) -> Tensors:
     """Return the model's tensors for batch norms that added `eps` to the variance where the model's add another.
 
-    Of a channel that hardly varies, the larger one would otherwise be amplified up to ten times as much.
+    Otherwise a channel that hardly varies would be amplified up to ten times as much, or as little.
     """
     changed = dict(tensors)
     for name, norm in model.named_modules():
@@ -40,7 +44,10 @@ def same_norms(model: nn.Module, tensors: Tensors, eps: float) -> Tensors:
 
 
 def same_colours(tensors: Tensors, theirs: Statistics, ours: Statistics) -> Tensors:
-    """Return the tensors with an embedding of patches of photos that are normalised by `ours` instead of `theirs`."""
+    """Return the tensors, in which the embedding of patches takes photos normalised by `ours` instead of `theirs`.
+
+    Tensors without such an embedding are returned as they are.
+    """
     keys = [next((key for key in tensors if key.endswith(PATCHES + kind)), None) for kind in ("weight", "bias")]
     if theirs == ours or None in keys:
         return tensors
